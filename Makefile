@@ -1,0 +1,64 @@
+# xlrec: make run, make test, make check; `make help` lists the targets.
+# VENV names the virtual environment, to use one that exists: make test VENV=/path/to/venv
+VENV ?= .venv
+PYTHON ?= python3.11
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.xlrec-installed
+DEMO := .cache/demo
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help setup run demo evaluate test unit check format constraints schema clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+$(STAMP): pyproject.toml conf/constraints.txt
+	@command -v java >/dev/null || [ -n "$${JAVA_HOME:-}" ] || { echo "Java is missing: install a JDK or JRE 17, or set JAVA_HOME" >&2; exit 4; }
+	@[ -w . ] || { echo "no write permission in $$PWD: clone the repo where you may write" >&2; exit 4; }
+	@if [ ! -x $(BIN)/python ]; then \
+	  command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: install Python 3.11, or name one: make run PYTHON=/path/to/python3.11" >&2; exit 4; }; \
+	  $(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 13) else f"$(PYTHON) is Python {v[0]}.{v[1]}: xlrec needs 3.11 or 3.12; name one with PYTHON=")' || exit 4; \
+	  echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); \
+	fi
+	@echo "installing the pinned dependencies into $(VENV) (once; torch alone takes 5 GB)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev]'
+	@touch $(STAMP)
+
+setup: $(STAMP)  ## make the virtual environment and install the pinned dependencies
+
+$(DEMO)/demo.json: $(STAMP)
+	$(BIN)/xlrec demo $(DEMO)
+
+demo: $(DEMO)/demo.json  ## write the demo world
+
+run: $(DEMO)/demo.json  ## set up, write the demo world, run the nightly job on it, show lists and metrics
+	$(BIN)/xlrec run --config conf/demo.yaml --evaluate
+
+evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo world
+	$(BIN)/xlrec evaluate --config conf/demo.yaml
+
+test: $(STAMP)  ## the whole suite
+	$(BIN)/python -m pytest
+
+unit: $(STAMP)  ## the tests that start no JVM
+	$(BIN)/python -m pytest tests/unit tests/contracts
+
+check: $(STAMP)  ## lint and types
+	$(BIN)/ruff format --check xlrec jobs tests
+	$(BIN)/ruff check xlrec jobs tests
+	$(BIN)/mypy
+
+format: $(STAMP)  ## format the code
+	$(BIN)/ruff format xlrec jobs tests
+	$(BIN)/ruff check --fix xlrec jobs tests
+
+schema: $(STAMP)  ## write conf/schema.json, which editors use to complete and check a config
+	$(BIN)/xlrec schema > conf/schema.json
+
+constraints: $(STAMP)  ## write conf/constraints.txt from what is installed
+	@{ head -1 conf/constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -v '@' | LC_ALL=C sort -f; } > conf/constraints.new
+	@mv conf/constraints.new conf/constraints.txt
+
+clean:  ## remove the demo world and its lake
+	rm -rf $(DEMO)

@@ -1,0 +1,25 @@
+"""Fixtures of every suite. Unit tests start no JVM: only tests that ask for `spark` do, and all share one session."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.fixture(scope="session")
+def spark() -> "Iterator[SparkSession]":
+    """One Spark with Delta for all: two cores, few partitions; a task is tried again, as on a cluster."""
+    from xlrec.config import SparkConfig
+    from xlrec.session import start
+
+    session = start(
+        SparkConfig(
+            master="local[2,2]", driver_memory="2g", shuffle_partitions=3, conf={"spark.sql.adaptive.enabled": "false"}
+        ),
+        "xlrec-tests",
+    )
+    yield session
+    session.stop()

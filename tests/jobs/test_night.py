@@ -1,0 +1,162 @@
+"""The whole night on a small demo world: what readers get, twice, in other partitions, after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import xlrec
+from xlrec.config import Config
+from xlrec.errors import AuditError, InputError
+from xlrec.pipeline.night import nightly, stage_alone
+from xlrec.settings import validate
+from xlrec.tables import EMBEDDINGS, RUNS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def world(spark, tmp_path_factory):
+    from xlrec.datasets.demo import write_demo
+
+    folder = tmp_path_factory.mktemp("world")
+    write_demo(spark, str(folder), users=120)
+    return folder
+
+
+def config_of(world: Path, lake: Path, **more) -> Config:
+    inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
+    return validate({"lake": str(lake), "inputs": inputs, "k": 5, **more})
+
+
+@pytest.fixture(scope="module")
+def night(spark, world, tmp_path_factory):
+    config = config_of(world, tmp_path_factory.mktemp("lake"))
+    return config, nightly(spark, config)
+
+
+def row_of(spark, config, run_id):
+    return spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where(f"run_id = '{run_id}'").first()
+
+
+def test_every_user_gets_exactly_k_rows_with_ranks_without_gaps(spark, night) -> None:
+    config, run_id = night
+    lists = xlrec.read_recommendations(spark, config.lake).toPandas()
+    counts = row_of(spark, config, run_id)["counts"]
+    sizes = lists.groupby("user_id").size()
+    assert len(sizes) == counts["prepare.users"] > 100
+    assert (sizes == 5).sum() == len(sizes) - counts["audit.short_lists"]
+    assert (lists.groupby("user_id")["rank"].apply(sorted).apply(lambda r: r == list(range(1, len(r) + 1)))).all()
+    assert not lists.duplicated(["user_id", "item_id"]).any()
+
+
+def test_no_row_is_unavailable_in_the_market_or_seen_or_of_someone_who_opted_out(spark, night, world) -> None:
+    config, _ = night
+    lists = xlrec.read_recommendations(spark, config.lake)
+    items = spark.read.format("delta").load(f"{config.lake}/items")
+    sold = lists.join(items.select("item_id", "markets", "available"), "item_id")
+    assert sold.where("NOT available OR (markets IS NOT NULL AND NOT array_contains(markets, market))").isEmpty()
+    events = spark.read.format("delta").load(f"{config.lake}/events").select("user_id", "item_id")
+    assert lists.join(events, ["user_id", "item_id"]).isEmpty()
+    gone = spark.read.parquet(f"{world}/users").where("opted_out").select("user_id")
+    assert not gone.isEmpty()
+    assert lists.join(gone, "user_id").isEmpty()
+    assert events.join(gone, "user_id").isEmpty()
+
+
+def test_every_reason_names_items_of_the_users_own_history(spark, night) -> None:
+    config, _ = night
+    lists = xlrec.read_recommendations(spark, config.lake).selectExpr("user_id", "explode(reason.because) item_id")
+    events = spark.read.format("delta").load(f"{config.lake}/events").where("weight > 0")
+    assert lists.count() > 0
+    assert lists.join(events, ["user_id", "item_id"], "left_anti").isEmpty()
+
+
+def test_a_second_night_embeds_nothing_and_publishes_the_same_content(spark, night) -> None:
+    config, first = night
+    n_vectors = spark.read.format("delta").load(f"{config.lake}/{EMBEDDINGS.name}").count()
+    second = nightly(spark, config)
+    one, two = row_of(spark, config, first), row_of(spark, config, second)
+    assert second != first
+    assert two["counts"]["embed.texts"] == 0
+    assert two["content_hash"] == one["content_hash"] is not None
+    assert spark.read.format("delta").load(f"{config.lake}/{EMBEDDINGS.name}").count() == n_vectors
+
+
+def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_content(
+    spark, night, world, tmp_path
+) -> None:
+    config, first = night
+    other = config_of(world, tmp_path, retrieve={"user_block": 7, "item_block": 64})
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "13")
+    try:
+        for stage in ("prepare", "embed", "train", "recommend"):
+            stage_alone(spark, other, stage)
+        last = stage_alone(spark, other, "publish")
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", before)
+    assert row_of(spark, other, last)["content_hash"] == row_of(spark, config, first)["content_hash"]
+
+
+def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:
+    config, _ = night
+    before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
+    strict = config.model_copy(update={"k": 100})  # no market sells so many: lists are short
+    strict = strict.model_copy(update={"audit": strict.audit.model_copy(update={"max_short_lists": 0.0})})
+    with pytest.raises(AuditError, match="readers keep the last one: short lists is"):
+        nightly(spark, strict)
+    assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == before
+
+
+def test_a_missing_input_stops_the_job_in_one_line(spark, world, tmp_path) -> None:
+    config = config_of(world, tmp_path, inputs={"catalog": str(tmp_path / "no"), "interactions": str(world)})
+    with pytest.raises(InputError, match="catalog"):
+        nightly(spark, config)
+
+
+def test_polars_duckdb_and_delta_rs_read_what_spark_reads(spark, night) -> None:
+    import duckdb
+    import polars
+    from deltalake import DeltaTable
+
+    config, _ = night
+    live = xlrec.read_recommendations(spark, config.lake)
+    run = live.first()["run_id"]
+    columns = ["user_id", "rank", "item_id", "score", "item_language", "source", "market"]
+    wanted = sorted(tuple(row) for row in live.select(*columns).collect())
+    path = f"{config.lake}/recommendations"
+    by_rust = DeltaTable(path).to_pyarrow_table(filters=[("run_id", "=", run)]).select(columns)
+    by_polars = polars.read_delta(path).filter(polars.col("run_id") == run).select(columns)
+    dataset = DeltaTable(path).to_pyarrow_dataset()  # duckdb finds it by its name
+    by_duckdb = duckdb.sql(f"SELECT {', '.join(columns)} FROM dataset WHERE run_id = '{run}'").fetchall()
+    assert dataset is not None
+    assert sorted(tuple(row.values()) for row in by_rust.to_pylist()) == wanted
+    assert sorted(by_polars.rows()) == wanted
+    assert sorted(by_duckdb) == wanted
+
+
+def test_a_killed_run_leaves_the_last_release_and_the_next_one_goes_through(spark, night, tmp_path) -> None:
+    config, _ = night
+    before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
+    file = tmp_path / "night.yaml"
+    file.write_text(config.model_dump_json(include={"lake", "inputs", "k"}))
+    command = [sys.executable, "-m", "xlrec.cli", "run", "--config", str(file), "--set", "spark.master=local[2]"]
+    with subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), start_new_session=True) as process:
+        deadline = time.time() + 180
+        while time.time() < deadline and process.poll() is None:
+            runs = spark.read.format("delta").load(f"{config.lake}/{RUNS.name}")
+            if not runs.where("status = 'running'").isEmpty():
+                break
+            time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where("status = 'running'").isEmpty()
+    assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == before
+    after = nightly(spark, config)
+    assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == after
+    killed = spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where("status = 'abandoned'").count()
+    assert killed == 1

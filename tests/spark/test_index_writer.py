@@ -1,0 +1,71 @@
+"""Writing the item index with Spark gives the same folder as writing it from arrays."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from xlrec.errors import LakeError
+from xlrec.index import ItemIndex
+from xlrec.index_writer import write_arrays, write_index
+from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+N, DIM = 11, 3
+LANGUAGES = [["de", "en"] if num % 2 else ["ja"] for num in range(N)]
+CATEGORIES = [["x"] if num % 3 else [] for num in range(N)]
+MARKETS: list[list[str] | None] = [None if num % 4 == 0 else ["JP"] if num % 4 == 1 else [] for num in range(N)]
+AVAILABLE = [num != 8 for num in range(N)]
+PAIRS = [(a, b, 1 / (1 + a + b % 3)) for a in range(0, N, 2) for b in range(N) if a != b]
+POPULAR = [("JP", num, 0.1 * (num % 3)) for num in range(1, N)] + [("DE", 2, 0.5)]
+
+
+def vectors() -> "np.ndarray[Any, np.dtype[np.float32]]":
+    found = np.random.default_rng(0).normal(size=(N, DIM)).astype(np.float32)
+    found[5] = 0
+    return found
+
+
+def write(spark: "SparkSession", folder: Path, nums: list[int]) -> None:
+    names = ("item_id", "item_num", "languages", "categories", "markets", "available")
+    rows: list[Any] = [
+        dict(zip(names, (f"i{num:02d}", num, LANGUAGES[i], CATEGORIES[i], MARKETS[i], AVAILABLE[i]), strict=True))
+        for i, num in enumerate(nums)
+    ]
+    vecs = [(num, bytearray(row.tobytes())) for num, row in enumerate(vectors()) if num != 5]
+    write_index(
+        str(folder),
+        spark.createDataFrame(rows, ITEMS.schema),
+        spark.createDataFrame(vecs, "item_num int, vector binary"),
+        spark.createDataFrame(PAIRS[::-1], NEIGHBOURS.schema),
+        spark.createDataFrame(POPULAR, POPULARITY.schema),
+        dim=DIM,
+        shard_rows=4,
+    )
+
+
+def test_tables_and_arrays_give_the_same_files(spark: "SparkSession", tmp_path: Path) -> None:
+    write(spark, tmp_path / "spark", list(range(N)))
+    write_arrays(
+        tmp_path / "arrays",
+        item_ids=[f"i{num:02d}" for num in range(N)],
+        vectors=vectors(),
+        languages=LANGUAGES,
+        categories=CATEGORIES,
+        markets=MARKETS,
+        available=AVAILABLE,
+        neighbours=PAIRS,
+        popularity=POPULAR,
+        shard_rows=4,
+    )
+    files = {path.name: path.read_bytes() for path in (tmp_path / "arrays").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "spark").iterdir()} == files
+    assert ItemIndex.open(str(tmp_path / "spark")).markets == ("DE", "JP", "ZZ")
+
+
+def test_a_gap_in_the_numbers_stops_the_writer(spark: "SparkSession", tmp_path: Path) -> None:
+    with pytest.raises(LakeError, match="highest item_num 11"):
+        write(spark, tmp_path, [*range(N - 1), N])

@@ -1,0 +1,157 @@
+"""The lake as it stands on disk: schemas, properties, whole commits, runs and releases."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import functions as F
+
+import xlrec
+from xlrec.errors import LakeError, LeaseError
+from xlrec.lake import Lake, sql_for_readers
+from xlrec.releases import Ledger
+from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
+
+DAY = date(2026, 3, 1)
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return Lake(spark, str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def ledger(lake):
+    return Ledger(lake, lease_minutes=5)
+
+
+def lists(lake, run_id, items, day=DAY):
+    rows = [
+        (run_id, day, "JP", "u1", rank, item, 1.0 / rank, "ja", "similar", ("similar", ["h"]))
+        for rank, item in enumerate(items, 1)
+    ]
+    return lake.spark.createDataFrame(rows, RECOMMENDATIONS.schema)
+
+
+def write(lake, run_id, items, day=DAY):
+    return lake.replace(RECOMMENDATIONS, lists(lake, run_id, items, day), {"run_date": day, "run_id": run_id})
+
+
+def live_items(lake):
+    rows = xlrec.read_recommendations(lake.spark, lake.root).orderBy("rank").collect()
+    return [row["item_id"] for row in rows]
+
+
+def test_every_delta_reader_can_read_the_tables_and_sees_the_comments(lake):
+    write(lake, "r1", ["a"])
+    detail = DeltaTable.forPath(lake.spark, lake.path(RECOMMENDATIONS)).detail().first()
+    assert detail["minReaderVersion"] == 1
+    assert detail["partitionColumns"] == ["run_date"]
+    log = (Path(lake.path(RECOMMENDATIONS)) / "_delta_log" / f"{0:020d}.json").read_text()
+    schema = next(json.loads(line)["metaData"]["schemaString"] for line in log.splitlines() if "metaData" in line)
+    comments = {f["name"]: f["metadata"].get("comment") for f in json.loads(schema)["fields"]}
+    assert comments == {f.name: f.metadata["comment"] for f in RECOMMENDATIONS.schema.fields}
+
+
+def test_replacing_one_run_leaves_the_others_of_the_same_day(lake):
+    write(lake, "r1", ["a", "b"])
+    assert write(lake, "r2", ["c"]) == 1
+    write(lake, "r1", ["d"])
+    rows = lake.read(RECOMMENDATIONS).select("run_id", "item_id").collect()
+    assert sorted(map(tuple, rows)) == [("r1", "d"), ("r2", "c")]
+
+
+def test_rows_of_another_schema_are_refused_with_the_columns_named(lake):
+    wrong = lake.spark.createDataFrame([(1, 2)], "item_num int, neighbour int")
+    with pytest.raises(
+        LakeError, match=r"neighbour: int instead of nothing; neighbour_num: absent instead of int; score"
+    ):
+        lake.replace(NEIGHBOURS, wrong)
+    assert not lake.exists(NEIGHBOURS) or lake.read(NEIGHBOURS).isEmpty()
+
+
+def test_a_missing_table_names_the_job_that_makes_it(lake):
+    with pytest.raises(LakeError, match="has no table neighbours yet: run `xlrec train`"):
+        lake.read(NEIGHBOURS)
+
+
+def test_readers_see_nothing_of_a_run_before_its_release_and_all_of_it_after(lake, ledger):
+    with pytest.raises(LakeError, match="no table _releases yet"):
+        live_items(lake)
+    first = ledger.begin(DAY, "{}", {})
+    write(lake, first, ["a", "b"])
+    ledger.release(first, DAY)
+    ledger.end(first, "published")
+    second = ledger.begin(DAY, "{}", {})
+    write(lake, second, ["c", "d"])
+    assert live_items(lake) == ["a", "b"]
+    ledger.release(second, DAY)
+    assert live_items(lake) == ["c", "d"]
+    by_sql = lake.spark.sql(sql_for_readers(lake.root)).orderBy("rank").collect()
+    assert [row["item_id"] for row in by_sql] == ["c", "d"]
+    older = xlrec.read_recommendations(lake.spark, lake.root, release=1)
+    assert sorted(row["item_id"] for row in older.collect()) == ["a", "b"]
+
+
+def test_a_rollback_appends_a_release_that_names_the_older_run(lake, ledger):
+    for run, items in (("r1", ["a"]), ("r2", ["b"]), ("r3", ["c"])):
+        write(lake, run, items)
+        ledger.release(run, DAY)
+    back = ledger.rollback(note="bad prices")
+    assert (back.release, back.run_id, live_items(lake)) == (4, "r2", ["b"])
+    assert ledger.rollback().run_id == "r1"
+    with pytest.raises(LakeError, match="no release names the run before the live one"):
+        ledger.rollback()
+    assert ledger.rollback("r3").run_id == "r3"
+    with pytest.raises(LakeError, match="no release names the run r9; released were: r1, r2, r3"):
+        ledger.rollback("r9")
+
+
+def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned_with_its_rows(lake, ledger):
+    first = ledger.begin(DAY, "{}", {"xlrec": "0"})
+    write(lake, first, ["a"])
+    with pytest.raises(LeaseError, match=rf"run {first} \(process \d+ on .*\) holds the lake until"):
+        ledger.begin(DAY, "{}", {})
+    gone = F.regexp_replace("holder", "/[^/]*$", "/1")  # the same pid, started at another moment
+    lake.update(RUNS, F.col("run_id") == first, {"holder": gone})
+    with pytest.raises(LeaseError, match="lost the lake"):
+        ledger.renew(first)
+    second = ledger.begin(DAY, "{}", {})
+    assert second == f"{DAY}.2"
+    status = {row["run_id"]: row["status"] for row in lake.read(RUNS).collect()}
+    assert status == {first: "abandoned", second: "running"}
+    assert lake.read(RECOMMENDATIONS).isEmpty()
+
+
+def test_a_lease_that_is_over_is_taken(lake):
+    over = Ledger(lake, lease_minutes=-1)
+    first = over.begin(DAY, "{}", {})
+    lake.update(RUNS, F.col("run_id") == first, {"holder": F.lit("elsewhere/1/1")})
+    assert over.begin(DAY, "{}", {}) == f"{DAY}.2"
+
+
+def test_two_rivals_that_begin_at_the_same_moment_get_one_lease(lake, ledger):
+    from concurrent.futures import ThreadPoolExecutor
+
+    lake.create(RUNS)
+
+    def begin(_):
+        try:
+            return ledger.begin(DAY, "{}", {})
+        except LeaseError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(begin, range(2)))
+    assert lake.read(RUNS).where("status = 'running'").count() == 1
+    assert sum(isinstance(one, LeaseError) for one in found) <= 1
+
+
+def test_the_counts_of_a_run_are_kept(ledger):
+    run = ledger.begin(DAY, "{}", {})
+    ledger.end(run, "finished", counts={"prepare.items": 3}, seconds={"prepare": 1.5})
+    assert ledger.newest("prepare.items")["run_id"] == run
+    assert ledger.newest("train.neighbours") is None
+    assert ledger.newest("prepare.items")["seconds"] == {"prepare": 1.5}

@@ -1,0 +1,75 @@
+"""Popularity per market: the formula, scarce markets, decay."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from xlrec.config import PopularityConfig
+from xlrec.recommenders import popularity
+from xlrec.tables import EVENTS, ITEMS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+RUN_DATE = date(2024, 3, 1)
+START = datetime(2024, 3, 1, tzinfo=UTC)
+LOG = [
+    ("JP", 0, 0, 1.0),
+    ("JP", 0, 30, 1.0),
+    ("JP", 1, 60, 4.0),
+    ("US", 1, 0, 2.0),
+    ("US", 2, 0, 0.0),
+    ("US", 3, -9, 1),
+]
+"""(market, item_num, days before RUN_DATE, weight)."""
+DECAYED = {("JP", 0): 1.5, ("JP", 1): 1.0, ("US", 1): 2.0, ("US", 3): 1.0}
+
+
+def events(spark: "SparkSession") -> "DataFrame":
+    rows = [
+        ("u", f"i{num}", num, START - timedelta(days=days), "view", None, market, float(weight))
+        for market, num, days, weight in LOG
+    ]
+    return spark.createDataFrame(rows, EVENTS.schema)
+
+
+def items(spark: "SparkSession") -> "DataFrame":
+    rows: list[Any] = [
+        {"item_id": f"i{num}", "item_num": num, "markets": ["JP", "BR"] if num == 2 else None, "available": True}
+        for num in range(5)
+    ]
+    return spark.createDataFrame(rows, ITEMS.schema)
+
+
+def fitted(spark: "SparkSession", n_parts: int = 1, **config: float) -> dict[tuple[str, int], float]:
+    rows = popularity.fit(events(spark).repartition(n_parts), items(spark), PopularityConfig(**config), RUN_DATE)
+    return {(row.market, row.item_num): row.score for row in rows.collect()}
+
+
+def test_scores_are_smoothed_shares_of_decayed_weight(spark: "SparkSession") -> None:
+    found = fitted(spark, half_life_days=30, prior_strength=2)
+    everywhere = {num: sum(w for (_, n), w in DECAYED.items() if n == num) / 5.5 for num in (0, 1, 3)}
+    sizes = {"JP": 2.5, "US": 3.0, "BR": 0.0, "ZZ": 0.0}
+    expected = {
+        (market, num): (DECAYED.get((market, num), 0) + 2 * share) / (size + 2)
+        for market, size in sizes.items()
+        for num, share in everywhere.items()
+    }
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_market_without_events_is_as_everywhere_even_without_a_prior(spark: "SparkSession") -> None:
+    found = fitted(spark, prior_strength=0)
+    assert {num: found["BR", num] for num in (0, 1, 3)} == {num: found["ZZ", num] for num in (0, 1, 3)}
+    assert sum(score for (market, _), score in found.items() if market == "BR") == pytest.approx(1)
+    assert ("JP", 3) not in found
+
+
+def test_no_positive_event_gives_an_empty_table(spark: "SparkSession") -> None:
+    none = events(spark).where("weight > 99")
+    assert popularity.fit(none, items(spark), PopularityConfig(), RUN_DATE).count() == 0
+
+
+def test_the_same_bits_whatever_the_partitions(spark: "SparkSession") -> None:
+    assert fitted(spark, 1) == fitted(spark, 5)

@@ -1,0 +1,228 @@
+"""Encoders: one contract for all, and what each refuses. The sentence-transformers model is tiny and built here."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xlrec import encoders
+from xlrec.config import EmbedConfig
+from xlrec.errors import EncoderError
+
+TEXTS = [
+    "",
+    "Ventilated road bike helmet",
+    "Casque de vélo de route bien ventilé",
+    "透气公路自行车头盔",
+    "Вентилируемый шлем для шоссейного велосипеда",
+    "!!!",
+    "🎸",
+    "helmet " * 80,
+    "ヘルメット",
+    "bike",
+]
+HIDDEN, MAX_LENGTH = 48, 64
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+def build_model(folder: Path, seed: int = 0) -> Path:
+    """A sentence-transformers folder: WordPiece trained on TEXTS, a random BERT of two layers, mean pooling."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(TEXTS, trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), special, strict=True))
+    wrap: Any = PreTrainedTokenizerFast
+    fast = wrap(tokenizer_object=tokenizer, model_max_length=MAX_LENGTH, **names)
+    torch.manual_seed(seed)
+    shape = BertConfig(
+        vocab_size=len(fast),
+        hidden_size=HIDDEN,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=MAX_LENGTH,
+        initializer_range=0.5,  # spreads the vectors out
+    )
+    BertModel(shape).save_pretrained(folder / "plain")
+    fast.save_pretrained(folder / "plain")
+    modules: list[Any] = [Transformer(str(folder / "plain")), Pooling(HIDDEN), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(folder / "model"))
+    return folder / "model"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_model(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(params=["hashing", "sentence"])
+def config(request: pytest.FixtureRequest, model: Path) -> EmbedConfig:
+    if request.param == "hashing":
+        return EmbedConfig()
+    return EmbedConfig(encoder=str(model), batch_tokens=256)
+
+
+# --- the contract of every encoder ------------------------------------------------------------------------------------
+
+
+def test_every_text_has_a_finite_unit_vector(config: EmbedConfig) -> None:
+    encoder = encoders.load(config)
+    vectors = encoder.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), encoder.dim)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1.0, atol=1e-6)
+
+
+def test_no_texts_give_no_rows(config: EmbedConfig) -> None:
+    encoder = encoders.load(config)
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+def test_rows_are_the_same_to_the_bit_whatever_the_batch(config: EmbedConfig) -> None:
+    encoder = encoders.load(config)
+    together = encoder.encode(TEXTS)
+    order = np.random.default_rng(5).permutation(3 * len(TEXTS)) % len(TEXTS)
+    assert np.array_equal(encoder.encode([TEXTS[row] for row in order]), together[order])
+    for row, text in enumerate(TEXTS):
+        assert np.array_equal(encoder.encode([text])[0], together[row])
+
+
+def test_load_takes_json_and_keeps_the_model(config: EmbedConfig) -> None:
+    assert encoders.load(config.model_dump_json()) is encoders.load(config)
+
+
+def test_the_fingerprint_is_known_before_the_model_is_read(config: EmbedConfig) -> None:
+    assert encoders.fingerprint(config) == encoders.load(config).fingerprint
+
+
+@pytest.mark.parametrize("change", [{"max_tokens": 4}, {"dim": 32}])
+def test_whatever_changes_vectors_changes_the_fingerprint(config: EmbedConfig, change: dict[str, Any]) -> None:
+    other = config.model_copy(update=change)
+    assert encoders.fingerprint(other) != encoders.fingerprint(config)
+    assert not np.array_equal(encoders.load(other).encode(TEXTS), encoders.load(config).encode(TEXTS))
+
+
+def test_how_work_is_cut_leaves_the_fingerprint(config: EmbedConfig) -> None:
+    other = config.model_copy(update={"batch_tokens": 64, "texts_per_task": 3, "device": "cpu"})
+    assert encoders.fingerprint(other) == encoders.fingerprint(config)
+    np.testing.assert_allclose(encoders.load(other).encode(TEXTS), encoders.load(config).encode(TEXTS), atol=1e-5)
+
+
+# --- hashing ----------------------------------------------------------------------------------------------------------
+
+
+def similarity(a: str, b: str) -> float:
+    left, right = encoders.load("hashing").encode([a, b])
+    return float(left @ right)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("Fernglas", "FERNGLAS"),
+        ("café élégant", "cafe elegant"),
+        ("ﾍﾙﾒｯﾄ", "ヘルメット"),
+        ("e\u0301te\u0301", "été"),
+        ("straße", "STRASSE"),
+        ("IŞIK", "ışık"),
+        ("co\u00adoperate", "cooperate"),
+        ("bike, helmet", "bike helmet"),
+    ],
+)
+def test_presentation_accents_and_case_change_nothing(a: str, b: str) -> None:
+    assert similarity(a, b) == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("near", "text", "far"),
+    [
+        ("bicicleta de montaña", "bicicleta de montanha", "cafetera italiana"),
+        ("Fahrradhelme", "Fahrradhelm", "Kaffeemühle"),
+        ("自行车头盔", "公路自行车", "咖啡研磨机"),
+        ("ロードバイク用ヘルメット", "ヘルメット", "コーヒーミル"),
+    ],
+)
+def test_cognates_of_one_script_are_nearer_than_others(near: str, text: str, far: str) -> None:
+    assert similarity(near, text) > similarity(far, text) + 0.1
+
+
+def test_a_dakuten_is_no_accent() -> None:
+    assert similarity("か", "が") < 0.5
+
+
+def test_lone_surrogates_do_not_stop_a_run() -> None:
+    assert similarity("a\ud800b", "a b") == pytest.approx(1.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"prompt": "query: "}, {"revision": REVISION}])
+def test_hashing_refuses_what_it_cannot_use(change: dict[str, Any]) -> None:
+    with pytest.raises(EncoderError, match=next(iter(change))):
+        encoders.load(EmbedConfig(**change))
+
+
+# --- sentence-transformers --------------------------------------------------------------------------------------------
+
+
+def test_vectors_are_those_of_sentence_transformers_itself(model: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    own = SentenceTransformer(str(model), device="cpu")
+    plain = encoders.load(EmbedConfig(encoder=str(model)))
+    np.testing.assert_allclose(plain.encode(TEXTS), own.encode(TEXTS), atol=1e-5)
+    prompted = encoders.load(EmbedConfig(encoder=str(model), prompt="bike: "))
+    np.testing.assert_allclose(prompted.encode(TEXTS), own.encode(TEXTS, prompt="bike: "), atol=1e-5)
+    assert prompted.fingerprint != plain.fingerprint
+
+
+def test_the_first_numbers_are_kept_and_renormalised(tmp_path: Path) -> None:
+    config = EmbedConfig(encoder=str(build_model(tmp_path)))
+    full = encoders.load(config).encode(TEXTS)
+    cut = encoders.load(config.model_copy(update={"dim": 32})).encode(TEXTS)
+    assert cut.shape == (len(TEXTS), 32)
+    np.testing.assert_allclose(cut, full[:, :32] / np.linalg.norm(full[:, :32], axis=1, keepdims=True), atol=1e-6)
+
+
+def test_other_weights_have_another_fingerprint_even_in_the_same_folder(tmp_path: Path) -> None:
+    config = EmbedConfig(encoder=str(build_model(tmp_path, seed=0)))
+    before, vectors = encoders.fingerprint(config), encoders.load(config).encode(TEXTS)
+    build_model(tmp_path, seed=1)
+    assert encoders.fingerprint(config) != before
+    assert encoders.load(config).fingerprint == encoders.fingerprint(config)
+    assert not np.allclose(encoders.load(config).encode(TEXTS), vectors)
+
+
+def test_vectors_that_are_not_finite_are_counted_and_no_text_is_shown(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    folder = build_model(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    key = next(name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[key][5:] = np.nan  # every token but the special ones
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(EncoderError, match="1 of 2 vectors are not finite") as caught:
+        encoders.load(EmbedConfig(encoder=str(folder))).encode(["", "bike"])
+    assert "bike" not in str(caught.value)
+
+
+def test_more_numbers_than_the_model_has_are_refused(model: Path) -> None:
+    with pytest.raises(EncoderError, match="4096 is more than the 48"):
+        encoders.load(EmbedConfig(encoder=str(model), dim=4096))
+
+
+def test_a_broken_model_is_one_line(tmp_path: Path) -> None:
+    folder = build_model(tmp_path)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(EncoderError, match="cannot read") as caught:
+        encoders.load(EmbedConfig(encoder=str(folder)))
+    assert "\n" not in str(caught.value)

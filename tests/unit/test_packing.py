@@ -1,0 +1,23 @@
+"""Batches of fixed shapes."""
+
+import numpy as np
+
+from xlrec.encoders.packing import pack
+
+
+def test_batches_of_one_length_have_one_shape_and_every_text_is_in_one() -> None:
+    lengths = np.random.default_rng(2).integers(0, 101, 300)
+    shapes: dict[int, set[int]] = {}
+    seen: list[int] = []
+    for length, n_texts, rows in pack(lengths, 100, 512):
+        shapes.setdefault(length, set()).add(len(rows))
+        seen += rows[:n_texts].tolist()
+        assert (lengths[rows] <= length).all()
+        assert len(rows) * length <= 512
+    assert sorted(seen) == list(range(300))
+    assert all(len(found) == 1 for found in shapes.values())
+    assert max(shapes) == 100
+
+
+def test_a_text_longer_than_the_budget_is_a_batch() -> None:
+    assert [(length, n) for length, n, _ in pack(np.array([90, 100]), 100, 10)] == [(96, 1), (100, 1)]

@@ -1,0 +1,142 @@
+"""The greedy and the fill against a slow oracle, and what every list must keep."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xlrec.kernels.calibration import divergence
+from xlrec.kernels.selection import Caps, Mix, fill, select
+
+
+class World(NamedTuple):
+    """A user's shortlist."""
+
+    relevance: Any
+    vectors: Any
+    groups: Any
+    target: Any
+    categories: list[list[int]]
+
+    def mix(self, weight: float) -> Mix:
+        return Mix(self.groups, self.target, weight)
+
+    def caps(self, most: int) -> Caps:
+        sizes = [len(row) for row in self.categories]
+        indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        codes = np.array([code for row in self.categories for code in row], dtype=np.int32)
+        return Caps.of(np.arange(len(sizes), dtype=np.int32), indptr, codes, most)
+
+
+def world(seed: int, n: int = 12) -> World:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(n, 4)).astype(np.float32)
+    vectors[rng.random(n) < 0.1] = 0
+    categories = [sorted(rng.permutation(5)[: rng.integers(0, 3)].tolist()) for _ in range(n)]
+    relevance = np.sort(rng.integers(-2, 12, n) / 11)[::-1].copy()
+    return World(relevance, vectors, rng.integers(0, 3, n), np.array([0.6, 0.4, 0.0]), categories)
+
+
+def cosine(a: Any, b: Any) -> float:
+    a, b = a.astype(float), b.astype(float)
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norm if norm else 0.0
+
+
+def full(one: World, taken: list[int], i: int, most: int) -> bool:
+    return bool(most) and any(sum(c in one.categories[j] for j in taken) >= most for c in one.categories[i])
+
+
+def gain(one: World, taken: list[int], i: int, diversity: float, weight: float) -> float:
+    """The docstring's formula."""
+    nearest = max((cosine(one.vectors[i], one.vectors[j]) for j in taken), default=0.0)
+    counts = np.bincount(one.groups[[*taken, i]], minlength=len(one.target))
+    mmr = (1 - diversity) * float(one.relevance[i]) - diversity * nearest
+    return (1 - weight) * mmr - weight * divergence(one.target, counts)
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+SHARES = st.sampled_from([0.0, 0.1, 0.5, 1.0])
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.integers(0, 15), SHARES, SHARES, st.integers(0, 3))
+def test_every_step_of_the_greedy_takes_the_largest_gain_that_the_caps_allow(
+    seed: int, k: int, diversity: float, weight: float, most: int
+) -> None:
+    one = world(seed)
+    taken = select(k, one.relevance, one.vectors, diversity, one.mix(weight), one.caps(most)).tolist()
+    assert len(set(taken)) == len(taken) <= k
+    for step in range(min(k, 12)):
+        allowed = [i for i in range(12) if i not in taken[:step] and not full(one, taken[:step], i, most)]
+        if step == len(taken):
+            assert not allowed
+            break
+        gains = {i: gain(one, taken[:step], i, diversity, weight) for i in allowed}
+        assert gains[taken[step]] == pytest.approx(max(gains.values()), abs=1e-9)
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(0, 15))
+def test_without_diversity_mix_and_caps_the_list_is_the_order_by_score(seed: int, k: int) -> None:
+    one = world(seed)
+    taken = select(k, one.relevance, one.vectors, 0.0, one.mix(0.0), Caps.none())
+    assert taken.tolist() == list(range(min(k, 12)))
+
+
+def test_with_diversity_alone_the_second_item_is_the_farthest_from_the_first() -> None:
+    vectors = np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0]], dtype=np.float32)
+    mix = Mix(np.zeros(4, dtype=np.int64), np.zeros(1), 0.0)
+    assert select(3, np.array([1, 0.9, 0.8, 0.1]), vectors, 1.0, mix, Caps.none()).tolist() == [0, 3, 2]
+
+
+@settings(deadline=None)
+@given(SEEDS)
+def test_calibration_alone_never_leaves_a_list_further_from_the_readers_languages(seed: int) -> None:
+    one = world(seed, n=30)
+
+    def distance(weight: float) -> float:
+        taken = select(10, one.relevance, one.vectors, 0.0, one.mix(weight), Caps.none())
+        return divergence(one.target, np.bincount(one.groups[taken], minlength=3))
+
+    assert distance(1.0) <= distance(0.0) + 0.01  # a greedy: the smoothing may cost it a hair
+
+
+def test_a_planted_mix_is_reached_where_the_best_scores_are_all_in_one_language() -> None:
+    groups = np.repeat([2, 0, 1], 20)
+    mix = Mix(groups, np.array([0.7, 0.3, 0.0]), 0.9)
+    relevance = np.linspace(1, 0.5, 60)
+    taken = select(10, relevance, np.zeros((60, 2), dtype=np.float32), 0.0, mix, Caps.none())
+    assert np.bincount(groups[taken], minlength=3).tolist() == [7, 3, 0]
+    assert sorted(taken.tolist()) == [*range(20, 27), *range(40, 43)]
+
+
+@settings(deadline=None)
+@given(SEEDS, st.integers(0, 14), st.integers(0, 3), st.integers(0, 12), SHARES)
+def test_a_filled_list_has_exactly_the_rows_wanted_in_the_order_of_the_tiers(
+    seed: int, k: int, most: int, n_candidates: int, share: float
+) -> None:
+    one = world(seed)
+    copies = np.random.default_rng(seed).random(12) < share
+    taken = np.flatnonzero(~copies)[: min(k, 2)]
+    taken = taken[taken < n_candidates]
+    filled = fill(k, taken, n_candidates, copies, one.caps(most)).tolist()
+    assert len(filled) == len(set(filled)) == min(k, 12)
+    wanted = taken.tolist()
+    for tier in range(4):
+        for i in range(12):
+            fits = tier > 0 or not full(one, wanted, i, most)
+            candidate = tier > 1 or i < n_candidates
+            if i not in wanted and len(wanted) < k and fits and candidate and (tier == 3 or not copies[i]):
+                wanted.append(i)
+    assert filled == wanted
+
+
+def test_caps_of_some_items_come_from_the_categories_of_all() -> None:
+    indptr, codes = np.array([0, 2, 2, 3, 5]), np.array([8, 9, 7, 9, 4], dtype=np.int32)
+    caps = Caps.of(np.array([3, 1, 0], dtype=np.int32), indptr, codes, 1)
+    assert caps.indptr.tolist() == [0, 2, 2, 4]
+    assert caps.codes.tolist() == [2, 0, 1, 2]
+    assert Caps.of(np.array([1], dtype=np.int32), indptr, codes, 1).codes.tolist() == []

@@ -1,0 +1,130 @@
+"""Exact top-k: the same as sorting every float64 score, whatever the blocks."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from xlrec.kernels.topk import Mask, inner_products, top_k
+
+
+def open_mask(n_users: int, n_items: int, **changes: Any) -> Mask:
+    """Everything allowed, unless changed."""
+    mask = Mask(
+        np.ones((1, n_items), np.bool_),
+        np.zeros(n_users, np.int32),
+        np.zeros(n_users + 1, np.int64),
+        np.zeros(0, np.int32),
+        np.ones((n_items, 1), np.uint64),
+        np.zeros((n_users, 1), np.uint64),
+        np.zeros(n_users, np.bool_),
+    )
+    return mask._replace(**changes)
+
+
+def oracle(queries: NDArray[Any], items: NDArray[np.float32], k: int, mask: Mask) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Every score in float64, every item looked at, Python's sort."""
+    ids, scores = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
+    for user, query in enumerate(queries):
+        nums = np.arange(len(items))
+        exact = inner_products(query[None].astype(float), np.zeros(len(items), int), nums, [(0, items)])
+        seen = set(mask.seen_nums[mask.seen_indptr[user] : mask.seen_indptr[user + 1]].tolist())
+        rows = []
+        for num in range(len(items)):
+            shared = bool((mask.item_words[num] & mask.user_words[user]).any())
+            finite = np.isfinite(query).all() and np.isfinite(items[num]).all()
+            if (
+                mask.eligible[mask.group[user], num]
+                and num not in seen
+                and finite
+                and (shared or not mask.restricted[user])
+            ):
+                rows.append((-exact[num], num))
+        for place, (score, num) in enumerate(sorted(rows)[:k]):
+            ids[user, place], scores[user, place] = num, -score
+    return ids, scores
+
+
+def cut(items: NDArray[np.float32], rows: int) -> list[tuple[int, NDArray[np.float32]]]:
+    return [(first, items[first : first + rows]) for first in range(0, len(items), rows)]
+
+
+@given(data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.DataObject) -> None:
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    n_users, n_items, dim = (data.draw(st.integers(1, top)) for top in (7, 700, 40))
+    k = data.draw(st.sampled_from([1, 2, 5, 30, 800]))
+    rng = np.random.default_rng(seed)
+    n_kinds = data.draw(st.sampled_from([1, 3, n_items]))  # few kinds: many exact ties
+    kinds = rng.normal(size=(n_kinds, dim)) * 10.0 ** data.draw(st.sampled_from([-20, 0, 15]))
+    jitter = data.draw(st.sampled_from([0.0, 1e-7]))  # near-ties, closer than float32 can tell
+    items = (kinds[rng.integers(0, n_kinds, n_items)] * (1 + jitter * rng.normal(size=(n_items, 1)))).astype(np.float32)
+    queries = rng.normal(size=(n_users, dim)) * 10.0 ** data.draw(st.sampled_from([-30, 0, 30]))
+    items[rng.random(n_items) < 0.05] = 0
+    items[rng.random(n_items) < 0.02, 0] = np.nan
+    items[rng.random(n_items) < 0.02, dim - 1] = np.inf
+    queries[rng.random(n_users) < 0.1] = 0
+    queries[rng.random(n_users) < 0.1, 0] = np.nan
+    seen = [np.flatnonzero(rng.random(n_items) < data.draw(st.sampled_from([0, 0.1, 1]))) for _ in range(n_users)]
+    mask = Mask(
+        rng.random((3, n_items)) < data.draw(st.sampled_from([0.01, 0.5, 1.0])),
+        rng.integers(0, 3, n_users).astype(np.int32),
+        np.concatenate([[0], np.cumsum([len(nums) for nums in seen])]).astype(np.int64),
+        np.concatenate(seen).astype(np.int32),
+        rng.integers(0, 4, (n_items, 2)).astype(np.uint64),
+        rng.integers(0, 4, (n_users, 2)).astype(np.uint64),
+        rng.random(n_users) < 0.5,
+    )
+    ids, scores = top_k(
+        queries,
+        cut(items, data.draw(st.integers(1, n_items))),
+        k,
+        mask,
+        user_block=data.draw(st.integers(1, n_users)),
+        item_block=data.draw(st.integers(1, n_items)),
+    )
+    expected_ids, expected_scores = oracle(queries, items, k, mask)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_array_equal(scores, expected_scores)
+
+
+def test_a_score_that_float32_misorders_is_ordered_in_float64() -> None:
+    items = np.array([[1, 2**-24], [1, 0], [1, 2**-20]], np.float32)
+    ids, scores = top_k(np.array([[1.0, 1.0]]), [(0, items)], 3, open_mask(1, 3))
+    assert ids.tolist() == [[2, 0, 1]]
+    assert scores.tolist() == [[1 + 2**-20, 1 + 2**-24, 1]]
+
+
+def test_thousands_of_copies_overflow_no_buffer_and_the_lowest_numbers_win() -> None:
+    items = np.ones((5000, 8), np.float32)
+    items[4321] *= 1.0000002
+    ids, _ = top_k(np.ones((2, 8)), cut(items, 1300), 3, open_mask(2, 5000), item_block=999)
+    assert ids.tolist() == [[4321, 0, 1]] * 2
+
+
+def test_a_zero_query_gets_the_lowest_numbers_with_score_0() -> None:
+    ids, scores = top_k(np.zeros((1, 4)), [(0, np.ones((50, 4), np.float32))], 3, open_mask(1, 50))
+    assert ids.tolist() == [[0, 1, 2]]
+    assert scores.tolist() == [[0, 0, 0]]
+
+
+def test_zero_vectors_never_rank_where_so_asked() -> None:
+    items = np.array([[0, 0], [-1, 0], [1, 0]], np.float32)
+    ids, _ = top_k(np.array([[1.0, 0]]), [(0, items)], 3, open_mask(1, 3), zero_vectors=False)
+    assert ids.tolist() == [[2, 1, -1]]
+
+
+def test_no_users_and_no_items_give_empty_answers() -> None:
+    assert top_k(np.zeros((0, 4)), [(0, np.ones((5, 4), np.float32))], 3, open_mask(0, 5))[0].shape == (0, 3)
+    assert top_k(np.ones((1, 4)), [], 2, open_mask(1, 0))[0].tolist() == [[-1, -1]]
+
+
+def test_vectors_too_large_for_float32_sums_are_refused() -> None:
+    with pytest.raises(ValueError, match="scale the vectors"):
+        top_k(np.ones((1, 1)), [(0, np.array([[2e37]], np.float32))], 1, open_mask(1, 1))
+    with pytest.raises(ValueError, match="scale the queries"):
+        top_k(np.full((1, 1), 1e200), [(0, np.ones((1, 1), np.float32))], 1, open_mask(1, 1))

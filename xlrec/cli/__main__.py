@@ -1,0 +1,5 @@
+"""`python -m xlrec.cli` is `xlrec`."""
+
+from xlrec.cli import main
+
+main()

@@ -1,0 +1,283 @@
+"""One strict, frozen model per stage. Reading files, environment and overrides is `xlrec.settings`."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the config: unknown keys are errors, values cannot change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Inputs(Section):
+    """Where the Parquet inputs lie: a file, a folder (flat or Hive partitions) or a glob each."""
+
+    catalog: str
+    """One row per item and language."""
+    interactions: str
+    """One row per event."""
+    users: str | None = None
+    """Optional: market, languages and opt-out of users."""
+
+
+class Columns(Section):
+    """Names of the input columns where they differ from the layout: `{item_id: asin}` reads asin as item_id."""
+
+    catalog: dict[str, str] = {}
+    """Layout name to input name."""
+    interactions: dict[str, str] = {}
+    """Layout name to input name."""
+    users: dict[str, str] = {}
+    """Layout name to input name."""
+
+
+class PrepareConfig(Section):
+    """Cleaning of the inputs."""
+
+    event_weights: dict[str, Weight] = {
+        "view": 1.0, "click": 1.0, "like": 2.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0,
+    }  # fmt: skip
+    """Strength of the preference that an event shows; 0 counts as seen only."""
+    default_event_weight: Weight = 1.0
+    """Weight of an event that event_weights does not name, and of rows without event."""
+    rating_events: tuple[str, ...] = ("rating",)
+    """Events whose value is a rating."""
+    positive_rating: float = 4.0
+    """Ratings below it get weight 0: seen, but no preference."""
+    min_timestamp: date = date(1990, 1, 1)
+    """Events before this day are rejected as impossible."""
+    max_gap_days: Count = 30
+    """Newest rows that follow a gap this long and are under 0.1 % of all are impossible (clocks set wrongly); they do
+    not move the default run_date, and are rejected."""
+    max_events_per_user_day: Count | None = 2000
+    """Users with more events on one day are bots: all their events are rejected. null: no limit."""
+    detect_languages: bool = True
+    """Detect the language of texts that have none, among the catalogue's own languages."""
+    max_title_chars: Count = 500
+    """Longer titles are cut at a word."""
+    max_description_chars: Count = 5000
+    """Longer descriptions are cut at a word."""
+    max_rejected_share: Share = 0.5
+    """The job stops where more than this share of an input is rejected."""
+
+
+class EmbedConfig(Section):
+    """The encoder and how it runs."""
+
+    encoder: str = "hashing"
+    """`hashing` (character n-grams, no weights), or a folder or name for sentence-transformers."""
+    revision: str | None = None
+    """40-hex commit of a hub model; required where `encoder` is a hub name."""
+    prompt: str = ""
+    """Put before every text, as some models need (`passage: `)."""
+    dim: Annotated[int, Field(ge=32, le=4096)] | None = None
+    """Keep the first dim numbers of each vector (Matryoshka models). null: the model's own; 512 for hashing."""
+    max_tokens: Count = 256
+    """Longer texts are cut."""
+    batch_tokens: Count = 8192
+    """Tokens per batch, padding included."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU that Spark assigned to the task, else the CPU."""
+    texts_per_task: Count = 4000
+    """Size of a Spark task: smaller gives finer progress, larger less overhead."""
+
+
+class CovisitationConfig(Section):
+    """What is chosen soon after what, shared across markets by item_id."""
+
+    window_items: Count = 10
+    """Pairs reach this many events ahead in a user's history."""
+    max_gap_days: Positive = 60.0
+    """Pairs reach this many days ahead."""
+    gap_half_life_days: Positive = 7.0
+    """A pair this many days apart counts half."""
+    half_life_days: Positive = 180.0
+    """A pair this long ago counts half."""
+    backward_weight: Share = 0.5
+    """Weight of the pair read backwards (what is chosen soon before); 1 is symmetric."""
+    normalisation: Share = 0.5
+    """Exponent of both items' totals in the denominator: 0 counts, 0.5 cosine, higher favours rare items."""
+    shrinkage: Weight = 1.0
+    """Added to both totals: pairs seen only once or twice weigh less."""
+    neighbours: Count = 100
+    """Kept per item."""
+    max_history: Count = 500
+    """Newest events of a user that make pairs; bounds what a heavy user costs to max_history × window_items pairs."""
+
+
+class PopularityConfig(Section):
+    """Popularity per market."""
+
+    half_life_days: Positive = 30.0
+    """An event this long ago counts half."""
+    prior_strength: Weight = 20.0
+    """Decayed event weight, spread as everywhere's popularity, that is added to each market: serves scarce markets."""
+
+
+class TrainConfig(Section):
+    """What is learnt from interactions."""
+
+    covisitation: CovisitationConfig = CovisitationConfig()
+    popularity: PopularityConfig = PopularityConfig()
+
+
+class RetrieveConfig(Section):
+    """Profiles and the exact search."""
+
+    half_life_days: Positive = 30.0
+    """A history event this long before the user's newest one counts half."""
+    max_history: Count = 100
+    """Newest distinct items of a user that make the profile."""
+    candidates: Count = 200
+    """Best items of each source that enter the ranking; at least k."""
+    exclude_seen: bool = True
+    """Never recommend what the user has interacted with."""
+    user_block: Count = 1024
+    """Users per matrix product; bounds memory, never changes a result."""
+    item_block: Count = 8192
+    """Items per matrix product; bounds memory, never changes a result."""
+
+
+class FusionWeights(Section):
+    """Weights of the sources; each source's scores are divided by the user's best before."""
+
+    similar: Weight = 1.0
+    """Nearness of the texts to the history."""
+    covisited: Weight = 1.0
+    """What others chose soon after the history's items."""
+    popular: Weight = 0.1
+    """Popularity in the user's market."""
+
+
+class RankConfig(Section):
+    """From candidates to lists."""
+
+    weights: FusionWeights = FusionWeights()
+    near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.97
+    """Items whose vectors have at least this cosine are one item: only the better is listed. 1: exact copies only."""
+    diversity: Share = 0.1
+    """MMR: 0 orders by score alone, 1 by distance to what is already in the list alone."""
+    languages: Literal["any", "calibrated", "only"] = "calibrated"
+    """any: no regard; calibrated: the list's languages follow the user's (Steck 2018); only: no other language."""
+    calibration: Share = 0.2
+    """Weight of the language mix against the score, where languages is calibrated."""
+    max_per_category: Count | None = None
+    """Most items of one category in a list. null: no limit."""
+    n_because: Annotated[int, Field(ge=0)] = 2
+    """History items named in a reason, at most."""
+
+
+class AuditConfig(Section):
+    """Bars that a new run must pass before readers see it; drift is against the live run."""
+
+    min_coverage: Share = 0.9
+    """Share of the users who have a list; the others have no eligible item left."""
+    max_short_lists: Share = 1.0
+    """Share of the lists with fewer than k rows (their market has fewer eligible items)."""
+    max_row_drop: Share = 0.5
+    """Largest drop of the row count."""
+    max_language_drift: Share = 0.5
+    """Total variation distance of the lists' languages."""
+    max_score_drift: Share = 0.5
+    """Kolmogorov-Smirnov distance of the scores at rank 1."""
+
+
+class PublishConfig(Section):
+    """The release."""
+
+    lease_minutes: Positive = 360.0
+    """A run that has not ended by then is taken for dead; its process being gone on the same host is seen at once."""
+
+
+class AlsConfig(Section):
+    """Spark ALS on implicit feedback (Hu, Koren, Volinsky 2008)."""
+
+    rank: Count = 64
+    """Factors."""
+    iterations: Count = 15
+    """Sweeps."""
+    regularisation: Positive = 0.1
+    """Lambda."""
+    alpha: Positive = 10.0
+    """Confidence of one unit of event weight."""
+
+
+class EvaluateConfig(Section):
+    """The time split, the metrics and the baselines."""
+
+    split: Literal["time", "last"] = "time"
+    """time: the newest holdout_share of the events are held out; last: each user's newest holdout_last positives."""
+    holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the events after the cut."""
+    holdout_last: Count = 1
+    """Held-out positives per user, for split last."""
+    cutoffs: tuple[Count, ...] = (5, 10, 20)
+    """The k of the metrics."""
+    baselines: tuple[Literal["popular", "itemknn", "als"], ...] = ("popular", "itemknn", "als")
+    """Baselines through the same stages."""
+    sources: bool = True
+    """Also score each source of xlrec alone."""
+    bootstrap: Count = 1000
+    """Poisson bootstrap replicates over users."""
+    als: AlsConfig = AlsConfig()
+    """The ALS baseline."""
+    history_slices: tuple[Count, ...] = (1, 3, 10, 30)
+    """Lower bounds of the slices by history length; 0 is always one."""
+
+
+class SparkConfig(Section):
+    """The session, where xlrec starts it itself; spark-submit's own settings win."""
+
+    master: str = "local[*]"
+    """Spark master."""
+    driver_memory: str = "4g"
+    """Heap of the driver, which in local mode is all of Spark."""
+    shuffle_partitions: Count | None = None
+    """null: twice the cores in local mode, Spark's own default elsewhere."""
+    conf: dict[str, str] = {}
+    """Any further Spark setting."""
+
+
+class Limits(Section):
+    """What may be brought to the driver."""
+
+    driver_rows: Count = 100_000
+    """Rows of report samples, per-market tables and the like; more is an error, not a crash."""
+
+
+class Config(Section):
+    """One nightly run. The smallest config names lake, inputs and k."""
+
+    lake: str
+    """Folder of the Delta lake."""
+    inputs: Inputs
+    k: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Rows per user."""
+    run_date: date | None = None
+    """Logical date: governs decay, availability and the partition. null: the day after the newest interaction."""
+    seed: int = 0
+    """Seed of everything random."""
+    columns: Columns = Columns()
+    prepare: PrepareConfig = PrepareConfig()
+    embed: EmbedConfig = EmbedConfig()
+    train: TrainConfig = TrainConfig()
+    retrieve: RetrieveConfig = RetrieveConfig()
+    rank: RankConfig = RankConfig()
+    audit: AuditConfig = AuditConfig()
+    publish: PublishConfig = PublishConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    spark: SparkConfig = SparkConfig()
+    limits: Limits = Limits()
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Checks what spans sections."""
+        if self.retrieve.candidates < self.k:
+            raise ValueError(f"retrieve.candidates is {self.retrieve.candidates}, less than k = {self.k}: raise it")

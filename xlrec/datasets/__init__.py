@@ -1,0 +1,1 @@
+"""Where data comes from: the demo world and importers of public layouts."""

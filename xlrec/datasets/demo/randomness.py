@@ -1,0 +1,66 @@
+"""Random numbers that depend on nothing but a seed, a purpose and the entity: the same however the work is cut."""
+
+import zlib
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_GOLDEN: Final = 0x9E3779B97F4A7C15
+_FIRST: Final = 0xBF58476D1CE4E5B9
+_SECOND: Final = 0x94D049BB133111EB
+
+
+def uniform(seed: int, purpose: str, *keys: ArrayLike) -> Floats:
+    """Uniform numbers in [0, 1), one for each row of the broadcast integer keys (at least one dimension).
+
+    Source: SplitMix64, Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014, as a hash of
+    (seed, purpose, keys).
+    """
+    start = (seed * _GOLDEN + zlib.crc32(purpose.encode())) % 2**64
+    state = _mix(np.array([start], dtype=np.uint64))
+    for key in keys:
+        state = _mix(state ^ (np.atleast_1d(np.asarray(key)).astype(np.uint64) * np.uint64(_GOLDEN)))
+    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def normal(seed: int, purpose: str, *keys: ArrayLike) -> Floats:
+    """Standard normal numbers by Box and Muller, rounded so that CPUs agree."""
+    radius = np.sqrt(-2.0 * np.log(1.0 - uniform(seed, purpose + "/radius", *keys)))
+    return np.round(radius * np.cos(2.0 * np.pi * uniform(seed, purpose + "/angle", *keys)), 9)
+
+
+def exponential(seed: int, purpose: str, *keys: ArrayLike) -> Floats:
+    """Exponential numbers of mean 1, rounded so that CPUs agree."""
+    drawn: Floats = -np.log(1.0 - uniform(seed, purpose, *keys))
+    return drawn.round(9)
+
+
+def integers(seed: int, purpose: str, high: ArrayLike, *keys: ArrayLike) -> Ints:
+    """Uniform integers in [0, high); `high` broadcasts against the keys."""
+    found: Ints = (uniform(seed, purpose, *keys) * np.asarray(high)).astype(np.int64)
+    return found
+
+
+def chosen(seed: int, purpose: str, n: int, share: float) -> Bools:
+    """A mask of exactly max(1, round(share * n)) of n rows, all False where n is 0."""
+    mask = np.zeros(n, dtype=np.bool_)
+    order = np.argsort(uniform(seed, purpose, np.arange(n)), kind="stable")
+    mask[order[: max(1, round(share * n))]] = True
+    return mask
+
+
+def category(weights: ArrayLike, draws: Floats) -> Ints:
+    """Index drawn from the distribution `weights` (they need not sum to 1) by each uniform draw."""
+    total = np.cumsum(np.asarray(weights, dtype=np.float64))
+    return np.searchsorted(total / total[-1], draws, side="right").clip(max=len(total) - 1).astype(np.int64)
+
+
+def _mix(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(_FIRST)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(_SECOND)
+    return state ^ (state >> np.uint64(31))

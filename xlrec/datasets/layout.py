@@ -1,0 +1,115 @@
+"""The ground that the importers share: reading what is there, writing the input layout."""
+
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from xlrec.errors import InputError
+from xlrec.tables import CATALOG, INTERACTIONS
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import wrote."""
+
+    out: str
+    rows: dict[str, int]
+    """By table of the input layout."""
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return f"{self.out}: " + ", ".join(f"{table} {n:,} rows" for table, n in self.rows.items())
+
+
+def read_csv(
+    spark: SparkSession, source: str, name: str, columns: tuple[str, ...], about: str, *, multi_line: bool = False
+) -> DataFrame:
+    """A comma-separated file with a header, all columns as strings, cut to `columns`, whatever their order.
+
+    Values may hold commas and doubled quotes, with `multi_line` also line ends: one task then reads the file, in order.
+
+    Raises:
+        InputError: The file or a column is missing; `about` says what the file is.
+    """
+    reader = spark.read.options(header=True, quote='"', escape='"', multiLine=multi_line, inferSchema=False)
+    try:
+        found = reader.csv(f"{source}/{name}")
+    except AnalysisException as error:
+        raise _missing(error, source, name, about) from error
+    missing = [column for column in columns if column not in found.columns]
+    if missing:
+        raise InputError(
+            f"{source}/{name} has the columns {', '.join(found.columns)}, but {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing: {about}"
+        )
+    return found.select(*columns)
+
+
+def read_lines(
+    spark: SparkSession,
+    source: str,
+    name: str,
+    columns: tuple[str, ...],
+    about: str,
+    *,
+    mark: str = "\t",
+    encoding: str = "UTF-8",
+) -> DataFrame:
+    """A file without header or quotes whose values are separated by `mark`, as strings; missing ones are null.
+
+    Raises:
+        InputError: The file is missing; `about` says what it is.
+    """
+    try:
+        # No text holds the separator U+0000: each line stays one value.
+        lines = (
+            spark.read.options(sep="\u0000", quote="", encoding=encoding).schema("value string").csv(f"{source}/{name}")
+        )
+    except AnalysisException as error:
+        raise _missing(error, source, name, about) from error
+    return lines.select(*cells(F.col("value"), columns, mark))
+
+
+def cells(line: Column, columns: tuple[str, ...], mark: str = "\t") -> list[Column]:
+    """The values of a line by position, named; empty ones are null."""
+    parts = F.split(line, mark, -1)
+    return [F.nullif(F.trim(F.get(parts, place)), F.lit("")).alias(name) for place, name in enumerate(columns)]
+
+
+def exists(spark: SparkSession, path: str) -> bool:
+    """Whether Spark finds anything under a path or glob."""
+    try:
+        spark.read.text(path)
+    except AnalysisException as error:
+        if error.getCondition() != "PATH_NOT_FOUND":
+            raise
+        return False
+    return True
+
+
+def write_layout(out: str, catalog: DataFrame, interactions: DataFrame) -> ImportSummary:
+    """Replaces out/catalog and out/interactions; columns that a frame does not have become null."""
+    rows = {}
+    for name, frame, schema in (("catalog", catalog, CATALOG), ("interactions", interactions, INTERACTIONS)):
+        path = f"{out}/{name}"
+        _conform(frame, schema).write.mode("overwrite").parquet(path)
+        rows[name] = frame.sparkSession.read.parquet(path).count()
+    return ImportSummary(out, rows)
+
+
+def _conform(frame: DataFrame, schema: StructType) -> DataFrame:
+    return frame.select(
+        *[
+            (F.col(field.name) if field.name in frame.columns else F.lit(None)).cast(field.dataType).alias(field.name)
+            for field in schema
+        ]
+    )
+
+
+def _missing(error: AnalysisException, source: str, name: str, about: str) -> Exception:
+    if error.getCondition() != "PATH_NOT_FOUND":
+        return error
+    return InputError(f"{name} is not in {source}: {about}")

@@ -1,0 +1,68 @@
+"""MovieLens into the input layout: films as items, ratings as events."""
+
+from typing import Final
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from xlrec.datasets.layout import ImportSummary, exists, read_csv, read_lines, write_layout
+
+_ABOUT: Final = (
+    "the folder of a MovieLens set is expected, with movies.csv (movieId,title,genres) and ratings.csv "
+    "(userId,movieId,rating,timestamp), or movies.dat and ratings.dat as in ml-1m"
+)
+_NO_GENRE: Final = "(no genres listed)"
+
+
+def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummary:
+    """Writes out/catalog and out/interactions from a MovieLens folder.
+
+    Titles are English and keep their year; genres become categories; the distinct tags of a film, in lower case and
+    sorted, become its description where the set has a tags.csv. A rating is one event `rating` with its stars as value.
+
+    Args:
+        spark: Session that reads and writes.
+        source: Unpacked folder of ml-latest-small, ml-latest, ml-25m, ml-32m (csv) or ml-1m, ml-10m (dat).
+        out: Folder that gets the layout; catalog and interactions in it are replaced.
+
+    Raises:
+        InputError: A file or a column is missing; whoever unpacked the set mends it.
+    """
+    movies, ratings, tags = _read(spark, source)
+    genres = F.filter(F.split("genres", r"\|"), lambda genre: ~genre.isin("", _NO_GENRE))
+    catalog = movies.join(_descriptions(tags), "movieId", "left") if tags is not None else movies
+    catalog = catalog.withColumns(
+        {"item_id": F.col("movieId"), "language": F.lit("en"), "categories": F.coalesce(genres, F.array())}
+    )
+    interactions = ratings.select(
+        F.col("userId").alias("user_id"),
+        F.col("movieId").alias("item_id"),
+        F.timestamp_seconds(F.col("timestamp").try_cast("bigint")).alias("timestamp"),
+        F.lit("rating").alias("event"),
+        F.col("rating").try_cast("double").alias("value"),
+    )
+    return write_layout(out, catalog, interactions)
+
+
+def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataFrame | None]:
+    movie, rating, tag = (
+        ("movieId", "title", "genres"),
+        ("userId", "movieId", "rating", "timestamp"),
+        ("movieId", "tag"),
+    )
+    if not exists(spark, f"{source}/movies.csv") and exists(spark, f"{source}/movies.dat"):
+        return (
+            read_lines(spark, source, "movies.dat", movie, _ABOUT, mark="::", encoding="ISO-8859-1"),
+            read_lines(spark, source, "ratings.dat", rating, _ABOUT, mark="::", encoding="ISO-8859-1"),
+            None,
+        )
+    return (
+        read_csv(spark, source, "movies.csv", movie, _ABOUT),
+        read_csv(spark, source, "ratings.csv", rating, _ABOUT),
+        read_csv(spark, source, "tags.csv", tag, _ABOUT) if exists(spark, f"{source}/tags.csv") else None,
+    )
+
+
+def _descriptions(tags: DataFrame) -> DataFrame:
+    words = F.nullif(F.lower(F.trim("tag")), F.lit(""))
+    return tags.groupBy("movieId").agg(F.array_join(F.sort_array(F.collect_set(words)), ", ").alias("description"))

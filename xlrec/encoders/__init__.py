@@ -1,0 +1,58 @@
+"""Encoders: texts in, unit vectors out. `load` gives the one that the config names, `fingerprint` what names it."""
+
+import os
+from functools import lru_cache
+
+from xlrec.config import EmbedConfig
+from xlrec.encoders import hashing, source
+from xlrec.encoders.base import Encoder
+
+__all__ = ["Encoder", "fingerprint", "load"]
+
+
+def _config(config: EmbedConfig | str) -> EmbedConfig:
+    """The config of an `EmbedConfig`, of its JSON, or of the encoder's bare name."""
+    if isinstance(config, EmbedConfig):
+        return config
+    return EmbedConfig.model_validate_json(config) if config.startswith("{") else EmbedConfig(encoder=config)
+
+
+def fingerprint(config: EmbedConfig | str) -> str:
+    """What `load(config).fingerprint` will be, without loading the model.
+
+    Raises:
+        EncoderError: the model is missing or not pinned.
+    """
+    config = _config(config)
+    return hashing.fingerprint(config) if config.encoder == hashing.NAME else source.fingerprint(config)
+
+
+@lru_cache(maxsize=1)
+def _load(config: EmbedConfig, device: str, _stamp: str) -> Encoder:
+    if config.encoder == hashing.NAME:
+        return hashing.HashingEncoder(config)
+    from xlrec.encoders.sentence import SentenceEncoder
+
+    return SentenceEncoder(config, device)
+
+
+def load(config: EmbedConfig | str, device: str | None = None, n_threads: int | None = None) -> Encoder:
+    """The encoder; the one used last stays in the process, so that a worker loads its model once.
+
+    Args:
+        config: the config, its JSON (what workers get), or the bare name of an encoder.
+        device: torch device; default: the config's, where `auto` is the CPU outside a Spark task.
+        n_threads: threads of torch on the CPU, for the whole process; default: torch's own.
+
+    Raises:
+        EncoderError: the model is missing, not pinned, not safetensors, or its device is.
+    """
+    config = _config(config)
+    if config.encoder == hashing.NAME:
+        return _load(config, "cpu", "")
+    if n_threads is not None:
+        import torch
+
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        torch.set_num_threads(n_threads)
+    return _load(config, device or ("cuda" if config.device == "cuda" else "cpu"), source.stamp(config))

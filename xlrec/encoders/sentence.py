@@ -1,0 +1,136 @@
+"""Encoder from a sentence-transformers model, with its own tokenizer, pooling and normalisation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xlrec.config import EmbedConfig
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+from xlrec.encoders.source import fingerprint, locate
+from xlrec.errors import EncoderError
+
+#: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
+_SLAB = 8192
+#: Tokens at which texts are cut where neither config nor model says.
+_LONGEST = 512
+
+
+def _read(config: EmbedConfig, device: str) -> Any:
+    """The model in float32 on the device, for inference."""
+    import torch
+    from safetensors import SafetensorError
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise EncoderError(
+            f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
+        )
+    folder = locate(config)
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
+    try:
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+        )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EncoderError(f"embed.encoder: sentence-transformers cannot read {folder}: {reason}") from error
+    return model.float().eval()
+
+
+class SentenceEncoder:
+    """A sentence-transformers model behind the `Encoder` protocol."""
+
+    def __init__(self, config: EmbedConfig, device: str) -> None:
+        """Reads the model.
+
+        Raises:
+            EncoderError: the model is missing, not pinned, no safetensors, or has fewer than `dim` numbers.
+        """
+        self._model = _read(config, device)
+        own = int(self._model.get_embedding_dimension() or 0)
+        if config.dim and own and config.dim > own:
+            raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of {config.encoder}")
+        self.dim = config.dim or own
+        self.fingerprint = fingerprint(config)
+        names = self._model.prompts or {}
+        self._prompt = config.prompt or names.get(self._model.default_prompt_name or "") or None
+        self._longest = min(config.max_tokens, self._model.max_seq_length or _LONGEST)
+        if self._model.max_seq_length:
+            self._model.max_seq_length = self._longest
+        self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n_texts, dim) float32, unit norm; zero only for a text in which a bag of words sees nothing."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        for start in range(0, len(texts), _SLAB):
+            slab = list(texts[start : start + _SLAB])
+            vectors[start : start + len(slab)] = self._normalise(self._encode_slab(slab))
+        return vectors
+
+    def _encode_slab(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        """(n_texts, the model's dim) float32 as the model gives them."""
+        import torch
+
+        with torch.inference_mode():
+            features = self._model.preprocess(texts, prompt=self._prompt)
+            mask = features.get("attention_mask")
+            if mask is None:  # no transformer: a bag of words, in which rows never meet
+                return self._forward(features)
+            lengths = mask.sum(dim=1).numpy()
+            parts, order = [], []
+            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens):
+                parts.append(self._forward(self._cut(features, torch.from_numpy(rows), length))[:n_texts])
+                order.append(rows[:n_texts])
+            found = np.concatenate(parts)
+            vectors = np.empty_like(found)
+            vectors[np.concatenate(order)] = found
+            return vectors
+
+    def _cut(self, features: dict[str, Any], rows: Any, length: int) -> dict[str, Any]:
+        """The features of some rows, cut or padded to `length` tokens on the side where the tokenizer pads."""
+        import torch
+
+        batch = dict(features)
+        shape, left = features["attention_mask"].shape, self._model.tokenizer.padding_side == "left"
+        fill = {"input_ids": self._model.tokenizer.pad_token_id or 0}
+        for name, value in features.items():
+            if not isinstance(value, torch.Tensor) or value.shape != shape:
+                continue
+            part = value[rows]
+            part = part[:, -length:] if left else part[:, :length]
+            missing = length - part.shape[1]
+            if missing:
+                part = torch.nn.functional.pad(part, (missing, 0) if left else (0, missing), value=fill.get(name, 0))
+            batch[name] = part.contiguous()
+        return batch
+
+    def _forward(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
+        """(n_rows, the model's dim) float32."""
+        from sentence_transformers.util import batch_to_device
+
+        vectors = self._model(batch_to_device(features, self._model.device))["sentence_embedding"]
+        return np.asarray(vectors.float().cpu().numpy())
+
+    def _normalise(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The first dim numbers, scaled to unit norm in float64.
+
+        Raises:
+            EncoderError: some are not finite.
+        """
+        kept = vectors[:, : self.dim].astype(np.float64)
+        n_bad = int(np.count_nonzero(~np.isfinite(kept).all(axis=1)))
+        if n_bad:
+            raise EncoderError(
+                f"embed.encoder: {n_bad} of {len(kept)} vectors are not finite: the weights are broken or overflow; "
+                "name another model or revision"
+            )
+        norms = np.sqrt(np.einsum("ij,ij->i", kept, kept))
+        norms[norms == 0.0] = 1.0
+        return np.asarray(kept / norms[:, None], dtype=np.float32)

@@ -1,0 +1,193 @@
+"""ItemIndex: the items of one run as memory-mapped arrays that are row-aligned by item_num.
+
+Spark tasks on one machine share the pages; nothing item-sized passes through the JVM or is copied per process.
+`xlrec.index_writer` makes the folder; `meta.json` is its last file, so a folder without it is unfinished.
+"""
+
+import json
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xlrec.errors import LakeError
+
+#: Layout of the folder; a folder of another layout does not open.
+LAYOUT: Final = 1
+META: Final = "meta.json"
+#: Market of users whose market is not in the index; the same code as `tables.UNKNOWN_MARKET`, free of pyspark.
+ELSEWHERE: Final = "ZZ"
+_MAP_FROM_BYTES: Final = 1 << 16
+
+
+def load(path: Path) -> NDArray[Any]:
+    """The array of an .npy file, read-only: mapped where large, read where small (an empty file cannot be mapped)."""
+    if path.stat().st_size >= _MAP_FROM_BYTES:
+        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]  # numpy's stubs say Any
+    array: NDArray[Any] = np.load(path)
+    array.flags.writeable = False
+    return array
+
+
+class ItemIndex:
+    """Vectors, ids, eligibility, popularity, neighbours, languages and categories of all items; read-only.
+
+    Every property is loaded on first use and kept. Do not write to what it returns.
+    """
+
+    def __init__(self, folder: str) -> None:
+        """Use `ItemIndex.open`, which keeps one object a process."""
+        self.folder = Path(folder)
+        meta = _meta(self.folder)
+        self.n_items: int = meta["n_items"]
+        self.dim: int = meta["dim"]
+        self.shard_rows: int = meta["shard_rows"]
+        self.languages: tuple[str, ...] = tuple(meta["languages"])
+        self.categories: tuple[str, ...] = tuple(meta["categories"])
+        self.markets: tuple[str, ...] = tuple(meta["markets"])
+        self._market_nums = {market: num for num, market in enumerate(self.markets)}
+        self._by_market: dict[str, NDArray[Any]] = {}
+
+    @staticmethod
+    def open(folder: str) -> "ItemIndex":
+        """The index in a folder; the same object for all callers in this process until the folder is written anew.
+
+        Raises:
+            LakeError: The folder is missing, unfinished or of another layout; run `train` again.
+        """
+        try:
+            changed = (Path(folder) / META).stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        return _open(folder, changed)
+
+    @cached_property
+    def item_ids(self) -> pa.StringArray:
+        """item_id of each item_num, memory-mapped."""
+        source = pa.ipc.open_file(pa.memory_map(str(self.folder / "item_ids.arrow")))
+        chunks = source.read_all().column(0).chunks
+        return cast(pa.StringArray, chunks[0] if chunks else pa.array([], pa.string()))
+
+    @cached_property
+    def shards(self) -> list[tuple[int, NDArray[np.float32]]]:
+        """(first item_num, (rows, dim) float32) of each shard, ascending; rows have unit norm or are zero (no text)."""
+        firsts = range(0, self.n_items, self.shard_rows)
+        return [(first, load(self.folder / f"vectors-{num:05d}.npy")) for num, first in enumerate(firsts)]
+
+    @cached_property
+    def norms(self) -> NDArray[np.float64]:
+        """(n_items,) float64 Euclidean norm of each vector; 0 where the item has no text."""
+        return load(self.folder / "norms.npy")
+
+    def gather(self, item_nums: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """Vectors of some items.
+
+        Args:
+            item_nums: (n,) item_nums in any order, repeats allowed.
+
+        Returns:
+            (n, dim) float32, a copy.
+        """
+        nums = np.asarray(item_nums, dtype=np.int64)
+        found = np.empty((len(nums), self.dim), dtype=np.float32)
+        shard_of = nums // self.shard_rows
+        for shard in np.unique(shard_of):
+            rows = shard_of == shard
+            first, vectors = self.shards[shard]
+            found[rows] = vectors[nums[rows] - first]
+        return found
+
+    def market_num(self, market: str | None) -> int:
+        """Row of a market in `markets`; that of ZZ where the index does not know it."""
+        num = self._market_nums.get(market or ELSEWHERE)
+        return self._market_nums[ELSEWHERE] if num is None else num
+
+    def eligible(self, market: str | None) -> NDArray[np.bool_]:
+        """(n_items,) bool: sold in the market and available on run_date; an unknown market is ZZ."""
+        row: NDArray[np.bool_] = self.eligible_rows[self.market_num(market)]
+        return row
+
+    @cached_property
+    def eligible_rows(self) -> NDArray[np.bool_]:
+        """(n_markets, n_items) bool: `eligible` of every market; row `market_num`."""
+        return load(self.folder / "eligible.npy")
+
+    def popularity(self, market: str | None) -> NDArray[np.float64]:
+        """(n_items,) float64: popularity in the market, 0 where there is none; an unknown market is ZZ."""
+        return self._of_market("popularity", market)
+
+    def popular_order(self, market: str | None) -> NDArray[np.int32]:
+        """(n_eligible,) int32: all eligible items, popularity desc, item_num asc; an unknown market is ZZ."""
+        return self._of_market("order", market)
+
+    @cached_property
+    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+        """Co-visitation as CSR, per item best first: indptr (n_items + 1,), neighbour nums, scores."""
+        names = ("neighbours-indptr", "neighbours-nums", "neighbours-scores")
+        indptr, nums, scores = (load(self.folder / f"{name}.npy") for name in names)
+        return indptr, nums, scores
+
+    @cached_property
+    def language_bits(self) -> NDArray[np.uint64]:
+        """(n_items, n_words) uint64: bit l % 64 of word l // 64 says that the item has a text in `languages[l]`."""
+        return load(self.folder / "languages.npy")
+
+    @cached_property
+    def category_csr(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Categories of each item as CSR: indptr (n_items + 1,), rows of `categories`."""
+        return load(self.folder / "categories-indptr.npy"), load(self.folder / "categories-codes.npy")
+
+    def language_words(self, languages: "list[str] | tuple[str, ...]") -> NDArray[np.uint64]:
+        """(n_words,) uint64: the bits of some languages, as in `language_bits`; unknown ones have none."""
+        return bits_of([self._language_nums[name] for name in languages if name in self._language_nums], self.n_words)
+
+    @property
+    def n_words(self) -> int:
+        """Words of 64 languages each."""
+        return words_for(len(self.languages))
+
+    @cached_property
+    def _language_nums(self) -> dict[str, int]:
+        return {name: num for num, name in enumerate(self.languages)}
+
+    def _of_market(self, kind: str, market: str | None) -> NDArray[Any]:
+        name = f"{kind}-{self.market_num(market):05d}.npy"
+        if name not in self._by_market:
+            self._by_market[name] = load(self.folder / name)
+        return self._by_market[name]
+
+
+def words_for(n_languages: int) -> int:
+    """How many 64-bit words hold that many languages; at least 1."""
+    return max(1, -(-n_languages // 64))
+
+
+def bits_of(nums: list[int], n_words: int) -> NDArray[np.uint64]:
+    """(n_words,) uint64 with the bits `nums` set."""
+    words = np.zeros(n_words, dtype=np.uint64)
+    for num in nums:
+        words[num // 64] |= np.uint64(1) << np.uint64(num % 64)
+    return words
+
+
+def _meta(folder: Path) -> dict[str, Any]:
+    path = folder / META
+    try:
+        meta: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LakeError(
+            f"no finished item index in {folder} ({error}): build it with the train or nightly job"
+        ) from error
+    if meta.get("layout") != LAYOUT:
+        raise LakeError(
+            f"item index {folder} has layout {meta.get('layout')!r}, this version reads {LAYOUT}: build it again"
+        )
+    return meta
+
+
+@lru_cache(maxsize=4)
+def _open(folder: str, changed: int) -> ItemIndex:  # noqa: ARG001  # changed: a rewritten folder is opened anew
+    return ItemIndex(folder)

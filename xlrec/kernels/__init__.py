@@ -1,0 +1,1 @@
+"""Kernels: arrays in, arrays out; no Spark, no I/O, no clock."""

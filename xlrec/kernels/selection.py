@@ -1,0 +1,231 @@
+"""From candidates to a list: one greedy for score, diversity, languages and category caps, then the fill up to k.
+
+Source: Carbonell and Goldstein 1998, "The use of MMR" (maximal marginal relevance); Steck 2018, "Calibrated
+recommendations", section 4 (greedy over score and KL divergence).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from xlrec.kernels.calibration import ALPHA
+
+
+class Caps(NamedTuple):
+    """Categories of items as CSR, and how many items of each a list may have."""
+
+    indptr: NDArray[np.int64]
+    """(n + 1,) int64."""
+    codes: NDArray[np.int64]
+    """Numbers of the categories, from 0."""
+    most: int
+    """Most items of one category; 0 = no limit, then `indptr` and `codes` are not looked at."""
+
+    @staticmethod
+    def none() -> "Caps":
+        """No limit."""
+        return Caps(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), 0)
+
+    @staticmethod
+    def of(item_nums: NDArray[np.int32], indptr: NDArray[np.int64], codes: NDArray[np.int32], most: int) -> "Caps":
+        """The caps of some items, from the CSR of all items.
+
+        Args:
+            item_nums: (n,) rows of the CSR.
+            indptr: (n_items + 1,) int64.
+            codes: Categories of all items.
+            most: Most items of one category; 0 = no limit.
+        """
+        if not most:
+            return Caps.none()
+        sizes = indptr[item_nums + 1] - indptr[item_nums]
+        local = np.zeros(len(item_nums) + 1, dtype=np.int64)
+        np.cumsum(sizes, out=local[1:])
+        at = np.arange(local[-1]) + np.repeat(indptr[item_nums] - local[:-1], sizes)
+        return Caps(local, np.unique(codes[at], return_inverse=True)[1].astype(np.int64), most)
+
+
+class Mix(NamedTuple):
+    """Language of each item, and the mix that the reader wants."""
+
+    groups: NDArray[np.int64]
+    """(n,) int64 language of each item, a row of `target`."""
+    target: NDArray[np.float64]
+    """(n_groups,) float64 wanted share of each; sums to 1."""
+    weight: float
+    """0..1: weight of the mix against score and diversity; 0 = no regard to languages."""
+
+
+def select(
+    k: int,
+    relevance: NDArray[np.float64],
+    vectors: NDArray[np.float32],
+    diversity: float,
+    mix: Mix,
+    caps: Caps,
+) -> NDArray[np.int64]:
+    """Positions of up to k items in list order; fewer only where the caps leave no more.
+
+    Each step takes the item with the largest
+    (1 - λ) · ((1 - d) · relevance - d · largest cosine with the items taken) - λ · KL(p ‖ q̃ with the item),
+    where d is `diversity`, λ is `mix.weight` and the cosine with nothing is 0; ties go to the first position.
+
+    Args:
+        k: Most items.
+        relevance: (n,) float64, best first; 1 is the user's best, so that the weights mean the same for all users.
+        vectors: (n, dim) float32, any norm; a zero vector has cosine 0 with all; not looked at where diversity is 0.
+        diversity: 0..1.
+        mix: Languages.
+        caps: Categories; an item with a full category is passed over.
+
+    Returns:
+        (at most k,) int64; all sums run in a fixed order in float64.
+    """
+    taken: NDArray[np.int64] = _select(k, relevance, vectors, diversity, *mix, *caps)
+    return taken
+
+
+@njit(cache=True)
+def _full(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
+    if most > 0:
+        for at in range(indptr[i], indptr[i + 1]):
+            if counts[codes[at]] >= most:
+                return True
+    return False
+
+
+@njit(cache=True)
+def _count(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
+    if most > 0:
+        for at in range(indptr[i], indptr[i + 1]):
+            counts[codes[at]] += 1
+
+
+@njit(cache=True)
+def _empty_counts(codes: Any) -> Any:
+    return np.zeros(codes.max() + 1 if len(codes) else 0, dtype=np.int64)
+
+
+@njit(cache=True)
+def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
+    """Writes KL(p ‖ q̃) after one more item of each group into `found`."""
+    for group in range(len(target)):
+        total = 0.0
+        for g in range(len(target)):
+            if target[g] > 0:
+                share = (counts[g] + (1 if g == group else 0)) / (size + 1)
+                total += target[g] * np.log(target[g] / ((1 - ALPHA) * share + ALPHA * target[g]))
+        found[group] = total
+
+
+@njit(cache=True)
+def _across(vectors: Any) -> Any:
+    """(dim, n) float64 unit vectors: sums over dim keep their order while the inner loop over items is SIMD."""
+    n, dim = vectors.shape
+    found, norms = np.empty((dim, n)), np.zeros(n)
+    for i in range(n):
+        for d in range(dim):
+            found[d, i] = np.float64(vectors[i, d])
+    for d in range(dim):
+        for i in range(n):
+            norms[i] += found[d, i] * found[d, i]
+    for i in range(n):
+        norms[i] = 1 / np.sqrt(norms[i]) if norms[i] > 0 else 0.0
+    for d in range(dim):
+        for i in range(n):
+            found[d, i] *= norms[i]
+    return found
+
+
+@njit(cache=True)
+def _approach(across: Any, newest: Any, cosines: Any, nearest: Any) -> Any:
+    """Raises `nearest` to the cosines with the newest item."""
+    dim, n = across.shape
+    cosines[:] = 0.0
+    for d in range(dim):
+        value = across[d, newest]
+        for i in range(n):
+            cosines[i] += across[d, i] * value
+    for i in range(n):
+        nearest[i] = max(nearest[i], cosines[i])
+
+
+@njit(cache=True)
+def _select(
+    k: Any, relevance: Any, vectors: Any, diversity: Any,
+    groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
+) -> Any:  # fmt: skip
+    n = len(relevance)
+    taken, free = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_)
+    across = _across(vectors) if diversity > 0 else np.zeros((0, n))
+    cosines, nearest = np.zeros(n), np.zeros(n)
+    counts, in_category = np.zeros(len(target), dtype=np.int64), _empty_counts(codes)
+    costs = np.zeros(len(target))
+    for size in range(len(taken)):
+        if weight > 0:
+            _divergences(target, counts, size, costs)
+        best, most_gain = -1, -np.inf
+        for i in range(n):
+            if not free[i] or _full(i, indptr, codes, in_category, most):
+                continue
+            gain = (1 - diversity) * relevance[i] - diversity * nearest[i]
+            if weight > 0:
+                gain = (1 - weight) * gain - weight * costs[groups[i]]
+            if gain > most_gain:
+                best, most_gain = i, gain
+        if best < 0:
+            return taken[:size]
+        taken[size], free[best] = best, False
+        counts[groups[best]] += 1
+        _count(best, indptr, codes, in_category, most)
+        if diversity > 0:
+            if size == 0:
+                nearest[:] = -np.inf
+            _approach(across, best, cosines, nearest)
+    return taken
+
+
+def fill(
+    k: int, taken: NDArray[np.int64], n_candidates: int, copies: NDArray[np.bool_], caps: Caps
+) -> NDArray[np.int64]:
+    """A list lengthened to k: positions of min(k, n) items, those taken first.
+
+    What is added comes in this order, each from the first position on: candidates that keep the caps, candidates, items
+    to fall back on, then near-duplicates of what is better.
+
+    Args:
+        k: Rows wanted.
+        taken: Positions of the list so far, in order.
+        n_candidates: Positions below it are candidates, best first; the others are to fall back on, best first.
+        copies: (n,) bool: a near-duplicate of a better item.
+        caps: Categories of all n items.
+    """
+    filled: NDArray[np.int64] = _fill(k, taken, n_candidates, copies, *caps)
+    return filled
+
+
+@njit(cache=True)
+def _fill(
+    k: Any, taken: Any, n_candidates: Any, copies: Any, indptr: Any, codes: Any, most: Any
+) -> Any:  # fmt: skip
+    n = len(copies)
+    found, free, size = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_), 0
+    in_category = _empty_counts(codes)
+    for i in taken:
+        found[size], free[i] = i, False
+        size += 1
+        _count(i, indptr, codes, in_category, most)
+    for tier in range(4):
+        for i in range(n_candidates if tier < 2 else n):
+            if size == len(found):
+                return found
+            if not free[i] or (tier < 3 and copies[i]):
+                continue
+            if tier == 0 and _full(i, indptr, codes, in_category, most):
+                continue
+            found[size], free[i] = i, False
+            size += 1
+            _count(i, indptr, codes, in_category, most)
+    return found

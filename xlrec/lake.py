@@ -1,0 +1,204 @@
+"""The only place that knows Delta: reading and replacing the tables of a lake, whole commits only."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from delta.exceptions.base import (
+    ConcurrentAppendException,
+    ConcurrentDeleteReadException,
+    ConcurrentWriteException,
+)
+from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from xlrec.errors import LakeError
+from xlrec.tables import RECOMMENDATIONS, RELEASES, Table
+
+#: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.
+_PROPERTIES: Final = {
+    "delta.minReaderVersion": "1",
+    "delta.minWriterVersion": "2",
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+}
+
+
+class Lake:
+    """The Delta tables below one folder."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        #: Absolute: Spark would look a relative path up in the catalogue.
+        self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
+
+    def path(self, table: Table) -> str:
+        """Folder of the table."""
+        return f"{self.root}/{table.name}"
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    def read(self, table: Table) -> DataFrame:
+        """The table as it is now.
+
+        Raises:
+            LakeError: no such table yet; names the job that makes it.
+        """
+        if not self.exists(table):
+            raise LakeError(
+                f"the lake {self.root} has no table {table.name} yet: run `xlrec {table.producer}` "
+                f"or `xlrec run`, which write it, or correct `lake` in the config"
+            )
+        frame = self.spark.read.format("delta").load(self.path(table))
+        missing = [name for name in table.schema.names if name not in frame.columns]
+        if missing:
+            raise LakeError(
+                f"{self.path(table)} has no column {', '.join(missing)}: it is of another layout; "
+                f"delete the folder and run again, or name another lake"
+            )
+        return frame.select(*table.schema.names)
+
+    def create(self, table: Table) -> DeltaTable:
+        """The table, created empty with its comments and properties where it is absent."""
+        if self.exists(table):
+            return DeltaTable.forPath(self.spark, self.path(table))
+        builder = (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.path(table))
+            .addColumns(table.schema)
+            .comment(table.comment)
+        )
+        if table.partition_by:
+            builder = builder.partitionedBy(*table.partition_by)
+        for key, value in (_PROPERTIES | table.properties).items():
+            builder = builder.property(key, value)
+        return builder.execute()
+
+    def replace(self, table: Table, frame: DataFrame, where: Mapping[str, object] | None = None) -> int:
+        """Rows written, in one commit that replaces the table, or only its rows where the columns equal `where`.
+
+        Raises:
+            LakeError: the frame has not the table's schema.
+        """
+        self.create(table)
+        writer = conform(table, frame).write.format("delta").mode("overwrite")
+        if where is not None:
+            writer = writer.option("replaceWhere", " AND ".join(f"{k} = {_literal(v)}" for k, v in where.items()))
+        writer.save(self.path(table))
+        return self._rows_written(table)
+
+    def append(self, table: Table, frame: DataFrame) -> int:
+        """Rows appended, in one commit.
+
+        Raises:
+            LakeError: the frame has not the table's schema.
+        """
+        self.create(table)
+        conform(table, frame).write.format("delta").mode("append").save(self.path(table))
+        return self._rows_written(table)
+
+    def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
+        """Inserts the row unless one fulfils `clash` (old rows as `t`, the new one as `s`); one of two rivals loses.
+
+        A rival's commit in between is either seen by the merge or makes it conflict; both ways nothing is inserted.
+        Read back whether the row is there.
+        """
+        merge = self.create(table).alias("t").merge(conform(table, row).alias("s"), clash)
+        with suppress(ConcurrentAppendException, ConcurrentDeleteReadException, ConcurrentWriteException):
+            merge.whenNotMatchedInsertAll().execute()
+
+    def update(self, table: Table, where: Column, values: Mapping[str, Column]) -> None:
+        """Sets the columns of the rows that fulfil `where`, in one commit."""
+        self.create(table).update(where, dict(values))
+
+    def delete(self, table: Table, where: Column) -> None:
+        """Deletes the rows that fulfil `where`, in one commit; nothing where the table is absent."""
+        if self.exists(table):
+            self.create(table).delete(where)
+
+    def row(self, table: Table, values: Mapping[str, object]) -> DataFrame:
+        """One row of the table; columns that are not named are null."""
+        return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
+
+    def _rows_written(self, table: Table) -> int:
+        last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("operationMetrics").first()
+        return int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if last else 0
+
+
+def conform(table: Table, frame: DataFrame) -> DataFrame:
+    """The frame's columns in the table's order.
+
+    Raises:
+        LakeError: a column is missing, not of the table, or of another type.
+    """
+    seen = {f.name: f.dataType for f in _plain(frame.schema)}
+    wanted = {f.name: f.dataType for f in _plain(table.schema)}
+    if seen != wanted:
+        odd = sorted(n for n in seen.keys() | wanted.keys() if seen.get(n) != wanted.get(n))
+        detail = "; ".join(
+            f"{n}: {seen[n].simpleString() if n in seen else 'absent'} instead of "
+            f"{wanted[n].simpleString() if n in wanted else 'nothing'}"
+            for n in odd
+        )
+        raise LakeError(f"these rows do not fit the table {table.name} ({detail}): the stage {table.producer} must")
+    return frame.select(*table.schema.names)
+
+
+def _plain(schema: StructType) -> StructType:
+    """The schema without comments and nullability, at every depth."""
+    from pyspark.sql.types import ArrayType, DataType, MapType, StructField
+
+    def strip(kind: DataType) -> DataType:
+        if isinstance(kind, ArrayType):
+            return ArrayType(strip(kind.elementType))
+        if isinstance(kind, MapType):
+            return MapType(strip(kind.keyType), strip(kind.valueType))
+        if isinstance(kind, StructType):
+            return StructType([StructField(f.name, strip(f.dataType)) for f in kind.fields])
+        return kind
+
+    return StructType([StructField(f.name, strip(f.dataType)) for f in schema.fields])
+
+
+def _literal(value: object) -> str:
+    """The value as a SQL string literal: run ids and dates hold no quotes."""
+    text = str(value)
+    if "'" in text or "\\" in text:
+        raise LakeError(f"{text!r} cannot stand in a replaceWhere")
+    return f"'{text}'"
+
+
+def read_recommendations(spark: SparkSession, lake: str, release: int | None = None) -> DataFrame:
+    """The live lists (schema: `xlrec contract`), or those of an older release: one row per user and rank.
+
+    The answer stays whole whatever runs meanwhile: it names one run, and a run's rows never change once released.
+
+    Raises:
+        LakeError: the lake has no release (yet), or not this one.
+    """
+    house = Lake(spark, lake)
+    try:
+        releases = house.read(RELEASES)
+        chosen = releases.where(F.col("release") == release) if release is not None else releases
+        live = chosen.orderBy(F.desc("release")).first()
+    except AnalysisException as error:
+        raise LakeError(f"{lake} cannot be read as a lake: {error.getCondition()}") from error
+    if live is None:
+        raise LakeError(f"{lake} has no release {release if release is not None else 'yet: run `xlrec run`'}")
+    rows = house.read(RECOMMENDATIONS)
+    return rows.where((F.col("run_date") == F.lit(live["run_date"])) & (F.col("run_id") == live["run_id"]))
+
+
+def sql_for_readers(lake: str) -> str:
+    """One SQL line that reads the live lists in anything that speaks Spark SQL and Delta."""
+    return (  # printed for people, never run here
+        f"SELECT r.* FROM delta.`{lake}/recommendations` r JOIN (SELECT max_by(struct(run_id, run_date), release) live "  # noqa: S608
+        f"FROM delta.`{lake}/_releases`) ON r.run_date = live.run_date AND r.run_id = live.run_id"
+    )

@@ -1,0 +1,163 @@
+"""Facts about this machine: Java, Python workers, jars, memory, cores. Each is looked up when asked, none at import."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+#: CPU features that change how fast the kernels are, as /proc/cpuinfo names them.
+CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "asimd")
+_PROBE: Final = """
+import importlib.util, json, sys
+missing = [n for n in sys.argv[1:] if importlib.util.find_spec(n) is None]
+print(json.dumps({"version": list(sys.version_info[:3]), "missing": missing}))
+"""
+
+
+@dataclass(frozen=True)
+class Java:
+    """A java that was found: where, the version it says (None: it does not run), and whether JAVA_HOME named it."""
+
+    path: str
+    version: str | None
+    from_java_home: bool
+
+    @property
+    def major(self) -> int | None:
+        """17 of 17.0.15, 8 of 1.8.0_402."""
+        parts = re.findall(r"\d+", self.version or "")
+        return int(parts[1] if parts[0] == "1" and len(parts) > 1 else parts[0]) if parts else None
+
+
+@dataclass(frozen=True)
+class Python:
+    """The interpreter that Spark starts for its workers; version None: it does not run."""
+
+    path: str
+    version: tuple[int, int, int] | None
+    missing: tuple[str, ...] = ()
+
+
+def find_java() -> Java | None:
+    """The java that Spark would start: JAVA_HOME's where it is set, else the first on PATH."""
+    home = os.environ.get("JAVA_HOME")
+    path = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if path is None:
+        return None
+    said = _output([path, "-version"])
+    found = re.search(r'version "([^"]+)"', said or "")
+    return Java(path, found[1] if found else None, bool(home))
+
+
+def worker_python(modules: tuple[str, ...] = ()) -> Python:
+    """The Python of the workers (PYSPARK_PYTHON, else this one), and which of the modules it lacks."""
+    path = os.environ.get("PYSPARK_PYTHON") or sys.executable
+    said = _output([path, "-c", _PROBE, *modules])
+    try:
+        found = json.loads((said or "").strip().rpartition("\n")[2])
+        major, minor, patch = found["version"]
+        return Python(path, (major, minor, patch), tuple(found["missing"]))
+    except (ValueError, KeyError, TypeError):
+        return Python(path, None)
+
+
+def installed(package: str) -> str | None:
+    """Version of an installed package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def delta_jar(package: str) -> Path | None:
+    """The jar of this Maven coordinate: of Spark's own jars, or kept by Ivy since an earlier start."""
+    group, artefact, release = package.split(":")
+    spark = os.environ.get("SPARK_HOME") or _folder_of("pyspark")
+    found = [Path(spark, "jars", f"{artefact}-{release}.jar")] if spark else []
+    for ivy in sorted(Path.home().glob(".ivy2*")):
+        found += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
+        found += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
+    return next((path for path in found if path.is_file() and path.stat().st_size), None)
+
+
+def local_folder(place: str) -> Path | None:
+    """The folder on this machine that a path or a file: URL names; None for s3a:, abfss:, dbfs: and the like."""
+    parts = urlsplit(place)
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    return None if parts.scheme and "://" in place else Path(place)
+
+
+def cannot_write(folder: Path) -> str | None:
+    """Why no file can be made in the folder, or where it would be created; None where one can."""
+    place = folder.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        return f"{place} is a file"
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return None
+    except OSError as error:
+        return f"{place}: {(error.strerror or str(error)).lower()}"
+
+
+def free_bytes(folder: Path) -> int:
+    """Free bytes on the disk of the folder, or of the one where it would be created."""
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def memory_bytes() -> int:
+    """Memory that this process may use: the machine's, or its container's where that is less."""
+    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        said = _read(limit).strip()
+        if said.isdigit():
+            most = min(most, int(said))
+    return most
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_features() -> tuple[str, ...]:
+    """Those of CPU_FEATURES that this CPU has; empty where nothing tells."""
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
+    flags = set(line[1].split()) if line else set()
+    return tuple(name for name in CPU_FEATURES if name in flags)
+
+
+def _output(command: list[str]) -> str | None:
+    """What the command prints on both streams; None where it does not run."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stderr + done.stdout
+
+
+def _folder_of(module: str) -> str | None:
+    import importlib.util
+
+    spec = importlib.util.find_spec(module)
+    return next(iter(spec.submodule_search_locations or []), None) if spec else None
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

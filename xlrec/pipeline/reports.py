@@ -1,0 +1,123 @@
+"""Fills the report of a run from the lake's tables: small aggregates and a few sample lists only."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from xlrec import encoders, reporting
+from xlrec.config import Config
+from xlrec.lake import Lake
+from xlrec.pipeline.run import Run
+from xlrec.pipeline.samples import sample_lists
+from xlrec.pipeline.steps import bounded, one_row
+from xlrec.reporting import data
+from xlrec.reporting.console import print_run
+from xlrec.stages.audit import Verdict
+from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, RUNS, USERS
+
+
+def finish(run: Run, verdicts: Sequence[Verdict], config_file: str | None) -> Path:
+    """Writes `_reports/<run_id>.html` below the lake and prints what a person wants to see; returns the page's path."""
+    report = collect(run, verdicts, config_file or "CONFIG")
+    page = Path(f"{run.lake.root.removeprefix('file://')}/_reports/{run.run_id}.html")
+    written = reporting.write(report, str(page))
+    print_run(report, table=run.lake.path(RECOMMENDATIONS), page=str(written))
+    return written
+
+
+def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.ReportData:
+    """All that the report shows of this run."""
+    lake, config = run.lake, run.config
+    row = one_row(lake.read(RUNS).where(F.col("run_id") == run.run_id))
+    started = row["started_at"].astimezone(UTC)
+    header = data.Header(
+        run_id=run.run_id,
+        run_date=run.run_date,
+        status=row["status"],
+        lake=config.lake,
+        encoder=f"{config.embed.encoder}, {encoders.load(config.embed).dim} dimensions",
+        started_at=started,
+        seconds=(row["ended_at"].astimezone(UTC) - started).total_seconds(),
+        versions=row["versions"],
+        config_file=config_file,
+    )
+    stages = tuple(
+        data.StageRow(s.name, s.rows_in, s.rows_out, s.rejected, s.seconds, s.note) for s in run.progress.summary()
+    )
+    lists = run.ledger.rows_of(run.run_id, run.run_date) if "recommend.recommendations" in run.counts else None
+    return data.ReportData(
+        header,
+        stages,
+        rejects=_rejects(run),
+        release=_release(run, verdicts),
+        lists=_lists(lists, lake.read(USERS), config) if lists is not None else None,
+        metrics=_metrics(lake, config),
+        samples=sample_lists(lake, lists, config) if lists is not None else (),
+    )
+
+
+def _rejects(run: Run) -> tuple[data.RejectRow, ...] | None:
+    if not run.lake.exists(REJECTS):
+        return None
+    mine = run.lake.read(REJECTS).where(F.col("run_id") == run.run_id)
+    rows = bounded(mine.groupBy("input", "rule").agg(F.count("*").alias("n")).orderBy("input", "rule"), run.config)
+    return tuple(data.RejectRow(row["input"], row["rule"], row["n"]) for row in rows)
+
+
+def _release(run: Run, verdicts: Sequence[Verdict]) -> data.Release | None:
+    if "audit.rows" not in run.counts:
+        return None
+    live = run.ledger.live()
+    return data.Release(
+        number=live.release if live and live.run_id == run.run_id else None,
+        rows=run.counts["audit.rows"],
+        users=run.counts["recommend.users"],
+        users_with_list=run.counts["audit.users_with_list"],
+        short_lists=run.counts["audit.short_lists"],
+        k=run.config.k,
+        bars=tuple(data.Bar(v.name, v.value, v.least, v.most, v.passed, v.advice) for v in verdicts),
+        live_run_id=run.replaced.run_id if run.replaced else None,
+        live_rows=run.counts.get("audit.live_rows"),
+        content_hash=run.content_hash,
+    )
+
+
+def _lists(lists: DataFrame, users: DataFrame, config: Config) -> data.Lists:
+    per_user = lists.groupBy("market", "user_id").agg(F.count("*").alias("n"))
+    markets = per_user.groupBy("market").agg(
+        F.count("*").alias("users"), F.sum("n").alias("rows"), F.count_if(F.col("n") < config.k).alias("short")
+    )
+    n_rows = max(lists.count(), 1)
+    listed = {r[0]: r[1] / n_rows for r in bounded(lists.groupBy("item_language").count(), config)}
+    pairs = users.select(F.explode(F.arrays_zip("languages", "language_weights")).alias("one")).select("one.*")
+    sums = bounded(pairs.groupBy("languages").agg(F.sum("language_weights").alias("weight")), config)
+    total = sum(row["weight"] for row in sums) or 1.0
+    read = {row["languages"]: row["weight"] / total for row in sums}
+    sources = bounded(lists.groupBy("market", "source").count().orderBy("market", "source"), config)
+    tongues = sorted(listed.keys() | read.keys(), key=lambda name: (-listed.get(name, 0.0), name))
+    return data.Lists(
+        tuple(
+            data.MarketRow(r["market"], r["users"], r["rows"], r["short"])
+            for r in bounded(markets.orderBy("market"), config)
+        ),
+        tuple(data.LanguageRow(name, listed.get(name, 0.0), read.get(name, 0.0)) for name in tongues),
+        tuple(data.SourceRow(r["market"], r["source"], r["count"]) for r in sources),
+    )
+
+
+def _metrics(lake: Lake, config: Config) -> data.Metrics | None:
+    if not lake.exists(METRICS):
+        return None
+    metrics = lake.read(METRICS)
+    newest = one_row(metrics.agg(F.max("evaluated_at").alias("at")))["at"]
+    if newest is None:
+        return None
+    rows = bounded(metrics.where(F.col("evaluated_at") == F.lit(newest)).orderBy("system", "slice", "metric"), config)
+    fields = [name for name in METRICS.schema.names if name not in ("evaluated_at", "split")]
+    found = tuple(data.MetricRow(**{name: row[name] for name in fields}) for row in rows)
+    cutoff = 10 if 10 in config.evaluate.cutoffs else config.evaluate.cutoffs[0]
+    at: datetime = newest.astimezone(UTC)
+    return data.Metrics(found, evaluated_at=at, split=rows[0]["split"], cutoff=cutoff)

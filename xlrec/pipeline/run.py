@@ -1,0 +1,116 @@
+"""A run: the lease on the lake, the record of what each stage did, and an honest end whatever happens."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
+
+from pyspark.sql import DataFrame, SparkSession
+
+from xlrec import __version__
+from xlrec.config import Config
+from xlrec.errors import AuditError, LakeError, XlrecError
+from xlrec.lake import Lake
+from xlrec.progress import Progress, StageProgress
+from xlrec.releases import Ledger, Release
+from xlrec.tables import RECOMMENDATIONS, Table
+
+
+@dataclass
+class Run:
+    """What every step of the pipeline works with."""
+
+    lake: Lake
+    ledger: Ledger
+    config: Config
+    progress: Progress
+    run_id: str
+    run_date: date
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    status: str = "finished"
+    cache: Lake | None = None
+    replaced: Release | None = None
+    content_hash: str | None = None
+
+    @property
+    def texts(self) -> Lake:
+        """Lake of texts and embeddings: the run's own, or the nightly's where tables lie apart."""
+        return self.cache or self.lake
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session."""
+        return self.lake.spark
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
+        """Times and shows one stage; the lease is renewed first, so a run that lost the lake stops here."""
+        self.ledger.renew(self.run_id)
+        started = perf_counter()
+        with self.progress.stage(name, total=total, unit=unit) as shown:
+            yield shown
+        self.seconds[name] = round(perf_counter() - started, 3)
+
+    def replace(self, stage: str, table: Table, frame: DataFrame) -> int:
+        """Replaces the table (the recommendations: the run's own rows) and counts what was written."""
+        own = {"run_date": self.run_date, "run_id": self.run_id} if table is RECOMMENDATIONS else None
+        rows = self.lake.replace(table, frame, own)
+        self.counts[f"{stage}.{table.name}"] = rows
+        return rows
+
+    @property
+    def index(self) -> str:
+        """Folder of this run's item index."""
+        return index_folder(self.lake, self.run_id)
+
+
+def index_folder(lake: Lake, run_id: str) -> str:
+    """Folder of a run's item index: files that driver and workers see under this path."""
+    return f"{lake.root.removeprefix('file://')}/_index/{run_id}"
+
+
+@contextmanager
+def running(spark: SparkSession, config: Config, progress: Progress, run_date: date | None) -> Iterator[Run]:
+    """A run that holds the lake; `None` as date takes that of the newest run that prepared.
+
+    However the block ends, `_runs` says how: its status, or failed, or rejected where the audit refused it. Readers see
+    nothing of a run that was not released.
+
+    Raises:
+        LakeError: the date is None and nothing was prepared yet.
+        LeaseError: another run holds the lake.
+    """
+    lake = Lake(spark, config.lake)
+    ledger = Ledger(lake, config.publish.lease_minutes)
+    if run_date is None:
+        prepared = ledger.newest("prepare.items")
+        if prepared is None:
+            raise LakeError(f"nothing was prepared in {config.lake} yet: run `xlrec prepare` or `xlrec run` first")
+        run_date = prepared["run_date"]
+    shown = json.loads(config.model_dump_json())
+    run_id = ledger.begin(run_date, json.dumps(shown, ensure_ascii=False, sort_keys=True), versions())
+    run = Run(lake, ledger, config, progress, run_id, run_date)
+    try:
+        yield run
+    except BaseException as error:
+        status = "rejected" if isinstance(error, AuditError) else "failed"
+        # Only our own messages are free of texts and user ids.
+        message = str(error) if isinstance(error, XlrecError) else type(error).__name__
+        ledger.end(run_id, status, counts=run.counts, seconds=run.seconds, message=message)
+        raise
+    ledger.end(run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    found = {"xlrec": __version__}
+    for name in ("pyspark", "delta-spark", "numpy", "numba", "pyarrow", "torch", "sentence-transformers"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a cluster's own pyspark may come without metadata
+            found[name] = "unknown"
+    return found

@@ -1,0 +1,205 @@
+"""The steps of a night: each reads tables, calls one stage and replaces tables."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from xlrec import encoders
+from xlrec.config import Config
+from xlrec.errors import AuditError, InputError
+from xlrec.index import ItemIndex
+from xlrec.index_writer import write_index
+from xlrec.inputs import read_input
+from xlrec.pipeline.run import Run
+from xlrec.stages import audit as auditing
+from xlrec.stages import embed as embedding
+from xlrec.stages import prepare as preparing
+from xlrec.stages.rank import rank
+from xlrec.stages.retrieve import retrieve
+from xlrec.stages.train import train as training
+from xlrec.tables import (
+    CATALOG,
+    EMBEDDINGS,
+    EVENTS,
+    INTERACTIONS,
+    ITEMS,
+    NEIGHBOURS,
+    POPULARITY,
+    RECOMMENDATIONS,
+    REJECTS,
+    TEXTS,
+    USERS,
+    USERS_INPUT,
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs in the layout's columns and types."""
+
+    catalog: DataFrame
+    interactions: DataFrame
+    users: DataFrame | None
+
+
+def dated_inputs(spark: SparkSession, config: Config) -> tuple[Inputs, date]:
+    """The inputs, read with explicit schemas over pinned files, and the run's logical date.
+
+    Raises:
+        InputError: an input is missing or of another schema, or no interaction tells the date.
+    """
+    where, names = config.inputs, config.columns
+    inputs = Inputs(
+        read_input(spark, where.catalog, CATALOG, names.catalog, "catalog"),
+        read_input(spark, where.interactions, INTERACTIONS, names.interactions, "interactions"),
+        read_input(spark, where.users, USERS_INPUT, names.users, "users") if where.users else None,
+    )
+    if config.run_date is not None:
+        return inputs, config.run_date
+    rows = bounded(preparing.days_of(inputs.interactions), config)
+    days = {row["day"]: row["n"] for row in rows}
+    return inputs, preparing.default_run_date(days, config.prepare.max_gap_days)
+
+
+def bounded(frame: DataFrame, config: Config) -> list[Row]:
+    """The rows on the driver.
+
+    Raises:
+        InputError: more than `limits.driver_rows`.
+    """
+    rows = frame.take(config.limits.driver_rows + 1)
+    if len(rows) > config.limits.driver_rows:
+        raise InputError(f"{', '.join(frame.columns)}: more than limits.driver_rows = {config.limits.driver_rows} rows")
+    return rows
+
+
+def prepare(run: Run, inputs: Inputs) -> None:
+    """Texts, items, events and users from the inputs; bad rows into rejects; every row is counted.
+
+    Raises:
+        InputError: too many rows of an input are bad.
+    """
+    config, lake = run.config.prepare, run.lake
+    with run.stage("prepare") as shown:
+        languages = tuple(sorted(row[0] for row in bounded(preparing.stated_languages(inputs.catalog), run.config)))
+        marked = {"catalog": preparing.mark_catalog(inputs.catalog, config, languages).persist()}
+        run.replace("prepare", TEXTS, preparing.texts_of(marked["catalog"]))
+        run.replace("prepare", ITEMS, preparing.items_of(marked["catalog"], run.run_date))
+        items = lake.read(ITEMS)
+        if inputs.users is not None:
+            marked["users"] = preparing.mark_users(inputs.users).persist()
+        out = preparing.opted_out_of(marked["users"]) if "users" in marked else inputs.interactions.limit(0)
+        events = preparing.mark_interactions(inputs.interactions, items, out, config, run.run_date).persist()
+        marked["interactions"] = events
+        run.replace("prepare", EVENTS, preparing.events_of(events, config))
+        run.replace("prepare", USERS, users_of(inputs, lake.read(EVENTS), items))
+        layout = {"catalog": CATALOG.names, "interactions": INTERACTIONS.names, "users": USERS_INPUT.names}
+        rejects = preparing.rejects_of(marked, layout, run.run_id, run.run_date)
+        lake.replace(REJECTS, rejects, {"run_date": run.run_date, "run_id": run.run_id})
+        counts = {
+            (row["input"], row["rule"]): row["n"] for row in bounded(preparing.counts_by_rule(marked), run.config)
+        }
+        for frame in marked.values():
+            frame.unpersist()
+        for (name, rule), n in counts.items():
+            run.counts[f"prepare.{name}.{rule or 'valid'}"] = n
+        preparing.check_rejected(counts, config.max_rejected_share)
+        n_rejected = sum(n for (_, rule), n in counts.items() if rule not in ("", preparing.OPTED_OUT))
+        n_out = sum(n for (_, rule), n in counts.items() if rule == preparing.OPTED_OUT)
+        note = f"{n_out} rows of users who opted out" if n_out else ""
+        shown.done(
+            rows_in=sum(counts.values()),
+            rows_out=sum(counts.values()) - n_rejected - n_out,
+            rejected=n_rejected,
+            note=note,
+        )
+
+
+def users_of(inputs: Inputs, events: DataFrame, items: DataFrame) -> DataFrame:
+    """Table users from what the users input states and these events tell."""
+    if inputs.users is None:
+        return preparing.users_of(preparing.no_users(events), events, items)
+    return preparing.users_of(preparing.valid(preparing.mark_users(inputs.users)), events, items)
+
+
+def embed(run: Run) -> None:
+    """Embeds the texts whose content the cache does not hold yet for this encoder."""
+    config, lake = run.config.embed, run.lake
+    lake.create(EMBEDDINGS)
+    fingerprint = encoders.fingerprint(config)
+    new = embedding.new_texts(lake.read(TEXTS), lake.read(EMBEDDINGS), fingerprint)
+    n_new = new.count()
+    with run.stage("embed", total=n_new, unit="texts") as shown:
+        if n_new:
+            lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
+        run.counts["embed.texts"] = n_new
+        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new)
+
+
+def train(run: Run) -> None:
+    """Learns co-visitation and popularity, and lays the item index that workers map into memory."""
+    with run.stage("train") as shown:
+        n_rows = learn(run, run.index)
+        shown.done(rows_in=run.counts.get("prepare.events"), rows_out=n_rows)
+
+
+def learn(run: Run, index: str) -> int:
+    """`train` without its progress: rows learnt; the index lies in that folder."""
+    lake, config = run.lake, run.config
+    items = lake.read(ITEMS)
+    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date)
+    n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
+    fingerprint = encoders.fingerprint(config.embed)
+    vectors = embedding.item_vectors(items, run.texts.read(TEXTS), run.texts.read(EMBEDDINGS), fingerprint)
+    dim = encoders.load(config.embed).dim
+    write_index(index, items, vectors, lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
+    run.counts["index.items"] = ItemIndex.open(index).n_items
+    return n_rows
+
+
+def recommend(run: Run, index: str | None = None) -> None:
+    """Finds every user's candidates, ranks them and writes the run's rows; no reader sees them yet."""
+    lake, index = run.lake, index or run.index
+    users = lake.read(USERS)
+    n_users = run.counts.get("prepare.users") or users.count()
+    with run.stage("recommend", total=n_users, unit="users") as shown:
+        candidates = retrieve(users, lake.read(EVENTS), run.config, index=index, run_date=run.run_date)
+        lists = rank(candidates, run.config, index=index, run_id=run.run_id, run_date=run.run_date)
+        rows = run.replace("recommend", RECOMMENDATIONS, lists)
+        run.counts["recommend.users"] = n_users
+        shown.done(rows_in=n_users, rows_out=rows)
+
+
+def publish(run: Run, source: str | None = None) -> list[auditing.Verdict]:
+    """Audits the lists of the run (or of an older one that only recommended) and releases them in one commit.
+
+    Raises:
+        AuditError: a bar is missed; the live release stays.
+    """
+    lake, ledger, source = run.lake, run.ledger, source or run.run_id
+    with run.stage("publish") as shown:
+        new, live = ledger.rows_of(source, run.run_date), ledger.live()
+        old = ledger.rows_of(live.run_id, live.run_date) if live else None
+        measured = one_row(auditing.measure(new, old, lake.read(USERS), run.config.k))
+        for name in ("rows", "users_with_list", "short_lists"):
+            run.counts[f"audit.{name}"] = int(measured[name])
+        if live is not None:
+            run.replaced, run.counts["audit.live_rows"] = live, int(measured["live_rows"])
+        verdicts = auditing.verdicts(measured, run.config.audit)
+        failed = [str(verdict) for verdict in verdicts if not verdict.passed]
+        if failed:
+            raise AuditError(f"run {source} is not released, readers keep the last one: {'; '.join(failed)}")
+        run.content_hash = one_row(auditing.content_hash(new))["content_hash"]
+        run.ledger.renew(run.run_id)  # a run that lost the lake meanwhile releases nothing
+        ledger.release(source, run.run_date)
+        run.status = "published"
+        shown.done(rows_in=int(measured["rows"]), rows_out=int(measured["rows"]))
+    return verdicts
+
+
+def one_row(frame: DataFrame) -> dict[str, Any]:
+    """The only row of an aggregate."""
+    row = frame.first()
+    return row.asDict() if row is not None else {}

@@ -1,0 +1,1 @@
+"""What has weights and learns from interactions: co-visitation, popularity."""

@@ -1,0 +1,86 @@
+"""Matrix factorisation on implicit feedback by Spark's ALS: vectors of items and users for the exact retrieval.
+
+Source: Hu, Koren and Volinsky 2008, with the regularisation of Zhou et al. 2008 (scaled by each row's events).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.ml.recommendation import ALS
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.config import AlsConfig
+from xlrec.errors import InputError
+from xlrec.sums import exact_sum
+
+#: Blocks of users, and of items, and partitions of the input. ALS sums in the order in which blocks arrive, so another
+#: number gives other last digits: it is fixed here and follows neither the cores nor the input's partitions.
+BLOCKS: Final = 4
+_BUCKETS: Final = 256
+
+
+def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS) -> tuple[DataFrame, DataFrame]:
+    """(item_vectors, queries): item_num and user_id, each with `vector`, binary of rank little-endian float32.
+
+    The score of an item for a user is the inner product. Only users and items with positive events have a row. The
+    preference's strength is the sum of the event weights of a user and item.
+
+    With `blocks` = 1 the vectors are the same whatever the events' partitions and order. With more, blocks come over
+    the network in any order, and vectors may differ in their last digits from run to run.
+
+    Args:
+        events: Table events; those with weight 0 are left out.
+        config: Section evaluate.als.
+        seed: Seed of the first vectors.
+        blocks: Parallelism.
+
+    Raises:
+        InputError: No event has a positive weight.
+    """
+    strengths = (
+        events.where("weight > 0").groupBy("user_id", "item_num").agg(exact_sum(F.col("weight")).alias("weight"))
+    )
+    numbers = _numbers(strengths)
+    ratings = (
+        strengths.join(numbers, "user_id")
+        .select("user_num", "item_num", F.col("weight").cast("float").alias("weight"))
+        .repartition(blocks, "user_num")
+        .sortWithinPartitions("user_num", "item_num")
+    )
+    if ratings.isEmpty():
+        raise InputError("no event has a positive weight, ALS needs some: see prepare.event_weights")
+    model = ALS(
+        rank=config.rank, maxIter=config.iterations, regParam=config.regularisation, alpha=config.alpha,
+        implicitPrefs=True, seed=seed, numUserBlocks=blocks, numItemBlocks=blocks,
+        userCol="user_num", itemCol="item_num", ratingCol="weight",
+    ).fit(ratings)  # fmt: skip
+    items = _vectors(model.itemFactors).withColumnRenamed("id", "item_num")
+    users = _vectors(model.userFactors).withColumnRenamed("id", "user_num")
+    return items, users.join(numbers, "user_num").select("user_id", "vector")
+
+
+def _numbers(users: DataFrame) -> DataFrame:
+    """user_id and user_num: 0-based without gaps, by hash bucket and user_id; no task sees more than a bucket."""
+    bucketed = users.select("user_id").distinct().withColumn("bucket", F.pmod(F.xxhash64("user_id"), F.lit(_BUCKETS)))
+    sizes = bucketed.groupBy("bucket").agg(F.count("*").alias("n"))
+    firsts = sizes.select("bucket", (F.sum("n").over(Window.orderBy("bucket")) - F.col("n")).alias("first"))
+    place = F.row_number().over(Window.partitionBy("bucket").orderBy("user_id")) - 1
+    numbered = bucketed.withColumn("place", place).join(F.broadcast(firsts), "bucket")
+    return numbered.select("user_id", (F.col("first") + F.col("place")).cast("int").alias("user_num"))
+
+
+def _vectors(factors: DataFrame) -> DataFrame:
+    return factors.mapInArrow(_pack, "id int, vector binary")
+
+
+def _pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if batch.num_rows:
+            values = pc.list_flatten(batch["features"]).to_numpy(zero_copy_only=False)
+            rows = np.asarray(values, dtype="<f4").reshape(batch.num_rows, -1)
+            vectors = pa.array([row.tobytes() for row in rows], pa.binary())
+            yield pa.RecordBatch.from_pydict({"id": batch["id"], "vector": vectors})

@@ -1,0 +1,161 @@
+"""Embed: vectors of new texts, and from them the vector of every item."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pandas as pd
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+
+from xlrec.config import EmbedConfig
+from xlrec.encoders import Encoder, load
+from xlrec.errors import EncoderError
+from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
+from xlrec.tables import EMBEDDINGS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import Column
+
+#: Schema of `item_vectors`.
+ITEM_VECTORS = "item_num int, vector binary"
+
+
+def new_texts(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
+    """Each (text_hash, text) of `texts` once, of which the cache holds no vector of this encoder.
+
+    Args:
+        texts: `tables.TEXTS`.
+        embeddings: `tables.EMBEDDINGS`, the cache.
+        fingerprint: of the encoder.
+    """
+    known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash")
+    wanted = texts.select("text_hash", "text").where(F.col("text").isNotNull())
+    return wanted.join(known, "text_hash", "left_anti").dropDuplicates(["text_hash"])
+
+
+def task_device(config: EmbedConfig) -> str:
+    """The torch device of this Spark task: the GPU that Spark assigned to it, else the CPU, unless the config fixes it.
+
+    Raises:
+        EncoderError: Spark assigned a GPU that torch does not see; the cluster's administrator mends it.
+    """
+    if config.device == "cpu":
+        return "cpu"
+    context = TaskContext.get()
+    assigned = context.resources().get("gpu") if context is not None else None
+    if assigned is None:
+        return "cuda" if config.device == "cuda" else "cpu"
+    import torch
+
+    seen = torch.cuda.device_count()
+    if seen == 0:
+        raise EncoderError(
+            f"embed.device: Spark assigned GPU {assigned.addresses[0]}, but torch sees none on this worker: mend its "
+            "driver, or set embed.device to cpu"
+        )
+    address = assigned.addresses[0]
+    # A container or CUDA_VISIBLE_DEVICES may show the task its own GPU alone, which then is number 0.
+    return f"cuda:{address}" if address.isdigit() and int(address) < seen else "cuda:0"
+
+
+def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
+    """The encoder of this worker process, which must be the one that the driver named."""
+    config = EmbedConfig.model_validate_json(config_json)
+    context = TaskContext.get()
+    hashes_only = config.encoder == "hashing"
+    encoder = load(
+        config,
+        device=None if hashes_only else task_device(config),
+        n_threads=context.cpus() if context is not None else None,
+    )
+    if fingerprint is not None and encoder.fingerprint != fingerprint:
+        raise EncoderError(
+            f"embed.encoder: this worker's {config.encoder} is {encoder.fingerprint}, the driver's is {fingerprint}: "
+            "put the same model (and Python) on every machine"
+        )
+    return encoder
+
+
+def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Callable[[Column], Column]":
+    """An iterator pandas UDF from a string column to vectors (dim little-endian float32 as binary); null stays null.
+
+    Args:
+        config: names the encoder, which each Python worker loads once.
+        fingerprint: if given, a worker that has another model fails instead of mixing vectors.
+    """
+    config_json = config.model_dump_json()
+
+    def vectors(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        encoder = _encoder(config_json, fingerprint)
+        for texts in batches:
+            present = texts.notna()
+            found = pd.Series([None] * len(texts), index=texts.index, dtype=object)
+            found[present] = vector_bytes(encoder.encode(texts[present].tolist()))
+            yield found
+
+    make: Any = pandas_udf  # its stubs know no iterator UDF without a deprecated number
+    return cast("Callable[[Column], Column]", make(vectors, "binary"))
+
+
+def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_texts: int) -> DataFrame:
+    """Vectors of the new texts, as rows of `tables.EMBEDDINGS`.
+
+    Args:
+        new_texts: (text_hash, text), each hash once.
+        config: the encoder and how it runs.
+        fingerprint: of the encoder, as `encoders.fingerprint(config)` gives it.
+        n_texts: rows of new_texts; cuts them into tasks of about `texts_per_task`.
+    """
+    n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    # Sorted by content, batches are the same whatever came before.
+    tasks = new_texts.repartition(n_tasks, "text_hash").sortWithinPartitions("text_hash")
+    vector = embedding_udf(config, fingerprint)(F.col("text"))
+    rows = tasks.select("text_hash", F.lit(fingerprint).alias("fingerprint"), vector.alias("vector"))
+    return rows.to(EMBEDDINGS.schema)
+
+
+def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+    """(item_num, vector) of (item_num, vector) sorted by item; an item may run on into the next batch."""
+    import pyarrow as pa
+
+    def means(rows: pa.Table) -> pa.RecordBatch:
+        nums = rows.column("item_num").to_numpy()
+        starts = np.append(np.flatnonzero(np.diff(nums, prepend=nums[0] - 1)), len(nums)).astype(np.int64)
+        column = rows.column("vector").combine_chunks()
+        vectors = decode_vectors(column, len(column[0].as_py()) // 4)
+        found = encode_vectors(segment_means(vectors, starts))
+        return pa.RecordBatch.from_arrays([pa.array(nums[starts[:-1]], pa.int32()), found], ["item_num", "vector"])
+
+    held: pa.Table | None = None  # rows of the last item so far
+    for batch in batches:
+        rows = pa.Table.from_batches([batch])
+        rows = rows if held is None else pa.concat_tables([held, rows])
+        if not len(rows):
+            continue
+        nums = rows.column("item_num").to_numpy()
+        last = int(np.searchsorted(nums, nums[-1]))
+        if last:
+            yield means(rows.slice(0, last))
+        held = rows.slice(last)
+    if held is not None:
+        yield means(held)
+
+
+def item_vectors(items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
+    """(item_num, vector): the mean of the vectors of each item's texts, at unit norm; no row for an item without texts.
+
+    Args:
+        items: `tables.ITEMS`.
+        texts: `tables.TEXTS`; an item's vectors are summed in the order of language and hash, in float64.
+        embeddings: `tables.EMBEDDINGS`.
+        fingerprint: of the encoder.
+    """
+    known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
+    wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")
+    rows = wanted.join(known, "text_hash").repartition("item_num")
+    rows = rows.sortWithinPartitions("item_num", "language", "text_hash").select("item_num", "vector")
+    return rows.mapInArrow(_mean_batches, ITEM_VECTORS)

@@ -1,0 +1,183 @@
+"""One system's lists, scored user by user; coverage and counts of the whole."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
+
+from xlrec.config import EvaluateConfig
+from xlrec.index import ItemIndex
+from xlrec.kernels import metrics
+
+#: Metrics per user, each at every cut-off; `coverage` joins them for a system as a whole.
+METRICS: Final = (
+    "ndcg",
+    "recall",
+    "mrr",
+    "map",
+    "hit_rate",
+    "cross_lingual_recall",
+    "cold_item_recall",
+    "novelty",
+    "diversity",
+    "language_mix_error",
+)
+_BLOCK: Final = 512  # users whose lists' vectors are in memory at once
+
+Metric = Callable[[int], NDArray[np.float64]]
+
+
+def metric_names(config: EvaluateConfig) -> list[str]:
+    """Names of the metric columns, such as ndcg@10, by metric and cut-off."""
+    return [f"{metric}@{k}" for metric in METRICS for k in config.cutoffs]
+
+
+def per_user(
+    recommendations: DataFrame, truth: DataFrame, reach: DataFrame, config: EvaluateConfig, *, index: str, system: str
+) -> DataFrame:
+    """One row per user with ground truth: user_id, system, slices and a double column per metric and cut-off.
+
+    Users with ground truth but no list score 0 (1 for the language mix error, where 1 is worst). Users with a list but
+    no ground truth are not in it: `counts` says how many. A metric is null where a user has nothing to be measured by,
+    whatever the system: no foreign or cold relevant item, or languages that nobody knows.
+
+    Args:
+        recommendations: Table recommendations of one run, with lists of at least the largest cut-off.
+        truth: Of `ground_truth`.
+        reach: Of `item_reach`.
+        config: Section evaluate.
+        index: Folder of the item index whose vectors measure diversity; the same for all systems.
+        system: Name of the system.
+    """
+    ranked = recommendations.where(F.col("rank") <= max(config.cutoffs)).join(reach, "item_id")
+    row = F.struct("rank", "item_num", "item_language", "n_users", "n_all")
+    lists = ranked.groupBy("user_id").agg(F.sort_array(F.collect_list(row)).alias("list"))
+    joined = truth.join(lists, "user_id", "left").select(
+        *truth.columns,
+        F.coalesce("list.item_num", F.array().cast("array<int>")).alias("items"),
+        F.coalesce("list.item_language", F.array().cast("array<string>")).alias("item_languages"),
+        F.coalesce("list.n_users", F.array().cast("array<bigint>")).alias("n_users"),
+        F.coalesce("list.n_all", F.array().cast("array<bigint>")).alias("n_all"),
+    )
+    columns = [
+        StructField("user_id", StringType()),
+        StructField("slices", ArrayType(StringType())),
+        *(StructField(name, DoubleType()) for name in metric_names(config)),
+    ]
+    scored = joined.mapInArrow(partial(_score, config.cutoffs, index), StructType(columns))
+    return scored.withColumn("system", F.lit(system))
+
+
+def coverage(recommendations: DataFrame, items: DataFrame, config: EvaluateConfig, *, system: str) -> DataFrame:
+    """Catalogue coverage@k, one row per cut-off: system, metric, value.
+
+    Distinct items at ranks <= k of all lists, over the items that are available and sold in at least one market.
+    """
+    sold = F.col("available") & (F.col("markets").isNull() | (F.size("markets") > 0))
+    names = {k: f"coverage@{k}" for k in config.cutoffs}
+    shown_to = [F.count_distinct(F.when(F.col("rank") <= k, F.col("item_id"))).alias(name) for k, name in names.items()]
+    shown = recommendations.agg(*shown_to).crossJoin(items.agg(F.count_if(sold).alias("n_sold")))
+    n_sold = F.greatest("n_sold", F.lit(1))
+    rows = F.array(
+        *(F.struct(F.lit(n).alias("metric"), (F.col(f"`{n}`") / n_sold).alias("value")) for n in names.values())
+    )
+    return shown.select(F.lit(system).alias("system"), F.inline(rows))
+
+
+def counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
+    """One row of denominators of a system.
+
+    users_with_truth (scored), users_without_list (of these: they score 0), lists_without_truth (not scored), relevant
+    (items of the ground truth), and how many users have foreign_users and cold_users relevant items of that kind.
+    """
+    lists = recommendations.select("user_id").distinct().withColumn("has_list", F.lit(True))
+    both = truth.withColumn("has_truth", F.lit(True)).join(lists, "user_id", "full")
+    return both.agg(
+        F.count("has_truth").alias("users_with_truth"),
+        F.count_if(F.col("has_list").isNull()).alias("users_without_list"),
+        F.count_if(F.col("has_truth").isNull()).alias("lists_without_truth"),
+        F.coalesce(F.sum(F.size("relevant")), F.lit(0)).alias("relevant"),
+        F.count_if(F.size("foreign") > 0).alias("foreign_users"),
+        F.count_if(F.size("cold") > 0).alias("cold_users"),
+    )
+
+
+def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    opened = ItemIndex.open(index)
+    for batch in batches:
+        for first in range(0, batch.num_rows, _BLOCK):
+            yield _score_block(cutoffs, opened, batch.slice(first, _BLOCK))
+
+
+def _score_block(cutoffs: tuple[int, ...], index: ItemIndex, block: pa.RecordBatch) -> pa.RecordBatch:
+    width = max(cutoffs)
+    values, lengths = _runs(block, "items")
+    items = metrics.pad(values, lengths, width, 0)
+    found = _accuracy(block, items, lengths) | _beyond(block, items, lengths, index)
+    columns = {f"{metric}@{k}": pa.array(found[metric](k), from_pandas=True) for metric in METRICS for k in cutoffs}
+    return pa.RecordBatch.from_pydict({"user_id": block["user_id"], "slices": block["slices"], **columns})
+
+
+def _accuracy(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any]) -> dict[str, Metric]:
+    def against(column: str) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        relevant, n_relevant = _runs(block, column)
+        return metrics.find_hits(items, lengths, relevant, n_relevant), n_relevant
+
+    relevant, foreign, cold = against("relevant"), against("foreign"), against("cold")
+    return {
+        "ndcg": partial(metrics.ndcg, *relevant),
+        "recall": partial(metrics.recall, *relevant),
+        "mrr": partial(metrics.mrr, *relevant),
+        "map": partial(metrics.average_precision, *relevant),
+        "hit_rate": partial(metrics.hit_rate, *relevant),
+        "cross_lingual_recall": partial(metrics.recall, *foreign),
+        "cold_item_recall": partial(metrics.recall, *cold),
+    }
+
+
+def _beyond(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any], index: ItemIndex) -> dict[str, Metric]:
+    width = items.shape[1]
+    bits = metrics.pad(metrics.information(_runs(block, "n_users")[0], _runs(block, "n_all")[0]), lengths, width, 0.0)
+    vectors = index.gather(items.ravel()).reshape(*items.shape, index.dim)
+    codes, user_codes, weights = _languages(block, lengths, width)
+    return {
+        "novelty": partial(metrics.novelty, bits, lengths),
+        "diversity": partial(metrics.diversity, vectors, lengths),
+        "language_mix_error": partial(metrics.language_mix_error, codes, lengths, user_codes, weights),
+    }
+
+
+def _languages(block: pa.RecordBatch, lengths: NDArray[Any], width: int) -> tuple[NDArray[Any], ...]:
+    read, n_read = _flat(block, "languages")
+    shown, _ = _flat(block, "item_languages")
+    vocabulary = pc.unique(read)
+    n = int(n_read.max(initial=0))
+
+    def codes(names: "pa.Array[Any]") -> NDArray[Any]:
+        found = pc.index_in(names, value_set=vocabulary)
+        return found.fill_null(-1).to_numpy(zero_copy_only=False)
+
+    weights, n_weights = _runs(block, "language_weights")
+    return (
+        metrics.pad(codes(shown), lengths, width, -2),
+        metrics.pad(codes(read), n_read, n, -1),
+        metrics.pad(weights, n_weights, n, 0.0),
+    )
+
+
+def _runs(block: pa.RecordBatch, column: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    values, lengths = _flat(block, column)
+    return values.to_numpy(zero_copy_only=False), lengths
+
+
+def _flat(block: pa.RecordBatch, column: str) -> "tuple[pa.Array[Any], NDArray[Any]]":
+    """Values of a list column, row after row, and how many each row has."""
+    lists = block[column]
+    return pc.list_flatten(lists), pc.list_value_length(lists).to_numpy(zero_copy_only=False)

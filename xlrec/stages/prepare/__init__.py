@@ -1,0 +1,28 @@
+"""Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
+
+from xlrec.stages.prepare.catalog import items_of, mark_catalog, stated_languages, texts_of, with_availability
+from xlrec.stages.prepare.dates import days_of, default_run_date
+from xlrec.stages.prepare.interactions import events_of, mark_interactions
+from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid
+from xlrec.stages.prepare.users import mark_users, no_users, opted_out_of, users_of
+
+__all__ = [
+    "OPTED_OUT",
+    "check_rejected",
+    "counts_by_rule",
+    "days_of",
+    "default_run_date",
+    "events_of",
+    "items_of",
+    "mark_catalog",
+    "mark_interactions",
+    "mark_users",
+    "no_users",
+    "opted_out_of",
+    "rejects_of",
+    "stated_languages",
+    "texts_of",
+    "users_of",
+    "valid",
+    "with_availability",
+]

@@ -1,0 +1,111 @@
+"""Catalogue rows into texts (item and language) and items."""
+
+from datetime import date
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.config import PrepareConfig
+from xlrec.inputs import BAD
+from xlrec.stages.prepare.languages import canonical, cleaned, market_code
+from xlrec.stages.prepare.rules import bad_cast, broken, mark, mark_more, valid
+
+
+def stated_languages(catalog: DataFrame) -> DataFrame:
+    """The canonical languages that the catalogue names: column language, at most as many rows as languages exist."""
+    tags = catalog.select("language").distinct()
+    return tags.select(canonical("language").alias("language")).where("language IS NOT NULL").distinct()
+
+
+def mark_catalog(catalog: DataFrame, config: PrepareConfig, languages: tuple[str, ...]) -> DataFrame:
+    """The catalogue with `_text` (cleaned title, description, language, text, hash) and the rule each row broke.
+
+    Args:
+        catalog: Of `xlrec.inputs`.
+        config: Section prepare.
+        languages: Of `stated_languages`, sorted: missing ones are detected among these.
+    """
+    clean_texts = cleaned(languages, config.detect_languages, config.max_title_chars, config.max_description_chars)
+    rows = catalog.withColumn("_text", clean_texts("title", "description", "language"))
+    backwards = F.col("available_until") <= F.col("available_from")
+    marked = mark(
+        rows,
+        [
+            bad_cast(F.col(BAD)),
+            broken("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
+            broken("missing_title", F.col("title").isNull(), "title is null"),
+            broken("empty_after_cleaning", F.col("_text.title") == "", "nothing is left of the title without mark-up"),
+            broken(
+                "bad_availability",
+                backwards,
+                "available_until ",
+                F.col("available_until"),
+                " is not after available_from ",
+                F.col("available_from"),
+            ),
+        ],
+    )
+    same = Window.partitionBy("item_id", F.col("_text.language"), F.col("_broken").isNull()).orderBy(
+        "_text.detected",
+        F.col("markets").isNull(),
+        F.col("_text.description").isNull(),
+        *("_text.text_hash", "markets", "categories", "available_from", "available_until"),
+        *("title", "description", "language"),  # rows that differ in nothing here are the same row
+    )
+    repeated = F.row_number().over(same) > 1
+    reason = ("the item has another text in ", F.col("_text.language"), ": one row per item and language")
+    return mark_more(marked, broken("duplicate_text", repeated, *reason))
+
+
+def texts_of(marked: DataFrame) -> DataFrame:
+    """Table texts from the marked catalogue's valid rows."""
+    return valid(marked).select(
+        "item_id",
+        "_text.language",
+        F.col("_text.detected").alias("language_detected"),
+        "_text.title",
+        "_text.description",
+        "_text.text",
+        "_text.text_hash",
+    )
+
+
+def items_of(marked: DataFrame, run_date: date) -> DataFrame:
+    """Table items from the marked catalogue's valid rows.
+
+    Where the rows of an item disagree, what is surely allowed counts: categories are united; markets are united, rows
+    that state none have no say unless none does (null: everywhere); availability is the time that all rows allow.
+    """
+    codes = F.transform("markets", market_code)
+    rows = valid(marked).select(
+        "item_id", "_text.language", "categories", codes.alias("markets"), "available_from", "available_until"
+    )
+    no_names = F.array().cast("array<string>")
+    items = rows.groupBy("item_id").agg(
+        F.sort_array(F.collect_set("language")).alias("languages"),
+        F.array_sort(F.array_compact(F.flatten(F.collect_set(F.coalesce("categories", no_names))))).alias("categories"),
+        F.when(F.count("markets") > 0, F.flatten(F.collect_set("markets"))).alias("markets"),
+        F.max("available_from").alias("available_from"),
+        F.min("available_until").alias("available_until"),
+    )
+    # All ids go through one task to be numbered; only the ids.
+    order = (F.row_number().over(Window.orderBy("item_id")) - 1).alias("item_num")
+    numbers = rows.select("item_id").distinct().select("item_id", order)
+    numbered = items.join(numbers, "item_id").select(
+        "item_id",
+        "item_num",
+        "languages",
+        F.array_distinct("categories").alias("categories"),
+        F.array_sort(F.array_distinct(F.array_compact("markets"))).alias("markets"),
+        "available_from",
+        "available_until",
+    )
+    return with_availability(numbered, run_date)
+
+
+def with_availability(items: DataFrame, run_date: date) -> DataFrame:
+    """The items with `available` for this date: from before its end, until after its begin (00:00 UTC)."""
+    day = F.lit(run_date).cast("timestamp")
+    started = F.col("available_from").isNull() | (F.col("available_from") < day + F.expr("INTERVAL 1 DAY"))
+    lasting = F.col("available_until").isNull() | (F.col("available_until") > day)
+    return items.withColumn("available", started & lasting)

@@ -1,0 +1,44 @@
+"""The logical date of a run whose config names none."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from xlrec.errors import InputError
+
+#: Newest rows after a long gap are clocks set wrongly where they are under this share of all rows.
+_STRAY_SHARE: Final = 0.001
+
+
+def days_of(interactions: DataFrame) -> DataFrame:
+    """Rows per day: day date, n. As many rows as there are days; years after 9999 (Python has none) do not count."""
+    return (
+        interactions.where(F.year("timestamp").between(1, 9999))
+        .groupBy(F.to_date("timestamp").alias("day"))
+        .agg(F.count("*").alias("n"))
+    )
+
+
+def default_run_date(days: Mapping[date, int], max_gap_days: int) -> date:
+    """The day after the newest interaction whose time can be believed.
+
+    From the newest day on, days behind a gap of more than `max_gap_days` that together hold under 0.1 % of all rows are
+    left out: one row of the year 2099 must not move the whole run there. The clock has no say.
+
+    Raises:
+        InputError: no interaction has a time.
+    """
+    if not days:
+        raise InputError("no interaction has a timestamp, so nothing tells the run's date: name it as run_date")
+    n_all, ordered = sum(days.values()), sorted(days)
+    newest, n_stray = len(ordered) - 1, 0
+    for place in range(len(ordered) - 1, 0, -1):
+        n_stray += days[ordered[place]]
+        if n_stray >= _STRAY_SHARE * n_all:
+            break
+        if (ordered[place] - ordered[place - 1]).days > max_gap_days:
+            newest = place - 1
+    return ordered[newest] + timedelta(days=1)

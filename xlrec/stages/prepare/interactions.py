@@ -1,0 +1,95 @@
+"""Interactions into events: known items, possible times, no repeats, no bots."""
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.config import PrepareConfig
+from xlrec.inputs import BAD
+from xlrec.stages.prepare.languages import market_code
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
+from xlrec.tables import UNKNOWN_MARKET
+
+
+def mark_interactions(
+    interactions: DataFrame, items: DataFrame, opted_out: DataFrame, config: PrepareConfig, run_date: date
+) -> DataFrame:
+    """The interactions with item_num and the rule each row broke.
+
+    Args:
+        interactions: Of `xlrec.inputs`.
+        items: Table items.
+        opted_out: Column user_id: whose rows are counted and dropped before any other rule looks at them.
+        config: Section prepare.
+        run_date: Events at or after its 00:00 UTC are impossible.
+    """
+    out = opted_out.select(F.col("user_id").alias("_out")).distinct()
+    rows = interactions.withColumn("_event", _event())  # event stays as it came: rejects show it
+    rows = rows.join(items.select("item_id", "item_num"), "item_id", "left")
+    rows = rows.join(out, rows["user_id"] == out["_out"], "left")
+    first, end = F.lit(config.min_timestamp).cast("timestamp"), F.lit(run_date).cast("timestamp")
+    impossible = (F.col("timestamp") < first) | (F.col("timestamp") >= end)
+    marked = mark(
+        rows,
+        [
+            broken(OPTED_OUT, F.col("_out").isNotNull(), ""),
+            bad_cast(F.col(BAD)),
+            broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
+            broken("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
+            broken("missing_timestamp", F.col("timestamp").isNull(), "timestamp is null"),
+            broken(
+                "impossible_timestamp", impossible, "timestamp ", F.col("timestamp"), " is not from ", first,
+                " until before ", end,
+            ),
+            broken("unknown_item", F.col("item_num").isNull(), "the catalog has no valid row of this item"),
+        ],
+    ).drop("_out")  # fmt: skip
+    marked = marked.repartition("user_id")  # one shuffle serves every window below
+    fine = F.col("_broken").isNull()
+    best = (F.col("market").asc_nulls_last(), F.col("value").desc_nulls_last())
+    same = Window.partitionBy("user_id", "item_id", "_event", "timestamp", fine).orderBy(*best, "event")
+    marked = mark_more(
+        marked, broken("duplicate", F.row_number().over(same) > 1, "same user, item, event and timestamp")
+    )
+    if config.max_events_per_user_day is None:
+        return marked
+    return _mark_bots(marked, config.max_events_per_user_day)
+
+
+def _event() -> Column:
+    event = F.trim("event")
+    return F.when(event != "", event).otherwise(F.lit("unknown"))
+
+
+def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
+    per_day = Window.partitionBy("user_id", F.to_date("timestamp"), F.col("_broken").isNull())
+    per_user = Window.partitionBy("user_id")
+    n_day = F.when(F.col("_broken").isNull() & F.col("user_id").isNotNull(), F.count("*").over(per_day))
+    counted = marked.withColumn("_n_day", n_day).withColumn("_busiest", F.max("_n_day").over(per_user))
+    bot = F.col("_busiest") > limit
+    reason = ("the user has ", F.col("_busiest"), " events on one day, allowed are ", F.lit(limit))
+    return mark_more(counted, broken("bot", bot, *reason)).drop("_n_day", "_busiest")
+
+
+def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
+    """Table events from the marked interactions' valid rows."""
+    return valid(marked).select(
+        "user_id",
+        "item_id",
+        "item_num",
+        "timestamp",
+        F.col("_event").alias("event"),
+        "value",
+        F.coalesce(market_code(F.col("market")), F.lit(UNKNOWN_MARKET)).alias("market"),
+        _weight(config).alias("weight"),
+    )
+
+
+def _weight(config: PrepareConfig) -> Column:
+    weight: Column = F.lit(config.default_event_weight)
+    for event, strength in sorted(config.event_weights.items()):
+        weight = F.when(F.col("_event") == event, F.lit(strength)).otherwise(weight)
+    rating = F.col("_event").isin(*config.rating_events)
+    weight = F.when(rating & F.col("value").isNull(), F.lit(config.default_event_weight)).otherwise(weight)
+    return F.when(rating & (F.col("value") < config.positive_rating), F.lit(0.0)).otherwise(weight)

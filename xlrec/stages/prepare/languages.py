@@ -1,0 +1,59 @@
+"""Columns of cleaned texts, canonical languages and market codes: the functions of `xlrec.kernels.text` as UDFs."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pandas as pd
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import ArrayType, BooleanType, StringType, StructField, StructType
+
+from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.stages.prepare.detection import detect
+from xlrec.tables import UNKNOWN_LANGUAGE
+
+_CLEANED: Final = StructType(
+    [StructField(name, StringType()) for name in ("title", "description", "language")]
+    + [StructField("detected", BooleanType())]
+    + [StructField(name, StringType()) for name in ("text", "text_hash")]
+)
+
+
+def cleaned(languages: tuple[str, ...], detecting: bool, max_title: int, max_description: int) -> Any:
+    """A UDF (title, description, language) → struct of the cleaned text, its language and its hash."""
+
+    @pandas_udf(_CLEANED)  # type: ignore[call-overload]  # the stubs know no iterator of frames for a type object
+    def clean_texts(batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+        for titles, descriptions, stated in batches:
+            rows = [
+                _row(clean(title, max_title), clean(description, max_description), canonical_language(tag))
+                for title, description, tag in zip(titles, descriptions, stated, strict=True)
+            ]
+            yield pd.DataFrame(rows, columns=_CLEANED.names)
+
+    def _row(title: str, description: str, stated: str | None) -> tuple[str, str | None, str, bool, str, str]:
+        text = embedded_text(title, description)
+        language = stated or (detect(text, languages) if detecting and text else UNKNOWN_LANGUAGE)
+        return title, description or None, language, stated is None, text, text_hash(text)
+
+    return clean_texts
+
+
+# Types, not their names: parsing a name would need a session at import, and the stubs know names only.
+@pandas_udf(StringType())  # type: ignore[call-overload]
+def canonical(tags: pd.Series) -> pd.Series:
+    """Canonical BCP 47 of each tag; null for what is no language."""
+    return tags.map(canonical_language, na_action="ignore")
+
+
+@pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload]
+def canonical_all(lists: pd.Series) -> pd.Series:
+    """Canonical BCP 47 of each list's tags, sorted, without repeats; what is no language is left out."""
+    return lists.map(lambda tags: sorted({t for t in map(canonical_language, tags) if t}), na_action="ignore")
+
+
+def market_code(market: Column) -> Column:
+    """The market's code: trimmed, upper case; null where blank."""
+    code = F.upper(F.trim(market))
+    return F.when(code != "", code)

@@ -1,0 +1,142 @@
+"""Users: everyone who gets a list, with the market and the languages that they state or their history tells."""
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.inputs import BAD
+from xlrec.stages.prepare.languages import canonical_all, market_code
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more
+from xlrec.sums import exact_sum
+from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
+
+#: Languages under this share of a history are left out: everyone clicks on something foreign once.
+_MIN_SHARE: Final = 0.15
+
+
+def mark_users(users: DataFrame) -> DataFrame:
+    """The users input with canonical `_market` and `_languages`, and the rule each row broke.
+
+    A user with several rows is opted out where any row says so; of the others that with a market, then with languages,
+    then the first by content is kept.
+    """
+    rows = users.withColumns({"_market": market_code(F.col("market")), "_languages": canonical_all("languages")})
+    everyone = Window.partitionBy("user_id")
+    rows = rows.withColumn("_out", F.coalesce(F.max(F.col("opted_out").cast("int")).over(everyone), F.lit(0)) == 1)
+    marked = mark(
+        rows,
+        [
+            broken(OPTED_OUT, F.col("_out") & F.col("user_id").isNotNull(), ""),
+            bad_cast(F.col(BAD)),
+            broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
+        ],
+    ).drop("_out")
+    told = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
+    same = Window.partitionBy("user_id", F.col("_broken").isNull()).orderBy(
+        *told, "_languages", "market", "languages", "opted_out"
+    )
+    return mark_more(marked, broken("duplicate_user", F.row_number().over(same) > 1, "the user has another row"))
+
+
+def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFrame:
+    """Table users: all stated users and all users of the events.
+
+    Market: stated, else that of the latest event that has one, else ZZ. Languages: as stated, weighing half evenly and
+    half by the history; where none is stated, those of the history's items (an item with several gives each an equal
+    share), without shares under 0.15. Heaviest first, ties by tag.
+
+    Args:
+        stated: `valid` rows of `mark_users`, or `no_users`.
+        events: Table events; the history alone where it is evaluated.
+        items: Table items.
+    """
+    latest = F.max_by("market", F.struct("timestamp", "item_num", "market"))
+    told = events.where(F.col("market") != UNKNOWN_MARKET).groupBy("user_id").agg(latest.alias("latest_market"))
+    everyone = stated.select("user_id").union(events.select("user_id")).distinct()
+    known = stated.select("user_id", F.col("_market").alias("stated_market"), F.col("_languages").alias("stated"))
+    rows = (
+        everyone.join(known, "user_id", "left")
+        .join(told, "user_id", "left")
+        .join(_shares(events, items), "user_id", "left")
+        .withColumn("stated", F.when(F.size("stated") > 0, F.col("stated")))
+    )
+    mix = F.sort_array(F.when(F.col("stated").isNotNull(), _blended()).otherwise(_inferred()), asc=True)
+    return rows.withColumn("mix", mix).select(
+        "user_id",
+        F.coalesce("stated_market", "latest_market", F.lit(UNKNOWN_MARKET)).alias("market"),
+        F.transform("mix", lambda one: one["language"]).alias("languages"),
+        F.transform("mix", lambda one: -one["minus"]).alias("language_weights"),
+        F.col("stated").isNotNull().alias("languages_stated"),
+    )
+
+
+def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
+    """user_id, shares: the history's languages as array<struct<language, share>>; positives only."""
+    tongues = items.select("item_num", F.array_remove("languages", UNKNOWN_LANGUAGE).alias("languages"))
+    read = events.where("weight > 0").join(tongues, "item_num").where(F.size("languages") > 0)
+    parts = read.select(
+        "user_id", F.explode("languages").alias("language"), (F.col("weight") / F.size("languages")).alias("part")
+    )
+    sums = parts.groupBy("user_id", "language").agg(exact_sum(F.col("part")).alias("part"))
+    lists = sums.groupBy("user_id").agg(F.sort_array(F.collect_list(F.struct("language", "part"))).alias("parts"))
+    return lists.select("user_id", _normalised(F.col("parts"), "part").alias("shares"))
+
+
+def _normalised(parts: Column, name: str) -> Column:
+    """array<struct<language, share>> that sums to 1, in the given order."""
+    total = F.aggregate(parts, F.lit(0.0), lambda sum_, one: sum_ + one[name])
+    return F.transform(
+        parts, lambda one: F.struct(one["language"].alias("language"), (one[name] / total).alias("share"))
+    )
+
+
+def _inferred() -> Column:
+    kept = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
+    chosen = F.when(F.size(kept) > 0, kept).otherwise(F.col("shares"))
+    return F.coalesce(
+        _heaviest(_normalised(chosen, "share")), F.array().cast("array<struct<minus:double,language:string>>")
+    )
+
+
+def _blended() -> Column:
+    even = F.lit(1.0) / F.size("stated")
+    share_of = F.transform(
+        "stated",
+        lambda language: F.struct(
+            language.alias("language"),
+            F.coalesce(
+                F.aggregate(
+                    F.filter("shares", lambda one: one["language"] == language),
+                    F.lit(0.0),
+                    lambda sum_, one: sum_ + one["share"],
+                ),
+                F.lit(0.0),
+            ).alias("share"),
+        ),
+    )
+    total = F.aggregate(share_of, F.lit(0.0), lambda sum_, one: sum_ + one["share"])
+    mixed = F.transform(
+        share_of,
+        lambda one: F.struct(
+            one["language"].alias("language"),
+            F.when(total > 0, (even + one["share"] / total) / 2).otherwise(even).alias("share"),
+        ),
+    )
+    return _heaviest(mixed)
+
+
+def _heaviest(shares: Column) -> Column:
+    """Sorts by share desc, then language: as structs whose natural order is that."""
+    return F.transform(shares, lambda one: F.struct((-one["share"]).alias("minus"), one["language"].alias("language")))
+
+
+def no_users(events: DataFrame) -> DataFrame:
+    """Stated users where there is no users input: none."""
+    nothing = events.where(F.lit(False)).select("user_id")
+    return nothing.withColumns({"_market": F.lit(None).cast("string"), "_languages": F.lit(None).cast("array<string>")})
+
+
+def opted_out_of(marked: DataFrame) -> DataFrame:
+    """user_id of who opted out."""
+    return marked.where(F.col("_broken")["rule"] == OPTED_OUT).select("user_id").distinct()

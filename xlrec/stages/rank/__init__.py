@@ -1,0 +1,5 @@
+"""Rank: sources fused, copies collapsed, diversity and languages weighed, lists filled to k, with reasons."""
+
+from xlrec.stages.rank.rows import rank
+
+__all__ = ["rank"]

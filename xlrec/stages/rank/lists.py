@@ -1,0 +1,153 @@
+"""One user's list: fusion, near-duplicates, the greedy, the fill and the reasons. Arrays and the index, no Spark."""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.config import Config
+from xlrec.index import ItemIndex
+from xlrec.kernels.calibration import shown_languages
+from xlrec.kernels.diversity import collapse
+from xlrec.kernels.fusion import Fused, best_first, covisited_terms, fuse, heaviest, similar_terms
+from xlrec.kernels.selection import Caps, Mix, fill, select
+from xlrec.tables import FALLBACK, SOURCES
+
+#: What a reason's kind can be, by number.
+KINDS: Final = (*SOURCES, FALLBACK)
+_SIMILAR, _COVISITED, _POPULAR, _FALLBACK = range(4)
+_Nums = NDArray[np.int32]
+_Floats = NDArray[np.float64]
+
+
+class User(NamedTuple):
+    """One row of `CANDIDATES` as arrays."""
+
+    market: str | None
+    languages: list[str]
+    language_weights: _Floats
+    history: _Nums
+    history_weights: _Floats
+    nums: _Nums
+    scores: _Floats
+    """(n_sources, n)."""
+    fallback: _Nums
+
+
+class Listed(NamedTuple):
+    """One user's list, each array in rank order."""
+
+    nums: _Nums
+    scores: _Floats
+    kinds: NDArray[np.int64]
+    """Rows of `KINDS`."""
+    shown: NDArray[np.int64]
+    """Number of the language shown; -1 where the item has no text."""
+    because: NDArray[np.int64]
+    """(n, n_because) item_nums, filled up with -1."""
+
+
+class Ranker:
+    """Lists of users on one index; without Spark, so that it can be timed and tried alone."""
+
+    def __init__(self, index: ItemIndex, config: Config) -> None:
+        """Opens nothing by itself: the index's arrays load on first use."""
+        self.index, self.config, self.k = index, config.rank, config.k
+        self.shortlist = max(5 * self.k, 100)
+        self.weights = np.array([getattr(config.rank.weights, source) for source in SOURCES])
+        self.bits = np.asarray(index.language_bits)
+        self.language_nums = {name: num for num, name in enumerate(index.languages)}
+
+    def list_of(self, user: User) -> Listed:
+        """One user's list; depends on nothing but the user, the index and the config."""
+        fused = fuse(user.scores, self.weights)
+        reads = np.array([self.language_nums.get(name, -1) for name in user.languages], dtype=np.int64)
+        order = best_first(fused.scores, user.nums)
+        order = order[self._readable(user.nums[order], reads)]
+        nums = user.nums[order]
+        taken = self._greedy(nums, fused.scores[order], user, reads)
+        if len(taken) < self.k:
+            rest = user.fallback[~np.isin(user.fallback, user.nums)]
+            nums = np.concatenate([nums, rest[self._readable(rest, reads)]])
+            taken = self._filled(nums, taken, len(order))
+        columns = np.full(len(taken), -1, dtype=np.int64)  # of the candidates; -1: to fall back on
+        columns[taken < len(order)] = order[taken[taken < len(order)]]
+        return self._listed(user, fused, nums[taken], columns, reads)
+
+    def _readable(self, nums: _Nums, reads: NDArray[np.int64]) -> NDArray[np.bool_]:
+        if self.config.languages != "only" or not len(reads):
+            return np.ones(len(nums), dtype=np.bool_)
+        return shown_languages(self.bits, nums, reads)[0] < len(reads)
+
+    def _greedy(self, nums: _Nums, scores: _Floats, user: User, reads: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Positions in `nums` (best first) of up to k items, from the best that are no near-duplicates."""
+        rows, vectors = self._distinct(nums)
+        best = scores[0] if len(scores) and scores[0] > 0 else 1.0
+        target, weight = np.zeros(len(reads) + 1), 0.0
+        total = float(user.language_weights.sum())
+        if self.config.languages == "calibrated" and 0 < total < np.inf:
+            target[:-1], weight = user.language_weights / total, self.config.calibration
+        mix = Mix(shown_languages(self.bits, nums[rows], reads)[0], target, weight)
+        picks = select(self.k, scores[rows] / best, vectors, self.config.diversity, mix, self._caps(nums[rows]))
+        return rows[picks]
+
+    def _distinct(self, nums: _Nums) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The shortlist: its positions, ascending, and its vectors.
+
+        Walks on past the first `shortlist` items only where more than half of them are copies of better ones.
+        """
+        rows, vectors = np.zeros(0, dtype=np.int64), np.zeros((0, self.index.dim), dtype=np.float32)
+        for start in range(0, len(nums), self.shortlist):
+            if 2 * len(rows) >= self.shortlist:
+                break
+            more = nums[start : start + self.shortlist]
+            rows = np.concatenate([rows, np.arange(start, start + len(more))])
+            vectors = np.concatenate([vectors, self.index.gather(more)])
+            kept = collapse(vectors, self.config.near_duplicate)
+            rows, vectors = rows[kept], vectors[kept]
+        return rows, vectors
+
+    def _filled(self, nums: _Nums, taken: NDArray[np.int64], n_candidates: int) -> NDArray[np.int64]:
+        walk = np.concatenate([taken, np.setdiff1d(np.arange(len(nums)), taken)])
+        copies = np.zeros(len(nums), dtype=np.bool_)
+        copies[walk] = ~collapse(self.index.gather(nums[walk]), self.config.near_duplicate)
+        return fill(self.k, taken, n_candidates, copies, self._caps(nums))
+
+    def _caps(self, nums: _Nums) -> Caps:
+        most = self.config.max_per_category
+        return Caps.of(nums, *self.index.category_csr, most) if most else Caps.none()
+
+    def _listed(
+        self, user: User, fused: Fused, nums: _Nums, columns: NDArray[np.int64], reads: NDArray[np.int64]
+    ) -> Listed:
+        terms = fused.terms[:, columns] if len(user.nums) else np.zeros((len(SOURCES), len(nums)))
+        outside = columns < 0
+        if outside.any():
+            terms[:, outside] = 0.0
+            terms[_POPULAR, outside] = self._popular_terms(user, fused, nums[outside])
+        kinds = np.where((terms.max(axis=0) > 0) & ~outside, terms.argmax(axis=0), _FALLBACK)
+        because = np.full((len(nums), self.config.n_because), -1, dtype=np.int64)
+        personal = kinds <= _COVISITED
+        if self.config.n_because and len(user.history) and personal.any():
+            found = heaviest(self._history_terms(user, fused, nums[personal]), self.config.n_because)
+            because[personal] = np.where(found >= 0, user.history[found], -1)
+        scores = np.where(outside, terms[_POPULAR], fused.scores[columns] if len(user.nums) else 0.0)
+        return Listed(nums, scores, kinds, shown_languages(self.bits, nums, reads)[1], because)
+
+    def _popular_terms(self, user: User, fused: Fused, nums: _Nums) -> _Floats:
+        """Popularity's term of items to fall back on, on the candidates' scale; their own where those have none."""
+        found = self.index.popularity(user.market)[nums]
+        best = fused.bests[_POPULAR] or float(found.max())
+        return self.weights[_POPULAR] * (found / best) if best > 0 else np.zeros(len(nums))
+
+    def _history_terms(self, user: User, fused: Fused, nums: _Nums) -> _Floats:
+        """(n, n_history) what each history item adds to each item's fused score."""
+        total = np.zeros((len(nums), len(user.history)))
+        scale = np.divide(self.weights, fused.bests, out=np.zeros(len(self.weights)), where=fused.bests > 0)
+        if scale[_SIMILAR] > 0:
+            vectors = self.index.gather(user.history), self.index.gather(nums)
+            total += scale[_SIMILAR] * similar_terms(vectors[0], user.history_weights, vectors[1])
+        if scale[_COVISITED] > 0:
+            found = covisited_terms(user.history, user.history_weights, nums, self.index.neighbours)
+            total += scale[_COVISITED] * found
+        return total

@@ -1,0 +1,120 @@
+"""Rank: from each user's candidates to a list of k rows with reasons."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xlrec.config import Config
+from xlrec.errors import LakeError
+from xlrec.index import ItemIndex
+from xlrec.stages.rank.lists import KINDS, Listed, Ranker, User
+from xlrec.tables import CANDIDATES, RECOMMENDATIONS, SOURCES, UNKNOWN_LANGUAGE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Users whose rows make one output batch; bounds memory, never changes a result.
+_SLICE: Final = 1024
+
+
+def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
+    """`RECOMMENDATIONS`: k rows a user, fewer only where the candidates and the fallback together are fewer.
+
+    The order by `rank` is the greedy's (score, diversity, languages and caps together), so `score`, the fused score,
+    need not fall along it. It is the sum of weight_s · score_s / the user's best score_s; a `fallback` item, scored by
+    no other source, has its popularity's term alone, 0 where popularity has no weight. `source` and `reason.kind` name
+    the largest term, ties in the order of `SOURCES`; `fallback` where no term is positive. `because` holds the history
+    items with the largest positive terms in that score, none where popularity or the fallback is the reason. The terms
+    of `similar` are those of the history's weighted mean as the query.
+
+    Args:
+        candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
+        config: `rank` and `k` are used.
+        index: Folder of the `ItemIndex`, seen by the workers under this path.
+        run_id: Written into every row.
+        run_date: Written into every row.
+
+    Raises:
+        LakeError: In the worker: arrays of a row that do not fit together, or no index.
+    """
+
+    def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        ranker = Ranker(ItemIndex.open(index), config)
+        for batch in batches:
+            for start in range(0, batch.num_rows, _SLICE):
+                yield recommendations_of(batch.slice(start, _SLICE), ranker, run_id, run_date)
+
+    return candidates.select(*CANDIDATES.schema.names).mapInArrow(ranked, RECOMMENDATIONS.schema)
+
+
+def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_date: date) -> pa.RecordBatch:
+    """The users of a `CANDIDATES` batch as a `RECOMMENDATIONS` batch, in the same order."""
+    lists = [ranker.list_of(user) for user in users_of(batch, ranker.weights)]
+    sizes = [len(one.nums) for one in lists]
+    users = pa.array(np.repeat(np.arange(len(lists)), sizes), pa.int64())
+    one = Listed(*(np.concatenate(parts) for parts in zip(*lists, strict=True)))
+    ids, languages = ranker.index.item_ids, pa.array([*ranker.index.languages, UNKNOWN_LANGUAGE], pa.string())
+    shown = pa.array(np.where(one.shown < 0, len(languages) - 1, one.shown), pa.int64())
+    kind = pa.array(KINDS, pa.string()).take(pa.array(one.kinds, pa.int64()))
+    named = one.because >= 0
+    ends = pa.array(np.concatenate([[0], np.cumsum(named.sum(axis=1))]), pa.int32())
+    because = pa.ListArray.from_arrays(ends, ids.take(pa.array(one.because[named], pa.int64())))
+    columns: dict[str, Any] = {
+        "run_id": pa.repeat(run_id, len(users)),
+        "run_date": pa.repeat(pa.scalar(run_date, pa.date32()), len(users)),
+        "market": batch.column("market").take(users),
+        "user_id": batch.column("user_id").take(users),
+        "rank": pa.array(np.concatenate([np.arange(1, size + 1) for size in sizes]), pa.int32()),
+        "item_id": ids.take(pa.array(one.nums, pa.int32())),
+        "score": pa.array(one.scores, pa.float64()),
+        "item_language": languages.take(shown),
+        "source": kind,
+        "reason": pa.StructArray.from_arrays([kind, because], names=["kind", "because"]),
+    }
+    return pa.RecordBatch.from_pydict({name: columns[name] for name in RECOMMENDATIONS.schema.names})
+
+
+def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Iterator[User]:
+    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
+
+    Raises:
+        LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.
+    """
+    arrays = {name: _lists(batch.column(name)) for name in batch.schema.names if name not in ("user_id", "market")}
+    for row, (user_id, market) in enumerate(
+        zip(batch["user_id"].to_pylist(), batch["market"].to_pylist(), strict=True)
+    ):
+        one = {name: values[ends[row] : ends[row + 1]] for name, (ends, values) in arrays.items()}
+        nums = one["item_nums"]
+        empty = np.zeros(len(nums))
+        sources = [one[name] if weight > 0 else empty for name, weight in zip(SOURCES, weights, strict=True)]
+        sizes = {name: len(values) for name, values in one.items()}
+        if (
+            any(len(source) != len(nums) for source in sources)
+            or sizes["history"] != sizes["history_weights"]
+            or sizes["languages"] != sizes["language_weights"]
+            or not (nums[1:] > nums[:-1]).all()
+        ):
+            raise LakeError(
+                f"candidates of user {user_id!r} hold arrays of sizes {sizes}: each source with a weight needs one "
+                "score for each of item_nums (ascending), history and languages one weight each: run retrieve again"
+            )
+        yield User(
+            market,
+            one["languages"].tolist(),
+            one["language_weights"],
+            one["history"],
+            one["history_weights"],
+            nums,
+            np.stack(sources),
+            one["fallback"],
+        )
+
+
+def _lists(column: Any) -> tuple[list[int], Any]:
+    """Bounds of each row's values, and the values; a null list has none, a null number is NaN."""
+    return column.offsets.to_pylist(), column.values.to_numpy(zero_copy_only=False)

@@ -1,0 +1,214 @@
+"""Retrieve: for every user the best items of every source, with eligibility, language and seen items masked before."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import functions as F
+
+from xlrec.config import Config
+from xlrec.errors import LakeError
+from xlrec.index import ItemIndex
+from xlrec.kernels.profiles import Histories, histories, profiles
+from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
+from xlrec.kernels.topk import Mask, inner_products, top_k
+from xlrec.tables import CANDIDATES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_USER = ("user_id", "market", "languages", "language_weights")
+
+
+def retrieve(
+    users: "DataFrame",
+    events: "DataFrame",
+    config: Config,
+    *,
+    index: str,
+    run_date: date,  # noqa: ARG001  # availability lies in the index, decay counts from the user's newest event
+    queries: "DataFrame | None" = None,
+) -> "DataFrame":
+    """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
+
+    `similar` holds ⟨query, v⟩ in float64 for every candidate, 0 for users without a query and items without a text;
+    the query is the history's unit profile. Items without a text are no candidates of `similar`.
+
+    Args:
+        users: `USERS`.
+        events: `EVENTS` whose item_nums are the index's.
+        config: `retrieve`, `k` and `rank.languages` (`only` masks what the user does not read) are used.
+        index: Folder of the `ItemIndex`, seen by the workers under this path.
+        run_date: The run's logical date.
+        queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
+            `similar` candidates.
+
+    Raises:
+        LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
+    """
+    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
+    logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
+    rows = _spread(users.select(*_USER)).join(logs, "user_id", "left")
+    if queries is not None:
+        rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
+
+    def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        retriever = Retriever(ItemIndex.open(index), config)
+        for block in blocks(batches, config.retrieve.user_block):
+            yield from retriever.rows(block).to_batches()
+
+    return rows.mapInArrow(found, CANDIDATES.schema)
+
+
+def _spread(users: "DataFrame") -> "DataFrame":
+    """Users by hash of user_id into as many tasks as the session shuffles into; a number, so that none are merged."""
+    n_tasks = users.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
+    return users.repartition(int(n_tasks), "user_id") if n_tasks.isdigit() else users.repartition("user_id")
+
+
+def blocks(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+    """The rows of batches of any size in tables of `size` rows; the last may be shorter, none is empty."""
+    waiting: list[pa.RecordBatch] = []
+    n_waiting = 0
+    for batch in batches:
+        start = 0
+        while start < batch.num_rows:
+            part = batch.slice(start, size - n_waiting)
+            waiting.append(part)
+            n_waiting += part.num_rows
+            start += part.num_rows
+            if n_waiting == size:
+                yield pa.Table.from_batches(waiting).combine_chunks()
+                waiting, n_waiting = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks()
+
+
+class Retriever:
+    """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
+
+    def __init__(self, index: ItemIndex, config: Config) -> None:
+        """Keeps one score per item as scratch memory."""
+        self.index, self.config, self.k = index, config.retrieve, config.k
+        self.only = config.rank.languages == "only"
+        self.shards = [(first, np.asarray(vectors)) for first, vectors in index.shards]
+        indptr, nums, scores = index.neighbours
+        self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
+        self.norms = np.asarray(index.norms)
+        self.scratch = np.zeros(index.n_items)
+
+    def rows(self, users: pa.Table) -> pa.Table:
+        """A block of users as a `CANDIDATES` table, in the same order.
+
+        Args:
+            users: user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
+                where queries are given.
+        """
+        history = self._histories(users)
+        markets = users["market"].to_pylist()
+        market_nums = np.array([self.index.market_num(market) for market in markets], dtype=np.int32)
+        mask = self._mask(users, history, market_nums)
+        queries = self._queries(users, history)
+        similar = top_k(
+            queries,
+            self.shards,
+            self.config.candidates,
+            mask,
+            norms=self.norms,
+            zero_vectors=False,
+            user_block=self.config.user_block,
+            item_block=self.config.item_block,
+        )
+        union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
+        for num in np.unique(market_nums):
+            name = self.index.markets[num]
+            market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
+            chosen = np.flatnonzero(market_nums == num)
+            unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
+        self._complete(queries, union)
+        return _table(users, history, union)
+
+    def _histories(self, users: pa.Table) -> Histories:
+        log = _array(users["log"])
+        sizes = pc.fill_null(pc.list_value_length(log), 0).to_numpy(zero_copy_only=False)
+        micros, nums, weights = log.flatten().flatten()
+        n_items = self.index.n_items
+        if len(nums) and not 0 <= pc.min(nums).as_py() <= pc.max(nums).as_py() < n_items:
+            raise LakeError(f"events name item_num {pc.max(nums)}, the index has {n_items} items: train again")
+        return histories(
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            micros.to_numpy(zero_copy_only=False).astype(np.int64),
+            nums.to_numpy(zero_copy_only=False).astype(np.int32),
+            weights.to_numpy(zero_copy_only=False).astype(np.float64),
+            max_history=self.config.max_history,
+            half_life_days=self.config.half_life_days,
+        )
+
+    def _mask(self, users: pa.Table, history: Histories, market_nums: NDArray[np.int32]) -> Mask:
+        n_users = users.num_rows
+        words = np.zeros((n_users, self.index.n_words), dtype=np.uint64)
+        restricted = np.zeros(n_users, dtype=np.bool_)
+        if self.only:
+            for row, languages in enumerate(users["languages"].to_pylist()):
+                restricted[row] = bool(languages)
+                words[row] = self.index.language_words(languages or [])
+        seen = self.config.exclude_seen
+        return Mask(
+            eligible=np.asarray(self.index.eligible_rows),
+            group=market_nums,
+            seen_indptr=history.seen_indptr if seen else np.zeros(n_users + 1, dtype=np.int64),
+            seen_nums=history.seen_nums,
+            item_words=np.asarray(self.index.language_bits),
+            user_words=words,
+            restricted=restricted,
+        )
+
+    def _queries(self, users: pa.Table, history: Histories) -> NDArray[np.float64]:
+        """(n_users, dim); NaN, which no search returns anything for, where a user has none."""
+        if "vector" not in users.column_names:
+            return profiles(history, self.shards, self.index.dim)
+        found = np.full((users.num_rows, self.index.dim), np.nan)
+        for row, vector in enumerate(users["vector"].to_pylist()):
+            if vector is not None:
+                if len(vector) != 4 * self.index.dim:
+                    raise LakeError(
+                        f"a query has {len(vector)} bytes, the index needs 4 x {self.index.dim}: learn again"
+                    )
+                found[row] = np.frombuffer(vector, dtype="<f4")
+        return found
+
+    def _complete(self, queries: NDArray[np.float64], union: Union) -> None:
+        """Scores what other sources brought in just as the search scores; without a query 0."""
+        rows, columns = np.nonzero(np.isnan(union.similar) & used(union.sizes, union.nums.shape[1]))
+        scores = inner_products(queries, rows, union.nums[rows, columns], self.shards)
+        union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
+
+
+def _array(column: "pa.ChunkedArray[Any]") -> Any:
+    """One array of a column; as `Any`, since the stubs know no lists of structs."""
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+
+
+def _lists(sizes: NDArray[Any], values: NDArray[Any]) -> Any:
+    ends: Any = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.ListArray.from_arrays(ends, pa.array(values))
+
+
+def _table(users: pa.Table, history: Histories, union: Union) -> pa.Table:
+    filled = used(union.sizes, union.nums.shape[1])
+    sizes = np.diff(history.indptr)
+    columns: dict[str, Any] = {name: users[name] for name in _USER}
+    columns |= {
+        "history": _lists(sizes, history.nums),
+        "history_weights": _lists(sizes, history.weights),
+        "item_nums": _lists(union.sizes, union.nums[filled]),
+        "similar": _lists(union.sizes, union.similar[filled]),
+        "covisited": _lists(union.sizes, union.covisited[filled]),
+        "popular": _lists(union.sizes, union.popular[filled]),
+        "fallback": _lists((union.fallback >= 0).sum(axis=1), union.fallback[union.fallback >= 0]),
+    }
+    return pa.table(columns)

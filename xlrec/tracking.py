@@ -1,0 +1,83 @@
+"""How far Spark is with the jobs of one thread: a job group, and the tasks of its jobs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+_GROUP: Final = "spark.jobGroup.id"
+_DESCRIPTION: Final = "spark.job.description"
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Tasks that are done, of those that Spark knows so far."""
+
+    done: int
+    known: int
+
+    @property
+    def share(self) -> float:
+        """Done over known; 0 where none is known."""
+        return self.done / self.known if self.known else 0.0
+
+
+def context_of(spark: SparkSession | None) -> SparkContext | None:
+    """The context whose jobs can be followed; None without a session, or where it is remote (Spark Connect)."""
+    if spark is None:
+        return None
+    try:
+        return spark.sparkContext
+    except PySparkException:
+        return None
+
+
+@contextmanager
+def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], Tasks]]:
+    """Puts this thread's Spark jobs into a group of their own, and gives the function that counts their tasks.
+
+    The group that was set before is set again at the end, so that groups may lie within one another.
+    """
+    if context is None:
+        yield lambda: Tasks(0, 0)
+        return
+    group = f"{name} {next(_numbers)}"
+    before = (context.getLocalProperty(_GROUP), context.getLocalProperty(_DESCRIPTION))
+    context.setLocalProperty(_GROUP, group)
+    context.setLocalProperty(_DESCRIPTION, name)
+    try:
+        yield lambda: _tasks(context, group)
+    finally:
+        try:
+            for key, value in zip((_GROUP, _DESCRIPTION), before, strict=True):
+                context.setLocalProperty(key, value)  # type: ignore[arg-type]  # None removes it; the stub knows str only
+        except (Py4JError, OSError):
+            pass  # the session ended within the block: there is nothing left to restore
+
+
+def _tasks(context: SparkContext, group: str) -> Tasks:
+    """Tasks of all jobs of the group. A Spark stage that several jobs share counts once, one that was skipped not."""
+    try:
+        tracker = context.statusTracker()
+        done = known = 0
+        seen: set[int] = set()
+        for job in sorted(tracker.getJobIdsForGroup(group)):
+            info = tracker.getJobInfo(job)
+            ended = info is not None and info.status != "RUNNING"
+            for number in info.stageIds if info is not None else ():
+                stage = tracker.getStageInfo(number)
+                if stage is None or number in seen:
+                    continue
+                seen.add(number)
+                done += stage.numCompletedTasks
+                known += stage.numCompletedTasks if ended else stage.numTasks
+        return Tasks(min(done, known), known)
+    except (Py4JError, OSError, AttributeError):
+        return Tasks(0, 0)  # the session ended meanwhile: progress is never a reason to fail

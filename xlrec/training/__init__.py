@@ -1,0 +1,1 @@
+"""Training: encoder adaptation, recommender training, transfer."""
