@@ -3,6 +3,8 @@
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
+# This checkout's code, also where VENV is shared with another one.
+XLREC := $(BIN)/python -m xlrec.cli
 STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
 SHELL := /bin/bash
@@ -28,15 +30,15 @@ $(STAMP): pyproject.toml conf/constraints.txt
 setup: $(STAMP)  ## make the virtual environment and install the pinned dependencies
 
 $(DEMO)/demo.json: $(STAMP)
-	$(BIN)/xlrec demo $(DEMO)
+	$(XLREC) demo $(DEMO)
 
 demo: $(DEMO)/demo.json  ## write the demo world
 
 run: $(DEMO)/demo.json  ## set up, write the demo world, run the nightly job on it, show lists and metrics
-	$(BIN)/xlrec run --config conf/demo.yaml --evaluate
+	$(XLREC) run --config conf/demo.yaml --evaluate
 
 evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo world
-	$(BIN)/xlrec evaluate --config conf/demo.yaml
+	$(XLREC) evaluate --config conf/demo.yaml
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
@@ -54,7 +56,7 @@ format: $(STAMP)  ## format the code
 	$(BIN)/ruff check --fix xlrec jobs tests
 
 schema: $(STAMP)  ## write conf/schema.json, which editors use to complete and check a config
-	$(BIN)/xlrec schema > conf/schema.json
+	$(XLREC) schema > conf/schema.json
 
 constraints: $(STAMP)  ## write conf/constraints.txt from what is installed
 	@{ head -1 conf/constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -v '@' | LC_ALL=C sort -f; } > conf/constraints.new

@@ -93,8 +93,10 @@ class EmbedConfig(Section):
 class CovisitationConfig(Section):
     """What is chosen soon after what, shared across markets by item_id."""
 
-    window_items: Count = 10
+    window_items: Count = 20
     """Pairs reach this many events ahead in a user's history."""
+    gap_half_life_items: Positive = 5.0
+    """A pair this many events further apart than neighbours counts half."""
     max_gap_days: Positive = 60.0
     """Pairs reach this many days ahead."""
     gap_half_life_days: Positive = 7.0
@@ -105,7 +107,7 @@ class CovisitationConfig(Section):
     """Weight of the pair read backwards (what is chosen soon before); 1 is symmetric."""
     normalisation: Share = 0.5
     """Exponent of both items' totals in the denominator: 0 counts, 0.5 cosine, higher favours rare items."""
-    shrinkage: Weight = 1.0
+    shrinkage: Weight = 5.0
     """Added to both totals: pairs seen only once or twice weigh less."""
     neighbours: Count = 100
     """Kept per item."""
@@ -134,6 +136,8 @@ class RetrieveConfig(Section):
 
     half_life_days: Positive = 30.0
     """A history event this long before the user's newest one counts half."""
+    half_life_items: Positive = 5.0
+    """A history item this many places after the newest one counts half."""
     max_history: Count = 100
     """Newest distinct items of a user that make the profile."""
     candidates: Count = 200
@@ -229,6 +233,8 @@ class EvaluateConfig(Section):
     """Poisson bootstrap replicates over users."""
     als: AlsConfig = AlsConfig()
     """The ALS baseline."""
+    inner: bool = False
+    """Split the history once more and score on that: tune on it, and keep the holdout for one last look."""
     history_slices: tuple[Count, ...] = (1, 3, 10, 30)
     """Lower bounds of the slices by history length; 0 is always one."""
 

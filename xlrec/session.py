@@ -11,8 +11,10 @@ from pyspark import __version__ as pyspark_version
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from xlrec import machine
 from xlrec.config import SparkConfig
 from xlrec.errors import MachineError
+from xlrec.startup import held_back
 
 DELTA_VERSION: Final = "4.4.0"
 #: Jars that Spark itself carries: leaving them out shrinks the first download from 87 MB to 16 MB.
@@ -86,8 +88,11 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     for key, value in settings(config, submitted).items():
         if not given.contains(key) or key in config.conf:
             builder = builder.config(key, value)
+    if not submitted and machine.delta_jar(delta_package()) is None:
+        print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     try:
-        session = builder.getOrCreate()
+        with held_back():
+            session = builder.getOrCreate()
         jvm: Any = session._jvm
         loader = jvm.Thread.currentThread().getContextClassLoader()
         jvm.java.lang.Class.forName("io.delta.sql.DeltaSparkSessionExtension", False, loader)

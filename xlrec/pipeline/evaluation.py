@@ -65,7 +65,10 @@ def _split(run: Run, inputs: steps.Inputs) -> Run:
     lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
     with run.stage("split") as shown:
         events = run.lake.read(EVENTS)
-        history, holdout = splitting.split(events, config.evaluate, exclude_seen=config.retrieve.exclude_seen)
+        exclude_seen = config.retrieve.exclude_seen
+        history, holdout = splitting.split(events, config.evaluate, exclude_seen=exclude_seen)
+        if config.evaluate.inner:
+            history, holdout = splitting.split(history, config.evaluate, exclude_seen=exclude_seen)
         n_history = lake.replace(EVENTS, history)
         n_holdout = lake.replace(HOLDOUT, holdout)
         day: date = run.run_date
