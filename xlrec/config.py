@@ -136,7 +136,7 @@ class RetrieveConfig(Section):
 
     half_life_days: Positive = 30.0
     """A history event this long before the user's newest one counts half."""
-    half_life_items: Positive = 5.0
+    half_life_items: Positive = 10.0
     """A history item this many places after the newest one counts half."""
     max_history: Count = 100
     """Newest distinct items of a user that make the profile."""
@@ -153,11 +153,11 @@ class RetrieveConfig(Section):
 class FusionWeights(Section):
     """Weights of the sources; each source's scores are divided by the user's best before."""
 
-    similar: Weight = 1.0
+    similar: Weight = 0.3
     """Nearness of the texts to the history."""
     covisited: Weight = 1.0
     """What others chose soon after the history's items."""
-    popular: Weight = 0.1
+    popular: Weight = 0.2
     """Popularity in the user's market."""
 
 

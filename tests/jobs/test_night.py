@@ -12,6 +12,7 @@ import pytest
 import xlrec
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
+from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.night import nightly, stage_alone
 from xlrec.settings import validate
 from xlrec.tables import EMBEDDINGS, RUNS
@@ -101,6 +102,21 @@ def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_con
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
     assert row_of(spark, other, last)["content_hash"] == row_of(spark, config, first)["content_hash"]
+
+
+def test_an_evaluation_scores_all_systems_on_one_holdout_and_releases_nothing(spark, night) -> None:
+    config, _ = night
+    before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
+    small = {"cutoffs": (5,), "bootstrap": 100, "baselines": ("popular",), "inner": True}
+    evaluate(spark, config.model_copy(update={"evaluate": config.evaluate.model_copy(update=small)}))
+    rows = spark.read.format("delta").load(f"{config.lake}/metrics").where("slice = 'all' AND metric = 'ndcg@5'")
+    found = {row["system"]: row for row in rows.collect()}
+    assert found.keys() == {"xlrec", "similar", "covisited", "popular"}
+    assert len({row["n_users"] for row in found.values()}) == 1
+    assert found["xlrec"]["value"] > found["popular"]["value"] - 0.05
+    assert found["popular"]["difference_low"] <= found["popular"]["difference"] <= found["popular"]["difference_high"]
+    assert found["xlrec"]["split"].endswith("(inner split)")
+    assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == before
 
 
 def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:

@@ -110,6 +110,16 @@ def test_no_rejected_rows_differs_from_not_prepared() -> None:
     assert "every input row was used" in render(replace(bare(), rejects=()))
 
 
+def test_every_rule_of_prepare_says_what_is_allowed(page: str) -> None:
+    stages = Path(words.__file__).parents[1] / "stages" / "prepare"
+    found = {
+        rule for file in stages.glob("*.py") for rule in re.findall(r'broken\(\s*"(\w+)"', file.read_text("utf-8"))
+    }
+    assert len(found) > 10
+    assert [rule for rule in sorted(found) if not words.allowed(rule)] == []
+    assert "one event per user, item, event and timestamp" in page
+
+
 def test_an_evaluation_without_rows_is_no_evaluation() -> None:
     whole = report()
     assert whole.metrics is not None

@@ -49,8 +49,6 @@ class RejectRow:
     input: str
     rule: str
     rows: int
-    reason: str = ""
-    """What the rule allows, in words."""
 
 
 @dataclass(frozen=True)
