@@ -69,6 +69,19 @@ class PrepareConfig(Section):
     """The job stops where more than this share of an input is rejected."""
 
 
+class NeutralConfig(Section):
+    """What only tells the language is taken out of the vectors before items are compared."""
+
+    enabled: bool = True
+    """false: vectors stay as the encoder gives them."""
+    directions: Annotated[int, Field(ge=0, le=64)] = 0
+    """Leading directions between the languages' means that are taken out too; 0: the means alone."""
+    min_texts: Count = 20
+    """Languages with fewer texts have no mean of their own."""
+    prior_texts: Weight = 50.0
+    """Texts of the mean of all that are added to a language's own: its mean counts the less, the fewer texts it has."""
+
+
 class EmbedConfig(Section):
     """The encoder and how it runs."""
 
@@ -88,6 +101,7 @@ class EmbedConfig(Section):
     """auto: the GPU that Spark assigned to the task, else the CPU."""
     texts_per_task: Count = 4000
     """Size of a Spark task: smaller gives finer progress, larger less overhead."""
+    neutral: NeutralConfig = NeutralConfig()
 
 
 class CovisitationConfig(Section):

@@ -5,7 +5,10 @@ Source: Libovický, Rosa and Fraser 2020, "On the language neutrality of pre-tra
 multilingual representations" (projecting out leading directions).
 """
 
-from typing import Final
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -17,6 +20,31 @@ POINT: Final = 32
 _NOTHING: Final = 1e-6
 #: Between-language directions whose singular value is below this share of the largest are roundings.
 _RANK: Final = 1e-6
+
+
+class Neutral(NamedTuple):
+    """What tells the language, as `fit` finds it: small enough to go to every worker."""
+
+    languages: tuple[str, ...]
+    """Sorted."""
+    offsets: NDArray[np.float32]
+    """(n_languages + 1, dim), the last one for any other language."""
+    directions: NDArray[np.float32]
+    """(n_directions, dim), orthonormal."""
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits: the same for the same content."""
+        total = hashlib.sha256(json.dumps([self.languages, self.offsets.shape], ensure_ascii=False).encode())
+        for part in (self.offsets, self.directions):
+            total.update(np.ascontiguousarray(part, dtype="<f4").tobytes())
+        return total.hexdigest()[:32]
+
+    def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
+        """(n, dim) of `neutralise`, each vector by the language of its tag."""
+        places = {tag: row for row, tag in enumerate(self.languages)}
+        rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
+        return neutralise(vectors, rows, self.offsets, self.directions)
 
 
 def fixed_sums(
