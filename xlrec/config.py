@@ -61,6 +61,9 @@ class PrepareConfig(Section):
     """Users with more events on one day are bots: all their events are rejected. null: no limit."""
     detect_languages: bool = True
     """Detect the language of texts that have none, among the catalogue's own languages."""
+    checked_texts: Annotated[int, Field(ge=0)] = 2000
+    """Texts, spread evenly over the languages, that are checked for being cut by the encoder and for being in another
+    language than stated. 0: none."""
     max_title_chars: Count = 500
     """Longer titles are cut at a word."""
     max_description_chars: Count = 5000

@@ -12,7 +12,7 @@ from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
-from xlrec.pipeline import neutral_vectors
+from xlrec.pipeline import neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
@@ -137,7 +137,8 @@ def embed(run: Run) -> None:
             lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
         run.counts["embed.texts"] = n_new
         neutral_vectors.fit(run, fingerprint)
-        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new)
+        note = quality.check_texts(run)
+        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new, note=note)
 
 
 def train(run: Run) -> None:
