@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config import EmbedConfig, NeutralConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import XlrecError
 from xlrec.kernels import alignment, neutral
@@ -35,7 +35,7 @@ N_BIAS = 500
 #: Texts that are timed.
 N_TIMED = 2000
 #: As the embed stage takes the language out.
-FIT = {"min_texts": 20, "prior_texts": 50.0}
+FIT = NeutralConfig().model_dump(include={"min_texts", "prior_texts"})
 
 
 class Cached:
@@ -61,10 +61,10 @@ def config_of(name: str) -> EmbedConfig:
 
 
 def megabytes(config: EmbedConfig) -> float:
-    """MB of a model's files on disk; 0 where there are none."""
+    """MB of a model's files on disk, those of the package for `default`; 0 where there are none."""
     folder = Path(config.encoder)
     if config.encoder == "default":
-        folder = Path(str(getattr(encoders, "DEFAULT_FOLDER", Path(encoders.__file__).parent / "weights")))
+        folder = Path(encoders.__file__).parent / "default"
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6 if folder.is_dir() else 0.0
 
 
@@ -173,7 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=os.environ.get("XLREC_PARALLEL_TEXTS"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pool", type=int, default=1000, help="English texts that are searched")
-    parser.add_argument("--directions", type=int, default=0, help="directions taken out besides the means")
+    parser.add_argument(
+        "--directions", type=int, default=NeutralConfig().directions, help="directions taken out besides the means"
+    )
     parser.add_argument("--least", type=int, default=50, help="pairs that a language must have")
     parser.add_argument("--all-languages", action="store_true", help="labels and sentences in all languages")
     parser.add_argument("--languages", action="store_true", help="print a table by language for every encoder")
