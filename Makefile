@@ -7,10 +7,12 @@ BIN := $(VENV)/bin
 XLREC := $(BIN)/python -m xlrec.cli
 STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
+ENCODERS ?= hashing default teacher
+BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench-encoders test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -39,6 +41,9 @@ run: $(DEMO)/demo.json  ## set up, write the demo world, run the nightly job on 
 
 evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo world
 	$(XLREC) evaluate --config conf/demo.yaml
+
+bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
+	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest

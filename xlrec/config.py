@@ -61,12 +61,28 @@ class PrepareConfig(Section):
     """Users with more events on one day are bots: all their events are rejected. null: no limit."""
     detect_languages: bool = True
     """Detect the language of texts that have none, among the catalogue's own languages."""
+    checked_texts: Annotated[int, Field(ge=0)] = 2000
+    """Texts, spread evenly over the languages, that are checked for being cut by the encoder and for being in another
+    language than stated. 0: none."""
     max_title_chars: Count = 500
     """Longer titles are cut at a word."""
     max_description_chars: Count = 5000
     """Longer descriptions are cut at a word."""
     max_rejected_share: Share = 0.5
     """The job stops where more than this share of an input is rejected."""
+
+
+class NeutralConfig(Section):
+    """What only tells the language is taken out of the vectors before items are compared."""
+
+    enabled: bool = True
+    """false: vectors stay as the encoder gives them."""
+    directions: Annotated[int, Field(ge=0, le=64)] = 0
+    """Leading directions between the languages' means that are taken out too; 0: the means alone."""
+    min_texts: Count = 20
+    """Languages with fewer texts have no mean of their own."""
+    prior_texts: Weight = 50.0
+    """Texts of the mean of all that are added to a language's own: its mean counts the less, the fewer texts it has."""
 
 
 class EmbedConfig(Section):
@@ -88,6 +104,7 @@ class EmbedConfig(Section):
     """auto: the GPU that Spark assigned to the task, else the CPU."""
     texts_per_task: Count = 4000
     """Size of a Spark task: smaller gives finer progress, larger less overhead."""
+    neutral: NeutralConfig = NeutralConfig()
 
 
 class CovisitationConfig(Section):

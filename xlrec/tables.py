@@ -189,6 +189,28 @@ EMBEDDINGS = Table(
     ("index",),
     partition_by=("fingerprint",),
 )
+LANGUAGE_PARTS = Table(
+    "language_parts",
+    "What only tells the language in the vectors of an encoder: taken out when item vectors are made.",
+    StructType(
+        [
+            column("fingerprint", STRING, "encoder whose vectors it is taken out of"),
+            column("neutral", STRING, "fingerprint of all rows of the fit"),
+            column("kind", STRING, "offset: mean of a language; direction: along which the means differ"),
+            column(
+                "language",
+                STRING,
+                "BCP 47 of an offset; null for that of all languages without one, and for a direction",
+            ),
+            column("number", INT, "0-based row of the offset or direction in the fit"),
+            column("n_texts", LONG, "texts of the language in the catalogue"),
+            column("vector", BINARY, "dim little-endian float32"),
+        ]
+    ),
+    "embed",
+    ("index",),
+    partition_by=("fingerprint",),
+)
 NEIGHBOURS = Table(
     "neighbours",
     "Co-visitation: for each item the items that are chosen soon after it, best first.",
@@ -345,6 +367,7 @@ TABLES = (
     EVENTS,
     USERS,
     EMBEDDINGS,
+    LANGUAGE_PARTS,
     NEIGHBOURS,
     POPULARITY,
     CANDIDATES,

@@ -15,7 +15,7 @@ from xlrec.errors import AuditError, InputError
 from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.night import nightly, stage_alone
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, RUNS
+from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,6 +75,22 @@ def test_every_reason_names_items_of_the_users_own_history(spark, night) -> None
     events = spark.read.format("delta").load(f"{config.lake}/events").where("weight > 0")
     assert lists.count() > 0
     assert lists.join(events, ["user_id", "item_id"], "left_anti").isEmpty()
+
+
+def test_texts_are_checked_and_what_tells_their_language_is_kept_and_shown(spark, night) -> None:
+    config, run_id = night
+    counts = row_of(spark, config, run_id)["counts"]
+    texts = spark.read.format("delta").load(f"{config.lake}/texts")
+    n_texts = {row["language"]: row["count"] for row in texts.groupBy("language").count().collect()}
+    assert {name: counts.get(f"quality.texts.{name}") for name in n_texts} == n_texts
+    assert sum(counts[f"quality.checked.{name}"] for name in n_texts) == texts.count()  # few enough to check all
+    assert sum(n for name, n in counts.items() if name.startswith("quality.empty.")) == 4  # planted
+    parts = spark.read.format("delta").load(f"{config.lake}/{LANGUAGE_PARTS.name}")
+    assert counts["embed.languages"] == len(n_texts.keys() - {"und"})
+    assert parts.select("fingerprint", "neutral").distinct().count() == 1
+    page = Path(config.lake, "_reports", f"{run_id}.html").read_text(encoding="utf-8")
+    assert "Text quality" in page
+    assert "Texts were not checked" not in page
 
 
 def test_a_second_night_embeds_nothing_and_publishes_the_same_content(spark, night) -> None:

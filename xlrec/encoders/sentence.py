@@ -74,6 +74,15 @@ class SentenceEncoder:
             vectors[start : start + len(slab)] = self._normalise(self._encode_slab(slab))
         return vectors
 
+    def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(n_texts,) true where the text fills all tokens that the model takes: what lies beyond is not seen."""
+        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
+        if mask is not None:
+            return np.asarray((mask.sum(dim=1) >= self._longest).numpy())
+        lengths = np.diff(features["offsets"].numpy(), append=n_ids)  # a bag of words: all ids in a row
+        return np.asarray(lengths >= self._longest)
+
     def _encode_slab(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""
         import torch

@@ -12,6 +12,7 @@ from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
+from xlrec.pipeline import neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
@@ -135,7 +136,9 @@ def embed(run: Run) -> None:
         if n_new:
             lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
         run.counts["embed.texts"] = n_new
-        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new)
+        neutral_vectors.fit(run, fingerprint)
+        note = quality.check_texts(run)
+        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new, note=note)
 
 
 def train(run: Run) -> None:
@@ -152,7 +155,8 @@ def learn(run: Run, index: str) -> int:
     neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date)
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
     fingerprint = encoders.fingerprint(config.embed)
-    vectors = embedding.item_vectors(items, run.texts.read(TEXTS), run.texts.read(EMBEDDINGS), fingerprint)
+    neutral = neutral_vectors.fitted(run, fingerprint)
+    vectors = embedding.item_vectors(items, run.texts.read(TEXTS), run.texts.read(EMBEDDINGS), fingerprint, neutral)
     dim = encoders.load(config.embed).dim
     write_index(index, items, vectors, lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
     run.counts["index.items"] = ItemIndex.open(index).n_items
