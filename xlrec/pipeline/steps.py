@@ -133,6 +133,7 @@ def embed(run: Run) -> None:
     n_new = new.count()
     with run.stage("embed", total=n_new, unit="texts") as shown:
         if n_new:
+            encoders.fetch(config)
             lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
         run.counts["embed.texts"] = n_new
         shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new)

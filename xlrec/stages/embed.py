@@ -71,6 +71,7 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
         config,
         device=None if hashes_only else task_device(config),
         n_threads=context.cpus() if context is not None else None,
+        local_only=context is not None,
     )
     if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise EncoderError(
