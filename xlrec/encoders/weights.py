@@ -36,6 +36,8 @@ class Weights:
     """Key of the config that names the model, for messages."""
     known: str = "`hashing`, a preset (`xlrec encoders`), a sentence-transformers folder"
     """What the key may be besides a hub name, for messages."""
+    home: str = "embed.folder"
+    """Key of the config that takes the folder of a copied model, for messages."""
     sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Published checksums by path below the model's folder."""
 
@@ -54,9 +56,7 @@ def folder_of(weights: Weights) -> Path | None:
     if weights.folder is not None:
         named = Path(weights.folder).expanduser()
         if not named.is_dir():
-            raise EncoderError(
-                f"{weights.section}.folder: no folder {weights.folder!r} on this machine: {how_to_copy(weights)}"
-            )
+            raise EncoderError(f"{weights.home}: no folder {weights.folder!r} on this machine: {how_to_copy(weights)}")
         return named
     if Path(weights.name).expanduser().is_dir():
         return Path(weights.name).expanduser()
@@ -78,7 +78,7 @@ def how_to_copy(weights: Weights) -> str:
     pinned = f" --revision {weights.revision}" if weights.revision else ""
     return (
         f"run `hf download {weights.name}{pinned} --local-dir FOLDER` on a machine with a network, copy FOLDER to "
-        f"where every worker sees it, and set {weights.section}.folder to it"
+        f"where every worker sees it, and set {weights.home} to it"
     )
 
 

@@ -1,6 +1,13 @@
 """Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
 
-from xlrec.stages.prepare.catalog import items_of, mark_catalog, stated_languages, texts_of, with_availability
+from xlrec.stages.prepare.catalog import (
+    items_of,
+    mark_catalog,
+    stated_languages,
+    texts_of,
+    translations_of,
+    with_availability,
+)
 from xlrec.stages.prepare.dates import days_of, default_run_date
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
 from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid
@@ -22,6 +29,7 @@ __all__ = [
     "rejects_of",
     "stated_languages",
     "texts_of",
+    "translations_of",
     "users_of",
     "valid",
     "with_availability",
