@@ -55,7 +55,7 @@ def test_brought_translations_are_kept_once_and_a_second_run_translates_nothing(
     assert table(spark, config, TRANSLATIONS.name).count() == first["translate.brought"]
 
 
-def test_pivot_embeds_one_text_an_item_and_both_embeds_all(spark, world, lake, tmp_path) -> None:
+def test_pivot_embeds_one_text_an_item_and_both_embeds_all(spark, world, lake) -> None:
     pivot, both = (config_of(world, lake, unify=unify) for unify in ("pivot", "both"))
     stage_alone(spark, pivot, "translate")
     n_pivot = counts_of(spark, pivot, stage_alone(spark, pivot, "embed"))["embed.texts"]
