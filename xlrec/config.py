@@ -26,6 +26,8 @@ class Inputs(Section):
     """One row per event."""
     users: str | None = None
     """Optional: market, languages and opt-out of users."""
+    translations: str | None = None
+    """Optional: texts of items in other languages (item_id, language, title, description), for unify pivot and both."""
 
 
 class Columns(Section):
@@ -36,6 +38,8 @@ class Columns(Section):
     interactions: dict[str, str] = {}
     """Layout name to input name."""
     users: dict[str, str] = {}
+    """Layout name to input name."""
+    translations: dict[str, str] = {}
     """Layout name to input name."""
 
 
@@ -89,15 +93,20 @@ class EmbedConfig(Section):
     """The encoder and how it runs."""
 
     encoder: str = "hashing"
-    """`hashing` (character n-grams, no weights), or a folder or name for sentence-transformers."""
+    """`hashing` (character n-grams, no weights), a preset (`xlrec encoders` lists them), or a folder or hub name for
+    sentence-transformers."""
     revision: str | None = None
-    """40-hex commit of a hub model; required where `encoder` is a hub name."""
-    prompt: str = ""
-    """Put before every text, as some models need (`passage: `)."""
+    """40-hex commit of a hub model. null: the preset's; required for a hub name that is no preset."""
+    folder: str | None = None
+    """Where the files of the preset or hub model lie, for machines without a hub; every worker sees it."""
+    prompt: str | None = None
+    """Put before every text, as some models need (`passage: `). null: the preset's, else the model's default."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Numbers of the model's weights; a preset refuses what its model cannot bear."""
     dim: Annotated[int, Field(ge=32, le=4096)] | None = None
     """Keep the first dim numbers of each vector (Matryoshka models). null: the model's own; 512 for hashing."""
     max_tokens: Count = 256
-    """Longer texts are cut."""
+    """Longer texts are cut; at most what the model takes."""
     batch_tokens: Count = 8192
     """Tokens per batch, padding included."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -105,6 +114,27 @@ class EmbedConfig(Section):
     texts_per_task: Count = 4000
     """Size of a Spark task: smaller gives finer progress, larger less overhead."""
     neutral: NeutralConfig = NeutralConfig()
+
+
+class TranslateConfig(Section):
+    """Pivot translation, for unify pivot and both: brought translations first, the model for what is left."""
+
+    pivot: str = "en"
+    """BCP 47 tag of the language into which every text goes."""
+    model: str | None = None
+    """Folder or hub name of an M2M100, NLLB or Marian (OPUS) model. null: only brought translations."""
+    revision: str | None = None
+    """40-hex commit of the model; required where `model` is a hub name."""
+    max_tokens: Count = 256
+    """Longer texts are cut."""
+    batch_tokens: Count = 4096
+    """Tokens per batch, padding included."""
+    beams: Annotated[int, Field(ge=1, le=16)] = 1
+    """Beams of the search; 1 is greedy."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU that Spark assigned to the task, else the CPU."""
+    texts_per_task: Count = 500
+    """Size of a Spark task: smaller gives finer progress, larger less overhead."""
 
 
 class CovisitationConfig(Section):
@@ -288,8 +318,11 @@ class Config(Section):
     """Logical date: governs decay, availability and the partition. null: the day after the newest interaction."""
     seed: int = 0
     """Seed of everything random."""
+    unify: Literal["vectors", "pivot", "both"] = "vectors"
+    """Vectors of an item: of its own texts, of their translations into translate.pivot, or of both, averaged."""
     columns: Columns = Columns()
     prepare: PrepareConfig = PrepareConfig()
+    translate: TranslateConfig = TranslateConfig()
     embed: EmbedConfig = EmbedConfig()
     train: TrainConfig = TrainConfig()
     retrieve: RetrieveConfig = RetrieveConfig()
@@ -304,3 +337,8 @@ class Config(Section):
         """Checks what spans sections."""
         if self.retrieve.candidates < self.k:
             raise ValueError(f"retrieve.candidates is {self.retrieve.candidates}, less than k = {self.k}: raise it")
+        if self.unify != "vectors" and not (self.inputs.translations or self.translate.model):
+            raise ValueError(
+                f"unify is {self.unify}, but nothing translates: set inputs.translations (Parquet) or translate.model, "
+                "or unify to vectors"
+            )

@@ -86,6 +86,15 @@ USERS_INPUT = StructType(
     ]
 )
 
+TRANSLATIONS_INPUT = StructType(
+    [
+        column("item_id", STRING, "item", required=True),
+        column("language", STRING, "BCP 47", required=True),
+        column("title", STRING, "name of the item in this language", required=True),
+        column("description", STRING, "text about the item in this language"),
+    ]
+)
+
 # --- the lake ---------------------------------------------------------------------------------------------------------
 
 REJECTS = Table(
@@ -120,7 +129,7 @@ TEXTS = Table(
         ]
     ),
     "prepare",
-    ("embed", "index", "report", "explain"),
+    ("translate", "embed", "index", "report", "explain"),
 )
 ITEMS = Table(
     "items",
@@ -174,6 +183,22 @@ USERS = Table(
     ),
     "prepare",
     ("retrieve", "evaluate", "report"),
+)
+TRANSLATIONS = Table(
+    "translations",
+    "Cache of translations by content: one row per text, its language, pivot language and translator.",
+    StructType(
+        [
+            column("text_hash", STRING, "SHA-256 of the text, hex"),
+            column("language", STRING, "language of the text, canonical BCP 47"),
+            column("pivot", STRING, "language of the translation, canonical BCP 47"),
+            column("translator", STRING, "brought (the newest that the user brought), or the model: weights, search"),
+            column("text", STRING, "the translation; empty where the model gave none"),
+        ]
+    ),
+    "translate",
+    ("embed", "index"),
+    partition_by=("pivot", "translator"),
 )
 EMBEDDINGS = Table(
     "embeddings",
@@ -366,6 +391,7 @@ TABLES = (
     ITEMS,
     EVENTS,
     USERS,
+    TRANSLATIONS,
     EMBEDDINGS,
     LANGUAGE_PARTS,
     NEIGHBOURS,

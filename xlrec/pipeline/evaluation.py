@@ -28,6 +28,7 @@ def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = N
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
         steps.prepare(run, inputs)
+        steps.translate(run)
         steps.embed(run)
         score(run, inputs)
     progress.print_summary()

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
+from xlrec import devices
 from xlrec.config import EmbedConfig
 from xlrec.encoders import Encoder, load
 from xlrec.errors import EncoderError
@@ -39,28 +40,8 @@ def new_texts(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> Data
 
 
 def task_device(config: EmbedConfig) -> str:
-    """The torch device of this Spark task: the GPU that Spark assigned to it, else the CPU, unless the config fixes it.
-
-    Raises:
-        EncoderError: Spark assigned a GPU that torch does not see; the cluster's administrator mends it.
-    """
-    if config.device == "cpu":
-        return "cpu"
-    context = TaskContext.get()
-    assigned = context.resources().get("gpu") if context is not None else None
-    if assigned is None:
-        return "cuda" if config.device == "cuda" else "cpu"
-    import torch
-
-    seen = torch.cuda.device_count()
-    if seen == 0:
-        raise EncoderError(
-            f"embed.device: Spark assigned GPU {assigned.addresses[0]}, but torch sees none on this worker: mend its "
-            "driver, or set embed.device to cpu"
-        )
-    address = assigned.addresses[0]
-    # A container or CUDA_VISIBLE_DEVICES may show the task its own GPU alone, which then is number 0.
-    return f"cuda:{address}" if address.isdigit() and int(address) < seen else "cuda:0"
+    """The torch device of this Spark task; see `devices.task_device`."""
+    return devices.task_device(config.device, "embed.device")
 
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
@@ -72,6 +53,7 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
         config,
         device=None if hashes_only else task_device(config),
         n_threads=context.cpus() if context is not None else None,
+        local_only=context is not None,
     )
     if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise EncoderError(

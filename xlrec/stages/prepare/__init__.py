@@ -1,6 +1,13 @@
 """Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
 
-from xlrec.stages.prepare.catalog import items_of, mark_catalog, stated_languages, texts_of, with_availability
+from xlrec.stages.prepare.catalog import (
+    items_of,
+    mark_catalog,
+    stated_languages,
+    texts_of,
+    translations_of,
+    with_availability,
+)
 from xlrec.stages.prepare.dates import days_of, default_run_date
 from xlrec.stages.prepare.detection import differs
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
@@ -27,6 +34,7 @@ __all__ = [
     "text_sample",
     "texts_by_language",
     "texts_of",
+    "translations_of",
     "users_of",
     "valid",
     "with_availability",
