@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
@@ -69,8 +69,10 @@ def fingerprint(files: Iterable[InputFile]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def list_files(spark: SparkSession, path: str, name: str) -> list[InputFile]:
+def list_files(spark: SparkSession, path: str, name: str, named_by: str | None = None) -> list[InputFile]:
     """The Parquet files at a path (file, folder or glob), sorted by path; hidden and `_` files are not data.
+
+    `named_by` is what the user corrects where it is not `inputs.NAME in the config`.
 
     Raises:
         InputError: nothing is there, no Parquet file is, or the folder is a Delta table.
@@ -101,7 +103,8 @@ def list_files(spark: SparkSession, path: str, name: str) -> list[InputFile]:
                 found.append(InputFile(full, int(status.getLen()), below))
     if not found:
         seen = f"; seen are {', '.join(sorted(others)[:3])}" if others else ""
-        raise InputError(f"there is no Parquet file for {name} at {path}{seen}: correct inputs.{name} in the config")
+        mend = f"inputs.{name} in the config"
+        raise InputError(f"there is no Parquet file for {name} at {path}{seen}: correct {named_by or mend}")
     return sorted(found, key=lambda file: file.path)
 
 
@@ -112,7 +115,14 @@ def _root(path: str) -> str:
     return "/".join(parts[:fixed])
 
 
-def read_input(spark: SparkSession, path: str, schema: StructType, columns: dict[str, str], name: str) -> DataFrame:
+def read_input(
+    spark: SparkSession,
+    path: str,
+    schema: StructType,
+    columns: dict[str, str],
+    name: str,
+    options: Mapping[str, str] | None = None,
+) -> DataFrame:
     """The input in the layout's columns and types, and `_bad`: the values that could not be read, `[]` in a good row.
 
     Timestamps without a zone are UTC; integers are epochs in s, ms, µs or ns, told by their size. Files are listed
@@ -124,11 +134,13 @@ def read_input(spark: SparkSession, path: str, schema: StructType, columns: dict
         schema: Layout of the input (`xlrec.tables`).
         columns: Layout name to input name, where they differ.
         name: catalog, interactions or users.
+        options: Layout name to the command-line option that names its column, and name to the path's; None: the config
+            does.
 
     Raises:
         InputError: no file, no Parquet, a required column is missing, or a type that cannot be read as the layout's.
     """
-    files = list_files(spark, path, name)
+    files = list_files(spark, path, name, (options or {}).get(name))
     # pandas writes nanoseconds, which Spark refuses unless told to read them as integers; harmless to all else.
     spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     reader = spark.read.option("__globPaths__", "false")  # a `[` in a listed name is no pattern
@@ -141,7 +153,7 @@ def read_input(spark: SparkSession, path: str, schema: StructType, columns: dict
         wanted = {columns.get(field.name, field.name): field.dataType for field in schema.fields}
         explicit = StructType([_as_read(field, wanted, partitions) for field in seen.fields if field.name in wanted])
         raw = reader.schema(explicit if len(explicit) else seen).parquet(*paths)
-        parts.append(conform(raw, schema, columns, name, seen.names))
+        parts.append(conform(raw, schema, columns, name, seen.names, options))
     return reduce(DataFrame.unionByName, parts)
 
 
@@ -173,7 +185,12 @@ def _as_read(field: StructField, wanted: dict[str, DataType], partitions: set[st
 
 
 def conform(
-    raw: DataFrame, schema: StructType, columns: dict[str, str], name: str, seen_names: list[str] | None = None
+    raw: DataFrame,
+    schema: StructType,
+    columns: dict[str, str],
+    name: str,
+    seen_names: list[str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> DataFrame:
     """Any DataFrame in the layout's columns and types, as `read_input`.
 
@@ -192,7 +209,7 @@ def conform(
         source = columns.get(field.name, field.name)
         if source not in seen:
             if not field.nullable or field.name in columns:
-                raise InputError(_missing(name, field.name, source, seen_names or list(seen)))
+                raise InputError(_missing(name, field.name, source, seen_names or list(seen), options))
             chosen.append(F.lit(None).cast(field.dataType).alias(field.name))
             continue
         value = F.col(f"`{source}`")
@@ -228,13 +245,14 @@ def _from_epoch(value: Column) -> Column:
     return F.timestamp_micros(micros)
 
 
-def _missing(name: str, field: str, source: str, seen: list[str]) -> str:
+def _missing(name: str, field: str, source: str, seen: list[str], options: Mapping[str, str] | None) -> str:
     def plain(text: str) -> str:
         return re.sub(r"[^a-z0-9]", "", text.lower())
 
     near = [real for real in sorted(seen) if plain(real) in {plain(known) for known in (field, *_ALSO.get(field, ()))}]
     near = near or difflib.get_close_matches(source, seen, n=1, cutoff=0.5)
-    return (
-        f"{name} has no column {source}, which must give {field}; it has {', '.join(sorted(seen))}: "
-        f"add `columns: {{{name}: {{{field}: {near[0] if near else 'YOUR_COLUMN'}}}}}` to the config"
+    found = near[0] if near else "YOUR_COLUMN"
+    mend = (
+        f"`columns: {{{name}: {{{field}: {found}}}}}` to the config" if options is None else f"{options[field]} {found}"
     )
+    return f"{name} has no column {source}, which must give {field}; it has {', '.join(sorted(seen))}: add {mend}"

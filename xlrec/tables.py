@@ -384,6 +384,32 @@ METRICS = Table(
     ("report",),
 )
 
+# --- the similarity program: tables of any texts, outside of the lake's nights ---------------------------------------
+
+SIMILARITY_INPUT = StructType(
+    [
+        column("id", STRING, "row; unique with its language", required=True),
+        column("text", STRING, "text of any language", required=True),
+        column("language", STRING, "BCP 47; detected where null"),
+    ]
+)
+SIMILARITIES = Table(
+    "similarities",
+    "The most similar right rows of every left row: (score desc, right_id asc, right_language asc).",
+    StructType(
+        [
+            column("left_id", STRING, "id of the left row"),
+            column("right_id", STRING, "id of the right row, or of another left row where there is no right table"),
+            column("rank", INT, "1 = most similar, without gaps"),
+            column("score", DOUBLE, "cosine of the two texts' vectors, in [-1, 1]"),
+            column("left_language", STRING, "BCP 47 of the left text, stated or detected; und where nobody knows"),
+            column("right_language", STRING, "BCP 47 of the right text, likewise"),
+        ]
+    ),
+    "similarity",
+    ("readers",),
+)
+
 #: Every table of the lake in flow order.
 TABLES = (
     REJECTS,

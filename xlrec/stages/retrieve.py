@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
+from xlrec.kernels.batches import blocks
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, inner_products, top_k
@@ -68,24 +69,6 @@ def _spread(users: "DataFrame") -> "DataFrame":
     """Users by hash of user_id into as many tasks as the session shuffles into; a number, so that none are merged."""
     n_tasks = users.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
     return users.repartition(int(n_tasks), "user_id") if n_tasks.isdigit() else users.repartition("user_id")
-
-
-def blocks(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
-    """The rows of batches of any size in tables of `size` rows; the last may be shorter, none is empty."""
-    waiting: list[pa.RecordBatch] = []
-    n_waiting = 0
-    for batch in batches:
-        start = 0
-        while start < batch.num_rows:
-            part = batch.slice(start, size - n_waiting)
-            waiting.append(part)
-            n_waiting += part.num_rows
-            start += part.num_rows
-            if n_waiting == size:
-                yield pa.Table.from_batches(waiting).combine_chunks()
-                waiting, n_waiting = [], 0
-    if waiting:
-        yield pa.Table.from_batches(waiting).combine_chunks()
 
 
 class Retriever:

@@ -1,0 +1,116 @@
+"""Similar: for every left row the most similar right rows, languages and the row itself masked before the top-k."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xlrec.index import ItemIndex
+from xlrec.kernels.batches import blocks
+from xlrec.kernels.pairs import pair_mask
+from xlrec.kernels.topk import Mask, top_k
+from xlrec.kernels.vectors import decode_vectors
+from xlrec.tables import SIMILARITIES, UNKNOWN_LANGUAGE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Left and right rows per matrix product; bounds memory, never changes a result.
+LEFT_BLOCK = 1024
+RIGHT_BLOCK = 8192
+
+
+def similar(
+    left: "DataFrame",
+    k: int,
+    *,
+    index: str,
+    min_score: float = -1.0,
+    other_language_only: bool = False,
+    left_block: int = LEFT_BLOCK,
+    right_block: int = RIGHT_BLOCK,
+) -> "DataFrame":
+    """`SIMILARITIES`: at most k rows for each left row, the same however left is cut.
+
+    Args:
+        left: (id, language, vector float32[dim] as binary of unit norm, num): num is the row of the index that is this
+            row itself, null where it is none.
+        k: At least 1.
+        index: Folder of the `ItemIndex` of the right rows, seen by the workers under this path; its categories hold the
+            one language of each row, its languages the same where it is known.
+        min_score: Pairs below it are left out.
+        other_language_only: Only pairs whose two languages are known and differ.
+        left_block: Left rows per matrix product.
+        right_block: Right rows per matrix product.
+
+    Raises:
+        LakeError: In the worker: no index in the folder.
+        ValueError: In the worker: a vector is null or of another dimension.
+    """
+
+    def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        searcher = Searcher(ItemIndex.open(index), k, min_score, other_language_only, right_block)
+        for block in blocks(batches, left_block):
+            yield from searcher.rows(block).to_batches()
+
+    rows = left.select("id", "language", "vector", "num")
+    n_tasks = rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
+    spread = rows.repartition(int(n_tasks), "id") if n_tasks.isdigit() else rows.repartition("id")
+    return spread.mapInArrow(found, SIMILARITIES.schema)
+
+
+class Searcher:
+    """The pairs of left rows on one index; without Spark, so that it can be timed and tried alone."""
+
+    def __init__(self, index: ItemIndex, k: int, min_score: float, other_language_only: bool, right_block: int) -> None:
+        """Maps the index's arrays."""
+        self.index, self.k, self.min_score = index, k, min_score
+        self.other_language_only, self.right_block = other_language_only, right_block
+        self.shards = [(first, np.asarray(vectors)) for first, vectors in index.shards]
+        self.norms, self.ids = np.asarray(index.norms), index.item_ids
+        self.codes = np.asarray(index.category_csr[1])
+
+    def rows(self, left: pa.Table) -> pa.Table:
+        """A block of left rows as `SIMILARITIES`, in the same order."""
+        queries = decode_vectors(left["vector"], self.index.dim)
+        nums, scores = top_k(
+            queries,
+            self.shards,
+            self.k,
+            self._mask(left),
+            norms=self.norms,
+            user_block=max(1, len(queries)),
+            item_block=self.right_block,
+        )
+        kept = (nums >= 0) & (np.clip(scores, -1.0, 1.0) >= self.min_score)
+        rows, places = np.nonzero(kept)
+        right = nums[kept]
+        languages = pa.array(self.index.categories, pa.string())
+        columns = (
+            left["id"].take(pa.array(rows)),
+            self.ids.take(pa.array(right)),
+            pa.array(places + 1, pa.int32()),
+            pa.array(np.clip(scores[kept], -1.0, 1.0)),
+            left["language"].take(pa.array(rows)),
+            languages.take(pa.array(self.codes[right])),
+        )
+        return pa.table(dict(zip(SIMILARITIES.schema.names, columns, strict=True)))
+
+    def _mask(self, left: pa.Table) -> Mask:
+        n_left = left.num_rows
+        own = left["num"].to_numpy() if not left["num"].null_count else None
+        return pair_mask(
+            n_left,
+            np.asarray(self.index.language_bits),
+            self._languages(left) if self.other_language_only else None,
+            own,
+        )
+
+    def _languages(self, left: pa.Table) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """The bits of each left row's language in the index's order, and whether it is known."""
+        tags = left["language"].to_pylist()
+        bits = {tag: self.index.language_words([tag]) for tag in set(tags)}
+        words = np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), self.index.n_words)
+        return words, np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)
