@@ -72,8 +72,9 @@ class PrepareConfig(Section):
 class EmbedConfig(Section):
     """The encoder and how it runs."""
 
-    encoder: str = "hashing"
-    """`hashing` (character n-grams, no weights), or a folder or name for sentence-transformers."""
+    encoder: str = "default"
+    """`default` (shipped, multilingual), `hashing` (character n-grams, no weights), or a folder or name for
+    sentence-transformers."""
     revision: str | None = None
     """40-hex commit of a hub model; required where `encoder` is a hub name."""
     prompt: str = ""

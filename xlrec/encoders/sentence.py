@@ -1,5 +1,6 @@
 """Encoder from a sentence-transformers model, with its own tokenizer, pooling and normalisation."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ class SentenceEncoder:
         names = self._model.prompts or {}
         self._prompt = config.prompt or names.get(self._model.default_prompt_name or "") or None
         self._longest = min(config.max_tokens, self._model.max_seq_length or _LONGEST)
-        if self._model.max_seq_length:
+        if self._model.max_seq_length not in (None, math.inf):  # a bag of tokens has no limit that could be set
             self._model.max_seq_length = self._longest
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
 

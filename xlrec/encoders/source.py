@@ -33,8 +33,8 @@ def is_folder(config: EmbedConfig) -> bool:
         return True
     if not _NAME.fullmatch(seen):
         raise EncoderError(
-            f"embed.encoder: no folder {seen!r} on this machine. Allowed: `hashing`, a sentence-transformers folder "
-            "that every worker sees, or a hub name (`owner/name`) with embed.revision"
+            f"embed.encoder: no folder {seen!r} on this machine. Allowed: `default`, `hashing`, a "
+            "sentence-transformers folder that every worker sees, or a hub name (`owner/name`) with embed.revision"
         )
     if not _REVISION.fullmatch(config.revision or ""):
         raise EncoderError(
