@@ -5,23 +5,20 @@ the weights, and says from which texts, under which licence.
 """
 
 import hashlib
-import json
-import lzma
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from xlrec.config import EmbedConfig
+from xlrec.encoders.folder import CARD, TOKENIZER, WEIGHTS, read_coded, write_static
 from xlrec.errors import EncoderError
 from xlrec.kernels.quantise import coded_means, restored
 
 NAME = "default"
 FOLDER = Path(__file__).parent / "default"
-WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.md"
 #: Raise it whenever the code changes a vector.
 _VERSION = 1
 _SLAB = 8192
@@ -52,24 +49,11 @@ def fingerprint(config: EmbedConfig) -> str:
     return f"{NAME}-v{_VERSION}-{_digest()[:24]}-{config.dim or 'full'}d-{config.max_tokens}t"
 
 
-def read(folder: Path) -> tuple[Any, dict[str, npt.NDArray[Any]]]:
-    """(tokenizer, {norms, codes, books}) of a folder with compressed weights."""
-    from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_str(lzma.decompress((folder / TOKENIZER).read_bytes()).decode("utf-8"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer, load_file(folder / WEIGHTS)
-
-
 def export(folder: str | Path) -> None:
     """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
-    from xlrec.encoders.folder import write_static
-
-    tokenizer, coded = read(FOLDER)
-    table = restored(coded["norms"].astype(np.float32), coded["codes"], coded["books"].astype(np.float32))
-    write_static(Path(folder), tokenizer, table)
+    _digest()
+    tokenizer, coded = read_coded(FOLDER)
+    write_static(Path(folder), tokenizer, restored(*coded))
     (Path(folder) / CARD).write_text((FOLDER / CARD).read_text(encoding="utf-8"), encoding="utf-8")
 
 
@@ -86,10 +70,8 @@ class ShippedEncoder:
             if getattr(config, key):
                 raise EncoderError(f"embed.{key} is set, but the encoder `{NAME}` has none: remove it, or name a model")
         self.fingerprint = fingerprint(config)
-        self._tokenizer, coded = read(FOLDER)
-        self._norms, self._codes = coded["norms"].astype(np.float32), np.ascontiguousarray(coded["codes"])
-        self._books = np.ascontiguousarray(coded["books"].astype(np.float32))
-        own = self._books.shape[0] * self._books.shape[2]
+        self._tokenizer, self._coded = read_coded(FOLDER)
+        own = int(self._coded[2].shape[0] * self._coded[2].shape[2])
         if config.dim and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of `{NAME}`: lower it")
         self.dim, self._longest = config.dim or own, config.max_tokens
@@ -115,17 +97,9 @@ class ShippedEncoder:
         offsets = np.zeros(len(ids) + 1, dtype=np.int64)
         np.cumsum([len(one) for one in ids], out=offsets[1:])
         numbers = np.fromiter((number for one in ids for number in one), dtype=np.int32, count=int(offsets[-1]))
-        return np.asarray(coded_means(self._norms, self._codes, self._books, numbers, offsets))
+        return np.asarray(coded_means(*self._coded, numbers, offsets))
 
 
 def _sound(text: str) -> str:
     """The text without lone surrogates, which UTF-8 and so the tokenizer cannot hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def settings() -> dict[str, Any]:
-    """What the weights file says about itself: the config that trained it and its figures."""
-    from safetensors import safe_open
-
-    with safe_open(FOLDER / WEIGHTS, framework="numpy") as opened:
-        return dict(json.loads((opened.metadata() or {}).get("facts", "{}")))

@@ -62,11 +62,13 @@ def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
     backend = _backend(config, texts, say)
     loop = Loop(config, backend, sampler, tasks, teach(config, texts, backend.dim, say), say, rank)
     loop.run()
+    backend.finish()
     found = measure(tasks, backend.encode)
     if rank == 0:
         backend.export(Path(config.output))
         text = card(config, texts, found, backend.unknown_shares(), loop.standing.step)
-        (Path(config.output) / "README.md").write_text(text, encoding="utf-8")
+        for folder in (config.output, *([config.compress.output] if config.compress else [])):
+            (Path(folder) / "README.md").write_text(text, encoding="utf-8")
     return found
 
 

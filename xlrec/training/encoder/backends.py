@@ -6,8 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.encoders.folder import write_static
+from xlrec.encoders.folder import Coded, rounded, write_coded, write_static
 from xlrec.kernels import bags
+from xlrec.kernels.quantise import quantise, restored
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs
@@ -46,6 +47,9 @@ class Backend(Protocol):
     def restore(self, state: dict[str, Floats]) -> None:
         """Takes what `state` gave."""
 
+    def finish(self) -> None:
+        """Brings the model into the form in which it is measured and written at the end."""
+
     def export(self, folder: Path) -> None:
         """Writes the sentence-transformers folder."""
 
@@ -79,6 +83,7 @@ class StaticBackend:
     def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
         self._config, self._texts, self._concept = config, texts, texts.concept
         self._tokenizer, words, self._bags = prepared
+        self._coded: Coded | None = None
         vocabulary = self._tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         self.model = StaticModel(tokens, words, config.static, config.seed)
@@ -136,7 +141,8 @@ class StaticBackend:
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
-        return encode_bags(self.model.folded(), self._bags, rows, 10**6)
+        table = self.model.folded() if self._coded is None else restored(*self._coded)
+        return encode_bags(table, self._bags, rows, 10**6)
 
     def state(self) -> dict[str, Floats]:
         """As `Backend.state`."""
@@ -146,9 +152,21 @@ class StaticBackend:
         """As `Backend.restore`."""
         self.model.restore(state)
 
+    def finish(self) -> None:
+        """As `Backend.finish`: quantises the rows, those of frequent tokens with more care."""
+        if self._config.compress is None:
+            return
+        weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.model.own))).astype(np.float32)
+        coded = quantise(self.model.folded(), weights, self._config.compress.bytes_per_token, self._config.seed)
+        self._coded = rounded(coded)
+
     def export(self, folder: Path) -> None:
-        """As `Backend.export`."""
-        write_static(folder, self._tokenizer, self.model.folded())
+        """As `Backend.export`; the small form goes to its own folder."""
+        if self._coded is None or self._config.compress is None:
+            write_static(folder, self._tokenizer, self.model.folded())
+            return
+        write_static(folder, self._tokenizer, restored(*self._coded))
+        write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)
 
     def unknown_shares(self) -> dict[str, float]:
         """As `Backend.unknown_shares`."""

@@ -41,6 +41,8 @@ class VocabularyConfig(Section):
     """Pieces of the scripts without spaces (Chinese, Japanese, Thai, Khmer, Lao, Burmese)."""
     min_count: Count = 2
     """Rarer words and characters are no tokens."""
+    language_weights: dict[str, Weight] = Field(default_factory=dict)
+    """Weight of a language where words are shared out; empty: those of `texts`."""
     language_exponent: Share = 0.5
     """How a language's share of the words follows its number of distinct words; 0: all alike."""
 
@@ -131,6 +133,15 @@ class MeasureConfig(Section):
     """Measurements without a better mean after which training stops."""
 
 
+class CompressConfig(Section):
+    """The small form of a static encoder, as it is shipped: product-quantised rows and a packed tokenizer."""
+
+    output: str
+    """Folder for it."""
+    bytes_per_token: Count = 64
+    """Parts of a row, each one of 256; divides static.dim."""
+
+
 class AdaptConfig(Section):
     """One training of an encoder."""
 
@@ -151,6 +162,8 @@ class AdaptConfig(Section):
     batch: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
     measure: MeasureConfig = MeasureConfig()
+    compress: CompressConfig | None = None
+    """static only: what is measured and written at the end is then the quantised table. null: the exact one."""
     licence: str = "cc-by-sa-4.0"
     """Licence of the weights, for the card."""
     name: str = "xlrec encoder"
@@ -160,5 +173,9 @@ class AdaptConfig(Section):
         """Checks what spans sections."""
         if (self.mode == "finetune") != (self.finetune is not None):
             raise ValueError("mode finetune needs the section `finetune`, and mode static has none: set or remove it")
+        if self.compress is not None and self.static.dim % self.compress.bytes_per_token:
+            raise ValueError(f"compress.bytes_per_token must divide static.dim = {self.static.dim}: change one of them")
+        if self.compress is not None and self.mode != "static":
+            raise ValueError("compress is for mode static: remove it")
         if self.mode == "static" and any(cut >= self.static.dim for cut in self.loss.matryoshka_dims):
             raise ValueError(f"loss.matryoshka_dims: every cut is less than static.dim = {self.static.dim}: lower it")

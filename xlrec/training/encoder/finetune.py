@@ -160,6 +160,9 @@ class FineTuneBackend:
                     moments = {name: torch.from_numpy(np.array(kept[name])).to(one.device) for name in _MOMENTS}
                     self._optimiser.state[one] = {"step": torch.tensor(float(kept["step"])), **moments}
 
+    def finish(self) -> None:
+        """As `Backend.finish`: nothing to do."""
+
     def export(self, folder: Path) -> None:
         """As `Backend.export`."""
         self.model.eval()

@@ -40,7 +40,7 @@ class Standing:
 
 def run_key(config: AdaptConfig) -> str:
     """Names the run that a checkpoint belongs to."""
-    facts = config.model_dump_json(exclude={"output", "work", "name", "licence"})
+    facts = config.model_dump_json(exclude={"output", "work", "name", "licence", "compress"})
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

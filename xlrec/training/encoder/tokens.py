@@ -14,7 +14,7 @@ from xlrec.training.encoder import vocabulary
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.texts import Texts
 
-_SLAB = 65_536
+_SLAB = 131_072
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def prepare(texts: Texts, config: AdaptConfig, say: Callable[[str], None]) -> tu
         folder.mkdir(parents=True, exist_ok=True)
         tokenizer, words = vocabulary.build(texts, config.vocabulary, config.texts, say)
         tokenizer.save(str(folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))  # that which was built is far slower
         (folder / "words.json").write_text(json.dumps(sorted(words)), encoding="utf-8")
         parts = []
         for start in range(0, len(texts), _SLAB):

@@ -4,8 +4,11 @@ It is a Unigram model whose scores make it take the fewest tokens, and among as 
 word is one token, and a text in a script without spaces falls into long known pieces. What is unknown becomes bytes.
 """
 
+import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,11 @@ PATTERN = rf"[{_RUNNING}]+|[[\p{{L}}\p{{M}}]&&[^{_RUNNING}]]+|\p{{N}}+|[^\s\p{{L
 _POINTS = "[\u0307\u0640\u064b-\u065f\u0670\u0591-\u05bd\u05bf\u05c1\u05c2\u200b-\u200f\u00ad]"
 #: Languages written without spaces, and their share of the running pieces.
 RUNNING_SHARES = {"zh": 0.32, "zh-TW": 0.13, "yue": 0.05, "ja": 0.28, "th": 0.14, "km": 0.03, "lo": 0.02, "my": 0.03}
+#: The same scripts as code points: Thai and Lao, Burmese, Khmer, kana, Han.
+_RUNNING_RANGES = (
+    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF),
+    (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF),
+)  # fmt: skip
 _YEARS = [str(year) for year in range(1000)] + [str(year) for year in range(1700, 2040)]
 
 
@@ -45,23 +53,46 @@ def blank() -> Any:
     return tokenizer
 
 
-def _texts(texts: Texts, language: int) -> Iterator[list[str]]:
-    """Batches of the texts of a language that are trained on, each distinct one once."""
+def _class(kinds: str, codes: Iterable[int]) -> str:
+    """The code points of these general categories (first letters), as ranges of a regular expression."""
+    ranges: list[list[int]] = []
+    for code in codes:
+        if unicodedata.category(chr(code))[0] in kinds:
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+
+
+@lru_cache(maxsize=1)
+def _words() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """(runs of scripts without spaces, other words and numbers): what the tokenizer's own pattern finds, but faster."""
+    runs = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _RUNNING_RANGES)
+    others = [code for code in range(0x110000) if not any(first <= code <= last for first, last in _RUNNING_RANGES)]
+    return re.compile(f"[{runs}]+"), re.compile(f"[{_class('LM', others)}]+|[{_class('N', others)}]+")
+
+
+def frequent_words(texts: Texts, language: int) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """(runs without spaces, other words, characters) of a language's train texts, each distinct text once."""
+    run, other = _words()
+    points = re.compile(_POINTS)
+    runs: Counter[str] = Counter()
+    words: Counter[str] = Counter()
+    letters: Counter[str] = Counter()
     rows = np.flatnonzero((texts.language == language) & ~texts.is_dev)
-    distinct = sorted(set(texts.take(rows)))
-    for start in range(0, len(distinct), 4096):
-        yield distinct[start : start + 4096]
+    for text in dict.fromkeys(texts.take(rows)):
+        plain = text.lower() if text.isascii() else points.sub("", unicodedata.normalize("NFKC", text).lower())
+        if not plain.isascii():
+            runs.update(run.findall(plain))
+        words.update(other.findall(plain))
+        letters.update(plain)
+    return runs, words, letters
 
 
-def frequent_words(texts: Texts, language: int, min_count: int) -> list[str]:
-    """Words of a language that are met at least min_count times, the most frequent first."""
-    from tokenizers import trainers
-
-    tokenizer = blank()
-    trainer = trainers.WordLevelTrainer(vocab_size=10_000_000, min_frequency=min_count, show_progress=False)
-    tokenizer.train_from_iterator(_texts(texts, language), trainer)
-    ranks = tokenizer.get_vocab()
-    return sorted(ranks, key=lambda word: (ranks[word], word))
+def _ranked(counts: Counter[str], min_count: int) -> list[str]:
+    """Those with at least min_count, the most frequent first; ties in order of the alphabet."""
+    return sorted((word for word, count in counts.items() if count >= min_count), key=lambda one: (-counts[one], one))
 
 
 def stems_and_endings(lists: list[list[str]], size: int) -> list[str]:
@@ -98,12 +129,6 @@ def frequent_pieces(batches: Iterator[list[str]], size: int, longest: int) -> li
     return [piece for piece, _ in sorted(scores, key=lambda one: (-one[1], one[0])) if piece != UNKNOWN]
 
 
-def _is_running(word: str) -> bool:
-    """Whether a word is a run of a script without spaces."""
-    code = ord(word[0])
-    return 0x0E00 <= code <= 0x0EFF or 0x1000 <= code <= 0x109F or 0x1780 <= code <= 0x17FF or 0x3040 <= code <= 0x9FFF
-
-
 def _share_out(lists: dict[str, list[str]], config: VocabularyConfig, weights: dict[str, float]) -> list[str]:
     """The words of all languages, as many as the config says, in the order in which their languages name them."""
     sizes = {
@@ -129,22 +154,26 @@ def build(
         chosen: languages with more weight get more words.
         say: takes lines of progress.
     """
-    lists, spaceless, alphabet = {}, [], dict.fromkeys(map(str, range(10)))
+    lists, spaceless, letters = {}, [], Counter(map(str, range(10)))
     for num, name in enumerate(texts.languages):
-        found = frequent_words(texts, num, config.min_count)
-        alphabet.update(dict.fromkeys(one for word in found for one in word))
-        found = frequent_words(texts, num, 1) if name in RUNNING_SHARES else found
-        lists[name] = [word for word in found if not _is_running(word)]
-        if name in RUNNING_SHARES:
-            runs = [word for word in found if _is_running(word)][: _RUNS if name in _LARGE else _RUNS // 8]
-            size = int(config.running_pieces * RUNNING_SHARES[name]) + len({one for run in runs for one in run})
-            spaceless.append(frequent_pieces(iter([runs]), size, 8))
-            say(f"vocabulary: {len(spaceless[-1]):,} pieces of {len(runs):,} runs in {name}")
+        runs, words, met = frequent_words(texts, num)
+        letters.update(met)
+        lists[name] = _ranked(words, config.min_count)
+        if name in RUNNING_SHARES and runs:
+            best = _ranked(runs, 1)[: _RUNS if name in _LARGE else _RUNS // 8]
+            size = int(config.running_pieces * RUNNING_SHARES[name]) + len(set("".join(best)))
+            spaceless.append(frequent_pieces(iter([best]), size, 8))
+            say(f"vocabulary: {len(spaceless[-1]):,} pieces of {len(best):,} runs in {name}")
     say(f"vocabulary: {sum(map(len, lists.values())):,} words in {len(lists)} languages")
-    words = _share_out(lists, config, chosen.language_weights)
+    chosen_words = _share_out(lists, config, config.language_weights or chosen.language_weights)
     pieces = stems_and_endings([words[:_PIECED] for _, words in sorted(lists.items())], config.pieces)
-    ranked = [[*words, *_YEARS], [*(one for part in spaceless for one in part), *pieces], list(alphabet)]
-    return _unigram(ranked), frozenset(words)
+    running = [one for part in spaceless for one in part]
+    ranked = [
+        [*chosen_words, *_YEARS],
+        [*running, *pieces],
+        [one for one in _ranked(letters, config.min_count) if not one.isspace()],
+    ]
+    return _unigram(ranked), frozenset(chosen_words)
 
 
 def _unigram(ranked: list[list[str]]) -> Any:
