@@ -59,8 +59,9 @@ def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
     say(f"{len(texts):,} texts in {len(texts.languages)} languages, {int(texts.is_dev.sum()):,} of them dev")
     sampler = Sampler(texts, config.texts, config.batch)
     tasks = dev_tasks(texts, config.measure, config.batch.pivot, config.seed)
+    watched = [task for task in tasks if task.language in config.measure.languages] or tasks
     backend = _backend(config, texts, say)
-    loop = Loop(config, backend, sampler, tasks, teach(config, texts, backend.dim, say), say, rank)
+    loop = Loop(config, backend, sampler, watched, teach(config, texts, backend.dim, say), say, rank)
     loop.run()
     backend.finish()
     found = measure(tasks, backend.encode)

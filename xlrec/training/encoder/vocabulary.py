@@ -73,21 +73,26 @@ def _words() -> tuple[re.Pattern[str], re.Pattern[str]]:
     return re.compile(f"[{runs}]+"), re.compile(f"[{_class('LM', others)}]+|[{_class('N', others)}]+")
 
 
-def frequent_words(texts: Texts, language: int) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """(runs without spaces, other words, characters) of a language's train texts, each distinct text once."""
+def frequent_words(texts: Texts, language: int) -> tuple[Counter[str], Counter[str]]:
+    """(runs without spaces, other words) of the texts of a language that are trained on, each distinct text once."""
     run, other = _words()
     points = re.compile(_POINTS)
     runs: Counter[str] = Counter()
     words: Counter[str] = Counter()
-    letters: Counter[str] = Counter()
     rows = np.flatnonzero((texts.language == language) & ~texts.is_dev)
     for text in dict.fromkeys(texts.take(rows)):
         plain = text.lower() if text.isascii() else points.sub("", unicodedata.normalize("NFKC", text).lower())
         if not plain.isascii():
             runs.update(run.findall(plain))
         words.update(other.findall(plain))
-        letters.update(plain)
-    return runs, words, letters
+    return runs, words
+
+
+def _signs() -> list[str]:
+    """Punctuation and symbols, emoji too, as they are after NFKC: tokens whether they are met or not."""
+    codes = [*range(0x21, 0x3100), *range(0xFE00, 0xFE70), *range(0x1F000, 0x1FB00)]
+    signs = [chr(code) for code in codes if unicodedata.category(chr(code))[0] in "PS"]
+    return [sign for sign in signs if unicodedata.normalize("NFKC", sign) == sign]
 
 
 def _ranked(counts: Counter[str], min_count: int) -> list[str]:
@@ -156,8 +161,9 @@ def build(
     """
     lists, spaceless, letters = {}, [], Counter(map(str, range(10)))
     for num, name in enumerate(texts.languages):
-        runs, words, met = frequent_words(texts, num)
-        letters.update(met)
+        runs, words = frequent_words(texts, num)
+        for counts in (runs, words):
+            letters.update(one for word in counts for one in set(word))
         lists[name] = _ranked(words, config.min_count)
         if name in RUNNING_SHARES and runs:
             best = _ranked(runs, 1)[: _RUNS if name in _LARGE else _RUNS // 8]
@@ -171,7 +177,7 @@ def build(
     ranked = [
         [*chosen_words, *_YEARS],
         [*running, *pieces],
-        [one for one in _ranked(letters, config.min_count) if not one.isspace()],
+        [*_ranked(letters, config.min_count), *_signs()],
     ]
     return _unigram(ranked), frozenset(chosen_words)
 
