@@ -12,17 +12,21 @@ N_CENTROIDS = 256
 @njit(cache=True, fastmath=True)
 def nearest(points: Floats, centroids: Floats) -> Bytes:
     """(n,) number of the nearest of (≤ 256, part) centroids of each of (n, part) points; ties to the lower one."""
+    n_centroids, part = centroids.shape
+    across = np.ascontiguousarray(centroids.T)  # inner loops run over the centroids, many at once
+    halves = np.zeros(n_centroids, dtype=np.float32)
+    for k in range(part):
+        for number in range(n_centroids):
+            halves[number] += np.float32(0.5) * across[k, number] * across[k, number]
     found = np.empty(len(points), dtype=np.uint8)
+    scores = np.empty(n_centroids, dtype=np.float32)
     for row in range(len(points)):
-        best, least = 0, np.float32(np.inf)
-        for number in range(len(centroids)):
-            distance = np.float32(0.0)
-            for k in range(points.shape[1]):
-                gap = points[row, k] - centroids[number, k]
-                distance += gap * gap
-            if distance < least:
-                best, least = number, distance
-        found[row] = best
+        scores[:] = halves
+        for k in range(part):
+            value = points[row, k]
+            for number in range(n_centroids):
+                scores[number] -= value * across[k, number]
+        found[row] = np.argmin(scores)
     return found
 
 
