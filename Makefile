@@ -3,12 +3,16 @@
 VENV ?= .venv
 PYTHON ?= python3.11
 BIN := $(VENV)/bin
+# This checkout's code, also where VENV is shared with another one.
+XLREC := $(BIN)/python -m xlrec.cli
 STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
+ENCODERS ?= hashing default teacher
+BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench-encoders test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -22,21 +26,24 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	  echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); \
 	fi
 	@echo "installing the pinned dependencies into $(VENV) (once; torch alone takes 5 GB)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate]'
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## make the virtual environment and install the pinned dependencies
 
 $(DEMO)/demo.json: $(STAMP)
-	$(BIN)/xlrec demo $(DEMO)
+	$(XLREC) demo $(DEMO)
 
 demo: $(DEMO)/demo.json  ## write the demo world
 
 run: $(DEMO)/demo.json  ## set up, write the demo world, run the nightly job on it, show lists and metrics
-	$(BIN)/xlrec run --config conf/demo.yaml --evaluate
+	$(XLREC) run --config conf/demo.yaml --evaluate
 
 evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo world
-	$(BIN)/xlrec evaluate --config conf/demo.yaml
+	$(XLREC) evaluate --config conf/demo.yaml
+
+bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
+	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
@@ -54,7 +61,7 @@ format: $(STAMP)  ## format the code
 	$(BIN)/ruff check --fix xlrec jobs tests
 
 schema: $(STAMP)  ## write conf/schema.json, which editors use to complete and check a config
-	$(BIN)/xlrec schema > conf/schema.json
+	$(XLREC) schema > conf/schema.json
 
 constraints: $(STAMP)  ## write conf/constraints.txt from what is installed
 	@{ head -1 conf/constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -v '@' | LC_ALL=C sort -f; } > conf/constraints.new

@@ -17,7 +17,7 @@ def spark() -> "Iterator[SparkSession]":
 
     session = start(
         SparkConfig(
-            master="local[2,2]", driver_memory="2g", shuffle_partitions=3, conf={"spark.sql.adaptive.enabled": "false"}
+            master="local[2,2]", driver_memory="2g", shuffle_partitions=4, conf={"spark.sql.adaptive.enabled": "false"}
         ),
         "xlrec-tests",
     )

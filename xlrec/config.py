@@ -26,6 +26,8 @@ class Inputs(Section):
     """One row per event."""
     users: str | None = None
     """Optional: market, languages and opt-out of users."""
+    translations: str | None = None
+    """Optional: texts of items in other languages (item_id, language, title, description), for unify pivot and both."""
 
 
 class Columns(Section):
@@ -36,6 +38,8 @@ class Columns(Section):
     interactions: dict[str, str] = {}
     """Layout name to input name."""
     users: dict[str, str] = {}
+    """Layout name to input name."""
+    translations: dict[str, str] = {}
     """Layout name to input name."""
 
 
@@ -61,6 +65,9 @@ class PrepareConfig(Section):
     """Users with more events on one day are bots: all their events are rejected. null: no limit."""
     detect_languages: bool = True
     """Detect the language of texts that have none, among the catalogue's own languages."""
+    checked_texts: Annotated[int, Field(ge=0)] = 2000
+    """Texts, spread evenly over the languages, that are checked for being cut by the encoder and for being in another
+    language than stated. 0: none."""
     max_title_chars: Count = 500
     """Longer titles are cut at a word."""
     max_description_chars: Count = 5000
@@ -69,33 +76,74 @@ class PrepareConfig(Section):
     """The job stops where more than this share of an input is rejected."""
 
 
+class NeutralConfig(Section):
+    """What only tells the language is taken out of the vectors before items are compared."""
+
+    enabled: bool = True
+    """false: vectors stay as the encoder gives them."""
+    directions: Annotated[int, Field(ge=0, le=64)] = 0
+    """Leading directions between the languages' means that are taken out too; 0: the means alone."""
+    min_texts: Count = 20
+    """Languages with fewer texts have no mean of their own."""
+    prior_texts: Weight = 50.0
+    """Texts of the mean of all that are added to a language's own: its mean counts the less, the fewer texts it has."""
+
+
 class EmbedConfig(Section):
     """The encoder and how it runs."""
 
     encoder: str = "default"
-    """`default` (shipped, multilingual), `hashing` (character n-grams, no weights), or a folder or name for
-    sentence-transformers."""
+    """`default` (shipped, multilingual), `hashing` (character n-grams, no weights), a preset (`xlrec encoders` lists
+    them), or a folder or hub name for sentence-transformers."""
     revision: str | None = None
-    """40-hex commit of a hub model; required where `encoder` is a hub name."""
-    prompt: str = ""
-    """Put before every text, as some models need (`passage: `)."""
+    """40-hex commit of a hub model. null: the preset's; required for a hub name that is no preset."""
+    folder: str | None = None
+    """Where the files of the preset or hub model lie, for machines without a hub; every worker sees it."""
+    prompt: str | None = None
+    """Put before every text, as some models need (`passage: `). null: the preset's, else the model's default."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Numbers of the model's weights; a preset refuses what its model cannot bear."""
     dim: Annotated[int, Field(ge=32, le=4096)] | None = None
     """Keep the first dim numbers of each vector (Matryoshka models). null: the model's own; 512 for hashing."""
     max_tokens: Count = 256
-    """Longer texts are cut."""
+    """Longer texts are cut; at most what the model takes."""
     batch_tokens: Count = 8192
     """Tokens per batch, padding included."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that Spark assigned to the task, else the CPU."""
     texts_per_task: Count = 4000
     """Size of a Spark task: smaller gives finer progress, larger less overhead."""
+    neutral: NeutralConfig = NeutralConfig()
+
+
+class TranslateConfig(Section):
+    """Pivot translation, for unify pivot and both: brought translations first, the model for what is left."""
+
+    pivot: str = "en"
+    """BCP 47 tag of the language into which every text goes."""
+    model: str | None = None
+    """Folder or hub name of an M2M100, NLLB or Marian (OPUS) model. null: only brought translations."""
+    revision: str | None = None
+    """40-hex commit of the model; required where `model` is a hub name."""
+    max_tokens: Count = 256
+    """Longer texts are cut."""
+    batch_tokens: Count = 4096
+    """Tokens per batch, padding included."""
+    beams: Annotated[int, Field(ge=1, le=16)] = 1
+    """Beams of the search; 1 is greedy."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU that Spark assigned to the task, else the CPU."""
+    texts_per_task: Count = 500
+    """Size of a Spark task: smaller gives finer progress, larger less overhead."""
 
 
 class CovisitationConfig(Section):
     """What is chosen soon after what, shared across markets by item_id."""
 
-    window_items: Count = 10
+    window_items: Count = 20
     """Pairs reach this many events ahead in a user's history."""
+    gap_half_life_items: Positive = 5.0
+    """A pair this many events further apart than neighbours counts half."""
     max_gap_days: Positive = 60.0
     """Pairs reach this many days ahead."""
     gap_half_life_days: Positive = 7.0
@@ -106,7 +154,7 @@ class CovisitationConfig(Section):
     """Weight of the pair read backwards (what is chosen soon before); 1 is symmetric."""
     normalisation: Share = 0.5
     """Exponent of both items' totals in the denominator: 0 counts, 0.5 cosine, higher favours rare items."""
-    shrinkage: Weight = 1.0
+    shrinkage: Weight = 5.0
     """Added to both totals: pairs seen only once or twice weigh less."""
     neighbours: Count = 100
     """Kept per item."""
@@ -135,6 +183,8 @@ class RetrieveConfig(Section):
 
     half_life_days: Positive = 30.0
     """A history event this long before the user's newest one counts half."""
+    half_life_items: Positive = 10.0
+    """A history item this many places after the newest one counts half."""
     max_history: Count = 100
     """Newest distinct items of a user that make the profile."""
     candidates: Count = 200
@@ -150,11 +200,11 @@ class RetrieveConfig(Section):
 class FusionWeights(Section):
     """Weights of the sources; each source's scores are divided by the user's best before."""
 
-    similar: Weight = 1.0
+    similar: Weight = 0.3
     """Nearness of the texts to the history."""
     covisited: Weight = 1.0
     """What others chose soon after the history's items."""
-    popular: Weight = 0.1
+    popular: Weight = 0.2
     """Popularity in the user's market."""
 
 
@@ -230,6 +280,8 @@ class EvaluateConfig(Section):
     """Poisson bootstrap replicates over users."""
     als: AlsConfig = AlsConfig()
     """The ALS baseline."""
+    inner: bool = False
+    """Split the history once more and score on that: tune on it, and keep the holdout for one last look."""
     history_slices: tuple[Count, ...] = (1, 3, 10, 30)
     """Lower bounds of the slices by history length; 0 is always one."""
 
@@ -266,8 +318,11 @@ class Config(Section):
     """Logical date: governs decay, availability and the partition. null: the day after the newest interaction."""
     seed: int = 0
     """Seed of everything random."""
+    unify: Literal["vectors", "pivot", "both"] = "vectors"
+    """Vectors of an item: of its own texts, of their translations into translate.pivot, or of both, averaged."""
     columns: Columns = Columns()
     prepare: PrepareConfig = PrepareConfig()
+    translate: TranslateConfig = TranslateConfig()
     embed: EmbedConfig = EmbedConfig()
     train: TrainConfig = TrainConfig()
     retrieve: RetrieveConfig = RetrieveConfig()
@@ -282,3 +337,8 @@ class Config(Section):
         """Checks what spans sections."""
         if self.retrieve.candidates < self.k:
             raise ValueError(f"retrieve.candidates is {self.retrieve.candidates}, less than k = {self.k}: raise it")
+        if self.unify != "vectors" and not (self.inputs.translations or self.translate.model):
+            raise ValueError(
+                f"unify is {self.unify}, but nothing translates: set inputs.translations (Parquet) or translate.model, "
+                "or unify to vectors"
+            )

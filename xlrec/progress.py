@@ -84,15 +84,15 @@ class StageProgress:
         return self.elapsed * (1 - self._share) / self._share if self._share > 0 else None
 
     def line(self) -> str:
-        """Where the stage is, such as `12/40 tasks · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
-        parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks"] if self.tasks.known else []
+        """Where the stage is: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
+        parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks so far"] if self.tasks.known else []
         if self.total is not None:
             rows = int(self.total * self._share)
             parts.append(f"about {rows:,} of {self.total:,} {self.unit}")
             if rows:
                 parts.append(f"{_rate(rows, self.elapsed)} {self.unit}/s")
-        if self.seconds_left is not None:
-            parts.append(f"{duration(self.seconds_left)} left" if self._share < 1 else "finishing")
+        if self.seconds_left:  # 0: Spark has done all that it knows of, and may learn of more
+            parts.append(f"{duration(self.seconds_left)} left")
         return " · ".join(parts or ["working"])
 
     def summary(self, failed: bool = False) -> StageSummary:

@@ -11,8 +11,10 @@ from pyspark import __version__ as pyspark_version
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from xlrec import machine
 from xlrec.config import SparkConfig
 from xlrec.errors import MachineError
+from xlrec.startup import held_back
 
 DELTA_VERSION: Final = "4.4.0"
 #: Jars that Spark itself carries: leaving them out shrinks the first download from 87 MB to 16 MB.
@@ -32,10 +34,10 @@ def delta_package(spark_version: str = pyspark_version) -> str:
     return f"io.delta:delta-spark_{'.'.join(spark_version.split('.')[:2])}_2.13:{DELTA_VERSION}"
 
 
-def settings(config: SparkConfig, submitted: bool = False) -> dict[str, str]:
-    """Spark settings of a session; what spark-submit was given wins over them, `config.conf` over all."""
+def settings(config: SparkConfig, master: str) -> dict[str, str]:
+    """Spark settings of a session on this master; what spark-submit was given wins, and `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
-    local = config.master.startswith("local") and not submitted
+    local = master.startswith("local")
     found = {
         "spark.jars.packages": delta_package(),
         "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK),
@@ -80,14 +82,18 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
         os.environ.setdefault(name, "1")
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
     given = SparkConf()
+    master = given.get("spark.master", "local[*]") if submitted else config.master
     builder = SparkSession.builder.appName(app)
     if not submitted:
         builder = builder.master(config.master)
-    for key, value in settings(config, submitted).items():
+    for key, value in settings(config, master or "").items():
         if not given.contains(key) or key in config.conf:
             builder = builder.config(key, value)
+    if not submitted and machine.delta_jar(delta_package()) is None:
+        print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     try:
-        session = builder.getOrCreate()
+        with held_back():
+            session = builder.getOrCreate()
         jvm: Any = session._jvm
         loader = jvm.Thread.currentThread().getContextClassLoader()
         jvm.java.lang.Class.forName("io.delta.sql.DeltaSparkSessionExtension", False, loader)

@@ -86,6 +86,15 @@ USERS_INPUT = StructType(
     ]
 )
 
+TRANSLATIONS_INPUT = StructType(
+    [
+        column("item_id", STRING, "item", required=True),
+        column("language", STRING, "BCP 47", required=True),
+        column("title", STRING, "name of the item in this language", required=True),
+        column("description", STRING, "text about the item in this language"),
+    ]
+)
+
 # --- the lake ---------------------------------------------------------------------------------------------------------
 
 REJECTS = Table(
@@ -120,7 +129,7 @@ TEXTS = Table(
         ]
     ),
     "prepare",
-    ("embed", "index", "report", "explain"),
+    ("translate", "embed", "index", "report", "explain"),
 )
 ITEMS = Table(
     "items",
@@ -175,6 +184,22 @@ USERS = Table(
     "prepare",
     ("retrieve", "evaluate", "report"),
 )
+TRANSLATIONS = Table(
+    "translations",
+    "Cache of translations by content: one row per text, its language, pivot language and translator.",
+    StructType(
+        [
+            column("text_hash", STRING, "SHA-256 of the text, hex"),
+            column("language", STRING, "language of the text, canonical BCP 47"),
+            column("pivot", STRING, "language of the translation, canonical BCP 47"),
+            column("translator", STRING, "brought (the newest that the user brought), or the model: weights, search"),
+            column("text", STRING, "the translation; empty where the model gave none"),
+        ]
+    ),
+    "translate",
+    ("embed", "index"),
+    partition_by=("pivot", "translator"),
+)
 EMBEDDINGS = Table(
     "embeddings",
     "Cache of vectors by content: one row per text and encoder, kept from run to run.",
@@ -183,6 +208,28 @@ EMBEDDINGS = Table(
             column("text_hash", STRING, "SHA-256 of the text, hex"),
             column("fingerprint", STRING, "encoder: weights, revision, prompt, pooling and dimension"),
             column("vector", BINARY, "dim little-endian float32, unit norm"),
+        ]
+    ),
+    "embed",
+    ("index",),
+    partition_by=("fingerprint",),
+)
+LANGUAGE_PARTS = Table(
+    "language_parts",
+    "What only tells the language in the vectors of an encoder: taken out when item vectors are made.",
+    StructType(
+        [
+            column("fingerprint", STRING, "encoder whose vectors it is taken out of"),
+            column("neutral", STRING, "fingerprint of all rows of the fit"),
+            column("kind", STRING, "offset: mean of a language; direction: along which the means differ"),
+            column(
+                "language",
+                STRING,
+                "BCP 47 of an offset; null for that of all languages without one, and for a direction",
+            ),
+            column("number", INT, "0-based row of the offset or direction in the fit"),
+            column("n_texts", LONG, "texts of the language in the catalogue"),
+            column("vector", BINARY, "dim little-endian float32"),
         ]
     ),
     "embed",
@@ -344,7 +391,9 @@ TABLES = (
     ITEMS,
     EVENTS,
     USERS,
+    TRANSLATIONS,
     EMBEDDINGS,
+    LANGUAGE_PARTS,
     NEIGHBOURS,
     POPULARITY,
     CANDIDATES,

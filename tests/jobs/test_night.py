@@ -12,9 +12,10 @@ import pytest
 import xlrec
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
+from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.night import nightly, stage_alone
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, RUNS
+from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,6 +77,22 @@ def test_every_reason_names_items_of_the_users_own_history(spark, night) -> None
     assert lists.join(events, ["user_id", "item_id"], "left_anti").isEmpty()
 
 
+def test_texts_are_checked_and_what_tells_their_language_is_kept_and_shown(spark, night) -> None:
+    config, run_id = night
+    counts = row_of(spark, config, run_id)["counts"]
+    texts = spark.read.format("delta").load(f"{config.lake}/texts")
+    n_texts = {row["language"]: row["count"] for row in texts.groupBy("language").count().collect()}
+    assert {name: counts.get(f"quality.texts.{name}") for name in n_texts} == n_texts
+    assert sum(counts[f"quality.checked.{name}"] for name in n_texts) == texts.count()  # few enough to check all
+    assert sum(n for name, n in counts.items() if name.startswith("quality.empty.")) == 4  # planted
+    parts = spark.read.format("delta").load(f"{config.lake}/{LANGUAGE_PARTS.name}")
+    assert counts["embed.languages"] == len(n_texts.keys() - {"und"})
+    assert parts.select("fingerprint", "neutral").distinct().count() == 1
+    page = Path(config.lake, "_reports", f"{run_id}.html").read_text(encoding="utf-8")
+    assert "Text quality" in page
+    assert "Texts were not checked" not in page
+
+
 def test_a_second_night_embeds_nothing_and_publishes_the_same_content(spark, night) -> None:
     config, first = night
     n_vectors = spark.read.format("delta").load(f"{config.lake}/{EMBEDDINGS.name}").count()
@@ -101,6 +118,21 @@ def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_con
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
     assert row_of(spark, other, last)["content_hash"] == row_of(spark, config, first)["content_hash"]
+
+
+def test_an_evaluation_scores_all_systems_on_one_holdout_and_releases_nothing(spark, night) -> None:
+    config, _ = night
+    before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
+    small = {"cutoffs": (5,), "bootstrap": 100, "baselines": ("popular",), "inner": True}
+    evaluate(spark, config.model_copy(update={"evaluate": config.evaluate.model_copy(update=small)}))
+    rows = spark.read.format("delta").load(f"{config.lake}/metrics").where("slice = 'all' AND metric = 'ndcg@5'")
+    found = {row["system"]: row for row in rows.collect()}
+    assert found.keys() == {"xlrec", "similar", "covisited", "popular"}
+    assert len({row["n_users"] for row in found.values()}) == 1
+    assert found["xlrec"]["value"] > found["popular"]["value"] - 0.05
+    assert found["popular"]["difference_low"] <= found["popular"]["difference"] <= found["popular"]["difference_high"]
+    assert found["xlrec"]["split"].endswith("(inner split)")
+    assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == before
 
 
 def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:

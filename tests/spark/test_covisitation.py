@@ -43,10 +43,10 @@ def oracle(logs: Log, config: CovisitationConfig) -> dict[int, list[tuple[int, f
             totals[num] = totals.get(num, 0) + weight * half(-time, config.half_life_days)
         positive = positive[-config.max_history :]
         for i, (t_a, a, w_a) in enumerate(positive):
-            for t_b, b, w_b in positive[i + 1 : i + 1 + config.window_items]:
+            for between, (t_b, b, w_b) in enumerate(positive[i + 1 : i + 1 + config.window_items]):
                 if a != b and t_b - t_a <= config.max_gap_days:
                     value = math.sqrt(w_a * w_b) * half(t_b - t_a, config.gap_half_life_days)
-                    value *= half(-t_b, config.half_life_days)
+                    value *= half(between, config.gap_half_life_items) * half(-t_b, config.half_life_days)
                     values[a, b] = values.get((a, b), 0) + value
                     values[b, a] = values.get((b, a), 0) + value * config.backward_weight
     norm = {num: (total + config.shrinkage) ** config.normalisation for num, total in totals.items()}
@@ -83,7 +83,7 @@ def random_logs(seed: int) -> Log:
     [
         CovisitationConfig(),
         CovisitationConfig(window_items=3, max_gap_days=5, neighbours=3, max_history=12, backward_weight=0),
-        CovisitationConfig(window_items=10**9, shrinkage=0, normalisation=1, backward_weight=1),
+        CovisitationConfig(window_items=10**9, shrinkage=0, normalisation=1, backward_weight=1, gap_half_life_items=2),
     ],
 )
 def test_scores_are_those_of_the_obvious_loop(spark: "SparkSession", config: CovisitationConfig) -> None:
@@ -111,8 +111,9 @@ def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession")
         for user in range(40)
     }
     config = CovisitationConfig(
-        window_items=10**9, max_gap_days=1e9, gap_half_life_days=1e9, half_life_days=1e9, backward_weight=1, shrinkage=0
-    )
+        window_items=10**9, max_gap_days=1e9, gap_half_life_days=1e9, gap_half_life_items=1e9, half_life_days=1e9,
+        backward_weight=1, shrinkage=0,
+    )  # fmt: skip
     counts = chosen.T.astype(float) @ chosen
     for num, pairs in fitted(frame(spark, logs), config).items():
         for other, score in pairs:

@@ -37,8 +37,8 @@ def test_a_stage_logs_its_tasks_while_it_runs(spark: SparkSession) -> None:
     progress = Progress(spark, stream=out, log_seconds=0.05)
     with progress.stage("embed", total=10, unit="texts") as stage:
         deadline = monotonic() + 30
-        while "tasks · about" not in out.getvalue() and monotonic() < deadline:  # a fast machine outruns the log
+        while "so far · about" not in out.getvalue() and monotonic() < deadline:  # a fast machine outruns the log
             spark.range(10, numPartitions=2).write.format("noop").mode("overwrite").save()
         stage.done(rows_out=10)
-    assert "tasks · about" in out.getvalue()
+    assert "so far · about" in out.getvalue()
     assert "10 out" in out.getvalue()

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from xlrec.config import Config
+from xlrec.config import Config, FusionWeights
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
@@ -136,7 +136,8 @@ def test_lists_are_filled_by_popularity_on_the_candidates_scale_with_an_empty_re
     one = user("u", [5, 6], popular=[0.25, 0.5], fallback=[5, 9, 8])
     rows = ranked(folder, [one], k=4, **PLAIN)
     assert items(rows)[2:] == [9, 8]
-    assert [row["score"] for row in rows[2:]] == pytest.approx([0.1 * (1 / 10) / 0.5, 0.1 * (1 / 9) / 0.5])
+    weight = FusionWeights().popular
+    assert [row["score"] for row in rows[2:]] == pytest.approx([weight * (1 / 10) / 0.5, weight * (1 / 9) / 0.5])
     assert rows[2]["reason"] == {"kind": "fallback", "because": []}
     assert rows[2]["source"] == "fallback"
     assert [row["score"] for row in ranked(folder, [one | {"market": "ZZ"}], k=4, **PLAIN)[2:]] == [0.0, 0.0]

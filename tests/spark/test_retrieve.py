@@ -100,6 +100,7 @@ def oracle(
     history = sorted(latest, key=lambda num: (-latest[num], num))[: settings.retrieve.max_history]
     half_life = settings.retrieve.half_life_days
     weights = [sum(w * 0.5 ** ((newest - d) / half_life) for n, d, w in positive if n == num) for num in history]
+    weights = [w * 0.5 ** (place / settings.retrieve.half_life_items) for place, w in enumerate(weights)]
     weights = [weight / sum(weights) for weight in weights]
     vectors = index.gather(np.arange(N)).astype(float)
     profile = sum((w * vectors[num] for w, num in zip(weights, history, strict=True)), np.zeros(DIM))

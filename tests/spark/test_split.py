@@ -119,3 +119,6 @@ def test_the_evaluated_run_is_dated_the_day_after_its_history(spark: "SparkSessi
 def test_the_split_is_told_in_words() -> None:
     assert describe(EvaluateConfig(holdout_share=0.125)) == "time: newest 12.5 % of the events"
     assert describe(LAST) == "last: newest 1 of each user"
+    assert (
+        describe(LAST.model_copy(update={"inner": True})) == "last: newest 1 of each user of the history (inner split)"
+    )

@@ -11,6 +11,7 @@ from xlrec.reporting.data import (
     MarketRow,
     MetricRow,
     Metrics,
+    QualityRow,
     Read,
     RejectRow,
     Release,
@@ -44,11 +45,12 @@ _STAGES = (
     StageRow("publish", 19_732, 19_732, None, 4.1),
 )
 _REJECTS = (
-    RejectRow("interactions", "duplicate", 240, "one row per user, item, event and moment"),
-    RejectRow("interactions", "unknown_item", 96, "item_id must be in the catalogue"),
-    RejectRow("interactions", "timestamp", 21, "between 1990-01-01 and the run date"),
-    RejectRow("catalog", "empty_title", 6, "a title with at least one letter or digit"),
+    RejectRow("interactions", "duplicate", 240),
+    RejectRow("interactions", "unknown_item", 96),
+    RejectRow("interactions", "impossible_timestamp", 21),
+    RejectRow("catalog", "empty_after_cleaning", 6),
 )
+_QUALITY = (QualityRow("ja", 12_345, 400, 17, 3, 6), QualityRow("und", 8, 8, 0, 0, 0))
 _BARS = (
     Bar("broken lists", 0, None, 0.0, True, "a bug: ranks must run 1..n, items be distinct"),
     Bar("coverage", 0.998, 0.9, None, True, "users whose market sells nothing"),
@@ -146,7 +148,7 @@ def report() -> ReportData:
     release = Release(
         17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, 1_972, "19732-9187340117229"
     )
-    return ReportData(_HEADER, _STAGES, _REJECTS, release, lists(), metrics(), samples())
+    return ReportData(_HEADER, _STAGES, _REJECTS, _QUALITY, release, lists(), metrics(), samples())
 
 
 def bare() -> ReportData:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xlrec.stages.prepare.detection import detect
+from xlrec.stages.prepare.detection import detect, differs
 
 STATED = ("am", "ar", "de", "en", "es", "fr", "hi", "ja", "ko", "pt", "ru", "tr", "zh", "zh-Hant")
 
@@ -49,3 +49,19 @@ def test_of_languages_that_lingua_does_not_know_none_is_guessed() -> None:
 def test_a_catalogue_that_states_none_may_be_in_any() -> None:
     assert detect("Panier orthopédique pour chien, housse lavable et confortable", ()) == "fr"
     assert detect("красный чайник для кухни", ()) == "ru"
+
+
+@pytest.mark.parametrize(
+    ("text", "stated", "expected"),
+    [
+        ("Der schnelle braune Fuchs springt über den faulen Hund", "en", True),
+        ("Der schnelle braune Fuchs springt über den faulen Hund", "de", False),
+        ("Steel kettle with a wooden handle, 2 litres", "ja", True),
+        ("木製の取っ手が付いたステンレス製のやかん、二リットル", "en", True),
+        ("木製の取っ手が付いたステンレス製のやかん、二リットル", "ja", False),
+        ("Tee", "en", False),
+        ("Chaleira de aceiro con mango de madeira para o fogón", "gl", False),
+    ],
+)
+def test_another_language_than_stated_is_told_only_where_it_is_sure(text: str, stated: str, expected: bool) -> None:
+    assert differs(text, stated, ("de", "en", "gl", "ja", "pt")) is expected

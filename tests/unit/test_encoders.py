@@ -5,23 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_models import TEXTS
 
 from xlrec import encoders
 from xlrec.config import EmbedConfig
 from xlrec.errors import EncoderError
 
-TEXTS = [
-    "",
-    "Ventilated road bike helmet",
-    "Casque de vélo de route bien ventilé",
-    "透气公路自行车头盔",
-    "Вентилируемый шлем для шоссейного велосипеда",
-    "!!!",
-    "🎸",
-    "helmet " * 80,
-    "ヘルメット",
-    "bike",
-]
 HIDDEN, MAX_LENGTH = 48, 64
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 

@@ -62,7 +62,7 @@ def test_rows_rate_and_time_left_are_estimated_from_the_share_of_tasks() -> None
     stage = StageProgress("embed", 10_000, "texts", clock)
     clock.now += 10
     stage.see(Tasks(10, 40))
-    assert stage.line() == "10/40 tasks · about 2,500 of 10,000 texts · 250 texts/s · 30 s left"
+    assert stage.line() == "10/40 tasks so far · about 2,500 of 10,000 texts · 250 texts/s · 30 s left"
 
 
 def test_the_share_never_falls_when_spark_learns_of_more_tasks() -> None:
@@ -70,7 +70,7 @@ def test_the_share_never_falls_when_spark_learns_of_more_tasks() -> None:
     stage.see(Tasks(3, 4))
     stage.see(Tasks(4, 16))
     assert stage.share == 0.75
-    assert stage.line().startswith("4/16 tasks")
+    assert stage.line().startswith("4/16 tasks so far")
 
 
 def test_a_stage_that_has_shown_nothing_yet_says_that_it_works() -> None:

@@ -110,6 +110,24 @@ def test_no_rejected_rows_differs_from_not_prepared() -> None:
     assert "every input row was used" in render(replace(bare(), rejects=()))
 
 
+def test_every_rule_of_prepare_says_what_is_allowed(page: str) -> None:
+    stages = Path(words.__file__).parents[1] / "stages" / "prepare"
+    found = {
+        rule for file in stages.glob("*.py") for rule in re.findall(r'broken\(\s*"(\w+)"', file.read_text("utf-8"))
+    }
+    assert len(found) > 10
+    assert [rule for rule in sorted(found) if not words.allowed(rule)] == []
+    assert "one event per user, item, event and timestamp" in page
+
+
+def test_what_texts_lack_is_told_by_language_and_not_checked_differs_from_all_well(page: str) -> None:
+    cells = ["12,345", "400", "17", "3", "6"]
+    row = '<th scope="row">ja</th>' + "".join(f'<td class="n">{cell}</td>' for cell in cells)
+    assert row in page
+    assert '<th scope="row">unknown</th><td class="n">8</td>' in page
+    assert "Texts were not checked by this run" in render(bare())
+
+
 def test_an_evaluation_without_rows_is_no_evaluation() -> None:
     whole = report()
     assert whole.metrics is not None

@@ -1,11 +1,12 @@
 """The terminal's part of a report: lists, headline metrics, paths, reasons."""
 
 import io
+import re
 
 from report_sample import bare, report
 from rich.console import Console
 
-from xlrec.reporting.console import isolated, print_explanation, print_run
+from xlrec.reporting.console import isolated, metrics_table, print_explanation, print_run
 
 
 def printed(width: int = 110) -> Console:
@@ -31,6 +32,13 @@ def test_the_terminal_shows_lists_two_baselines_paths_and_next_steps() -> None:
     ):
         assert expected in shown
     assert "ALS" not in shown
+
+
+def test_a_narrow_terminal_cuts_no_figure() -> None:
+    console = printed(80)
+    console.print(metrics_table(report().metrics))
+    assert "…" not in said(console)
+    assert re.search(r"\d\.\d{3}–\d\.\d{3}", said(console))
 
 
 def test_the_terminal_shows_a_run_without_metrics_and_samples() -> None:

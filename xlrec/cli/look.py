@@ -36,6 +36,13 @@ def contract(
     show(as_json)
 
 
+def encoders(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
+    """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
+    from xlrec.cli.encoders import show
+
+    show(as_json)
+
+
 def doctor(
     lake: Annotated[str | None, typer.Option(help="Also check that this lake can be written.")] = None,
 ) -> None:
@@ -54,4 +61,4 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False))
 
 
-COMMANDS = (explain, releases, contract, doctor, schema)
+COMMANDS = (explain, releases, contract, encoders, doctor, schema)

@@ -29,6 +29,11 @@ def prepare(config: ConfigFile = None, overrides: Overrides = None) -> None:
     _stage("prepare", config, overrides)
 
 
+def translate(config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Texts into the pivot language, where `unify` is pivot or both; those that the cache holds are not done again."""
+    _stage("translate", config, overrides)
+
+
 def embed(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Vectors of the texts that the cache does not hold yet."""
     _stage("embed", config, overrides)
@@ -82,4 +87,4 @@ def _stage(name: str, config: str | None, overrides: list[str] | None) -> None:
         stage_alone(spark, settings, name)
 
 
-COMMANDS = (run, prepare, embed, train, recommend, publish, evaluate, rollback)
+COMMANDS = (run, prepare, translate, embed, train, recommend, publish, evaluate, rollback)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.config import EmbedConfig
+from xlrec.encoders import presets
 from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
 from xlrec.encoders.source import fingerprint, locate
 from xlrec.errors import EncoderError
@@ -18,8 +19,8 @@ _SLAB = 8192
 _LONGEST = 512
 
 
-def _read(config: EmbedConfig, device: str) -> Any:
-    """The model in float32 on the device, for inference."""
+def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
+    """The model in its precision on the device, for inference."""
     import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
@@ -29,7 +30,7 @@ def _read(config: EmbedConfig, device: str) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder = locate(config)
+    folder, dtype = locate(config, local_only=local_only), getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model = SentenceTransformer(
@@ -37,35 +38,62 @@ def _read(config: EmbedConfig, device: str) -> Any:
             device=device,
             local_files_only=True,
             trust_remote_code=False,
-            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+            model_kwargs={"use_safetensors": True, "dtype": dtype},
         )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EncoderError(f"embed.encoder: sentence-transformers cannot read {folder}: {reason}") from error
-    return model.float().eval()
+    _check_pooling(config, model)
+    return model.to(dtype).eval()
+
+
+def _check_pooling(config: EmbedConfig, model: Any) -> None:
+    """Refuses a preset's model that pools otherwise, as a folder without modules.json does (mean) without a word.
+
+    Raises:
+        EncoderError: see above; whoever copied the folder copies all of it.
+    """
+    preset, pooling = presets.find(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
+    seen = next((mode for mode in pooling if mode), None)
+    if preset is not None and seen is not None and seen != preset.pooling:
+        raise EncoderError(
+            f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {seen}: copy modules.json and "
+            "1_Pooling too"
+        )
 
 
 class SentenceEncoder:
     """A sentence-transformers model behind the `Encoder` protocol."""
 
-    def __init__(self, config: EmbedConfig, device: str) -> None:
+    def __init__(self, config: EmbedConfig, device: str, *, local_only: bool = False) -> None:
         """Reads the model.
 
         Raises:
             EncoderError: the model is missing, not pinned, no safetensors, or has fewer than `dim` numbers.
         """
-        self._model = _read(config, device)
+        config = presets.resolve(config)
+        self._model = _read(config, device, local_only)
         own = int(self._model.get_embedding_dimension() or 0)
         if config.dim and own and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of {config.encoder}")
         self.dim = config.dim or own
         self.fingerprint = fingerprint(config)
         names = self._model.prompts or {}
-        self._prompt = config.prompt or names.get(self._model.default_prompt_name or "") or None
-        self._longest = min(config.max_tokens, self._model.max_seq_length or _LONGEST)
-        if self._model.max_seq_length not in (None, math.inf):  # a bag of tokens has no limit that could be set
-            self._model.max_seq_length = self._longest
+        default = names.get(self._model.default_prompt_name or "")
+        self._prompt = (default if config.prompt is None else config.prompt) or None
+        self._longest = self._cut_at(config.max_tokens)
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
+
+    def _cut_at(self, max_tokens: int) -> int:
+        """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
+        limit = self._model.max_seq_length
+        if limit == math.inf:  # a bag of words has no limit of its own, nor a way to set one
+            self._model[0].tokenizer.enable_truncation(max_tokens)
+            return max_tokens
+        longest = min(max_tokens, limit or _LONGEST)
+        if limit:
+            self._model.max_seq_length = longest
+        return longest
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(n_texts, dim) float32, unit norm; zero only for a text in which a bag of words sees nothing."""
@@ -74,6 +102,15 @@ class SentenceEncoder:
             slab = list(texts[start : start + _SLAB])
             vectors[start : start + len(slab)] = self._normalise(self._encode_slab(slab))
         return vectors
+
+    def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(n_texts,) true where the text fills all tokens that the model takes: what lies beyond is not seen."""
+        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
+        if mask is not None:
+            return np.asarray((mask.sum(dim=1) >= self._longest).numpy())
+        lengths = np.diff(features["offsets"].numpy(), append=n_ids)  # a bag of words: all ids in a row
+        return np.asarray(lengths >= self._longest)
 
     def _encode_slab(self, texts: list[str]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""

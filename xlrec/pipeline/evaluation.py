@@ -28,6 +28,7 @@ def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = N
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
         steps.prepare(run, inputs)
+        steps.translate(run)
         steps.embed(run)
         score(run, inputs)
     progress.print_summary()
@@ -65,7 +66,10 @@ def _split(run: Run, inputs: steps.Inputs) -> Run:
     lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
     with run.stage("split") as shown:
         events = run.lake.read(EVENTS)
-        history, holdout = splitting.split(events, config.evaluate, exclude_seen=config.retrieve.exclude_seen)
+        exclude_seen = config.retrieve.exclude_seen
+        history, holdout = splitting.split(events, config.evaluate, exclude_seen=exclude_seen)
+        if config.evaluate.inner:
+            history, holdout = splitting.split(history, config.evaluate, exclude_seen=exclude_seen)
         n_history = lake.replace(EVENTS, history)
         n_holdout = lake.replace(HOLDOUT, holdout)
         day: date = run.run_date

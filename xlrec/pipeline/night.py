@@ -14,7 +14,7 @@ from xlrec.releases import Ledger
 
 
 def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, config_file: str | None = None) -> str:
-    """Prepare → embed → train → retrieve → rank → audit → publish, then the report; returns the run's id.
+    """Prepare → translate → embed → train → retrieve → rank → audit → publish, then the report; returns the run's id.
 
     Args:
         spark: The session.
@@ -32,6 +32,7 @@ def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, co
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
         steps.prepare(run, inputs)
+        steps.translate(run)
         steps.embed(run)
         steps.train(run)
         steps.recommend(run)
@@ -65,7 +66,7 @@ def stage_alone(spark: SparkSession, config: Config, name: str) -> str:
                 trained = _newest(ledger, "index.items", "train")
                 steps.recommend(run, index_folder(run.lake, trained))
             else:
-                {"embed": steps.embed, "train": steps.train}[name](run)
+                {"translate": steps.translate, "embed": steps.embed, "train": steps.train}[name](run)
     progress.print_summary()
     print(run.run_id, file=sys.stdout)  # noqa: T201  # the id, for scripts
     return run.run_id

@@ -1,6 +1,6 @@
 """Fills the report of a run from the lake's tables: small aggregates and a few sample lists only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from xlrec import encoders, reporting
 from xlrec.config import Config
 from xlrec.lake import Lake
+from xlrec.pipeline.quality import COUNTED
 from xlrec.pipeline.run import Run
 from xlrec.pipeline.samples import sample_lists
 from xlrec.pipeline.steps import bounded, one_row
@@ -52,6 +53,7 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         header,
         stages,
         rejects=_rejects(run),
+        quality=_quality(run.counts),
         release=_release(run, verdicts),
         lists=_lists(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),
@@ -65,6 +67,13 @@ def _rejects(run: Run) -> tuple[data.RejectRow, ...] | None:
     mine = run.lake.read(REJECTS).where(F.col("run_id") == run.run_id)
     rows = bounded(mine.groupBy("input", "rule").agg(F.count("*").alias("n")).orderBy("input", "rule"), run.config)
     return tuple(data.RejectRow(row["input"], row["rule"], row["n"]) for row in rows)
+
+
+def _quality(counts: Mapping[str, int]) -> tuple[data.QualityRow, ...]:
+    """A row per language that was counted, those with most texts first."""
+    tags = {name.split(".", 2)[2] for name in counts if name.startswith("quality.")}
+    rows = [data.QualityRow(tag, *(counts.get(f"quality.{what}.{tag}", 0) for what in COUNTED)) for tag in tags]
+    return tuple(sorted(rows, key=lambda row: (-row.texts, row.language)))
 
 
 def _release(run: Run, verdicts: Sequence[Verdict]) -> data.Release | None:

@@ -5,17 +5,20 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
 
-from xlrec import encoders
+from xlrec import encoders, translators
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
+from xlrec.pipeline import neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
+from xlrec.stages import translate as translating
 from xlrec.stages.rank import rank
 from xlrec.stages.retrieve import retrieve
 from xlrec.stages.train import train as training
@@ -30,6 +33,8 @@ from xlrec.tables import (
     RECOMMENDATIONS,
     REJECTS,
     TEXTS,
+    TRANSLATIONS,
+    TRANSLATIONS_INPUT,
     USERS,
     USERS_INPUT,
 )
@@ -124,18 +129,82 @@ def users_of(inputs: Inputs, events: DataFrame, items: DataFrame) -> DataFrame:
     return preparing.users_of(preparing.valid(preparing.mark_users(inputs.users)), events, items)
 
 
+def translate(run: Run) -> None:
+    """Translates into the pivot language what has no translation yet: brought ones first, then by the model.
+
+    Nothing where `unify` is vectors.
+
+    Raises:
+        InputError: inputs.translations cannot be read.
+        EncoderError: the model cannot be had.
+    """
+    config, lake = run.config, run.lake
+    if config.unify == "vectors":
+        return
+    pivot, names = translating.pivot_of(config.translate), _translators(config)
+    lake.create(TRANSLATIONS)
+    foreign = translating.foreign_texts(lake.read(TEXTS), pivot)
+    n_brought = _bring_translations(run, foreign, pivot) if config.inputs.translations else 0
+    new = translating.new_texts(foreign, lake.read(TRANSLATIONS), pivot, names)
+    n_new = new.count() if config.translate.model else 0
+    with run.stage("translate", total=n_new, unit="texts") as shown:
+        if n_new:
+            translators.fetch(config.translate)
+            rows = translating.translate(new, config.translate, names[-1], pivot, n_texts=n_new)
+            lake.append(TRANSLATIONS, rows)
+        left = translating.untranslated(foreign, lake.read(TRANSLATIONS), pivot, names).count()
+        run.counts |= {"translate.brought": n_brought, "translate.texts": n_new, "translate.untranslated": left}
+        note = f"{left} texts without a translation stand for themselves" if left else ""
+        shown.done(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
+
+
+def _translators(config: Config) -> tuple[str, ...]:
+    """Names of the translators whose translations count, the best first."""
+    brought = (translating.BROUGHT,) if config.inputs.translations else ()
+    return brought + ((translators.fingerprint(config.translate),) if config.translate.model else ())
+
+
+def _bring_translations(run: Run, foreign: DataFrame, pivot: str) -> int:
+    """Replaces the brought translations where they differ from those in the lake; rows that are new or changed."""
+    config, lake = run.config, run.lake
+    path, names = str(config.inputs.translations), config.columns.translations
+    raw = read_input(run.spark, path, TRANSLATIONS_INPUT, names, "translations")
+    brought = preparing.translations_of(raw, config.prepare, pivot)
+    rows = translating.brought_translations(foreign, brought, pivot).persist()
+    where = {"pivot": pivot, "translator": translating.BROUGHT}
+    old = lake.read(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)
+    n_new = rows.exceptAll(old).count()
+    if n_new or old.count() != rows.count():
+        lake.replace(TRANSLATIONS, rows, where)
+    rows.unpersist()
+    return n_new
+
+
+def unified_texts(run: Run) -> DataFrame:
+    """The texts that the items' vectors are made of: their own, their translations, or both, as `unify` says."""
+    config, texts = run.config, run.texts.read(TEXTS)
+    if config.unify == "vectors":
+        return texts
+    pivot, known = translating.pivot_of(config.translate), run.texts.read(TRANSLATIONS)
+    return translating.unified_texts(texts, known, config.unify, pivot, _translators(config))
+
+
 def embed(run: Run) -> None:
     """Embeds the texts whose content the cache does not hold yet for this encoder."""
     config, lake = run.config.embed, run.lake
     lake.create(EMBEDDINGS)
     fingerprint = encoders.fingerprint(config)
-    new = embedding.new_texts(lake.read(TEXTS), lake.read(EMBEDDINGS), fingerprint)
+    texts = unified_texts(run)
+    new = embedding.new_texts(texts, lake.read(EMBEDDINGS), fingerprint)
     n_new = new.count()
     with run.stage("embed", total=n_new, unit="texts") as shown:
         if n_new:
+            encoders.fetch(config)
             lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
         run.counts["embed.texts"] = n_new
-        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new)
+        neutral_vectors.fit(run, texts, fingerprint)
+        note = quality.check_texts(run)
+        shown.done(rows_in=run.counts.get("prepare.texts"), rows_out=n_new, note=note)
 
 
 def train(run: Run) -> None:
@@ -152,7 +221,8 @@ def learn(run: Run, index: str) -> int:
     neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date)
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
     fingerprint = encoders.fingerprint(config.embed)
-    vectors = embedding.item_vectors(items, run.texts.read(TEXTS), run.texts.read(EMBEDDINGS), fingerprint)
+    neutral = neutral_vectors.fitted(run, fingerprint)
+    vectors = embedding.item_vectors(items, unified_texts(run), run.texts.read(EMBEDDINGS), fingerprint, neutral)
     dim = encoders.load(config.embed).dim
     write_index(index, items, vectors, lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
     run.counts["index.items"] = ItemIndex.open(index).n_items

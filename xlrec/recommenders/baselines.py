@@ -74,11 +74,13 @@ def _single(config: Config, source: str) -> Config:
 def _itemknn(config: Config) -> Config:
     """Item-based k-nearest neighbours with binary cosine, without order or decay (Deshpande and Karypis 2004)."""
     cosine = CovisitationConfig(
-        window_items=_MAX_HISTORY, max_gap_days=_FAR, gap_half_life_days=_FAR, half_life_days=_FAR,
-        backward_weight=1.0, normalisation=0.5, shrinkage=0.0, max_history=_MAX_HISTORY,
+        window_items=_MAX_HISTORY, max_gap_days=_FAR, gap_half_life_days=_FAR, gap_half_life_items=_FAR,
+        half_life_days=_FAR, backward_weight=1.0, normalisation=0.5, shrinkage=0.0, max_history=_MAX_HISTORY,
         neighbours=config.train.covisitation.neighbours,
     )  # fmt: skip
-    flat = config.retrieve.model_copy(update={"half_life_days": _FAR, "max_history": _MAX_HISTORY})
+    flat = config.retrieve.model_copy(
+        update={"half_life_days": _FAR, "half_life_items": _FAR, "max_history": _MAX_HISTORY}
+    )
     train = config.train.model_copy(update={"covisitation": cosine})
     return _update(_single(config, "covisited"), retrieve=flat, train=train)
 

@@ -20,12 +20,13 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
 
     score(a, b) = Σ value / ((total_a + shrinkage)^n · (total_b + shrinkage)^n). A pair is two events of weight > 0 in
     one user's newest `max_history`, at most `window_items` places and `max_gap_days` apart; its value is
-    √(w_a · w_b) · 0.5^(gap / gap_half_life_days) · 0.5^(age of the later one / half_life_days), for the earlier item a;
-    the later item gets the same pair times `backward_weight`. total = Σ w · 0.5^(age / half_life_days) over the item's
-    events. With the root of the product, scores do not change when all event weights are scaled (shrinkage 0, n 0.5).
+    √(w_a · w_b) · 0.5^(gap / gap_half_life_days) · 0.5^(events between / gap_half_life_items)
+    · 0.5^(age of the later one / half_life_days), for the earlier item a; the later item gets the same pair times
+    `backward_weight`. total = Σ w · 0.5^(age / half_life_days) over the item's events. With the root of the product,
+    scores do not change when all event weights are scaled (shrinkage 0, n 0.5).
 
     ItemKNN with binary cosine is this on one event of weight 1 per user and item, with `backward_weight` 1,
-    `normalisation` 0.5, `shrinkage` 0, and `window_items`, `max_gap_days` and both half-lives far beyond the data
+    `normalisation` 0.5, `shrinkage` 0, and `window_items`, `max_gap_days` and all half-lives far beyond the data
     (1e9, which leaves the decay at 1 to six digits); `max_history` then bounds the pairs of a user to its square.
 
     Args:
@@ -43,6 +44,7 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
     value = (
         F.sqrt(F.col("w_a") * F.col("w_b"))
         * _half(F.col("gap_days"), config.gap_half_life_days)
+        * _half(F.col("between"), config.gap_half_life_items)
         * _half(_age(F.col("micros_b"), run_date), config.half_life_days)
     )
     pairs = pairs.select("a", "b", value.alias("value"))
@@ -62,19 +64,22 @@ def _half(days: "Column", half_life: float) -> "Column":
 
 
 def _pairs(positive: "DataFrame", config: CovisitationConfig) -> "DataFrame":
-    """(a, b, w_a, w_b, gap_days, micros_b): a before b; made from each user's array, without a self join."""
+    """(a, b, w_a, w_b, between, gap_days, micros_b): a before b; made from each user's array, without a self join."""
     log = F.sort_array(F.collect_list(F.struct("micros", "item_num", "weight")))
     logs = positive.groupBy("user_id").agg(log.alias("log"))
     newest = logs.select(
         F.expr(f"slice(log, -least({config.max_history}, size(log)), {config.max_history})").alias("log")
     )
     ahead = F.expr(f"transform(log, (a, i) -> struct(a AS a, slice(log, i + 2, {config.window_items}) AS later))")
-    firsts = newest.select(F.explode(ahead).alias("first")).select("first.a", F.explode("first.later").alias("b"))
+    firsts = newest.select(F.explode(ahead).alias("first")).select(
+        "first.a", F.posexplode("first.later").alias("between", "b")
+    )
     found = firsts.select(
         F.col("a.item_num").alias("a"),
         F.col("b.item_num").alias("b"),
         F.col("a.weight").alias("w_a"),
         F.col("b.weight").alias("w_b"),
+        "between",
         ((F.col("b.micros") - F.col("a.micros")) / F.lit(_DAY)).alias("gap_days"),
         F.col("b.micros").alias("micros_b"),
     )

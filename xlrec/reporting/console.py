@@ -16,7 +16,9 @@ from xlrec.reporting.views import MetricsView
 from xlrec.tables import FALLBACK, SOURCES
 
 #: Columns of the short table of metrics.
-HEADLINES: Final = ("ndcg", "recall", "mrr", "cross_lingual_recall", "coverage")
+HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")
+#: Width of a figure with its interval, so that none is cut on a terminal of 80 columns.
+_FIGURE: Final = len("0.123–0.456")
 #: Directions that a text could force upon the rest of its line.
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -49,8 +51,8 @@ def print_run(
     out.print(_steps(usual_steps(report.header) if next_steps is None else next_steps))
 
 
-def print_list(user: UserList, console: Console | None = None, *, heading: bool = True) -> None:
-    """Prints one user's list: title, language, market, score and why."""
+def print_list(user: UserList, console: Console | None = None, *, heading: bool = True, n_because: int = 1) -> None:
+    """Prints one user's list: title, language, market, score and why, with up to `n_because` titles of the history."""
     out = console or Console()
     if heading:
         out.print(_heading(user))
@@ -66,7 +68,8 @@ def print_list(user: UserList, console: Console | None = None, *, heading: bool 
     shown.add_column("why", ratio=3, overflow="fold", style="dim")
     for item in user.items:
         language, market = Text(words.language(item.language)), Text(words.market(user.market))
-        shown.add_row(str(item.rank), isolated(item.title), language, market, words.score(item.score), why(item))
+        because = why(item, n_because)
+        shown.add_row(str(item.rank), isolated(item.title), language, market, words.score(item.score), because)
     out.print(shown)
 
 
@@ -89,7 +92,7 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
             out.print(Text(f"  and {hidden:,} older items\n", style="dim"))
     else:
         out.print(Text("  no history: the list is what is popular in the market\n", style="dim"))
-    print_list(user, out, heading=False)
+    print_list(user, out, heading=False, n_because=len(user.history))
     counts = [(source, sum(item.source == source for item in user.items)) for source in (*SOURCES, FALLBACK)]
     said = ", ".join(f"{source} {count}" for source, count in counts if count)
     if said:
@@ -104,9 +107,9 @@ def metrics_table(metrics: Metrics, n_baselines: int = 2) -> Table:
         baselines = [*baselines[: n_baselines - 1], "popular"]
     columns = [name for names in view.tables.values() for name in names if name.partition("@")[0] in HEADLINES]
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, title="Offline metrics", title_justify="left", title_style="bold")
-    shown.add_column("system")
+    shown.add_column("system", min_width=len("Most popular"))
     for name in columns:
-        shown.add_column(words.metric(name), justify="right")
+        shown.add_column(words.metric(name), justify="right", min_width=_FIGURE)
     for system in (OURS, *baselines):
         cells = [Text(words.system(system))]
         for name in columns:
@@ -119,10 +122,10 @@ def metrics_table(metrics: Metrics, n_baselines: int = 2) -> Table:
     return shown
 
 
-def why(item: Listed) -> Text:
-    """Why the item is listed, with the history's titles."""
+def why(item: Listed, n_because: int) -> Text:
+    """Why the item is listed, with up to n_because of the history's titles, heaviest first."""
     shown = Text(words.why(item.source, bool(item.because)))
-    for i, title in enumerate(item.because):
+    for i, title in enumerate(item.because[:n_because]):
         shown.append(", “" if i else " “").append_text(isolated(title)).append("”")
     return shown
 

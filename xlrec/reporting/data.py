@@ -49,8 +49,22 @@ class RejectRow:
     input: str
     rule: str
     rows: int
-    reason: str = ""
-    """What the rule allows, in words."""
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """Texts of one language that tell less than they should."""
+
+    language: str
+    texts: int
+    checked: int
+    """Of these texts, the sample that `cut` and `other_language` are counted in."""
+    cut: int
+    """As long as what the encoder sees of a text, or longer."""
+    other_language: int
+    """Surely in another of the catalogue's languages than stated."""
+    empty: int
+    """Catalogue rows of which cleaning left no title; rejected."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +215,7 @@ class ReportData:
     header: Header
     stages: tuple[StageRow, ...] = ()
     rejects: tuple[RejectRow, ...] | None = None
+    quality: tuple[QualityRow, ...] = ()
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

@@ -7,6 +7,21 @@ from typing import Final
 from xlrec.progress import duration
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
+_RULES: Final = {
+    "bad_cast": "values of the layout's type",
+    "missing_item_id": "an item_id",
+    "missing_user_id": "a user_id",
+    "missing_timestamp": "a timestamp",
+    "missing_title": "a title",
+    "empty_after_cleaning": "a title that is more than mark-up and blanks",
+    "bad_availability": "available_until after available_from",
+    "duplicate_text": "one row per item and language",
+    "impossible_timestamp": "from prepare.min_timestamp until before the run's date",
+    "unknown_item": "items that the catalog has a valid row of",
+    "duplicate": "one event per user, item, event and timestamp",
+    "bot": "at most prepare.max_events_per_user_day events of a user on one day",
+    "duplicate_user": "one row per user",
+}
 #: Shown where there is no number.
 NOTHING: Final = "–"
 
@@ -115,6 +130,11 @@ def explained(name: str) -> str:
 def system(name: str) -> str:
     """A system's name, as the tables show it."""
     return _SYSTEMS.get(name, name)
+
+
+def allowed(rule: str) -> str:
+    """What a rule of `prepare` allows; empty where it is not known."""
+    return _RULES.get(rule, "")
 
 
 def language(tag: str) -> str:

@@ -10,9 +10,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
+from xlrec import devices
 from xlrec.config import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
 from xlrec.errors import EncoderError
+from xlrec.kernels.neutral import Neutral
 from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
 from xlrec.tables import EMBEDDINGS
 
@@ -38,28 +40,8 @@ def new_texts(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> Data
 
 
 def task_device(config: EmbedConfig) -> str:
-    """The torch device of this Spark task: the GPU that Spark assigned to it, else the CPU, unless the config fixes it.
-
-    Raises:
-        EncoderError: Spark assigned a GPU that torch does not see; the cluster's administrator mends it.
-    """
-    if config.device == "cpu":
-        return "cpu"
-    context = TaskContext.get()
-    assigned = context.resources().get("gpu") if context is not None else None
-    if assigned is None:
-        return "cuda" if config.device == "cuda" else "cpu"
-    import torch
-
-    seen = torch.cuda.device_count()
-    if seen == 0:
-        raise EncoderError(
-            f"embed.device: Spark assigned GPU {assigned.addresses[0]}, but torch sees none on this worker: mend its "
-            "driver, or set embed.device to cpu"
-        )
-    address = assigned.addresses[0]
-    # A container or CUDA_VISIBLE_DEVICES may show the task its own GPU alone, which then is number 0.
-    return f"cuda:{address}" if address.isdigit() and int(address) < seen else "cuda:0"
+    """The torch device of this Spark task; see `devices.task_device`."""
+    return devices.task_device(config.device, "embed.device")
 
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
@@ -70,6 +52,7 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
         config,
         device=None if config.encoder in BUILT_IN else task_device(config),
         n_threads=context.cpus() if context is not None else None,
+        local_only=context is not None,
     )
     if fingerprint is not None and encoder.fingerprint != fingerprint:
         raise EncoderError(
@@ -118,7 +101,7 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
 
 
 def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """(item_num, vector) of (item_num, vector) sorted by item; an item may run on into the next batch."""
+    """(item_num, vector) of (item_num, …, vector) sorted by item; an item may run on into the next batch."""
     import pyarrow as pa
 
     def means(rows: pa.Table) -> pa.RecordBatch:
@@ -144,7 +127,21 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
         yield means(held)
 
 
-def item_vectors(items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
+def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> "Iterator[pa.RecordBatch]":
+    """(item_num, vector) of (item_num, language, vector): what only tells the language is taken out."""
+    import pyarrow as pa
+
+    for batch in batches:
+        if batch.num_rows:
+            vectors = decode_vectors(batch.column("vector"), neutral.offsets.shape[1])
+            tags = [str(tag) for tag in batch.column("language").to_pylist()]
+            plain = encode_vectors(neutral.taken_out(vectors, tags))
+            yield pa.RecordBatch.from_arrays([batch.column("item_num"), plain], ["item_num", "vector"])
+
+
+def item_vectors(
+    items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str, neutral: Neutral | None = None
+) -> DataFrame:
     """(item_num, vector): the mean of the vectors of each item's texts, at unit norm; no row for an item without texts.
 
     Args:
@@ -152,9 +149,14 @@ def item_vectors(items: DataFrame, texts: DataFrame, embeddings: DataFrame, fing
         texts: `tables.TEXTS`; an item's vectors are summed in the order of language and hash, in float64.
         embeddings: `tables.EMBEDDINGS`.
         fingerprint: of the encoder.
+        neutral: taken out of every text's vector by its language first; None: nothing is.
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")
     rows = wanted.join(known, "text_hash").repartition("item_num")
-    rows = rows.sortWithinPartitions("item_num", "language", "text_hash").select("item_num", "vector")
-    return rows.mapInArrow(_mean_batches, ITEM_VECTORS)
+    rows = rows.sortWithinPartitions("item_num", "language", "text_hash").select("item_num", "language", "vector")
+
+    def means(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        return _mean_batches(batches if neutral is None else _without_language(batches, neutral))
+
+    return rows.mapInArrow(means, ITEM_VECTORS)

@@ -146,6 +146,7 @@ class Retriever:
             weights.to_numpy(zero_copy_only=False).astype(np.float64),
             max_history=self.config.max_history,
             half_life_days=self.config.half_life_days,
+            half_life_items=self.config.half_life_items,
         )
 
     def _mask(self, users: pa.Table, history: Histories, market_nums: NDArray[np.int32]) -> Mask:

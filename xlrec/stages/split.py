@@ -60,9 +60,10 @@ def evaluation_date(history: DataFrame) -> DataFrame:
 
 def describe(config: EvaluateConfig) -> str:
     """How history and holdout are cut, for the report and the metrics table."""
+    where = " of the history (inner split)" if config.inner else ""
     if config.split == "time":
-        return f"time: newest {config.holdout_share * 100:g} % of the events"
-    return f"last: newest {config.holdout_last} of each user"
+        return f"time: newest {config.holdout_share * 100:g} % of the events{where}"
+    return f"last: newest {config.holdout_last} of each user{where}"
 
 
 def _narrow(rows: DataFrame) -> DataFrame:

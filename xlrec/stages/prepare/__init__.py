@@ -1,8 +1,17 @@
 """Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
 
-from xlrec.stages.prepare.catalog import items_of, mark_catalog, stated_languages, texts_of, with_availability
+from xlrec.stages.prepare.catalog import (
+    items_of,
+    mark_catalog,
+    stated_languages,
+    texts_of,
+    translations_of,
+    with_availability,
+)
 from xlrec.stages.prepare.dates import days_of, default_run_date
+from xlrec.stages.prepare.detection import differs
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
+from xlrec.stages.prepare.quality import text_sample, texts_by_language
 from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid
 from xlrec.stages.prepare.users import mark_users, no_users, opted_out_of, users_of
 
@@ -12,6 +21,7 @@ __all__ = [
     "counts_by_rule",
     "days_of",
     "default_run_date",
+    "differs",
     "events_of",
     "items_of",
     "mark_catalog",
@@ -21,7 +31,10 @@ __all__ = [
     "opted_out_of",
     "rejects_of",
     "stated_languages",
+    "text_sample",
+    "texts_by_language",
     "texts_of",
+    "translations_of",
     "users_of",
     "valid",
     "with_availability",

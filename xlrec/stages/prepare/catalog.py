@@ -70,6 +70,23 @@ def texts_of(marked: DataFrame) -> DataFrame:
     )
 
 
+def translations_of(translations: DataFrame, config: PrepareConfig, pivot: str) -> DataFrame:
+    """(item_id, text): what was brought in the pivot language, cleaned as the catalogue is, one row an item.
+
+    Rows without item or title are left out; of several rows of an item the one with a description counts.
+
+    Args:
+        translations: Of `xlrec.inputs`.
+        config: Section prepare.
+        pivot: Canonical BCP 47.
+    """
+    clean_texts = cleaned((), False, config.max_title_chars, config.max_description_chars)
+    rows = translations.select("item_id", clean_texts("title", "description", "language").alias("t"))
+    rows = rows.where((F.col("t.language") == pivot) & (F.col("t.title") != "") & (F.trim("item_id") != ""))
+    best = F.min(F.struct(F.col("t.description").isNull(), F.col("t.text"))).alias("best")
+    return rows.groupBy("item_id").agg(best).select("item_id", F.col("best.text").alias("text"))
+
+
 def items_of(marked: DataFrame, run_date: date) -> DataFrame:
     """Table items from the marked catalogue's valid rows.
 

@@ -28,13 +28,34 @@ _MIN_KANA: Final = 0.1
 _MAX_HAN_ONLY: Final = 8
 #: Less sure than this, and the language is unknown. Short titles of brand names stay below.
 _MIN_CONFIDENCE: Final = 0.5
+#: So sure must be who says that a text is in another language than stated, and of so many letters.
+_SURE: Final = 0.95
+_MIN_LETTERS: Final = 20
 #: From here on lingua's trigrams alone: its full models of 49 languages take 1 GB in every worker, these 80 MB.
 _MANY: Final = 20
 #: Letters of a text that are looked at.
 _MAX_CHARS: Final = 600
 
 
-def detect(text: str, languages: tuple[str, ...]) -> str:
+def differs(text: str, stated: str, languages: tuple[str, ...]) -> bool:
+    """True where the text surely is in another one of the languages than stated; False where nobody can be sure.
+
+    Nobody is where the text has few letters, or where lingua does not know the stated language but others of its
+    script, to which it would then give the text.
+    """
+    if sum(c.isalpha() for c in text[:_MAX_CHARS]) < _MIN_LETTERS:
+        return False
+    found = detect(text, languages, _SURE)
+    if found in (UNKNOWN_LANGUAGE, stated):
+        return False
+    script = script_of_language(found)
+    if script != script_of_language(stated) or script in _CHARSETS:
+        return True
+    fitting = tuple(sorted(tag for tag in languages if script_of_language(tag) == script))
+    return stated in _detector(fitting)[1].values()
+
+
+def detect(text: str, languages: tuple[str, ...], min_confidence: float = _MIN_CONFIDENCE) -> str:
     """The text's language, one of these canonical tags; `und` where none is likely or the text has no letters.
 
     Only languages of the text's script come in question: a single one is the answer. Of several, lingua chooses among
@@ -54,7 +75,7 @@ def detect(text: str, languages: tuple[str, ...]) -> str:
     fitting = tuple(sorted(tag for tag in languages if script_of_language(tag) == script))
     if len(fitting) < 2:
         return fitting[0] if fitting else UNKNOWN_LANGUAGE
-    return _likeliest(text[:_MAX_CHARS], fitting)
+    return _likeliest(text[:_MAX_CHARS], fitting, min_confidence)
 
 
 @lru_cache(maxsize=8192)
@@ -85,12 +106,12 @@ def _encodes(character: str, charset: str) -> bool:
     return True
 
 
-def _likeliest(text: str, languages: tuple[str, ...]) -> str:
+def _likeliest(text: str, languages: tuple[str, ...], min_confidence: float) -> str:
     detector, tags = _detector(languages)
     if detector is None:
         return UNKNOWN_LANGUAGE
     found = detector.compute_language_confidence_values(text)[0]
-    sure = round(found.value, 6) >= _MIN_CONFIDENCE
+    sure = round(found.value, 6) >= min_confidence
     return tags[found.language.iso_code_639_1.name.lower()] if sure else UNKNOWN_LANGUAGE
 
 

@@ -1,0 +1,146 @@
+"""Translate in Spark: brought translations first, then the model, each text once; what vectors are made of."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tiny_translators import build_translator
+
+from xlrec import translators
+from xlrec.config import PrepareConfig, TranslateConfig
+from xlrec.errors import ConfigError
+from xlrec.stages import prepare as preparing
+from xlrec.stages import translate as stage
+from xlrec.tables import TRANSLATIONS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Item a has a text in the pivot language; b, c and d have not, and c shares its text with d.
+TITLES = [
+    ("a", "en", "bike helmet"),
+    ("a", "fr", "casque de vélo"),
+    ("b", "fr", "lampe de bureau"),
+    ("b", "de", "Schreibtischlampe"),
+    ("c", "ja", "ヘルメット"),
+    ("d", "ja", "ヘルメット"),
+]
+BROUGHT = (stage.BROUGHT,)
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def texts(spark: "SparkSession") -> "DataFrame":
+    rows = [(item, language, text, digest(text)) for item, language, text in TITLES]
+    return spark.createDataFrame(rows, "item_id string, language string, text string, text_hash string")
+
+
+def cache(spark: "SparkSession", *rows: tuple[str, str, str, str]) -> "DataFrame":
+    """Rows of the table from (text, language, translator, translation)."""
+    made = [(digest(text), language, "en", translator, theirs) for text, language, translator, theirs in rows]
+    return spark.createDataFrame(made, TRANSLATIONS.schema)
+
+
+def rows_of(frame: "DataFrame", *names: str) -> list[tuple[str, ...]]:
+    return sorted(tuple(row) for row in frame.select(*names).collect())
+
+
+def test_an_item_with_a_text_in_the_pivot_language_needs_no_translation(texts: "DataFrame") -> None:
+    assert {row.item_id for row in stage.foreign_texts(texts, "en").collect()} == {"b", "c", "d"}
+    assert {row.item_id for row in stage.foreign_texts(texts, "ja").collect()} == {"a", "b"}
+
+
+def test_brought_translations_are_cleaned_and_of_the_pivot_language_alone(spark: "SparkSession") -> None:
+    rows = [
+        ("b", "en-US", "<b>desk</b> lamp", None),
+        ("b", "en", "desk lamp", "bright"),
+        ("b", "es", "lámpara", None),
+        ("c", "en", "<br>", None),
+        (" ", "en", "nobody's", None),
+    ]
+    frame = spark.createDataFrame(rows, "item_id string, language string, title string, description string")
+    found = preparing.translations_of(frame, PrepareConfig(), "en")
+    assert rows_of(found, "item_id", "text") == [("b", "desk lamp\nbright")]
+
+
+def test_a_text_has_one_brought_translation_however_many_items_share_it(
+    spark: "SparkSession", texts: "DataFrame"
+) -> None:
+    brought = spark.createDataFrame([("b", "desk lamp"), ("c", "helmet"), ("d", "cap")], "item_id string, text string")
+    found = stage.brought_translations(stage.foreign_texts(texts, "en"), brought, "en")
+    assert found.columns == TRANSLATIONS.schema.names
+    expected = [
+        ("Schreibtischlampe", "de", "desk lamp"),
+        ("lampe de bureau", "fr", "desk lamp"),
+        ("ヘルメット", "ja", "cap"),
+    ]
+    assert rows_of(found, "text_hash", "language", "text") == sorted((digest(t), g, x) for t, g, x in expected)
+
+
+def test_only_texts_without_a_translation_are_new_and_each_is_once(spark: "SparkSession", texts: "DataFrame") -> None:
+    known = cache(spark, ("lampe de bureau", "fr", "brought", "desk lamp"), ("Schreibtischlampe", "de", "other", "x"))
+    foreign = stage.foreign_texts(texts, "en")
+    new = stage.new_texts(foreign, known, "en", BROUGHT)
+    assert rows_of(new, "language", "text") == [("de", "Schreibtischlampe"), ("ja", "ヘルメット")]
+    assert stage.new_texts(foreign, known, "fr", BROUGHT).count() == 3, "another pivot needs other translations"
+
+
+def test_pivot_takes_own_pivot_texts_then_translations_then_the_text_itself(
+    spark: "SparkSession", texts: "DataFrame"
+) -> None:
+    known = cache(
+        spark,
+        ("lampe de bureau", "fr", "model", "office light"),
+        ("lampe de bureau", "fr", "brought", "desk lamp"),
+        ("Schreibtischlampe", "de", "model", "desk lamp"),
+        ("ヘルメット", "ja", "model", ""),  # the model gave nothing
+    )
+    found = stage.unified_texts(texts, known, "pivot", "en", ("brought", "model"))
+    assert rows_of(found, "item_id", "language", "text") == [
+        ("a", "en", "bike helmet"),
+        ("b", "en", "desk lamp"),  # once, though two texts have it
+        ("c", "ja", "ヘルメット"),
+        ("d", "ja", "ヘルメット"),
+    ]
+    assert all(row.text_hash == digest(row.text) for row in found.collect())
+    left = stage.untranslated(stage.foreign_texts(texts, "en"), known, "en", ("brought", "model"))
+    assert rows_of(left, "item_id") == [("c",), ("d",)]
+
+
+def test_both_adds_the_items_own_texts(spark: "SparkSession", texts: "DataFrame") -> None:
+    known = cache(spark, ("lampe de bureau", "fr", "brought", "desk lamp"))
+    found = rows_of(stage.unified_texts(texts, known, "both", "en", BROUGHT), "item_id", "language", "text")
+    assert found == sorted([*TITLES, ("b", "en", "desk lamp")])
+
+
+def test_the_model_translates_on_workers_the_same_whatever_the_partitions(
+    spark: "SparkSession", texts: "DataFrame", tmp_path: Path
+) -> None:
+    config = TranslateConfig(model=str(build_translator(tmp_path, "m2m100")), texts_per_task=1)
+    name = translators.fingerprint(config)
+    new = stage.new_texts(stage.foreign_texts(texts, "en"), cache(spark), "en", (name,))
+    first = stage.translate(new, config, name, "en", n_texts=3)
+    assert first.rdd.getNumPartitions() == 3
+    assert first.columns == TRANSLATIONS.schema.names
+    made = rows_of(first, *TRANSLATIONS.schema.names)
+    whole = config.model_copy(update={"texts_per_task": 100})
+    assert rows_of(stage.translate(new, whole, name, "en", n_texts=3), *TRANSLATIONS.schema.names) == made
+    own = translators.load(whole).translate(["ヘルメット"], ["ja"])
+    assert own[0] in {row[-1] for row in made}
+    assert stage.new_texts(stage.foreign_texts(texts, "en"), first, "en", (name,)).count() == 0
+
+
+def test_another_model_on_a_worker_fails_instead_of_mixing(texts: "DataFrame", tmp_path: Path) -> None:
+    config = TranslateConfig(model=str(build_translator(tmp_path, "marian")))
+    with pytest.raises(Exception, match="put the same model"):
+        stage.translate(stage.foreign_texts(texts, "en"), config, "another", "en", n_texts=3).collect()
+
+
+def test_a_pivot_that_is_no_language_is_refused() -> None:
+    assert stage.pivot_of(TranslateConfig(pivot="en-US")) == "en"
+    with pytest.raises(ConfigError, match=r"translate\.pivot is 'xx-nonsense'"):
+        stage.pivot_of(TranslateConfig(pivot="xx-nonsense"))

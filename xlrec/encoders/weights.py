@@ -1,0 +1,215 @@
+"""Where the weights of a model come from, and what names them.
+
+A model is a folder that every worker sees, or a name on the hub with its revision pinned. Weights are safetensors and
+modules are sentence-transformers' own: nothing that is downloaded or unpacked can run code. The driver downloads
+what is missing; workers only look.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from xlrec.errors import EncoderError
+
+#: What a model consists of; code and pickled weights are neither read nor downloaded.
+PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
+_PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Names the files of a model."""
+
+    name: str
+    """Folder, or name on the hub."""
+    revision: str | None
+    """40-hex commit on the hub; null for a folder."""
+    folder: str | None = None
+    """Where the files of a hub model lie, if not in the hub cache."""
+    key: str = "embed.encoder"
+    """Key of the config that names the model, for messages."""
+    known: str = "`default`, `hashing`, a preset (`xlrec encoders`), a sentence-transformers folder"
+    """What the key may be besides a hub name, for messages."""
+    home: str = "embed.folder"
+    """Key of the config that takes the folder of a copied model, for messages."""
+    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Published checksums by path below the model's folder."""
+
+    @property
+    def section(self) -> str:
+        """Section of the config that the key lies in."""
+        return self.key.split(".")[0]
+
+
+def folder_of(weights: Weights) -> Path | None:
+    """The folder that the config names; None for a hub model without one.
+
+    Raises:
+        EncoderError: the folder is missing, or the name is neither a folder nor a pinned hub model.
+    """
+    if weights.folder is not None:
+        named = Path(weights.folder).expanduser()
+        if not named.is_dir():
+            raise EncoderError(f"{weights.home}: no folder {weights.folder!r} on this machine: {how_to_copy(weights)}")
+        return named
+    if Path(weights.name).expanduser().is_dir():
+        return Path(weights.name).expanduser()
+    if not _NAME.fullmatch(weights.name):
+        raise EncoderError(
+            f"{weights.key}: no folder {weights.name!r} on this machine. Allowed: {weights.known} that every worker "
+            f"sees, or a hub name (`owner/name`) with {weights.section}.revision"
+        )
+    if not _REVISION.fullmatch(weights.revision or ""):
+        raise EncoderError(
+            f"{weights.key}: {weights.name!r} is no folder here, and as a hub name it needs "
+            f"{weights.section}.revision, the 40-hex commit of the model; seen: {weights.revision!r}"
+        )
+    return None
+
+
+def how_to_copy(weights: Weights) -> str:
+    """What to download where, and how to name it, for a machine without a network."""
+    pinned = f" --revision {weights.revision}" if weights.revision else ""
+    return (
+        f"run `hf download {weights.name}{pinned} --local-dir FOLDER` on a machine with a network, copy FOLDER to "
+        f"where every worker sees it, and set {weights.home} to it"
+    )
+
+
+def files(folder: Path) -> list[Path]:
+    """Files that the model consists of, in order of their path."""
+    found = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
+    kept = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def check(folder: Path, key: str = "embed.encoder") -> None:
+    """Refuses a folder that holds no weights, pickled ones alone, or modules with their own code.
+
+    Raises:
+        EncoderError: see above; the config's owner names another model, or saves it again.
+    """
+    own = _own_code(folder)
+    if own:
+        raise EncoderError(f"{key}: {folder} wants to run its own code ({', '.join(own)}), which xlrec never does")
+    weights = {path.parent for path in folder.rglob("*.safetensors")}
+    pickled = [path for path in folder.rglob("*") if path.suffix in _PICKLED and path.parent not in weights]
+    pickled = [path for path in pickled if path.name != "training_args.bin"]
+    if pickled:
+        raise EncoderError(
+            f"{key}: {pickled[0]} is a pickle, which can run code. Only safetensors are read: save the model again "
+            "with `save_pretrained` of sentence-transformers or transformers"
+        )
+    if not weights:
+        raise EncoderError(f"{key}: no *.safetensors in {folder}: this is no model, or not whole")
+
+
+def _own_code(folder: Path) -> list[str]:
+    """Classes outside sentence-transformers and transformers that the model asks for."""
+    modules, config = folder / "modules.json", folder / "config.json"
+    kinds: list[str] = []
+    if modules.is_file():
+        kinds = [str(module.get("type", "")) for module in json.loads(modules.read_text(encoding="utf-8"))]
+        kinds = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
+    if config.is_file():
+        mapped = json.loads(config.read_text(encoding="utf-8")).get("auto_map") or {}
+        kinds += [str(kind) for kind in mapped.values()]
+    return kinds
+
+
+def locate(weights: Weights, *, local_only: bool = False) -> Path:
+    """The folder of the model, downloaded from the hub where it is not in this machine's cache yet.
+
+    Args:
+        weights: names the model.
+        local_only: never download: what workers do, as they may have no network and would all load at once.
+
+    Raises:
+        EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.
+    """
+    folder = folder_of(weights) or _from_hub(weights, local_only)
+    check(folder, weights.key)
+    _check_sums(weights, folder)
+    return folder
+
+
+def _from_hub(weights: Weights, local_only: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    def fetch(local: bool) -> Path:
+        return Path(
+            snapshot_download(
+                weights.name, revision=weights.revision, allow_patterns=list(PATTERNS), local_files_only=local
+            )
+        )
+
+    try:
+        folder = fetch(local=True)
+        check(folder, weights.key)
+    except (OSError, ValueError, EncoderError) as error:  # not there, or not whole
+        if local_only:
+            raise EncoderError(
+                f"{weights.key}: this worker has not the whole of {weights.name!r} at {weights.revision} in its hub "
+                f"cache, and workers never download: {how_to_copy(weights)}"
+            ) from error
+        try:
+            folder = fetch(local=False)
+        except Exception as failure:
+            raise EncoderError(
+                f"{weights.key}: {weights.name!r} at {weights.revision} is not in this machine's hub cache, and the "
+                f"hub could not give it ({type(failure).__name__}): {how_to_copy(weights)}"
+            ) from failure
+    return folder
+
+
+def _check_sums(weights: Weights, folder: Path) -> None:
+    for name, expected in sorted(weights.sha256.items()):
+        path = folder / name
+        if not path.is_file():
+            raise EncoderError(f"{weights.key}: {folder} has no {name}: {how_to_copy(weights)}")
+        fact = path.stat()
+        seen = _sha256(path, fact.st_size, fact.st_mtime_ns)
+        if seen != expected:
+            raise EncoderError(
+                f"{weights.key}: {path} is not what was published: its SHA-256 is {seen[:16]}…, expected "
+                f"{expected[:16]}…; delete it, then {how_to_copy(weights)}"
+            )
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _size: int, _modified: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(weights: Weights) -> str:
+    """Changes whenever a file of a model folder does; empty for a hub model, whose revision is pinned."""
+    folder = folder_of(weights)
+    if folder is None:
+        return ""
+    facts = [(path.relative_to(folder).as_posix(), path.stat()) for path in files(folder)]
+    return json.dumps([(name, fact.st_size, fact.st_mtime_ns) for name, fact in facts])
+
+
+def identity(weights: Weights) -> str:
+    """Names the contents: SHA-256 over names and bytes of a folder's files, or the hub name with its revision.
+
+    Raises:
+        EncoderError: the model is missing or not pinned.
+    """
+    folder = folder_of(weights)
+    if folder is None:
+        return f"{weights.name}@{weights.revision}"
+    check(folder, weights.key)
+    total = hashlib.sha256()
+    for path in files(folder):
+        fact = path.stat()
+        content = _sha256(path, fact.st_size, fact.st_mtime_ns)
+        total.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,153 @@
+"""What only tells the language, taken out of text vectors: each language's mean, and the directions between the means.
+
+Source: Libovický, Rosa and Fraser 2020, "On the language neutrality of pre-trained multilingual representations"
+(centring by language); Yang et al. 2021, "A simple and effective method to eliminate the self language bias in
+multilingual representations" (projecting out leading directions).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+#: Binary digits behind the point of a fixed-point sum: 2^31 vectors of unit norm add up without overflow.
+POINT: Final = 32
+#: A vector that is this short once its language is taken out said nothing else: it becomes zero.
+_NOTHING: Final = 1e-6
+#: Between-language directions whose singular value is below this share of the largest are roundings.
+_RANK: Final = 1e-6
+
+
+class Neutral(NamedTuple):
+    """What tells the language, as `fit` finds it: small enough to go to every worker."""
+
+    languages: tuple[str, ...]
+    """Sorted."""
+    offsets: NDArray[np.float32]
+    """(n_languages + 1, dim), the last one for any other language."""
+    directions: NDArray[np.float32]
+    """(n_directions, dim), orthonormal."""
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits: the same for the same content."""
+        total = hashlib.sha256(json.dumps([self.languages, self.offsets.shape], ensure_ascii=False).encode())
+        for part in (self.offsets, self.directions):
+            total.update(np.ascontiguousarray(part, dtype="<f4").tobytes())
+        return total.hexdigest()[:32]
+
+    def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
+        """(n, dim) of `neutralise`, each vector by the language of its tag."""
+        places = {tag: row for row, tag in enumerate(self.languages)}
+        rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
+        return neutralise(vectors, rows, self.offsets, self.directions)
+
+
+def fixed_sums(
+    vectors: NDArray[np.float32], rows: NDArray[np.integer], n_languages: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n_languages,) vectors that are not zero, and (n_languages, dim) their sums times 2^POINT, as whole numbers.
+
+    Whole numbers add up to the same bits in every order, so parts of a sum may come from anywhere.
+
+    Args:
+        vectors: (n, dim), numbers in [-1, 1].
+        rows: (n,) language of each vector, 0-based.
+        n_languages: at least 1 more than the largest of rows.
+    """
+    counts = np.zeros(n_languages, dtype=np.int64)
+    sums = np.zeros((n_languages, vectors.shape[1]), dtype=np.int64)
+    _add(np.ascontiguousarray(vectors), rows.astype(np.int64), counts, sums)
+    return counts, sums
+
+
+@njit(cache=True)
+def _add(vectors, rows, counts, sums):  # type: ignore[no-untyped-def]
+    for row in range(len(vectors)):
+        some = False
+        for slot in range(vectors.shape[1]):
+            value = np.float64(vectors[row, slot])
+            some |= value != 0.0
+            sums[rows[row], slot] += np.int64(np.rint(value * 4294967296.0))
+        counts[rows[row]] += np.int64(some)
+
+
+def fit(
+    counts: NDArray[np.int64], sums: NDArray[np.int64], *, min_texts: int, prior_texts: float, n_directions: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(n_languages + 1, dim) offsets, the last one for any other language, and (n_found, dim) orthonormal directions.
+
+    An offset is the mean of the language, drawn towards the mean of all texts as if `prior_texts` of those belonged to
+    it: taking it out moves all languages to one place. A language that is not known, or has fewer than `min_texts`,
+    has the mean of all texts. The directions are those along which the offsets, weighted by their texts, differ most;
+    fewer are found where there are fewer languages. With under two languages nothing tells them apart: all is zero.
+
+    Args:
+        counts: (n_languages,) of `fixed_sums`.
+        sums: (n_languages, dim) of `fixed_sums`.
+        min_texts: languages with fewer texts have no offset of their own.
+        prior_texts: strength of the shrinkage, in texts.
+        n_directions: how many are wanted.
+    """
+    n_languages, dim = sums.shape
+    known = counts >= max(min_texts, 1)
+    if known.sum() < 2:
+        return np.zeros((n_languages + 1, dim), dtype=np.float32), np.zeros((0, dim), dtype=np.float32)
+    total = int(counts.sum())
+    whole = sums.sum(axis=0, dtype=np.float64) / 2.0**POINT / total
+    weights = np.where(known, counts / (np.maximum(counts, 1) + prior_texts), 0.0)
+    ways = weights[:, None] * (sums / 2.0**POINT / np.maximum(counts, 1)[:, None] - whole)
+    _, sizes, found = np.linalg.svd(np.sqrt(counts / total)[:, None] * ways, full_matrices=False)
+    real = sizes > _RANK * max(float(sizes[0]), _RANK)
+    directions = found[: min(n_directions, int(real.sum()))]
+    offsets = np.concatenate([whole + ways, whole[None]])
+    return offsets.astype(np.float32), directions.astype(np.float32)
+
+
+def neutralise(
+    vectors: NDArray[np.float32],
+    rows: NDArray[np.integer],
+    offsets: NDArray[np.float32],
+    directions: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """(n, dim) float32 of unit norm without offset and directions; zero where the vector is, or nothing is left.
+
+    Every row is worked out alone and in one order: its bits do not depend on the other rows.
+
+    Args:
+        vectors: (n, dim) unit norm.
+        rows: (n,) row of each vector's language in offsets.
+        offsets: (n_languages, dim) of `fit`.
+        directions: (n_directions, dim) of `fit`.
+    """
+    found = np.zeros(vectors.shape, dtype=np.float32)
+    _take_out(np.ascontiguousarray(vectors), rows.astype(np.int64), offsets, directions, found)
+    return found
+
+
+@njit(cache=True)
+def _take_out(vectors, rows, offsets, directions, found):  # type: ignore[no-untyped-def]
+    dim = vectors.shape[1]
+    rest = np.empty(dim, dtype=np.float64)
+    for row in range(len(vectors)):
+        some = False
+        for slot in range(dim):
+            some |= vectors[row, slot] != 0.0
+            rest[slot] = np.float64(vectors[row, slot]) - np.float64(offsets[rows[row], slot])
+        for way in range(len(directions)):
+            along = 0.0
+            for slot in range(dim):
+                along += rest[slot] * directions[way, slot]
+            for slot in range(dim):
+                rest[slot] -= along * directions[way, slot]
+        norm = 0.0
+        for slot in range(dim):
+            norm += rest[slot] * rest[slot]
+        norm = np.sqrt(norm)
+        if some and norm > _NOTHING:
+            for slot in range(dim):
+                found[row, slot] = rest[slot] / norm

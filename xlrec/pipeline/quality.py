@@ -1,0 +1,65 @@
+"""Checks of text quality: what the encoder cuts, what is in another language than stated, what cleaning left empty."""
+
+from collections import Counter
+from typing import Final
+
+from pyspark.sql import functions as F
+
+from xlrec import encoders
+from xlrec.encoders.lengths import cut
+from xlrec.kernels.text import canonical_language
+from xlrec.pipeline.run import Run
+from xlrec.stages import prepare as preparing
+from xlrec.tables import REJECTS, TEXTS, UNKNOWN_LANGUAGE
+
+#: What is counted by language, as `quality.<what>.<language>` among the run's counts.
+COUNTED: Final = ("texts", "checked", "cut", "other_language", "empty")
+#: Rule of rows whose title cleaning left empty.
+_EMPTY: Final = "empty_after_cleaning"
+
+
+def check_texts(run: Run) -> str:
+    """Counts, by language, texts that tell less than they should; returns what to say of them, '' where all is well.
+
+    The sample comes to the driver, where the encoder is loaded anyway: `prepare.checked_texts` bounds it.
+    """
+    config, texts = run.config, run.lake.read(TEXTS)
+    sizes = preparing.texts_by_language(texts).collect()  # a row per language
+    found: dict[str, Counter[str]] = {what: Counter() for what in COUNTED}
+    found["texts"].update({row["language"]: row["n"] for row in sizes})
+    found["empty"].update(_emptied(run))
+    if sizes and config.prepare.checked_texts:
+        stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
+        rows = preparing.text_sample(texts, found["texts"], config.prepare.checked_texts).collect()
+        found["checked"].update(row["language"] for row in rows)
+        flags = cut(encoders.load(config.embed), [row["text"] for row in rows])
+        found["cut"].update(row["language"] for row, flag in zip(rows, flags, strict=True) if flag)
+        found["other_language"].update(
+            row["language"]
+            for row in rows
+            if not row["language_detected"] and preparing.differs(row["text"], row["language"], stated)
+        )
+    for what, counts in found.items():
+        run.counts.update({f"quality.{what}.{language}": n for language, n in sorted(counts.items()) if n})
+    return _said(found)
+
+
+def _emptied(run: Run) -> Counter[str]:
+    """Catalogue rows of which cleaning left no title, by stated language."""
+    found: Counter[str] = Counter()
+    if run.lake.exists(REJECTS):
+        rejects = run.lake.read(REJECTS).where((F.col("run_id") == run.run_id) & (F.col("rule") == _EMPTY))
+        tag = F.get_json_object("row", "$.language").alias("tag")
+        for row in rejects.groupBy(tag).count().take(run.config.limits.driver_rows):
+            found[canonical_language(row["tag"]) or UNKNOWN_LANGUAGE] += row["count"]
+    return found
+
+
+def _said(found: dict[str, Counter[str]]) -> str:
+    checked = found["checked"].total()
+    said = [
+        f"{found[what].total():,} of {checked:,} texts {words}"
+        for what, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
+        if found[what].total()
+    ]
+    return ", ".join(said)

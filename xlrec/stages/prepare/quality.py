@@ -1,0 +1,36 @@
+"""Texts to look at more closely: a sample that is spread evenly over the languages, the same for equal catalogues."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+#: A content hash's first hex digits, as a number, are spread evenly below 16 to this power.
+_DIGITS: Final = 8
+
+
+def texts_by_language(texts: DataFrame) -> DataFrame:
+    """language, n, n_stated (of which the input gave the language): a row per language.
+
+    Args:
+        texts: `tables.TEXTS`.
+    """
+    stated = F.count_if(~F.col("language_detected")).alias("n_stated")
+    return texts.groupBy("language").agg(F.count("*").alias("n"), stated)
+
+
+def text_sample(texts: DataFrame, sizes: Mapping[str, int], n_wanted: int) -> DataFrame:
+    """language, language_detected, text of about n_wanted texts, chosen by hash; all texts of a language with few.
+
+    Args:
+        texts: `tables.TEXTS`.
+        sizes: texts of each language; not empty.
+        n_wanted: in all, spread evenly over the languages; at least one a language.
+    """
+    wanted = max(1, n_wanted // len(sizes))
+    below = [(tag, min(1.0, wanted / n) * 16.0**_DIGITS) for tag, n in sorted(sizes.items()) if n]
+    bounds = F.create_map(*(F.lit(value) for pair in below for value in pair))
+    place = F.conv(F.substring("text_hash", 1, _DIGITS), 16, 10).cast("double")
+    chosen = texts.where(place < bounds[F.col("language")])
+    return chosen.select("language", "language_detected", "text")

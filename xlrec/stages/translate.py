@@ -1,0 +1,169 @@
+"""Translate: the texts of items into one pivot language, cached by content, and the texts that vectors are made of."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pandas as pd
+from pyspark import TaskContext
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+
+from xlrec import translators
+from xlrec.config import TranslateConfig
+from xlrec.devices import task_device
+from xlrec.errors import ConfigError, EncoderError
+from xlrec.kernels.text import canonical_language
+from xlrec.tables import TRANSLATIONS
+
+#: Translator of what the user brings.
+BROUGHT = "brought"
+_KEY = ("text_hash", "language")
+
+
+def pivot_of(config: TranslateConfig) -> str:
+    """The canonical tag of the pivot language.
+
+    Raises:
+        ConfigError: it names no language.
+    """
+    tag = canonical_language(config.pivot)
+    if tag is None:
+        raise ConfigError(f"translate.pivot is {config.pivot!r}, which is no language: set a BCP 47 tag such as en")
+    return tag
+
+
+def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
+    """The rows of `tables.TEXTS` whose item has no text in the pivot language.
+
+    A catalogue's own text in the pivot language is the best translation of the item's other texts.
+    """
+    native = texts.where(F.col("language") == pivot).select("item_id").distinct()
+    return texts.join(native, "item_id", "left_anti")
+
+
+def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> DataFrame:
+    """Rows of `tables.TRANSLATIONS`: what the user brought for these texts.
+
+    A translation belongs to a text, not to an item: of two items with one text the alphabetically first counts.
+
+    Args:
+        foreign: of `foreign_texts`.
+        brought: (item_id, text), one row an item.
+        pivot: canonical BCP 47.
+    """
+    pairs = foreign.select("item_id", *_KEY).join(brought.withColumnRenamed("text", "theirs"), "item_id")
+    rows = pairs.groupBy(*_KEY).agg(F.min("theirs").alias("text"))
+    return rows.select(*_KEY, F.lit(pivot).alias("pivot"), F.lit(BROUGHT).alias("translator"), "text").to(
+        TRANSLATIONS.schema
+    )
+
+
+def new_texts(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
+    """Each (text_hash, language, text) of `foreign` once, of which no named translator has a translation yet."""
+    known = _of(translations, pivot, translator_names).select(*_KEY)
+    return (
+        foreign.where(F.col("text") != "")
+        .select(*_KEY, "text")
+        .join(known, list(_KEY), "left_anti")
+        .dropDuplicates(list(_KEY))
+    )
+
+
+def _of(translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
+    return translations.where((F.col("pivot") == pivot) & F.col("translator").isin(*translator_names))
+
+
+def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
+    """The translator of this worker process, which must be the one that the driver named."""
+    config, context = TranslateConfig.model_validate_json(config_json), TaskContext.get()
+    found = translators.load(
+        config,
+        task_device(config.device, "translate.device"),
+        context.cpus() if context is not None else None,
+        local_only=context is not None,
+    )
+    if found.fingerprint != fingerprint:
+        raise EncoderError(
+            f"translate.model: this worker's {config.model} is {found.fingerprint}, the driver's is {fingerprint}: put "
+            "the same model on every machine"
+        )
+    return found
+
+
+def _translation_udf(config: TranslateConfig, fingerprint: str) -> Any:
+    """An iterator pandas UDF (text, language) → text in the pivot language; '' where there is none."""
+    config_json = config.model_dump_json()
+
+    def translated(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.Series]:
+        translator = _translator(config_json, fingerprint)
+        for texts, languages in batches:
+            yield pd.Series(translator.translate(texts.tolist(), languages.tolist()), index=texts.index, dtype=object)
+
+    make: Any = pandas_udf  # its stubs know no iterator UDF without a deprecated number
+    return make(translated, "string")
+
+
+def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
+    """Translations of the new texts by the model, as rows of `tables.TRANSLATIONS`.
+
+    Args:
+        new: of `new_texts`.
+        config: the model and how it runs.
+        fingerprint: of the model, as `translators.fingerprint(config)` gives it.
+        pivot: canonical BCP 47.
+        n_texts: rows of new; cuts them into tasks of about `texts_per_task`.
+    """
+    n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    # Sorted by content, batches are the same whatever came before.
+    tasks = new.repartition(n_tasks, *_KEY).sortWithinPartitions(*_KEY)
+    text: Column = _translation_udf(config, fingerprint)("text", "language")
+    rows = tasks.select(*_KEY, F.lit(pivot).alias("pivot"), F.lit(fingerprint).alias("translator"), text.alias("text"))
+    return rows.to(TRANSLATIONS.schema)
+
+
+def unified_texts(
+    texts: DataFrame,
+    translations: DataFrame,
+    unify: Literal["pivot", "both"],
+    pivot: str,
+    translator_names: tuple[str, ...],
+) -> DataFrame:
+    """(item_id, language, text, text_hash): the texts that each item's vector is made of, each once an item.
+
+    pivot: an item's own text in the pivot language, else its texts' translations, and the text itself where it has
+    none. both: these and the item's own texts.
+
+    Args:
+        texts: `tables.TEXTS`.
+        translations: `tables.TRANSLATIONS`.
+        unify: see above.
+        pivot: canonical BCP 47.
+        translator_names: whose translations count, the best first.
+    """
+    columns = ("item_id", "language", "text", "text_hash")
+    own = texts.select(*columns)
+    foreign = foreign_texts(texts, pivot).select(*columns)
+    rank = F.array_position(F.lit(list(translator_names)), F.col("translator"))
+    best = (
+        _of(translations, pivot, translator_names)
+        .where(F.col("text") != "")
+        .groupBy(*_KEY)
+        .agg(F.min_by("text", rank).alias("theirs"))
+    )
+    there = foreign.join(best, list(_KEY), "left").select(
+        "item_id",
+        F.when(F.col("theirs").isNotNull(), F.lit(pivot)).otherwise(F.col("language")).alias("language"),
+        F.coalesce("theirs", "text").alias("text"),
+        F.coalesce(F.sha2(F.encode("theirs", "UTF-8"), 256), "text_hash").alias("text_hash"),
+    )
+    found = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
+    return found.groupBy("item_id", "text_hash").agg(F.min("language").alias("language"), F.first("text").alias("text"))
+
+
+def untranslated(
+    foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]
+) -> DataFrame:
+    """The rows of `foreign` that have no translation, or an empty one: they stand for themselves."""
+    known = _of(translations, pivot, translator_names).where(F.col("text") != "").select(*_KEY).distinct()
+    return foreign.join(known, list(_KEY), "left_anti")

@@ -1,0 +1,73 @@
+"""Translators: texts of many languages in, texts of the pivot language out."""
+
+import hashlib
+import json
+import os
+from functools import lru_cache
+
+from xlrec.config import TranslateConfig
+from xlrec.encoders import weights
+from xlrec.encoders.weights import Weights
+from xlrec.errors import ConfigError
+from xlrec.translators.seq2seq import Seq2SeqTranslator
+
+__all__ = ["Seq2SeqTranslator", "fetch", "fingerprint", "load"]
+
+#: Raise it whenever a translation changes.
+_VERSION = 1
+
+
+def _weights(config: TranslateConfig) -> Weights:
+    if config.model is None:
+        raise ConfigError("translate.model is not set: name a folder or hub name of an M2M100, NLLB or Marian model")
+    return Weights(
+        config.model, config.revision, key="translate.model", known="a folder of an M2M100, NLLB or Marian model",
+        home="translate.model",
+    )  # fmt: skip
+
+
+def fingerprint(config: TranslateConfig) -> str:
+    """Names all that a translation depends on besides its text, language and pivot; loads no model.
+
+    Raises:
+        EncoderError: the model is missing or not pinned.
+    """
+    facts = [_VERSION, weights.identity(_weights(config)), config.max_tokens, config.beams]
+    return f"seq2seq-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"
+
+
+def fetch(config: TranslateConfig) -> None:
+    """Brings the model's files to this machine, if they are not here: what a driver does before its workers load.
+
+    Raises:
+        EncoderError: the model is missing, not pinned, cannot be reached, or may run code.
+    """
+    weights.locate(_weights(config))
+
+
+@lru_cache(maxsize=1)
+def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -> Seq2SeqTranslator:
+    folder = weights.locate(_weights(config), local_only=local_only)
+    return Seq2SeqTranslator(config, folder, device, fingerprint(config))
+
+
+def load(
+    config: TranslateConfig, device: str = "cpu", n_threads: int | None = None, *, local_only: bool = False
+) -> Seq2SeqTranslator:
+    """The translator; the one used last stays in the process, so that a worker loads its model once.
+
+    Args:
+        config: names the model and the pivot language.
+        device: torch device.
+        n_threads: threads of torch on the CPU, for the whole process; default: torch's own.
+        local_only: never download: for workers, which may have no network.
+
+    Raises:
+        EncoderError: the model is missing, not pinned, no safetensors, of another family, or cannot write the pivot.
+    """
+    if n_threads is not None:
+        import torch
+
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        torch.set_num_threads(n_threads)
+    return _load(config, device, local_only, weights.stamp(_weights(config)))

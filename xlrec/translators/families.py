@@ -1,0 +1,77 @@
+"""How each family of translation models is told the languages: M2M100, NLLB and Marian (OPUS)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from xlrec.errors import EncoderError
+from xlrec.kernels.text import canonical_language
+from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
+
+
+@dataclass(frozen=True)
+class Family:
+    """What goes around a text, and how its translation begins."""
+
+    source: Callable[[str], list[int] | None]
+    """Token ids that tell a text's language, none where the model needs none; None: it does not read the language."""
+    forced: int | None = None
+    """Token id with which every translation is made to begin: the pivot language."""
+    prefix: list[int] = field(default_factory=list)
+    """Token ids before every text: the pivot language, where the text carries it."""
+
+
+def family(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
+    """The family of a model, told by its type and by the names of languages in its vocabulary.
+
+    Args:
+        tokenizer: of transformers.
+        kind: the config's model_type; M2M100 and NLLB share one.
+        pivot: language to write, as BCP 47 tag.
+        model: its name, for messages.
+
+    Raises:
+        EncoderError: the pivot is no language, or the model cannot write it.
+    """
+    tag = canonical_language(pivot)
+    if tag is None:
+        raise EncoderError(f"translate.pivot: {pivot!r} is no language: set a BCP 47 tag such as en")
+    if kind == "marian":
+        return _marian(tokenizer, tag, model)
+    for name in (_m2m100_token, nllb_code):
+        forced = _token(tokenizer, name(tag))
+        if forced is not None:
+            return Family(_told_by(tokenizer, name), forced)
+    raise EncoderError(
+        f"translate.model: {model} (model type {kind}) has no token for {tag}: name an M2M100, NLLB or Marian model "
+        "that writes it, or another translate.pivot"
+    )
+
+
+def _m2m100_token(tag: str) -> str:
+    return f"__{m2m100_code(tag)}__"
+
+
+def _told_by(tokenizer: Any, name: Callable[[str], str]) -> Callable[[str], list[int] | None]:
+    def source(tag: str) -> list[int] | None:
+        number = _token(tokenizer, name(tag))
+        return None if number is None else [number]
+
+    return source
+
+
+def _marian(tokenizer: Any, pivot: str, model: str) -> Family:
+    """One pair of languages, or groups of them: several targets are told apart by a token such as `>>eng<<`."""
+    named = [number for code in marian_codes(pivot) if (number := _token(tokenizer, f">>{code}<<")) is not None]
+    reads, writes = (canonical_language(tokenizer.init_kwargs.get(key)) for key in ("source_lang", "target_lang"))
+    if not named and writes not in (None, pivot):
+        raise EncoderError(
+            f"translate.model: {model} translates into {writes}, not into translate.pivot = {pivot}: name another"
+        )
+    return Family(lambda tag: [] if reads in (None, tag) else None, prefix=named[:1])
+
+
+def _token(tokenizer: Any, text: str) -> int | None:
+    """Id of a special token; None where the vocabulary has none such."""
+    number = tokenizer.convert_tokens_to_ids(text)
+    return None if number is None or number == tokenizer.unk_token_id else int(number)

@@ -1,0 +1,117 @@
+"""Translation by an M2M100, NLLB or Marian model of transformers, the same whatever the batch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xlrec.config import TranslateConfig
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+from xlrec.errors import EncoderError
+from xlrec.translators.families import family
+from xlrec.translators.sentences import join, split
+
+#: A translation has at most this many times the tokens of its text, and a few.
+_GROWTH, _SLACK = 2, 16
+
+
+class Seq2SeqTranslator:
+    """Translates texts of many languages into the pivot language."""
+
+    def __init__(self, config: TranslateConfig, folder: Path, device: str, fingerprint: str) -> None:
+        """Reads the model from the folder.
+
+        Raises:
+            EncoderError: it cannot be read, is of another family, or cannot write the pivot language.
+        """
+        self.fingerprint = fingerprint
+        self._config, self._device = config, device
+        self._tokenizer, self._model = _read(folder, device)
+        kind = str(self._model.config.model_type)
+        self._family = family(self._tokenizer, kind, config.pivot, str(folder))
+        limit = getattr(self._model.config, "max_position_embeddings", None) or config.max_tokens
+        self._longest = min(config.max_tokens, limit)
+        self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
+
+    def translate(self, texts: Sequence[str], languages: Sequence[str]) -> list[str]:
+        """The texts in the pivot language; '' where the model does not read a text's language or gives nothing.
+
+        Args:
+            texts: translated sentence by sentence, lines are kept.
+            languages: canonical BCP 47 tag of each.
+        """
+        sources = [self._family.source(tag) for tag in languages]
+        lines = [[] if source is None else split(text) for text, source in zip(texts, sources, strict=True)]
+        jobs = [
+            self._ids(sentence, source or [])
+            for parts, source in zip(lines, sources, strict=True)
+            for line in parts
+            for sentence in line
+        ]
+        found = iter(self._generate(jobs))
+        done = [[[next(found) for _ in line] for line in parts] for parts in lines]
+        return [join([[sentence for sentence in line if sentence] for line in parts]) for parts in done]
+
+    def _ids(self, sentence: str, source: list[int]) -> list[int]:
+        """Token ids of a sentence: language or target first, then the text, then the end."""
+        before, after = [*self._family.prefix, *source], [int(self._tokenizer.eos_token_id)]
+        room = max(1, self._longest - len(before) - len(after))
+        ids = self._tokenizer(sentence, add_special_tokens=False, truncation=True, max_length=room)["input_ids"]
+        return [*before, *ids, *after]
+
+    def _generate(self, jobs: list[list[int]]) -> list[str]:
+        """The translation of each, batched by tokens into fixed shapes."""
+        import torch
+
+        found = [""] * len(jobs)
+        if not jobs:
+            return found
+        lengths = np.array([len(job) for job in jobs], dtype=np.int64)
+        pad = self._tokenizer.pad_token_id or 0
+        with torch.inference_mode():
+            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens):
+                ids = np.full((len(rows), length), pad, dtype=np.int64)
+                for place, row in enumerate(rows.tolist()):
+                    ids[place, : lengths[row]] = jobs[row]
+                mask = np.arange(length) < lengths[rows][:, None]
+                made = self._batch(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), length)
+                for row, text in zip(rows[:n_texts].tolist(), made, strict=False):
+                    found[row] = " ".join(text.split())
+        return found
+
+    def _batch(self, ids: Any, mask: Any, length: int) -> list[str]:
+        """The translations of (n_rows, length) token ids."""
+        forced = {} if self._family.forced is None else {"forced_bos_token_id": self._family.forced}
+        room = getattr(self._model.config, "max_position_embeddings", None) or 1024
+        made = self._model.generate(
+            input_ids=ids.to(self._device), attention_mask=mask.to(self._device), do_sample=False, max_length=None,
+            num_beams=self._config.beams, max_new_tokens=min(_GROWTH * length + _SLACK, room - 2), **forced,
+        )  # fmt: skip
+        start = 1 + len(forced)  # the decoder's own start, and the target language
+        return list(self._tokenizer.batch_decode(made[:, start:].cpu(), skip_special_tokens=True))
+
+
+def _read(folder: Path, device: str) -> tuple[Any, Any]:
+    """(tokenizer, model) for inference on the device."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise EncoderError(f"translate.device: {device} is wanted, but torch sees no GPU here: set `cpu`")
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
+    safe = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)
+        model = AutoModelForSeq2SeqLM.from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **safe)
+    except ImportError as error:
+        raise EncoderError(
+            f"translate.model: the tokenizer of {folder} needs a package: run `pip install 'xlrec[translate]'` on "
+            "every machine"
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EncoderError(f"translate.model: transformers cannot read {folder}: {reason}") from error
+    return tokenizer, model.to(device).eval()
