@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml conf/constraints.txt
 	  echo "making the virtual environment $(VENV)"; $(PYTHON) -m venv $(VENV); \
 	fi
 	@echo "installing the pinned dependencies into $(VENV) (once; torch alone takes 5 GB)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate]'
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## make the virtual environment and install the pinned dependencies

@@ -92,9 +92,9 @@ class NeutralConfig(Section):
 class EmbedConfig(Section):
     """The encoder and how it runs."""
 
-    encoder: str = "hashing"
-    """`hashing` (character n-grams, no weights), a preset (`xlrec encoders` lists them), or a folder or hub name for
-    sentence-transformers."""
+    encoder: str = "default"
+    """`default` (shipped, multilingual), `hashing` (character n-grams, no weights), a preset (`xlrec encoders` lists
+    them), or a folder or hub name for sentence-transformers."""
     revision: str | None = None
     """40-hex commit of a hub model. null: the preset's; required for a hub name that is no preset."""
     folder: str | None = None

@@ -5,7 +5,7 @@ import os
 import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from xlrec.config import Config
 from xlrec.errors import ConfigError
 
 ENV_PREFIX = "XLREC__"
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None) -> Config:
@@ -33,12 +34,27 @@ def load(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str]
     for name, value in sorted((os.environ if env is None else env).items()):
         if name.startswith(ENV_PREFIX):
             _put(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value, name)
+    _override(tree, overrides)
+    return validate(tree, path or "the config")
+
+
+def load_as(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
+    """The config of another program than the nightly run: a YAML file, then overrides.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    tree = _read(path)
+    _override(tree, overrides)
+    return _validate(model, tree, path)
+
+
+def _override(tree: dict[str, Any], overrides: Iterable[str]) -> None:
     for override in overrides:
         key, sign, value = override.partition("=")
         if not sign or not key:
             raise ConfigError(f"--set {override!r} is not of the form section.key=value, such as rank.diversity=0.2")
         _put(tree, key.split("."), value, f"--set {key}")
-    return validate(tree, path or "the config")
 
 
 def validate(tree: Mapping[str, Any], source: str = "the config") -> Config:
@@ -47,10 +63,14 @@ def validate(tree: Mapping[str, Any], source: str = "the config") -> Config:
     Raises:
         ConfigError: as `load`.
     """
+    return _validate(Config, tree, source)
+
+
+def _validate(model: type[Model], tree: Mapping[str, Any], source: str) -> Model:
     try:
-        return Config.model_validate(tree)
+        return model.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{source}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        raise ConfigError(f"{source}: " + "; ".join(_explain(e, model) for e in error.errors())) from None
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -81,10 +101,10 @@ def _put(tree: dict[str, Any], keys: list[str], value: str, source: str) -> None
         raise ConfigError(f"{source}: the value {value!r} is not YAML") from None
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(error: ErrorDetails, whole: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "config"
     if error["type"] == "extra_forbidden":
-        known = _known(error["loc"][:-1])
+        known = _known(error["loc"][:-1], whole)
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
         return f"unknown key {where}: {hint}known here: {', '.join(known)}"
@@ -95,9 +115,9 @@ def _explain(error: ErrorDetails) -> str:
     return f"{where} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _known(path: tuple[int | str, ...]) -> list[str]:
+def _known(path: tuple[int | str, ...], whole: type[BaseModel]) -> list[str]:
     """Keys of the section at this path."""
-    model: type[BaseModel] = Config
+    model = whole
     for part in path:
         if not isinstance(part, str) or part not in model.model_fields:
             break

@@ -1,90 +1,113 @@
-"""The night with pivot translation on a small demo world: brought translations, the cache, and what is embedded."""
+"""The steps of a night with pivot translation: brought translations, the model, the cache, and what is embedded."""
 
+import hashlib
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tiny_translators import build_translator
 
 from xlrec.config import Config
 from xlrec.errors import ConfigError
-from xlrec.pipeline.night import stage_alone
+from xlrec.lake import Lake
+from xlrec.pipeline import steps
+from xlrec.pipeline.run import Run, running
+from xlrec.progress import Progress
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, RUNS, TEXTS, TRANSLATIONS
+from xlrec.tables import EMBEDDINGS, TEXTS, TRANSLATIONS
+
+#: Item a has an English text; nothing is brought for c.
+TITLES = [
+    ("a", "en", "bike helmet"),
+    ("a", "fr", "casque de vélo"),
+    ("b", "fr", "lampe de bureau"),
+    ("b", "de", "Schreibtischlampe"),
+    ("c", "ja", "ヘルメット"),
+    ("c", "sw", "kofia"),
+]
 
 
 @pytest.fixture(scope="module")
-def world(spark, tmp_path_factory) -> Path:
-    from xlrec.datasets.demo import write_demo
-
-    folder = tmp_path_factory.mktemp("world")
-    write_demo(spark, str(folder), users=40)
-    return folder
-
-
-def config_of(world: Path, lake: Path, *, brought: bool = True, **more: Any) -> Config:
-    names = ("catalog", "interactions", "users", *(("translations",) if brought else ()))
-    return validate({"lake": str(lake), "inputs": {name: str(world / name) for name in names}, "k": 5, **more})
-
-
-def counts_of(spark, config: Config, run_id: str) -> dict[str, int]:
-    return spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where(f"run_id = '{run_id}'").first()["counts"]
-
-
-def table(spark, config: Config, name: str):
-    return spark.read.format("delta").load(f"{config.lake}/{name}")
-
-
-@pytest.fixture(scope="module")
-def lake(spark, world, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("lake")
-    stage_alone(spark, config_of(world, folder), "prepare")
-    return folder
-
-
-def test_brought_translations_are_kept_once_and_a_second_run_translates_nothing(spark, world, lake) -> None:
-    config = config_of(world, lake, unify="pivot")
-    first = counts_of(spark, config, stage_alone(spark, config, "translate"))
-    assert first["translate.brought"] > 0
-    assert first["translate.texts"] == first["translate.untranslated"] == 0
-    rows = table(spark, config, TRANSLATIONS.name)
-    assert rows.count() == first["translate.brought"]
-    assert rows.select("pivot").distinct().collect() == [("en",)]
-    second = counts_of(spark, config, stage_alone(spark, config, "translate"))
-    assert second["translate.brought"] == second["translate.texts"] == 0
-    assert table(spark, config, TRANSLATIONS.name).count() == first["translate.brought"]
-
-
-def test_pivot_embeds_one_text_an_item_and_both_embeds_all(spark, world, lake) -> None:
-    pivot, both = (config_of(world, lake, unify=unify) for unify in ("pivot", "both"))
-    stage_alone(spark, pivot, "translate")
-    n_pivot = counts_of(spark, pivot, stage_alone(spark, pivot, "embed"))["embed.texts"]
-    items = table(spark, pivot, TEXTS.name).select("item_id").distinct().count()
-    assert n_pivot == items
-    n_more = counts_of(spark, both, stage_alone(spark, both, "embed"))["embed.texts"]
-    foreign = table(spark, pivot, TEXTS.name).where("language != 'en'").select("text_hash").distinct().count()
-    assert n_more == foreign
-    assert table(spark, pivot, EMBEDDINGS.name).count() == n_pivot + n_more
-
-
-def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(spark, world, lake, tmp_path) -> None:
-    model = str(build_translator(tmp_path / "model", "m2m100"))
-    config = config_of(world, lake, brought=False, unify="both", translate={"model": model, "max_tokens": 16})
-    first = counts_of(spark, config, stage_alone(spark, config, "translate"))
-    assert first["translate.brought"] == 0
-    assert first["translate.texts"] > first["translate.untranslated"] > 0, "it reads some of the languages"
-    second = counts_of(spark, config, stage_alone(spark, config, "translate"))
-    assert second["translate.texts"] == 0
-    assert second["translate.untranslated"] == first["translate.untranslated"]
-
-
-def test_vectors_translates_nothing(spark, world, lake) -> None:
-    config = config_of(world, lake)
-    assert not [
-        name for name in counts_of(spark, config, stage_alone(spark, config, "translate")) if "translate" in name
+def lake(spark, tmp_path_factory) -> Path:
+    """A lake with texts alone, and a Parquet of brought translations beside it."""
+    folder = tmp_path_factory.mktemp("pivot")
+    rows = [
+        (item, language, False, title, None, title, hashlib.sha256(title.encode()).hexdigest())
+        for item, language, title in TITLES
     ]
+    Lake(spark, str(folder / "lake")).replace(TEXTS, spark.createDataFrame(rows, TEXTS.schema))
+    brought = {"item_id": ["b", "b"], "language": ["en-GB", "es"], "title": ["desk <b>lamp</b>", "lámpara"]}
+    pq.write_table(pa.table(brought), folder / "translations.parquet")
+    return folder
 
 
-def test_pivot_without_any_translations_is_a_wrong_config(world, tmp_path) -> None:
+def config_of(folder: Path, *, brought: bool = True, **more: Any) -> Config:
+    inputs = {"catalog": "none", "interactions": "none"}
+    inputs |= {"translations": str(folder / "translations.parquet")} if brought else {}
+    return validate({"lake": str(folder / "lake"), "inputs": inputs, "embed": {"dim": 32}, **more})
+
+
+def counts_of(spark, config: Config) -> dict[str, int]:
+    """What translate and embed counted."""
+    with running(spark, config, Progress(spark), date(2026, 3, 1)) as run:
+        steps.translate(run)
+        steps.embed(run)
+        return {name: n for name, n in run.counts.items() if name == "embed.texts" or name.startswith("translate.")}
+
+
+def made_of(spark, config: Config) -> list[tuple[str, str]]:
+    """(item, text) of all that the items' vectors are made of."""
+    with running(spark, config, Progress(spark), date(2026, 3, 1)) as run:
+        assert isinstance(run, Run)
+        return sorted((row.item_id, row.text) for row in steps.unified_texts(run).collect())
+
+
+def test_brought_translations_are_kept_once_and_a_second_run_translates_and_embeds_nothing(spark, lake) -> None:
+    config = config_of(lake, unify="pivot")
+    expected = {"translate.brought": 2, "translate.texts": 0, "translate.untranslated": 2, "embed.texts": 4}
+    assert counts_of(spark, config) == expected
+    assert counts_of(spark, config) == {**expected, "translate.brought": 0, "embed.texts": 0}
+    assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
+    own = [("c", "kofia"), ("c", "ヘルメット")]
+    assert made_of(spark, config) == [("a", "bike helmet"), ("b", "desk lamp"), *own]
+    both = config_of(lake, unify="both")
+    assert made_of(spark, both) == sorted([*((item, title) for item, _, title in TITLES), ("b", "desk lamp")])
+
+
+def test_what_is_brought_anew_replaces_what_was_brought(spark, lake) -> None:
+    config = config_of(lake, unify="pivot")
+    counts_of(spark, config)
+    pq.write_table(
+        pa.table({"item_id": ["b"], "language": ["en"], "title": ["office light"]}), lake / "translations.parquet"
+    )
+    assert counts_of(spark, config)["translate.brought"] == 2
+    assert ("b", "office light") in made_of(spark, config)
+    assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
+
+
+def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(spark, lake, tmp_path) -> None:
+    model = {"model": str(build_translator(tmp_path / "model", "m2m100"))}
+    config = config_of(lake, unify="pivot", translate=model)
+    first = counts_of(spark, config)
+    assert (first["translate.texts"], first["translate.untranslated"]) == (2, 1), "it reads Japanese, not Swahili"
+    assert ("c", "kofia") in made_of(spark, config)
+    assert ("c", "ヘルメット") not in made_of(spark, config)
+    second = counts_of(spark, config)
+    assert second["translate.texts"] == second["embed.texts"] == 0
+
+
+def test_vectors_translates_nothing_and_embeds_the_items_own_texts(spark, lake) -> None:
+    config = config_of(lake)
+    before = Lake(spark, config.lake).read(EMBEDDINGS).count() if Lake(spark, config.lake).exists(EMBEDDINGS) else 0
+    counts = counts_of(spark, config)
+    assert list(counts) == ["embed.texts"]
+    assert before + counts["embed.texts"] >= len(TITLES)
+    assert made_of(spark, config) == sorted((item, title) for item, _, title in TITLES)
+
+
+def test_pivot_without_any_translations_is_a_wrong_config(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r"unify is pivot, but nothing translates: set inputs\.translations"):
-        config_of(world, tmp_path, brought=False, unify="pivot")
+        config_of(tmp_path, brought=False, unify="pivot")

@@ -5,23 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny_models import TEXTS
 
 from xlrec import encoders
 from xlrec.config import EmbedConfig
 from xlrec.errors import EncoderError
 
-TEXTS = [
-    "",
-    "Ventilated road bike helmet",
-    "Casque de vélo de route bien ventilé",
-    "透气公路自行车头盔",
-    "Вентилируемый шлем для шоссейного велосипеда",
-    "!!!",
-    "🎸",
-    "helmet " * 80,
-    "ヘルメット",
-    "bike",
-]
 HIDDEN, MAX_LENGTH = 48, 64
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -66,10 +55,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_model(tmp_path_factory.mktemp("encoder"))
 
 
-@pytest.fixture(params=["hashing", "sentence"])
+@pytest.fixture(params=["default", "hashing", "sentence"])
 def config(request: pytest.FixtureRequest, model: Path) -> EmbedConfig:
-    if request.param == "hashing":
-        return EmbedConfig()
+    if request.param != "sentence":
+        return EmbedConfig(encoder=request.param)
     return EmbedConfig(encoder=str(model), batch_tokens=256)
 
 
@@ -168,7 +157,7 @@ def test_lone_surrogates_do_not_stop_a_run() -> None:
 @pytest.mark.parametrize("change", [{"prompt": "query: "}, {"revision": REVISION}])
 def test_hashing_refuses_what_it_cannot_use(change: dict[str, Any]) -> None:
     with pytest.raises(EncoderError, match=next(iter(change))):
-        encoders.load(EmbedConfig(**change))
+        encoders.load(EmbedConfig(encoder="hashing", **change))
 
 
 # --- sentence-transformers --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import typer
 
-from xlrec.cli import data, look, night, similar
+from xlrec.cli import data, look, night, similar, training
 
 app = typer.Typer(
     help="Batch, offline, cross-lingual recommendations on Apache Spark.\n\n"
@@ -12,7 +12,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for module, panel in ((night, "The night"), (look, "Looking"), (similar, "Looking"), (data, "Data")):
+PANELS = (
+    (night, "The night"), (training, "Training"), (look, "Looking"), (similar, "Looking"), (data, "Data"),
+)  # fmt: skip
+for module, panel in PANELS:
     for command in module.COMMANDS:
         name = command.__name__.rstrip("_").replace("_", "-")
         app.command(name, rich_help_panel=panel)(command)

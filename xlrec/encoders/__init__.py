@@ -1,13 +1,20 @@
 """Encoders: texts in, unit vectors out. `load` gives the one that the config names, `fingerprint` what names it."""
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
 
 from xlrec.config import EmbedConfig
-from xlrec.encoders import hashing, presets, source
+from xlrec.encoders import hashing, presets, shipped, source
 from xlrec.encoders.base import Encoder
 
-__all__ = ["Encoder", "fetch", "fingerprint", "load"]
+__all__ = ["BUILT_IN", "Encoder", "fetch", "fingerprint", "load"]
+
+#: Encoders that come with the package and need neither torch nor a device.
+BUILT_IN: dict[str, Callable[[EmbedConfig], Encoder]] = {
+    hashing.NAME: hashing.HashingEncoder,
+    shipped.NAME: shipped.ShippedEncoder,
+}
 
 
 def _config(config: EmbedConfig | str) -> EmbedConfig:
@@ -24,6 +31,8 @@ def fingerprint(config: EmbedConfig | str) -> str:
         EncoderError: the model is missing or not pinned.
     """
     config = _config(config)
+    if config.encoder == shipped.NAME:
+        return shipped.fingerprint(config)
     return hashing.fingerprint(config) if config.encoder == hashing.NAME else source.fingerprint(config)
 
 
@@ -34,14 +43,14 @@ def fetch(config: EmbedConfig | str) -> None:
         EncoderError: the model is missing, not pinned, cannot be reached, or was changed.
     """
     config = _config(config)
-    if config.encoder != hashing.NAME:
+    if config.encoder not in BUILT_IN:
         source.locate(config)
 
 
 @lru_cache(maxsize=1)
 def _load(config: EmbedConfig, device: str, local_only: bool, _stamp: str) -> Encoder:
-    if config.encoder == hashing.NAME:
-        return hashing.HashingEncoder(config)
+    if config.encoder in BUILT_IN:
+        return BUILT_IN[config.encoder](config)
     from xlrec.encoders.sentence import SentenceEncoder
 
     return SentenceEncoder(config, device, local_only=local_only)
@@ -62,7 +71,7 @@ def load(
         EncoderError: the model is missing, not pinned, not safetensors, or its device is.
     """
     config = _config(config)
-    if config.encoder == hashing.NAME:
+    if config.encoder in BUILT_IN:
         return _load(config, "cpu", local_only, "")
     if n_threads is not None:
         import torch

@@ -12,7 +12,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 
 from xlrec import devices
 from xlrec.config import EmbedConfig
-from xlrec.encoders import Encoder, load
+from xlrec.encoders import BUILT_IN, Encoder, load
 from xlrec.errors import EncoderError
 from xlrec.kernels.neutral import Neutral
 from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
@@ -48,10 +48,9 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
     """The encoder of this worker process, which must be the one that the driver named."""
     config = EmbedConfig.model_validate_json(config_json)
     context = TaskContext.get()
-    hashes_only = config.encoder == "hashing"
     encoder = load(
         config,
-        device=None if hashes_only else task_device(config),
+        device=None if config.encoder in BUILT_IN else task_device(config),
         n_threads=context.cpus() if context is not None else None,
         local_only=context is not None,
     )

@@ -1,7 +1,7 @@
 """Similar: for every left row the most similar right rows, languages and the row itself masked before the top-k."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -88,13 +88,14 @@ class Searcher:
         rows, places = np.nonzero(kept)
         right = nums[kept]
         languages = pa.array(self.index.categories, pa.string())
-        columns = (
-            left["id"].take(pa.array(rows)),
-            self.ids.take(pa.array(right)),
+        places_left: Any = pa.array(rows)
+        columns: tuple[Any, ...] = (
+            left["id"].take(places_left),
+            self.ids.take(pa.array(right, pa.int32())),
             pa.array(places + 1, pa.int32()),
             pa.array(np.clip(scores[kept], -1.0, 1.0)),
-            left["language"].take(pa.array(rows)),
-            languages.take(pa.array(self.codes[right])),
+            left["language"].take(places_left),
+            languages.take(pa.array(self.codes[right], pa.int64())),
         )
         return pa.table(dict(zip(SIMILARITIES.schema.names, columns, strict=True)))
 
@@ -110,7 +111,7 @@ class Searcher:
 
     def _languages(self, left: pa.Table) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
         """The bits of each left row's language in the index's order, and whether it is known."""
-        tags = left["language"].to_pylist()
+        tags = [str(tag) for tag in left["language"].to_pylist()]
         bits = {tag: self.index.language_words([tag]) for tag in set(tags)}
         words = np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), self.index.n_words)
         return words, np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)

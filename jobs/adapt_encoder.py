@@ -1,0 +1,11 @@
+"""Adapt the encoder: trains a compact one from parallel texts, or fine-tunes one that exists.
+
+python jobs/adapt_encoder.py --config conf/training/encoder.yaml
+"""
+
+import sys
+
+from xlrec.cli import main
+
+if __name__ == "__main__":
+    main(["adapt-encoder", *sys.argv[1:]])

@@ -1,0 +1,79 @@
+"""Fine-tuning of a sentence-transformers model; a tiny random one that the test builds."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import settings, write_world
+from test_encoders import build_model
+
+from xlrec import encoders
+from xlrec.errors import EncoderError
+from xlrec.training.encoder import AdaptConfig, adapt
+from xlrec.training.encoder.loop import Loop
+
+
+def silent(_: str) -> None:
+    """Takes no line."""
+
+
+def config(folder: Path, model: Path, steps: int = 30) -> AdaptConfig:
+    write_world(folder / "texts", n_concepts=200)
+    finetune = {"model": str(model), "learning_rate": 1e-3, "max_tokens": 32}
+    measure = {"every_steps": 10, "candidates": 50, "min_pairs": 5, "languages": ["xx"]}
+    batch = {"pairs": 32, "sources": 2, "joined_share": 0.2}
+    return AdaptConfig.model_validate(
+        settings(folder, mode="finetune", finetune=finetune, measure=measure, batch=batch, steps=steps)
+    )
+
+
+def test_a_fine_tuned_model_fits_the_texts_better_and_loads_as_any_other(tmp_path: Path) -> None:
+    model = build_model(tmp_path / "base")
+    chosen = config(tmp_path, model)
+    losses: list[float] = []
+    step = Loop._one_step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loop, "_one_step", lambda self, number: losses.append(step(self, number)) or losses[-1])
+        adapt(chosen, silent)
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+    before, after = encoders.load(str(model)).encode(["abc"]), encoders.load(chosen.output).encode(["abc"])
+    assert after.shape == before.shape
+    assert not np.allclose(before, after)
+    assert "As the model that it was fine-tuned from" in (Path(chosen.output) / "README.md").read_text()
+
+
+def test_fine_tuning_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -> None:
+    model = build_model(tmp_path / "base")
+    vectors = []
+    whole = Loop.run
+    for name in ("whole", "broken"):
+        chosen = config(tmp_path / name, model, steps=20)
+        if name == "broken":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Loop, "run", lambda self: whole(self, until=10))
+                adapt(chosen, silent)
+        adapt(chosen, silent)
+        vectors.append(encoders.load(chosen.output).encode(["abde lmno", "бгд жзк"]))
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+
+
+def test_a_teacher_pulls_the_vectors_towards_its_own(tmp_path: Path) -> None:
+    teacher = build_model(tmp_path / "teacher")
+    write_world(tmp_path / "texts", n_concepts=200)
+    chosen = AdaptConfig.model_validate(
+        settings(
+            tmp_path,
+            static={"dim": 64, "buckets": 500, "learning_rate": 0.1},
+            loss={"teacher": str(teacher), "teacher_weight": 20.0, "temperature": 1.0},
+            measure={"every_steps": 60, "candidates": 50, "min_pairs": 5, "languages": ["xx"]},
+        )
+    )
+    adapt(chosen, silent)
+    texts = ["bad mod", "nobel dial", "lemon", "adieb alma"]
+    ours, theirs = encoders.load(chosen.output).encode(texts), encoders.load(str(teacher)).encode(texts)
+    assert np.mean(np.sum(ours[:, : theirs.shape[1]] * theirs, axis=1)) > 0.5
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="no folder"):
+        adapt(config(tmp_path, tmp_path / "none"), silent)

@@ -1,0 +1,76 @@
+"""A static table as files: a folder that sentence-transformers loads by itself, and the small form that is shipped."""
+
+import json
+import lzma
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.md"
+#: Norms, codes and codebooks, as `xlrec.kernels.quantise.quantise` gives them.
+Coded = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.float32]]
+_MODULES = (
+    ("0", "", "sentence_transformers.sentence_transformer.modules.StaticEmbedding"),
+    ("1", "1_Normalize", "sentence_transformers.sentence_transformer.modules.Normalize"),
+)
+
+
+def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -> None:
+    """Writes weights, tokenizer and the list of modules: the mean of the tokens' rows, at unit norm.
+
+    Args:
+        folder: made where it is missing.
+        tokenizer: of `tokenizers`.
+        table: (n_tokens, dim) float32.
+    """
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {"embedding.weight": np.ascontiguousarray(table)}, folder / "model.safetensors", metadata={"format": "pt"}
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    modules = [{"idx": int(name), "name": name, "path": path, "type": kind} for name, path, kind in _MODULES]
+    (folder / "modules.json").write_text(json.dumps(modules, indent=1), encoding="utf-8")
+    settings: dict[str, Any] = {
+        "model_type": "SentenceTransformer",
+        "prompts": {},
+        "default_prompt_name": None,
+        "similarity_fn_name": "cosine",
+    }
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    (folder / "1_Normalize").mkdir(exist_ok=True)
+
+
+def rounded(coded: Coded) -> Coded:
+    """The same, as it is after writing and reading: norms and codebooks in half precision."""
+    norms, codes, books = coded
+    return norms.astype(np.float16).astype(np.float32), codes, books.astype(np.float16).astype(np.float32)
+
+
+def write_coded(folder: Path, tokenizer: Any, coded: Coded) -> None:
+    """Writes the small form: a byte for each part of a row, codebooks, and the tokenizer, packed."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    norms, codes, books = coded
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "norms": norms.astype(np.float16),
+        "codes": codes,
+        "books": books.astype(np.float16),
+    }
+    save_file(arrays, folder / WEIGHTS)
+    (folder / TOKENIZER).write_bytes(lzma.compress(tokenizer.to_str().encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
+
+
+def read_coded(folder: Path) -> tuple[Any, Coded]:
+    """(tokenizer, coded table) of what `write_coded` wrote."""
+    from safetensors.numpy import load_file
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_str(lzma.decompress((folder / TOKENIZER).read_bytes()).decode("utf-8"))
+    arrays = load_file(folder / WEIGHTS)
+    norms, books = arrays["norms"].astype(np.float32), arrays["books"].astype(np.float32)
+    return tokenizer, (norms, np.ascontiguousarray(arrays["codes"]), books)

@@ -1,0 +1,181 @@
+"""What the training loop drives: the static bag of tokens here, any sentence-transformers model in `finetune`."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from xlrec.encoders.folder import Coded, rounded, write_coded, write_static
+from xlrec.kernels import bags
+from xlrec.kernels.quantise import quantise, restored
+from xlrec.training.encoder import losses
+from xlrec.training.encoder.config import AdaptConfig
+from xlrec.training.encoder.sampler import Pairs
+from xlrec.training.encoder.static import StaticModel, encode_bags
+from xlrec.training.encoder.texts import Texts
+from xlrec.training.encoder.tokens import Bags, tokenise
+from xlrec.training.encoder.vocabulary import without_words
+
+Longs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+class Backend(Protocol):
+    """A model that learns from pairs of texts."""
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+
+    def step(self, pairs: Pairs, targets: Floats | None, left: float, rng: np.random.Generator) -> float:
+        """One step of the optimiser; the loss before it.
+
+        Args:
+            pairs: rows of the texts.
+            targets: (n, dim) unit vectors of the teacher, zero where it has none.
+            left: share of the run that is left, in [0, 1].
+            rng: of this step alone.
+        """
+
+    def encode(self, rows: Longs) -> Floats:
+        """(n, dim) unit vectors of these texts."""
+
+    def state(self) -> dict[str, Floats]:
+        """All that a checkpoint keeps."""
+
+    def restore(self, state: dict[str, Floats]) -> None:
+        """Takes what `state` gave."""
+
+    def finish(self) -> None:
+        """Brings the model into the form in which it is measured and written at the end."""
+
+    def export(self, folder: Path) -> None:
+        """Writes the sentence-transformers folder."""
+
+    def unknown_shares(self) -> dict[str, float]:
+        """Share of each language's tokens that are bytes, for want of a better one; empty where that is not known."""
+
+
+def texts_in_common(pairs: Pairs, concept: Longs) -> list[tuple[Longs, Longs]]:
+    """(pair, concept) for `losses.same_pairs`."""
+    slot = np.repeat(np.arange(len(pairs)), np.diff(pairs.starts))
+    return [(slot, concept[pairs.a])]
+
+
+def drawn_cut(config: AdaptConfig, rng: np.random.Generator) -> tuple[int, float] | None:
+    """The Matryoshka cut of a step."""
+    cuts = config.loss.matryoshka_dims
+    return (int(rng.choice(cuts)), config.loss.matryoshka_weight) if cuts else None
+
+
+def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
+    """(n_bags,) a number that bags with the same tokens share, and others hardly ever."""
+    mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(29)
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(mixed * np.uint64(0xBF58476D1CE4E5B9))])
+    return np.asarray((sums[offsets[1:]] - sums[offsets[:-1]]).view(np.int64))
+
+
+class StaticBackend:
+    """The bag of tokens, on the CPU, with the compiled kernels."""
+
+    def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
+        self._config, self._texts, self._concept = config, texts, texts.concept
+        self._tokenizer, words, self._bags = prepared
+        self._coded: Coded | None = None
+        vocabulary = self._tokenizer.get_vocab()
+        tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+        self.model = StaticModel(tokens, words, config.static, config.seed)
+        self._parts = self._word_parts(tokens, words)
+
+    @property
+    def dim(self) -> int:
+        """Numbers in a vector."""
+        return self._config.static.dim
+
+    def _word_parts(self, tokens: list[str], words: frozenset[str]) -> Bags:
+        """Pieces of every whole word, none of the other tokens."""
+        other = without_words(self._tokenizer, words)
+        return tokenise(other, [token if token in words else "" for token in tokens])
+
+    def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[npt.NDArray[np.int32], Longs, Longs]:
+        """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
+        numbers, offsets = [], [np.zeros(1, dtype=np.int64)]
+        for rows in (pairs.a, pairs.b):
+            found, bounds = bags.gather(
+                self._bags.numbers, self._bags.offsets, rows, pairs.starts, self._config.batch.max_tokens
+            )
+            numbers.append(found)
+            offsets.append(bounds[1:] + offsets[-1][-1])
+        flat, bounds = np.concatenate(numbers), np.concatenate(offsets)
+        hashes = bag_hashes(flat, bounds)
+        share = self._config.static.split_share
+        if share:
+            chosen = rng.random(len(self.model.own)) < share
+            flat, bounds = bags.expanded(flat, bounds, self._parts.numbers, self._parts.offsets, chosen)
+        return flat, bounds, hashes
+
+    def step(self, pairs: Pairs, targets: Floats | None, left: float, rng: np.random.Generator) -> float:
+        """As `Backend.step`."""
+        import torch
+
+        n = len(pairs)
+        numbers, offsets, hashes = self._sides(pairs, rng)
+        means = torch.from_numpy(self.model.forward(numbers, offsets)).requires_grad_()
+        every = np.arange(n)
+        kinds = [*texts_in_common(pairs, self._concept), (every, hashes[:n]), (every, hashes[n:])]
+        same = tuple(torch.from_numpy(one) for one in losses.same_pairs(kinds, n))
+        teacher = None if targets is None else (torch.from_numpy(targets), self._config.loss.teacher_weight)
+        loss = losses.whole_loss(
+            (means[:n], means[n:]),
+            (same[0], same[1]),
+            self._config.loss.temperature,
+            drawn_cut(self._config, rng),
+            teacher,
+        )
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+        assert means.grad is not None  # noqa: S101  # for the type checker
+        self.model.step(means.grad.numpy(), self._config.static.learning_rate * left)
+        return float(loss.detach())
+
+    def encode(self, rows: Longs) -> Floats:
+        """As `Backend.encode`."""
+        table = self.model.folded() if self._coded is None else restored(*self._coded)
+        return encode_bags(table, self._bags, rows, 10**6)
+
+    def state(self) -> dict[str, Floats]:
+        """As `Backend.state`."""
+        return self.model.state()
+
+    def restore(self, state: dict[str, Floats]) -> None:
+        """As `Backend.restore`."""
+        self.model.restore(state)
+
+    def finish(self) -> None:
+        """As `Backend.finish`: quantises the rows, those of frequent tokens with more care."""
+        if self._config.compress is None:
+            return
+        weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.model.own))).astype(np.float32)
+        coded = quantise(self.model.folded(), weights, self._config.compress.bytes_per_token, self._config.seed)
+        self._coded = rounded(coded)
+
+    def export(self, folder: Path) -> None:
+        """As `Backend.export`; the small form goes to its own folder."""
+        if self._coded is None or self._config.compress is None:
+            write_static(folder, self._tokenizer, self.model.folded())
+            return
+        write_static(folder, self._tokenizer, restored(*self._coded))
+        write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)
+
+    def unknown_shares(self) -> dict[str, float]:
+        """As `Backend.unknown_shares`."""
+        vocabulary = self._tokenizer.get_vocab()
+        is_byte = np.zeros(len(vocabulary), dtype=np.int64)
+        is_byte[[vocabulary[f"<0x{byte:02X}>"] for byte in range(256)]] = 1
+        sums = np.concatenate([[0], np.cumsum(is_byte[self._bags.numbers])])
+        n_bytes = sums[self._bags.offsets[1:]] - sums[self._bags.offsets[:-1]]
+        n_languages = len(self._texts.languages)
+        unknown = np.bincount(self._texts.language, weights=n_bytes, minlength=n_languages)
+        every = np.bincount(self._texts.language, weights=np.diff(self._bags.offsets), minlength=n_languages)
+        return dict(zip(self._texts.languages, (unknown / np.maximum(every, 1)).tolist(), strict=True))

@@ -1,0 +1,93 @@
+"""The model card: what it was trained on, under which licences, how good it is where, and where it is not."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+
+from xlrec.training.encoder.config import AdaptConfig
+from xlrec.training.encoder.texts import Texts
+
+Figures = Mapping[tuple[str, str], float]
+_LIMITS = {
+    "static": """A bag of tokens: word order and context are not seen, so a word with two meanings has one vector, and
+*not good* is near *good*. Names and words that the training texts lack are known by their letters alone. Texts of the
+training were labels, messages and sentences of a few hundred characters at most.""",
+    "finetune": "As the model that it was fine-tuned from; texts of other kinds than those above were not measured.",
+}
+
+
+def _sources(texts: Texts) -> list[str]:
+    lines = ["| source | texts trained on | texts for dev | licences |", "|---|---|---|---|"]
+    for number, name in enumerate(texts.sources):
+        mine = texts.source == number
+        n_dev = int((mine & texts.is_dev).sum())
+        licences = ", ".join(texts.licences[name]) or "(measured only)"
+        lines.append(f"| {name} | {int(mine.sum()) - n_dev:,} | {n_dev:,} | {licences} |")
+    return lines
+
+
+def _languages(texts: Texts, found: Figures, unknown: Mapping[str, float]) -> list[str]:
+    by_language: dict[str, list[float]] = defaultdict(list)
+    for (_, language), value in found.items():
+        by_language[language].append(value)
+    counts = np.bincount(texts.language[~texts.is_dev], minlength=len(texts.languages))
+    lines = ["| language | texts trained on | recall at 1 on dev | unknown |", "|---|---|---|---|"]
+    for number in np.argsort(-counts, kind="stable").tolist():
+        name = texts.languages[number]
+        mean = f"{np.mean(by_language[name]):.3f}" if name in by_language else "–"
+        share = f"{100 * unknown[name]:.2f} %" if name in unknown else "–"
+        lines.append(f"| {name} | {counts[number]:,} | {mean} | {share} |")
+    return lines
+
+
+def _by_source(found: Figures) -> list[str]:
+    by_source: dict[str, dict[str, float]] = defaultdict(dict)
+    for (source, language), value in found.items():
+        by_source[source][language] = value
+    lines = ["| source | languages | mean | lowest |", "|---|---|---|---|"]
+    for source, values in sorted(by_source.items()):
+        worst = min(values, key=lambda name: (values[name], name))
+        mean = float(np.mean(list(values.values())))
+        lines.append(f"| {source} | {len(values)} | {mean:.3f} | {values[worst]:.3f} ({worst}) |")
+    return lines
+
+
+def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str, float], n_steps: int) -> str:
+    """The card as Markdown, with the header that model hubs read.
+
+    Args:
+        config: what was trained, and how.
+        texts: trained on and measured.
+        found: recall at 1 of (source, language).
+        unknown: share of the tokens of each language that are bytes, for want of a better one.
+        n_steps: steps that were made.
+    """
+    head = ["---", f"license: {config.licence}", "library_name: sentence-transformers"]
+    head += ["pipeline_tag: sentence-similarity"]
+    head += ["language:", *(f"- {name}" for name in sorted({one.split("-")[0] for one in texts.languages})), "---"]
+    shown = config.model_dump(mode="json", exclude={"output", "work"})
+    shown["texts"].pop("path")
+    if shown["loss"]["teacher"]:
+        shown["loss"]["teacher"] = "(a folder)"
+    body = [
+        f"# {config.name}",
+        "Texts of many languages in, vectors out: what says the same is near, whatever its language.",
+        "## Data and licences",
+        f"The weights are under {config.licence}. They were trained on these texts; dev texts were only measured:",
+        "\n".join(_sources(texts)),
+        "## Figures",
+        "Recall at 1: how often a text's translation is the nearest of up to "
+        f"{config.measure.candidates:,} dev texts in `{config.batch.pivot}` of its source.",
+        "\n".join(_by_source(found)),
+        "## Languages",
+        "The mean is over the sources with enough dev texts. Unknown: share of the tokens that are single bytes.",
+        "\n".join(_languages(texts, found, unknown)),
+        "## Limits",
+        _LIMITS[config.mode],
+        "## How it was made",
+        f"`xlrec adapt-encoder` with this config, {n_steps:,} steps:",
+        f"```json\n{json.dumps(shown, indent=1, ensure_ascii=False)}\n```",
+    ]
+    return "\n".join(head) + "\n" + "\n\n".join(body) + "\n"

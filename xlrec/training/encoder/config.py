@@ -1,0 +1,181 @@
+"""Settings of the encoder's training: one strict, frozen model per part, as in `xlrec.config`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from xlrec.config import Count, Positive, Section, Share, Weight
+
+
+class TextsConfig(Section):
+    """Which parallel texts are read, and how often each is met."""
+
+    path: str
+    """Parquet file or folder: concept_id, language, text; optional source, licence, split (`train` or `dev`)."""
+    exclude_licences: tuple[str, ...] = ()
+    """Rows whose licence starts with one of these are left out."""
+    exclude_sources: tuple[str, ...] = ()
+    """Sources that are left out altogether."""
+    measure_sources: tuple[str, ...] = ()
+    """Sources whose concepts are all dev: never trained on, only measured."""
+    dev_share: Share = 0.02
+    """Share of the concepts that are dev, chosen by hash, where there is no `split` column."""
+    source_weights: dict[str, Weight] = Field(default_factory=dict)
+    """Weight of a source against the others; 0 never trains on it."""
+    default_source_weight: Weight = 1.0
+    """Weight of a source that source_weights does not name."""
+    language_weights: dict[str, Weight] = Field(default_factory=dict)
+    """Weight of a language against the others, besides its temperature."""
+    temperature: Share = 0.5
+    """Exponent of the number of texts of a source and language: 1 draws as they come, 0 draws all alike."""
+
+
+class VocabularyConfig(Section):
+    """Tokens of an encoder that is trained from scratch: whole words, frequent pieces, characters, bytes."""
+
+    words: Count = 160_000
+    """Whole words, shared out among the languages."""
+    pieces: Count = 60_000
+    """Pieces of words that are not whole words of the vocabulary."""
+    running_pieces: Count = 40_000
+    """Pieces of the scripts without spaces (Chinese, Japanese, Thai, Khmer, Lao, Burmese)."""
+    min_count: Count = 2
+    """Rarer words and characters are no tokens."""
+    language_weights: dict[str, Weight] = Field(default_factory=dict)
+    """Weight of a language where words are shared out; empty: those of `texts`."""
+    language_exponent: Share = 0.5
+    """How a language's share of the words follows its number of distinct words; 0: all alike."""
+
+
+class StaticConfig(Section):
+    """The bag of tokens whose vectors are sums of an own part and of shared character n-grams."""
+
+    dim: Annotated[int, Field(ge=16, le=1024)] = 256
+    """Numbers in a vector."""
+    buckets: Count = 200_000
+    """Rows of the hashed table of n-gram vectors."""
+    max_grams: Count = 24
+    """N-grams of a token, at most."""
+    learning_rate: Positive = 0.05
+    """Of row-wise Adagrad; falls linearly to zero over the run."""
+    split_share: Share = 0.1
+    """Share of the whole words that a batch meets as pieces, so that pieces learn too."""
+
+
+class FineTuneConfig(Section):
+    """Fine-tuning of a sentence-transformers model."""
+
+    model: str
+    """A folder of sentence-transformers."""
+    learning_rate: Positive = 2e-5
+    """Of AdamW; warms up over the first tenth of the steps, then falls linearly to zero."""
+    weight_decay: Weight = 0.01
+    """Of AdamW."""
+    max_tokens: Count = 128
+    """Longer texts are cut."""
+    processes: Count = 1
+    """Processes of TorchDistributor; each draws its own batches, and gradients are averaged."""
+
+
+class LossConfig(Section):
+    """What is asked of the vectors."""
+
+    temperature: Positive = 0.05
+    """Of the cross-lingual InfoNCE."""
+    matryoshka_dims: tuple[Count, ...] = ()
+    """Shorter cuts of the vectors that are trained too; each step draws one of them."""
+    matryoshka_weight: Weight = 0.3
+    """Weight of the cut that is drawn."""
+    teacher: str | None = None
+    """Folder of a sentence-transformers model for the pivot language; null: no distillation."""
+    teacher_weight: Weight = 0.5
+    """Weight of the distillation."""
+    hard_negatives: Share = 0.0
+    """Share of a batch that is neighbours of its other texts, mined with the current model."""
+    mine_every_steps: Count = 500
+    """Steps between two minings."""
+    mine_pool: Count = 30_000
+    """Concepts among which neighbours are looked for."""
+
+
+class BatchConfig(Section):
+    """What a step sees."""
+
+    pairs: Count = 2048
+    """Pairs of texts; every other pair of the batch is a negative unless it says the same."""
+    sources: Count = 4
+    """Sources that a batch draws from: few make harder negatives."""
+    pivot: str = "en"
+    """Language of one side of most pairs."""
+    pivot_share: Share = 0.8
+    """Share of the pairs that have the pivot on one side."""
+    joined_share: Share = 0.4
+    """Share of the pairs that are several texts of one pair of languages, joined."""
+    max_joined: Count = 5
+    """Texts that are joined, at most."""
+    max_tokens: Count = 64
+    """Longer texts are cut."""
+
+
+class MeasureConfig(Section):
+    """Dev retrieval while training."""
+
+    every_steps: Count = 500
+    """Steps between two measurements and checkpoints."""
+    candidates: Count = 1000
+    """Pivot texts of one source among which the translation is looked for."""
+    min_pairs: Count = 100
+    """A source and language with fewer dev pairs is not measured."""
+    languages: tuple[str, ...] = ("zh", "ja", "ko", "de", "fr", "es", "it", "pt", "ru", "ar", "tr", "vi", "th", "hi",
+                                  "id", "pl")  # fmt: skip
+    """Languages of the mean that early stopping watches; all are measured at the end."""
+    patience: Count = 10
+    """Measurements without a better mean after which training stops."""
+
+
+class CompressConfig(Section):
+    """The small form of a static encoder, as it is shipped: product-quantised rows and a packed tokenizer."""
+
+    output: str
+    """Folder for it."""
+    bytes_per_token: Count = 64
+    """Parts of a row, each one of 256; divides static.dim."""
+
+
+class AdaptConfig(Section):
+    """One training of an encoder."""
+
+    output: str
+    """Folder for the sentence-transformers model."""
+    work: str
+    """Folder for tokens and checkpoints: a run that finds its own checkpoint there goes on from it."""
+    mode: Literal["static", "finetune"] = "static"
+    """static: a bag of tokens from scratch, on the CPU; finetune: an existing model, on the GPU if there is one."""
+    seed: int = 0
+    """Seed of everything random."""
+    steps: Count = 5000
+    """Steps of the whole run."""
+    texts: TextsConfig
+    vocabulary: VocabularyConfig = VocabularyConfig()
+    static: StaticConfig = StaticConfig()
+    finetune: FineTuneConfig | None = None
+    batch: BatchConfig = BatchConfig()
+    loss: LossConfig = LossConfig()
+    measure: MeasureConfig = MeasureConfig()
+    compress: CompressConfig | None = None
+    """static only: what is measured and written at the end is then the quantised table. null: the exact one."""
+    licence: str = "cc-by-sa-4.0"
+    """Licence of the weights, for the card."""
+    name: str = "xlrec encoder"
+    """Title of the card."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Checks what spans sections."""
+        if (self.mode == "finetune") != (self.finetune is not None):
+            raise ValueError("mode finetune needs the section `finetune`, and mode static has none: set or remove it")
+        if self.compress is not None and self.static.dim % self.compress.bytes_per_token:
+            raise ValueError(f"compress.bytes_per_token must divide static.dim = {self.static.dim}: change one of them")
+        if self.compress is not None and self.mode != "static":
+            raise ValueError("compress is for mode static: remove it")
+        if self.mode == "static" and any(cut >= self.static.dim for cut in self.loss.matryoshka_dims):
+            raise ValueError(f"loss.matryoshka_dims: every cut is less than static.dim = {self.static.dim}: lower it")

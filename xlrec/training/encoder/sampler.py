@@ -1,0 +1,137 @@
+"""Which pairs of texts a step sees. Rows of dev concepts are not even in its tables."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from xlrec.errors import InputError
+from xlrec.training.encoder.config import BatchConfig, TextsConfig
+from xlrec.training.encoder.texts import Texts
+
+Longs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """n pairs; side a of pair i joins the texts `a[starts[i]:starts[i + 1]]`, side b `b[...]`, concept by concept."""
+
+    a: Longs
+    b: Longs
+    starts: Longs
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+class Sampler:
+    """Draws pairs from the rows that are no dev rows."""
+
+    def __init__(self, texts: Texts, chosen: TextsConfig, config: BatchConfig) -> None:
+        """Sorts the rows by source and language, and by concept and language.
+
+        Raises:
+            InputError: there is no concept with texts in two languages.
+        """
+        self._config, self._n_languages = config, len(texts.languages)
+        train = np.flatnonzero(~texts.is_dev)
+        self._concept, self._language = texts.concept, texts.language
+        self.pivot = texts.languages.index(config.pivot) if config.pivot in texts.languages else -1
+        key = texts.concept[train] * self._n_languages + texts.language[train]
+        order = np.argsort(key, kind="stable")
+        self._keys, self._key_rows = key[order], train[order]
+        self._cells(texts, train, chosen)
+
+    def _cells(self, texts: Texts, train: Longs, chosen: TextsConfig) -> None:
+        """Rows by (source, language), without the pivot's, and how often each cell is drawn."""
+        concepts = np.unique(self._keys) // self._n_languages
+        if len(np.unique(concepts)) == len(concepts):
+            raise InputError("texts.path: no concept has texts in two languages: there is nothing to learn from")
+        rows = train[texts.language[train] != self.pivot]
+        cell = texts.source[rows] * self._n_languages + texts.language[rows]
+        order = np.argsort(cell, kind="stable")
+        self._rows = rows[order]
+        cells, starts, counts = np.unique(cell[order], return_index=True, return_counts=True)
+        self._starts, self._counts = starts, counts
+        self._cell_source, self._cell_language = np.divmod(cells, self._n_languages)
+        languages = np.array([chosen.language_weights.get(name, 1.0) for name in texts.languages])
+        within = languages[self._cell_language] * counts**chosen.temperature
+        sums = np.bincount(self._cell_source, weights=within, minlength=len(texts.sources))
+        self._within = within / sums[self._cell_source]
+        weights = [chosen.source_weights.get(name, chosen.default_source_weight) for name in texts.sources]
+        self._source_weights = np.where(sums > 0, weights, 0.0)
+        self._language_weights = languages
+        if self._source_weights.sum() <= 0:
+            raise InputError("texts.source_weights: no source is left to train on: give one a weight above 0")
+
+    def _partners(self, rows: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
+        """(n,) a row of the same concept in that language, drawn among several; -1 where there is none."""
+        key = self._concept[rows] * self._n_languages + languages
+        first, last = np.searchsorted(self._keys, key, "left"), np.searchsorted(self._keys, key, "right")
+        place = first + (rng.random(len(rows)) * (last - first)).astype(np.int64)
+        found = self._key_rows[np.minimum(place, len(self._key_rows) - 1)]
+        return np.where(last > first, found, -1)
+
+    def _draw_cells(self, n: int, rng: np.random.Generator) -> Longs:
+        """(n,) cells, of a few sources."""
+        share = self._source_weights / self._source_weights.sum()
+        n_sources = min(self._config.sources, int((share > 0).sum()))
+        sources = rng.choice(len(share), size=n_sources, replace=False, p=share)
+        weights = np.where(np.isin(self._cell_source, sources), self._within, 0.0)
+        return rng.choice(len(weights), size=n, p=weights / weights.sum())
+
+    def _other_languages(self, n: int, rng: np.random.Generator) -> Longs:
+        share = self._language_weights / self._language_weights.sum()
+        return rng.choice(len(share), size=n, p=share)
+
+    def draw(self, rng: np.random.Generator, n: int | None = None) -> Pairs:
+        """About as many pairs as the config says: those without a partner in the language drawn are left out."""
+        n = n or self._config.pairs
+        cells = self._draw_cells(n, rng)
+        joined = rng.random(n) < self._config.joined_share
+        sizes = np.where(joined, rng.integers(2, max(3, self._config.max_joined + 1), size=n), 1)
+        slot = np.repeat(np.arange(n), sizes)
+        place = self._starts[cells][slot] + (rng.random(len(slot)) * self._counts[cells][slot]).astype(np.int64)
+        a = self._rows[place]
+        to_pivot = (rng.random(n) < self._config.pivot_share) & (self.pivot >= 0)
+        languages = np.where(to_pivot, self.pivot, self._other_languages(n, rng))
+        b = self._partners(a, languages[slot], rng)
+        if self.pivot >= 0:  # a drawn language that this concept lacks becomes the pivot, for all of a pair
+            lacking = np.bincount(slot, weights=b < 0, minlength=n) > 0
+            languages = np.where(lacking, self.pivot, languages)
+            b = np.where(lacking[slot], self._partners(a, languages[slot], rng), b)
+        return self._kept(a, b, slot, languages)
+
+    def _kept(self, a: Longs, b: Longs, slot: Longs, languages: Longs) -> Pairs:
+        """The pairs that have a text on both sides, in two languages."""
+        keep = (b >= 0) & (self._language[a] != languages[slot])
+        a, b, slot = a[keep], b[keep], slot[keep]
+        starts = np.append(np.flatnonzero(np.diff(slot, prepend=-1)), len(slot))
+        return Pairs(a, b, starts)
+
+    def around(self, clusters: Longs, n: int, rng: np.random.Generator) -> Pairs:
+        """At most n pairs from whole clusters of like pivot texts, each in one other language: hard negatives.
+
+        Args:
+            clusters: (n_clusters, size) rows of the pivot that are no dev rows.
+            n: pairs, before those without a text in the language drawn are left out.
+            rng: source of randomness.
+        """
+        chosen = clusters[rng.integers(0, len(clusters), size=max(1, n // clusters.shape[1]))]
+        b, distinct = np.unique(chosen, return_index=True)
+        languages = np.repeat(self._other_languages(len(chosen), rng), chosen.shape[1])[distinct]
+        a = self._partners(b, languages, rng)
+        pairs = self._kept(b, a, np.arange(len(b)), languages)
+        return Pairs(pairs.b, pairs.a, pairs.starts)
+
+    def pool(self, n: int, rng: np.random.Generator) -> Longs:
+        """At most n rows of the pivot language, of different concepts, none of them dev."""
+        mine = self._key_rows[self._keys % self._n_languages == self.pivot]
+        _, first = np.unique(self._concept[mine], return_index=True)
+        return np.sort(rng.permutation(mine[first])[:n])
+
+
+def joined(first: Pairs, second: Pairs) -> Pairs:
+    """The pairs of both."""
+    starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
+    return Pairs(np.concatenate([first.a, second.a]), np.concatenate([first.b, second.b]), starts)

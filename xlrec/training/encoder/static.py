@@ -1,0 +1,77 @@
+"""The bag of tokens: a token's vector is its own plus those of its character n-grams; a text's is the tokens' mean.
+
+In training words share n-grams; afterwards the sum is folded into one table, so the result is a plain table of rows.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from xlrec.kernels import bags
+from xlrec.training.encoder.config import StaticConfig
+from xlrec.training.encoder.grams import gram_table
+from xlrec.training.encoder.tokens import Bags
+
+Floats = npt.NDArray[np.float32]
+_SLAB = 16_384
+
+
+class StaticModel:
+    """Tables `own` (n_tokens, dim) and `shared` (buckets, dim), float32, and the state of their optimiser."""
+
+    def __init__(self, tokens: list[str], words: frozenset[str], config: StaticConfig, seed: int) -> None:
+        """Starts from hashed n-grams alone: cognates are near each other before the first step."""
+        rng = np.random.default_rng([seed, 1])
+        self.config = config
+        self.grams, self.offsets = gram_table(tokens, words, config.buckets, config.max_grams)
+        scale = np.float32(config.dim**-0.5)
+        self.shared = rng.standard_normal((config.buckets, config.dim), dtype=np.float32) * scale
+        self.own = rng.standard_normal((len(tokens), config.dim), dtype=np.float32) * scale * np.float32(0.1)
+        self.own[np.diff(self.offsets) == 0] *= np.float32(5.0)
+        self.own_squares = np.zeros(len(tokens), dtype=np.float32)
+        self.shared_squares = np.zeros(config.buckets, dtype=np.float32)
+        self._slots = np.full(max(len(tokens), config.buckets), -1, dtype=np.int32)
+
+    def forward(self, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
+        """(n_bags, dim) means; remembers what `step` needs."""
+        tokens, places = bags.distinct(numbers, self._slots)
+        rows = bags.composed(self.own, self.shared, tokens, self.grams, self.offsets)
+        self._met = (tokens, places, offsets)
+        return bags.bag_means(rows, places, offsets)
+
+    def step(self, gradients: Floats, rate: float) -> None:
+        """Moves the rows of the last `forward` against the (n_bags, dim) gradients of its means."""
+        tokens, places, offsets = self._met
+        of_tokens = bags.bag_gradients(gradients, places, offsets, len(tokens))
+        met, of_grams = bags.shared_gradients(of_tokens, tokens, self.grams, self.offsets, self._slots)
+        bags.adagrad(self.own, self.own_squares, tokens, of_tokens, rate)
+        bags.adagrad(self.shared, self.shared_squares, met, of_grams, rate)
+
+    def folded(self) -> Floats:
+        """(n_tokens, dim) the table that gives the same vectors without n-grams."""
+        every = np.arange(len(self.own), dtype=np.int32)
+        return bags.composed(self.own, self.shared, every, self.grams, self.offsets)
+
+    def state(self) -> dict[str, Floats]:
+        """What a checkpoint keeps."""
+        return {
+            "own": self.own,
+            "shared": self.shared,
+            "own_squares": self.own_squares,
+            "shared_squares": self.shared_squares,
+        }
+
+    def restore(self, state: dict[str, Floats]) -> None:
+        """Takes what `state` gave."""
+        for name, table in self.state().items():
+            table[:] = state[name]
+
+
+def encode_bags(table: Floats, texts: Bags, rows: npt.NDArray[np.int64], longest: int) -> Floats:
+    """(n_rows, dim) unit norm: vectors of these texts from a folded table, zero where a text has no token."""
+    parts = []
+    for start in range(0, len(rows), _SLAB):
+        some = rows[start : start + _SLAB]
+        starts = np.arange(len(some) + 1)
+        found = bags.bag_means(table, *bags.gather(texts.numbers, texts.offsets, some, starts, longest))
+        parts.append(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
+    return np.concatenate(parts) if parts else np.empty((0, table.shape[1]), dtype=np.float32)

@@ -1,0 +1,140 @@
+"""Parallel texts in memory: which rows are trained on, which are only measured.
+
+A concept is dev or train as a whole. What says the same as a dev concept is never met in training under its id.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
+from xlrec.errors import InputError
+from xlrec.training.encoder.config import TextsConfig
+
+#: Its stubs know arrays of one type only.
+pc: Any = pyarrow.compute
+_NEEDED = ("concept_id", "language", "text")
+_OPTIONAL = ("source", "licence", "split")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """n rows; numbers index `languages`, `sources` and `licences`, concepts count from 0."""
+
+    text: Any
+    """Arrow array of strings."""
+    concept: npt.NDArray[np.int64]
+    language: npt.NDArray[np.int64]
+    source: npt.NDArray[np.int64]
+    is_dev: npt.NDArray[np.bool_]
+    languages: tuple[str, ...]
+    sources: tuple[str, ...]
+    licences: dict[str, tuple[str, ...]]
+    """Licences of each source's rows that are trained on."""
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """Texts of these rows."""
+        return [str(one) for one in self.text.take(pa.array(rows)).to_pylist()]
+
+
+def _files(path: str) -> list[Path]:
+    """Parquet files at the path, in order of their names.
+
+    Raises:
+        InputError: there are none.
+    """
+    place = Path(path)
+    found = sorted(place.rglob("*.parquet")) if place.is_dir() else [place] if place.is_file() else []
+    if not found:
+        raise InputError(f"texts.path: no Parquet file at {path}: name a file or a folder of parallel texts")
+    return found
+
+
+def _read_file(file: Path) -> pa.Table:
+    """(concept_id, language, text, source, licence, split) of one file; what it lacks is '' or its own name.
+
+    Raises:
+        InputError: a needed column is missing.
+    """
+    names = pq.read_schema(file).names
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise InputError(
+            f"texts.path: {file.name} has no column {', '.join(missing)}; seen: {', '.join(names)}; "
+            f"needed: {', '.join(_NEEDED)}"
+        )
+    table = pq.read_table(file, columns=[*_NEEDED, *(name for name in _OPTIONAL if name in names)])
+    for name in _OPTIONAL:
+        if name not in names:
+            constant = file.stem if name == "source" else ""
+            table = table.append_column(name, pa.array([constant] * len(table), pa.string()))
+    columns = [pc.fill_null(table[name].cast(pa.string()), "") for name in (*_NEEDED, *_OPTIONAL)]
+    return pa.table(columns, names=[*_NEEDED, *_OPTIONAL])
+
+
+def is_dev_by_hash(concept_id: str, share: float) -> bool:
+    """Whether a concept is dev where no column says so: its id alone decides."""
+    number = int.from_bytes(hashlib.sha256(concept_id.encode()).digest()[:8], "big")
+    return number < share * 2**64
+
+
+def _numbered(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """(n,) number of each value, and the values in order, so that numbers do not depend on the order of files."""
+    encoded = pc.dictionary_encode(column).combine_chunks()
+    values = [str(value) for value in encoded.dictionary.to_pylist()]
+    order = sorted(range(len(values)), key=values.__getitem__)
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    return rank[encoded.indices.to_numpy()], [values[place] for place in order]
+
+
+def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:
+    """Rows that the config lets in, each (concept, language, text) once."""
+    keep = pc.and_(pc.not_equal(table["text"], ""), pc.not_equal(table["concept_id"], ""))
+    for start in config.exclude_licences:
+        keep = pc.and_(keep, pc.invert(pc.starts_with(table["licence"], start)))
+    if config.exclude_sources:
+        keep = pc.and_(keep, pc.invert(pc.is_in(table["source"], pa.array(config.exclude_sources))))
+    table = table.filter(keep)
+    keys = table.select(["concept_id", "language", "text"]).append_column("row", pa.array(np.arange(len(table))))
+    first = keys.group_by(["concept_id", "language", "text"]).aggregate([("row", "min")])["row_min"]
+    return table.take(pa.array(np.sort(first.to_numpy())))
+
+
+def read_texts(config: TextsConfig) -> Texts:
+    """The rows that the config lets in, and which of them are dev.
+
+    Raises:
+        InputError: no file, a column is missing, or no row is left.
+    """
+    table = _kept(pa.concat_tables([_read_file(file) for file in _files(config.path)]), config)
+    if not len(table):
+        raise InputError(f"texts.path: no row of {config.path} is left after the filters: loosen texts.exclude_*")
+    concept, ids = _numbered(table["concept_id"])
+    language, languages = _numbered(table["language"])
+    source, sources = _numbered(table["source"])
+    unknown = sorted(set(config.measure_sources) - set(sources))
+    if unknown:
+        raise InputError(f"texts.measure_sources: no source {', '.join(unknown)}; seen: {', '.join(sources)}")
+    split = table["split"].to_numpy()
+    measured = [sources.index(name) for name in config.measure_sources]
+    dev_concept = np.zeros(len(ids), dtype=np.bool_)
+    dev_concept[concept[(split == "dev") | np.isin(source, measured)]] = True
+    unsplit = np.unique(concept[split == ""])
+    hashed = (is_dev_by_hash(ids[num], config.dev_share) for num in unsplit.tolist())
+    dev_concept[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
+    is_dev = dev_concept[concept]
+    named = zip(source[~is_dev].tolist(), table["licence"].to_numpy()[~is_dev].tolist(), strict=True)
+    pairs = {(sources[num], str(name)) for num, name in named}
+    licences = {name: tuple(sorted(which for origin, which in pairs if origin == name)) for name in sources}
+    text = table["text"].combine_chunks()
+    return Texts(text, concept, language, source, is_dev, tuple(languages), tuple(sources), licences)
