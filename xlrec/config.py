@@ -200,11 +200,11 @@ class RetrieveConfig(Section):
 class FusionWeights(Section):
     """Weights of the sources; each source's scores are divided by the user's best before."""
 
-    similar: Weight = 0.3
+    similar: Weight = 0.2
     """Nearness of the texts to the history."""
     covisited: Weight = 1.0
     """What others chose soon after the history's items."""
-    popular: Weight = 0.2
+    popular: Weight = 0.3
     """Popularity in the user's market."""
 
 
@@ -218,7 +218,7 @@ class RankConfig(Section):
     """MMR: 0 orders by score alone, 1 by distance to what is already in the list alone."""
     languages: Literal["any", "calibrated", "only"] = "calibrated"
     """any: no regard; calibrated: the list's languages follow the user's (Steck 2018); only: no other language."""
-    calibration: Share = 0.2
+    calibration: Share = 0.5
     """Weight of the language mix against the score, where languages is calibrated."""
     max_per_category: Count | None = None
     """Most items of one category in a list. null: no limit."""
