@@ -124,9 +124,9 @@ def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
         Path(folder).chmod(0o777)  # workers may run as another user
         with progress.stage("index") as shown:
             _index(folder, right, vectors, encoders.load(config).dim)
-        rows = left.withColumn("num", F.lit(None).cast("int")) if more else right
+        rows = _usable(left).withColumn("num", F.lit(None).cast("int")) if more else right
         found = similar(
-            _usable(rows).join(vectors, "text_hash"),
+            rows.join(vectors, "text_hash"),
             pairing.k,
             index=folder,
             min_score=pairing.min_score,
@@ -137,7 +137,7 @@ def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
             shown.done(rows_in=counts[0].rows - counts[0].empty - counts[0].without_id, rows_out=n_pairs)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        for frame in (*sides, vectors):
+        for frame in (*sides, right, vectors):
             frame.unpersist()
     return n_pairs
 
@@ -192,10 +192,13 @@ def _counted(rows: DataFrame, name: str) -> Counts:
 
 
 def _numbered(rows: DataFrame) -> DataFrame:
-    """The rows with their `num`, 0-based by (id, language). Ids go through one task to be numbered, texts do not."""
+    """(id, language, text_hash, num), kept on disk: num counts from 0 by (id, language).
+
+    All rows go through one task to be numbered; their texts and vectors do not.
+    """
     order = Window.orderBy("id", "language")
-    numbers = _usable(rows).select("id", "language", (F.row_number().over(order) - 1).alias("num"))
-    return _usable(rows).join(numbers, ["id", "language"])
+    named = _usable(rows).select("id", "language", "text_hash")
+    return named.withColumn("num", F.row_number().over(order) - 1).persist(StorageLevel.DISK_ONLY)
 
 
 def _embedded(sides: list[DataFrame], config: EmbedConfig, fingerprint: str, progress: Progress) -> DataFrame:
