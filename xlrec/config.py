@@ -171,9 +171,56 @@ class PopularityConfig(Section):
     """Decayed event weight, spread as everywhere's popularity, that is added to each market: serves scarce markets."""
 
 
+class HybridConfig(Section):
+    """The learnt recommender: adapted texts and residuals, attention over the history, popularity, languages."""
+
+    enabled: bool = True
+    """false: nearness of the texts alone, without anything learnt."""
+    dim: Annotated[int, Field(ge=8, le=1024)] = 64
+    """Numbers of the learnt part of a vector; each market and language adds one more."""
+    max_history: Annotated[int, Field(ge=1, le=500)] = 30
+    """Newest visits of a user that make the query; at most retrieve.max_history."""
+    epochs: Count = 12
+    """Most passes over the logs; the inner split says how many are best."""
+    patience: Count = 2
+    """Passes without a better NDCG on the inner split after which training stops."""
+    batch: Count = 512
+    """Examples of a step."""
+    negatives: Count = 2048
+    """Items drawn for a step besides the batch's own; all items where the catalogue has no more."""
+    spans: Count = 12
+    """Stretches of time; popularity is what was known when each began."""
+    residual_dropout: Share = 0.4
+    """Share of the items that a step shows without their residual, so that text serves new items well."""
+    residual_rate: Positive = 2e-3
+    """Learning rate of the residuals."""
+    adapter_rate: Positive = 1e-3
+    """Learning rate of the adapters."""
+    attention_rate: Positive = 2e-2
+    """Learning rate of the attention and of what weighs popularity, freshness and languages."""
+    residual_penalty: Weight = 0.01
+    """Pull of the residuals towards zero."""
+    adapter_penalty: Weight = 1e-4
+    """Pull of the adapters towards the texts' own directions."""
+    validation_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
+    """Newest share of the visits that is the inner split."""
+    validation_users: Count = 2000
+    """Users of the inner split, at most."""
+    min_validation_users: Count = 100
+    """With fewer users with a history in the newest share, each user's newest meeting is the inner split; with fewer
+    there too, one pass is trained."""
+    processes: Count = 1
+    """Processes of TorchDistributor that share every step."""
+    reuse_days: Annotated[int, Field(ge=0)] = 0
+    """A model trained at most so many days before run_date is used again. 0: train every night."""
+    model: str | None = None
+    """Folder of a trained model (of `xlrec transfer`) that is used as it is. null: train."""
+
+
 class TrainConfig(Section):
     """What is learnt from interactions."""
 
+    hybrid: HybridConfig = HybridConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     popularity: PopularityConfig = PopularityConfig()
 
@@ -212,6 +259,8 @@ class RankConfig(Section):
     """From candidates to lists."""
 
     weights: FusionWeights = FusionWeights()
+    logit_scale: Positive = 3.0
+    """Scores of the learnt model enter as exp((score - the user's best) / logit_scale)."""
     near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.97
     """Items whose vectors have at least this cosine are one item: only the better is listed. 1: exact copies only."""
     diversity: Share = 0.1
@@ -272,7 +321,7 @@ class EvaluateConfig(Section):
     """Held-out positives per user, for split last."""
     cutoffs: tuple[Count, ...] = (5, 10, 20)
     """The k of the metrics."""
-    baselines: tuple[Literal["popular", "itemknn", "als"], ...] = ("popular", "itemknn", "als")
+    baselines: tuple[Literal["popular", "text", "itemknn", "als"], ...] = ("popular", "text", "itemknn", "als")
     """Baselines through the same stages."""
     sources: bool = True
     """Also score each source of xlrec alone."""

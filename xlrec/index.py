@@ -18,6 +18,8 @@ from xlrec.errors import LakeError
 #: Layout of the folder; a folder of another layout does not open.
 LAYOUT: Final = 1
 META: Final = "meta.json"
+#: Names the model whose vectors lie beside; see `xlrec.index_learnt`.
+LEARNT: Final = "learnt.json"
 #: Market of users whose market is not in the index; the same code as `tables.UNKNOWN_MARKET`, free of pyspark.
 ELSEWHERE: Final = "ZZ"
 _MAP_FROM_BYTES: Final = 1 << 16
@@ -58,11 +60,7 @@ class ItemIndex:
         Raises:
             LakeError: The folder is missing, unfinished or of another layout; run `train` again.
         """
-        try:
-            changed = (Path(folder) / META).stat().st_mtime_ns
-        except OSError:
-            changed = 0
-        return _open(folder, changed)
+        return _open(folder, tuple(_changed(Path(folder) / name) for name in (META, LEARNT)))
 
     @cached_property
     def item_ids(self) -> pa.StringArray:
@@ -144,6 +142,10 @@ class ItemIndex:
         """(n_words,) uint64: the bits of some languages, as in `language_bits`; unknown ones have none."""
         return bits_of([self._language_nums[name] for name in languages if name in self._language_nums], self.n_words)
 
+    def language_num(self, name: str) -> int | None:
+        """Place of a language in `languages`; None where the index does not know it."""
+        return self._language_nums.get(name)
+
     @property
     def n_words(self) -> int:
         """Words of 64 languages each."""
@@ -188,6 +190,13 @@ def _meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 @lru_cache(maxsize=4)
-def _open(folder: str, changed: int) -> ItemIndex:  # noqa: ARG001  # changed: a rewritten folder is opened anew
+def _open(folder: str, changed: tuple[int, ...]) -> ItemIndex:  # noqa: ARG001  # changed: a rewritten folder is opened anew
     return ItemIndex(folder)

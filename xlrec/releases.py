@@ -82,6 +82,7 @@ class Ledger:
         seconds: Mapping[str, float] | None = None,
         content_hash: str | None = None,
         message: str | None = None,
+        model: str | None = None,
     ) -> None:
         """Gives the lake back and records how the run ended; rows of a run that will never be released go."""
         if status in ("failed", "abandoned"):
@@ -96,6 +97,9 @@ class Ledger:
                 "seconds": F.from_json(F.lit(json.dumps(dict(seconds or {}))), "map<string,double>"),
                 "content_hash": F.lit(content_hash),
                 "message": F.lit(message),
+                "versions": F.map_concat("versions", F.create_map(F.lit("model"), F.lit(model)))
+                if model
+                else F.col("versions"),
             },
         )
 

@@ -273,8 +273,10 @@ CANDIDATES = Table(
             column("language_weights", ArrayType(DOUBLE), "share of each of languages"),
             column("history", ArrayType(INT), "item_num of the history, latest first"),
             column("history_weights", ArrayType(DOUBLE), "decayed weight of each history item, sums to 1"),
+            column("attention", ArrayType(DOUBLE), "weight of each history item in the query of similar, sums to 1"),
             column("item_nums", ArrayType(INT), "candidates, ascending item_num"),
-            column("similar", ArrayType(DOUBLE), "inner product of the profile and each candidate's vector"),
+            column("similar", ArrayType(DOUBLE), "inner product of the user's query and each candidate's vector"),
+            column("prior", ArrayType(DOUBLE), "part of similar that market, popularity and languages make; else 0"),
             column("covisited", ArrayType(DOUBLE), "weighted co-visitation of the history with each candidate"),
             column("popular", ArrayType(DOUBLE), "popularity of each candidate in the user's market"),
             column("fallback", ArrayType(INT), "next most popular eligible items, best first, to fill the list"),
@@ -327,7 +329,9 @@ RUNS = Table(
             column("lease_until", TIMESTAMP, "until when a running run holds the lake"),
             column("ended_at", TIMESTAMP, "wall clock, UTC"),
             column("config", STRING, "the effective config as JSON"),
-            column("versions", MapType(STRING, STRING), "xlrec, Spark, Delta, encoder"),
+            column(
+                "versions", MapType(STRING, STRING), "xlrec, Spark, Delta, libraries, and model: the learnt recommender"
+            ),
             column("counts", MapType(STRING, LONG), "rows by stage and meaning, such as prepare.events"),
             column("seconds", MapType(STRING, DOUBLE), "wall seconds by stage"),
             column("content_hash", STRING, "order-free hash of the run's recommendations without run_id and run_date"),

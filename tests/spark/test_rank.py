@@ -64,7 +64,8 @@ def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
         "history": [2, 3], "history_weights": [0.7, 0.3], "item_nums": nums,
         "similar": falling, "covisited": [0.0] * len(nums), "popular": [0.0] * len(nums), "fallback": [],
     }  # fmt: skip
-    return row | changes
+    row |= changes
+    return {"attention": row["history_weights"], "prior": [0.0] * len(row["item_nums"])} | row
 
 
 def true_user(seed: int) -> dict[str, Any]:
@@ -116,14 +117,17 @@ def test_scores_sources_and_reasons_are_the_terms_recomputed_from_scratch(folder
         terms = {name: weights[name] * one[name][at] / best[name] if best[name] else 0.0 for name in weights}
         assert row["score"] == pytest.approx(sum(terms.values()))
         assert row["source"] == row["reason"]["kind"] == max(terms, key=lambda name: terms[name])
+        pairs = list(zip(one["history_weights"], one["history"], strict=True))
         of_history = {
-            f"i{h:02d}": w * float(vectors[h] @ vectors[num]) / norm / best["similar"]
-            + (0.8 * w * table.get((h, num), 0.0) / best["covisited"] if best["covisited"] else 0.0)
-            for w, h in zip(one["history_weights"], one["history"], strict=True)
+            "similar": {f"i{h:02d}": w * float(vectors[h] @ vectors[num]) / norm for w, h in pairs},
+            "covisited": {f"i{h:02d}": w * table.get((h, num), 0.0) for w, h in pairs},
+            "popular": {},
         }
-        assert sum(of_history.values()) == pytest.approx(row["score"] - terms["popular"])
-        heaviest = sorted((name for name in of_history if of_history[name] > 0), key=lambda name: -of_history[name])
-        assert row["reason"]["because"] == ([] if row["source"] == "popular" else heaviest[:2])
+        for name in ("similar", "covisited"):
+            assert sum(of_history[name].values()) == pytest.approx(one[name][at])
+        weighed = of_history[row["source"]]
+        heaviest = sorted((name for name in weighed if weighed[name] > 0), key=lambda name: -weighed[name])
+        assert row["reason"]["because"] == heaviest[:2]
 
 
 def test_copies_of_a_better_item_are_left_out_and_come_last_before_a_list_is_short(folder: str) -> None:
@@ -198,7 +202,9 @@ def test_a_users_list_does_not_depend_on_the_users_beside_it(folder: str) -> Non
 
 def test_spark_gives_the_same_rows_with_1_and_6_partitions_as_arrays_do(spark: "SparkSession", folder: str) -> None:
     users = [true_user(seed) for seed in range(20)] + [user("empty", [])]
-    frame = spark.createDataFrame([tuple(row.values()) for row in users], CANDIDATES.schema)
+    frame = spark.createDataFrame(
+        [tuple(row[name] for name in CANDIDATES.schema.names) for row in users], CANDIDATES.schema
+    )
     config = configured(6, {})
 
     def rows(parts: int) -> list[dict[str, Any]]:

@@ -129,6 +129,8 @@ def oracle(
     return {
         "history": history,
         "history_weights": pytest.approx(weights),
+        "attention": pytest.approx(weights),
+        "prior": [0.0] * len(chosen),
         "item_nums": chosen,
         "similar": pytest.approx(similar[chosen], abs=1e-12),
         "covisited": pytest.approx(covisited[chosen]),

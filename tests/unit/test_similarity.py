@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -84,6 +84,8 @@ def test_pairs_are_those_of_looking_at_every_one_whatever_the_blocks(
 ) -> None:
     rng = np.random.default_rng(seed)
     vectors = unit(rng, 17)
+    gaps = np.diff(np.sort(vectors[:7].astype(np.float64) @ vectors[7:].astype(np.float64).T, axis=1), axis=1)
+    assume(not ((gaps > 0) & (gaps < 1e-12)).any())  # such ties hang on the order of the sum
     own, theirs = (rng.choice(["de", "en", "fr"], n).tolist() for n in (7, 10))
     rows, scores = most_similar(
         [str(n) for n in range(7)], [str(n) for n in range(7, 17)], k, encoder=Planted(vectors), min_score=least,

@@ -56,6 +56,18 @@ def _fuse(scores: Any, weights: Any) -> Any:
     return fused, terms, bests
 
 
+def odds(logits: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """(n,) exp((logit - best) / scale), in (0, 1]: against the best; not finite where a logit is not.
+
+    Args:
+        logits: (n,) float64.
+        scale: Above 0; the larger, the less the best stand out.
+    """
+    finite = logits[np.isfinite(logits)]
+    best = finite.max() if len(finite) else 0.0
+    return np.where(np.isfinite(logits), np.exp((np.where(np.isfinite(logits), logits, best) - best) / scale), np.nan)
+
+
 def best_first(scores: NDArray[np.float64], item_nums: NDArray[np.int32]) -> NDArray[np.int64]:
     """Positions of the candidates with a finite score, score desc, item_num asc.
 

@@ -35,6 +35,8 @@ class Run:
     cache: Lake | None = None
     replaced: Release | None = None
     content_hash: str | None = None
+    model: str | None = None
+    """Fingerprint of the learnt recommender."""
 
     @property
     def texts(self) -> Lake:
@@ -102,7 +104,9 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
         message = str(error) if isinstance(error, XlrecError) else type(error).__name__
         ledger.end(run_id, status, counts=run.counts, seconds=run.seconds, message=message)
         raise
-    ledger.end(run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash)
+    ledger.end(
+        run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash, model=run.model
+    )
 
 
 def versions() -> dict[str, str]:

@@ -13,7 +13,7 @@ from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
-from xlrec.pipeline import neutral_vectors, quality
+from xlrec.pipeline import learning, neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
@@ -208,10 +208,11 @@ def embed(run: Run) -> None:
 
 
 def train(run: Run) -> None:
-    """Learns co-visitation and popularity, and lays the item index that workers map into memory."""
+    """Learns co-visitation, popularity and the hybrid, and lays the item index that workers map into memory."""
     with run.stage("train") as shown:
         n_rows = learn(run, run.index)
-        shown.done(rows_in=run.counts.get("prepare.events"), rows_out=n_rows)
+        note = f"model {run.model}, {run.counts['train.model_visits']:,} visits" if run.model else ""
+        shown.done(rows_in=run.counts.get("prepare.events"), rows_out=n_rows, note=note)
 
 
 def learn(run: Run, index: str) -> int:
@@ -226,6 +227,7 @@ def learn(run: Run, index: str) -> int:
     dim = encoders.load(config.embed).dim
     write_index(index, items, vectors, lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
     run.counts["index.items"] = ItemIndex.open(index).n_items
+    run.model = learning.learn(run, index, learning.teller("train"))
     return n_rows
 
 

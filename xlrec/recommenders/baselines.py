@@ -21,7 +21,7 @@ class System:
     """One system: what it learns, and the config of the stages that make its lists."""
 
     name: str
-    """xlrec, similar, covisited, popular, itemknn or als."""
+    """xlrec, similar, covisited, popular, text, itemknn or als."""
     config: Config
     """Of train, retrieve and rank; k is at least the largest cut-off."""
     model: Literal["own", "itemknn", "als"]
@@ -44,7 +44,9 @@ def systems(config: Config) -> dict[str, System]:
     plain = "own-any" if config.rank.languages == "only" else "own"
     names = dict.fromkeys([*(SOURCES if config.evaluate.sources else ()), *config.evaluate.baselines])
     for name in names:
-        if name in SOURCES:
+        if name == "text":
+            found[name] = System(name, _text(wide), "own", "text")
+        elif name in SOURCES:
             found[name] = System(name, _single(wide, name), "own", plain)
         elif name == "itemknn":
             found[name] = System(name, _itemknn(wide), "itemknn", "itemknn")
@@ -69,6 +71,12 @@ def _single(config: Config, source: str) -> Config:
         "calibration": 0.0, "max_per_category": None, "n_because": 0,
     }  # fmt: skip
     return _update(config, rank=config.rank.model_copy(update=plain))
+
+
+def _text(config: Config) -> Config:
+    """Nearness of the texts to the history, as the encoder gives them: nothing learnt."""
+    frozen = config.train.hybrid.model_copy(update={"enabled": False})
+    return _update(_single(config, "similar"), train=config.train.model_copy(update={"hybrid": frozen}))
 
 
 def _itemknn(config: Config) -> Config:

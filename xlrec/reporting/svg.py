@@ -9,6 +9,10 @@ from typing import Final
 WIDTH: Final = 360.0
 
 
+#: Extents of this share of the numbers, or smaller, are none: ticks could not be told apart.
+_NO_EXTENT: Final = 1e-12
+
+
 class Scale:
     """Maps values to x between two ends, with round ticks. A range without extent gets one."""
 
@@ -17,8 +21,8 @@ class Scale:
         low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
         if zero:
             low, high = min(low, 0.0), max(high, 0.0)
-        if high <= low:
-            high = low + (abs(low) or 1.0)
+        if high - low <= _NO_EXTENT * max(abs(low), abs(high), 1.0):
+            high = low + (abs(low) if abs(low) > _NO_EXTENT else 1.0)
         self.step = _step(high - low)
         self.low, self.high = floor(low / self.step + 1e-9) * self.step, ceil(high / self.step - 1e-9) * self.step
         self.left, self.right = left, right

@@ -13,16 +13,20 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
+from xlrec.index_learnt import learnt_of
+from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, inner_products, top_k
+from xlrec.recommenders.queries import asked
 from xlrec.tables import CANDIDATES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _USER = ("user_id", "market", "languages", "language_weights")
+_Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
 
 def retrieve(
@@ -36,14 +40,16 @@ def retrieve(
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
 
-    `similar` holds ⟨query, v⟩ in float64 for every candidate, 0 for users without a query and items without a text;
-    the query is the history's unit profile. Items without a text are no candidates of `similar`.
+    `similar` holds ⟨query, v⟩ in float64 for every candidate. With a model in the index these are its logits, and
+    `prior` is the part of each that is not the history's. Without one the query is the history's unit
+    profile of text vectors, 0 for users without a query and items without a text, which are no candidates of `similar`.
 
     Args:
         users: `USERS`.
         events: `EVENTS` whose item_nums are the index's.
         config: `retrieve`, `k` and `rank.languages` (`only` masks what the user does not read) are used.
-        index: Folder of the `ItemIndex`, seen by the workers under this path.
+        index: Folder of the `ItemIndex`, seen by the workers under this path; its model serves where
+            `train.hybrid` is enabled.
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
@@ -78,10 +84,13 @@ class Retriever:
         """Keeps one score per item as scratch memory."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.only = config.rank.languages == "only"
-        self.shards = [(first, np.asarray(vectors)) for first, vectors in index.shards]
+        self.learnt = learnt_of(index) if config.train.hybrid.enabled else None
+        vectors = index.shards if self.learnt is None else self.learnt.outputs
+        self.shards = [(first, np.asarray(rows)) for first, rows in vectors]
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
-        self.norms = np.asarray(index.norms)
+        self.norms = np.asarray(index.norms if self.learnt is None else self.learnt.norms)
+        self.dim = index.dim if self.learnt is None else self.learnt.dim
         self.scratch = np.zeros(index.n_items)
 
     def rows(self, users: pa.Table) -> pa.Table:
@@ -91,11 +100,17 @@ class Retriever:
             users: user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
                 where queries are given.
         """
-        history = self._histories(users)
-        markets = users["market"].to_pylist()
-        market_nums = np.array([self.index.market_num(market) for market in markets], dtype=np.int32)
+        log = self._log(users)
+        history = self._histories(log)
+        market_nums = np.array(
+            [self.index.market_num(market) for market in users["market"].to_pylist()], dtype=np.int32
+        )
         mask = self._mask(users, history, market_nums)
-        queries = self._queries(users, history)
+        weights, general = history.weights, None
+        if self.learnt is None:
+            queries = self._queries(users, history)
+        else:
+            queries, weights, general = asked(self.learnt, visits(*log), history, market_nums, self._reads(users))
         similar = top_k(
             queries,
             self.shards,
@@ -113,24 +128,40 @@ class Retriever:
             chosen = np.flatnonzero(market_nums == num)
             unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
         self._complete(queries, union)
-        return _table(users, history, union)
+        return _table(users, history, weights, union, self._priors(general, union))
 
-    def _histories(self, users: pa.Table) -> Histories:
+    def _log(self, users: pa.Table) -> _Log:
+        """Events of the users: indptr, micros, item_nums, weights."""
         log = _array(users["log"])
         sizes = pc.fill_null(pc.list_value_length(log), 0).to_numpy(zero_copy_only=False)
         micros, nums, weights = log.flatten().flatten()
         n_items = self.index.n_items
         if len(nums) and not 0 <= pc.min(nums).as_py() <= pc.max(nums).as_py() < n_items:
             raise LakeError(f"events name item_num {pc.max(nums)}, the index has {n_items} items: train again")
-        return histories(
+        return (
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             micros.to_numpy(zero_copy_only=False).astype(np.int64),
             nums.to_numpy(zero_copy_only=False).astype(np.int32),
             weights.to_numpy(zero_copy_only=False).astype(np.float64),
+        )
+
+    def _histories(self, log: _Log) -> Histories:
+        return histories(
+            *log,
             max_history=self.config.max_history,
             half_life_days=self.config.half_life_days,
             half_life_items=self.config.half_life_items,
         )
+
+    def _reads(self, users: pa.Table) -> NDArray[np.float64]:
+        """(n_users, n_languages) share of each of the index's languages that the user reads."""
+        found = np.zeros((users.num_rows, len(self.index.languages)))
+        pairs = zip(users["languages"].to_pylist(), users["language_weights"].to_pylist(), strict=True)
+        for row, (names, weights) in enumerate(pairs):
+            for name, weight in zip(names or [], weights or [], strict=True):
+                if (num := self.index.language_num(name)) is not None:
+                    found[row, num] += weight
+        return found
 
     def _mask(self, users: pa.Table, history: Histories, market_nums: NDArray[np.int32]) -> Mask:
         n_users = users.num_rows
@@ -154,14 +185,12 @@ class Retriever:
     def _queries(self, users: pa.Table, history: Histories) -> NDArray[np.float64]:
         """(n_users, dim); NaN, which no search returns anything for, where a user has none."""
         if "vector" not in users.column_names:
-            return profiles(history, self.shards, self.index.dim)
-        found = np.full((users.num_rows, self.index.dim), np.nan)
+            return profiles(history, self.shards, self.dim)
+        found = np.full((users.num_rows, self.dim), np.nan)
         for row, vector in enumerate(users["vector"].to_pylist()):
             if vector is not None:
-                if len(vector) != 4 * self.index.dim:
-                    raise LakeError(
-                        f"a query has {len(vector)} bytes, the index needs 4 x {self.index.dim}: learn again"
-                    )
+                if len(vector) != 4 * self.dim:
+                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {self.dim}: learn again")
                 found[row] = np.frombuffer(vector, dtype="<f4")
         return found
 
@@ -170,6 +199,14 @@ class Retriever:
         rows, columns = np.nonzero(np.isnan(union.similar) & used(union.sizes, union.nums.shape[1]))
         scores = inner_products(queries, rows, union.nums[rows, columns], self.shards)
         union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
+
+    def _priors(self, general: NDArray[np.float64] | None, union: Union) -> NDArray[np.float64]:
+        """What of each candidate's logit does not come from the history; 0 without a model."""
+        found = np.zeros(union.nums.shape)
+        if general is not None:
+            rows, columns = np.nonzero(used(union.sizes, union.nums.shape[1]))
+            found[rows, columns] = inner_products(general, rows, union.nums[rows, columns], self.shards)
+        return found
 
 
 def _array(column: "pa.ChunkedArray[Any]") -> Any:
@@ -182,15 +219,19 @@ def _lists(sizes: NDArray[Any], values: NDArray[Any]) -> Any:
     return pa.ListArray.from_arrays(ends, pa.array(values))
 
 
-def _table(users: pa.Table, history: Histories, union: Union) -> pa.Table:
+def _table(
+    users: pa.Table, history: Histories, attention: NDArray[np.float64], union: Union, priors: NDArray[np.float64]
+) -> pa.Table:
     filled = used(union.sizes, union.nums.shape[1])
     sizes = np.diff(history.indptr)
     columns: dict[str, Any] = {name: users[name] for name in _USER}
     columns |= {
         "history": _lists(sizes, history.nums),
         "history_weights": _lists(sizes, history.weights),
+        "attention": _lists(sizes, attention),
         "item_nums": _lists(union.sizes, union.nums[filled]),
         "similar": _lists(union.sizes, union.similar[filled]),
+        "prior": _lists(union.sizes, priors[filled]),
         "covisited": _lists(union.sizes, union.covisited[filled]),
         "popular": _lists(union.sizes, union.popular[filled]),
         "fallback": _lists((union.fallback >= 0).sum(axis=1), union.fallback[union.fallback >= 0]),

@@ -1,7 +1,9 @@
-"""Train: what is learnt from interactions."""
+"""Train: what is learnt from interactions by counting, and what a recommender that learns by steps needs."""
 
 from datetime import date
 from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
 
 from xlrec.config import TrainConfig
 from xlrec.recommenders import covisitation, popularity
@@ -25,3 +27,31 @@ def train(
         covisitation.fit(events, config.covisitation, run_date),
         popularity.fit(events, items, config.popularity, run_date),
     )
+
+
+def user_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
+    """One row per user with positive events, in the schema of `training.recommender.logs`; no user_id, only its hash.
+
+    Args:
+        users: `USERS`; events of others are left out.
+        events: `EVENTS`.
+    """
+    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight", "market")
+    logs = events.where("weight > 0").groupBy("user_id").agg(F.sort_array(F.collect_list(event)).alias("log"))
+    known = users.select("user_id", "market", "languages", "language_weights")
+    return logs.join(known, "user_id").select(
+        F.xxhash64("user_id").alias("user_key"), "market", "languages", "language_weights", "log"
+    )
+
+
+def first_moments(items: "DataFrame", events: "DataFrame") -> "DataFrame":
+    """item_num, first_micros double: when each item was there or was met first; null where nobody knows.
+
+    Args:
+        items: `ITEMS`.
+        events: `EVENTS`.
+    """
+    met = events.groupBy("item_num").agg(F.min("timestamp").alias("met"))
+    first = F.least("available_from", "met")  # of those that are not null
+    joined = items.select("item_num", "available_from").join(met, "item_num", "left")
+    return joined.select("item_num", F.unix_micros(first).cast("double").alias("first_micros"))

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
+from xlrec.index_learnt import learnt_of
 from xlrec.kernels.calibration import shown_languages
 from xlrec.kernels.diversity import collapse
-from xlrec.kernels.fusion import Fused, best_first, covisited_terms, fuse, heaviest, similar_terms
+from xlrec.kernels.fusion import Fused, best_first, covisited_terms, fuse, heaviest, odds, similar_terms
 from xlrec.kernels.selection import Caps, Mix, fill, select
 from xlrec.tables import FALLBACK, SOURCES
 
@@ -28,9 +29,12 @@ class User(NamedTuple):
     language_weights: _Floats
     history: _Nums
     history_weights: _Floats
+    attention: _Floats
     nums: _Nums
     scores: _Floats
     """(n_sources, n)."""
+    prior: _Floats
+    """(n,) part of `similar` that is not the history's."""
     fallback: _Nums
 
 
@@ -55,12 +59,13 @@ class Ranker:
         self.index, self.config, self.k = index, config.rank, config.k
         self.shortlist = max(5 * self.k, 100)
         self.weights = np.array([getattr(config.rank.weights, source) for source in SOURCES])
+        self.learnt = learnt_of(index) if config.train.hybrid.enabled else None
         self.bits = np.asarray(index.language_bits)
         self.language_nums = {name: num for num, name in enumerate(index.languages)}
 
     def list_of(self, user: User) -> Listed:
         """One user's list; depends on nothing but the user, the index and the config."""
-        fused = fuse(user.scores, self.weights)
+        fused = fuse(self._scaled(user.scores), self.weights)
         reads = np.array([self.language_nums.get(name, -1) for name in user.languages], dtype=np.int64)
         order = best_first(fused.scores, user.nums)
         order = order[self._readable(user.nums[order], reads)]
@@ -73,6 +78,14 @@ class Ranker:
         columns = np.full(len(taken), -1, dtype=np.int64)  # of the candidates; -1: to fall back on
         columns[taken < len(order)] = order[taken[taken < len(order)]]
         return self._listed(user, fused, nums[taken], columns, reads)
+
+    def _scaled(self, scores: _Floats) -> _Floats:
+        """Scores of which all are at least 0 where they say something: logits of a model become odds."""
+        if self.learnt is None:
+            return scores
+        found = scores.copy()
+        found[_SIMILAR] = odds(scores[_SIMILAR], self.config.logit_scale)
+        return found
 
     def _readable(self, nums: _Nums, reads: NDArray[np.int64]) -> NDArray[np.bool_]:
         if self.config.languages != "only" or not len(reads):
@@ -126,11 +139,15 @@ class Ranker:
             terms[:, outside] = 0.0
             terms[_POPULAR, outside] = self._popular_terms(user, fused, nums[outside])
         kinds = np.where((terms.max(axis=0) > 0) & ~outside, terms.argmax(axis=0), _FALLBACK)
+        if self.learnt is not None:
+            learnt = np.flatnonzero(kinds == _SIMILAR)
+            kinds[learnt] = np.where(self._is_personal(user, columns[learnt]), _SIMILAR, _POPULAR)
         because = np.full((len(nums), self.config.n_because), -1, dtype=np.int64)
-        personal = kinds <= _COVISITED
-        if self.config.n_because and len(user.history) and personal.any():
-            found = heaviest(self._history_terms(user, fused, nums[personal]), self.config.n_because)
-            because[personal] = np.where(found >= 0, user.history[found], -1)
+        for kind, terms_of in ((_SIMILAR, self._similar_terms), (_COVISITED, self._covisited_terms)):
+            rows = np.flatnonzero(kinds == kind)
+            if self.config.n_because and len(user.history) and len(rows):
+                found = heaviest(terms_of(user, nums[rows]), self.config.n_because)
+                because[rows] = np.where(found >= 0, user.history[found], -1)
         scores = np.where(outside, terms[_POPULAR], fused.scores[columns] if len(user.nums) else 0.0)
         return Listed(nums, scores, kinds, shown_languages(self.bits, nums, reads)[1], because)
 
@@ -140,14 +157,18 @@ class Ranker:
         best = fused.bests[_POPULAR] or float(found.max())
         return self.weights[_POPULAR] * (found / best) if best > 0 else np.zeros(len(nums))
 
-    def _history_terms(self, user: User, fused: Fused, nums: _Nums) -> _Floats:
-        """(n, n_history) what each history item adds to each item's fused score."""
-        total = np.zeros((len(nums), len(user.history)))
-        scale = np.divide(self.weights, fused.bests, out=np.zeros(len(self.weights)), where=fused.bests > 0)
-        if scale[_SIMILAR] > 0:
-            vectors = self.index.gather(user.history), self.index.gather(nums)
-            total += scale[_SIMILAR] * similar_terms(vectors[0], user.history_weights, vectors[1])
-        if scale[_COVISITED] > 0:
-            found = covisited_terms(user.history, user.history_weights, nums, self.index.neighbours)
-            total += scale[_COVISITED] * found
-        return total
+    def _is_personal(self, user: User, columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the history lifts a candidate further above the user's average one than market and languages do."""
+        own, prior = user.scores[_SIMILAR] - user.prior, user.prior
+        return np.asarray((own - own.mean())[columns] > (prior - prior.mean())[columns])
+
+    def _similar_terms(self, user: User, nums: _Nums) -> _Floats:
+        """(n, n_history) what each history item adds to each item's `similar`, up to a factor of the user's."""
+        if self.learnt is None:
+            return similar_terms(self.index.gather(user.history), user.attention, self.index.gather(nums))
+        vectors = self.learnt.gather(user.history, history=True), self.learnt.gather(nums, history=False)
+        return similar_terms(vectors[0], user.attention, vectors[1])
+
+    def _covisited_terms(self, user: User, nums: _Nums) -> _Floats:
+        """(n, n_history) what each history item adds to each item's `covisited`."""
+        return covisited_terms(user.history, user.history_weights, nums, self.index.neighbours)

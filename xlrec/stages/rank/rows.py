@@ -28,8 +28,11 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
     need not fall along it. It is the sum of weight_s · score_s / the user's best score_s; a `fallback` item, scored by
     no other source, has its popularity's term alone, 0 where popularity has no weight. `source` and `reason.kind` name
     the largest term, ties in the order of `SOURCES`; `fallback` where no term is positive. `because` holds the history
-    items with the largest positive terms in that score, none where popularity or the fallback is the reason. The terms
-    of `similar` are those of the history's weighted mean as the query.
+    items with the largest positive terms in that source's score, none where popularity or the fallback is the reason.
+
+    With a learnt model in the index, `similar` holds logits and enters as exp((score - best) / rank.logit_scale). Where
+    it is the largest term, but market, popularity and languages lift the item further above the user's average
+    candidate than the history does, `popular` is named.
 
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
@@ -95,7 +98,8 @@ def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Iterator[Us
         sizes = {name: len(values) for name, values in one.items()}
         if (
             any(len(source) != len(nums) for source in sources)
-            or sizes["history"] != sizes["history_weights"]
+            or len({sizes[name] for name in ("history", "history_weights", "attention")}) > 1
+            or sizes["prior"] not in (0, len(nums))
             or sizes["languages"] != sizes["language_weights"]
             or not (nums[1:] > nums[:-1]).all()
         ):
@@ -109,8 +113,10 @@ def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Iterator[Us
             one["language_weights"],
             one["history"],
             one["history_weights"],
+            one["attention"],
             nums,
             np.stack(sources),
+            one["prior"],
             one["fallback"],
         )
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.training.encoder import checkpoint
+from xlrec.training import checkpoint
 from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.hard import clusters_of_like

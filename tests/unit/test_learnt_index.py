@@ -1,0 +1,141 @@
+"""A learnt model in an index: what is served is what was measured in training, and reasons are true. No Spark."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted_market import planted
+
+from xlrec.config import Config, HybridConfig, PopularityConfig
+from xlrec.errors import LakeError
+from xlrec.index import ItemIndex
+from xlrec.index_learnt import finish, learnt_of, write_shard
+from xlrec.index_writer import write_arrays
+from xlrec.recommenders.hybrid import HybridModel
+from xlrec.stages.rank.lists import Ranker
+from xlrec.stages.rank.rows import recommendations_of
+from xlrec.stages.retrieve import Retriever
+from xlrec.training.recommender.examples import popularity_at
+from xlrec.training.recommender.loop import Task, train_epochs
+from xlrec.training.recommender.scoring import scores_of, served
+
+ITEMS, LOGS, _ = planted(n_users=60, n_items=90)
+N = len(ITEMS.texts)
+MARKETS, LANGUAGES = ("M0", "M1", "M2", "ZZ"), ("aa", "bb", "cc")
+NOW = float(LOGS.visits.micros.max()) + 1
+FLAT = PopularityConfig(half_life_days=1e9)
+CONFIG = Config.model_validate(
+    {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": 5, "retrieve": {"candidates": 30},
+     "train": {"hybrid": {"max_history": 4}}}
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, HybridModel, Any]:
+    """(index folder, model, (n_users, n_items) scores as training measures them)."""
+    folder, model_folder = tmp_path_factory.mktemp("index"), str(tmp_path_factory.mktemp("model"))
+    everywhere = np.vstack([ITEMS.eligible, ITEMS.eligible.all(axis=0)])
+    items = ITEMS._replace(eligible=everywhere)
+    ids = [f"i{num:03d}" for num in range(N)]
+    popular = popularity_at(LOGS, 4, N, NOW, FLAT)
+    write_arrays(
+        folder, item_ids=ids, vectors=ITEMS.texts, shard_rows=40,
+        languages=[[LANGUAGES[at] for at in np.flatnonzero(row)] for row in ITEMS.languages],
+        markets=[[MARKETS[at] for at in np.flatnonzero(column)] for column in ITEMS.eligible.T],
+        popularity=[(MARKETS[m], num, float(popular[m, num])) for m in range(4) for num in range(N)],
+    )  # fmt: skip
+    config = HybridConfig(dim=12, batch=64, spans=3, max_history=4)
+    model = train_epochs(Task(LOGS, items, config, FLAT, 0), 2, lambda _: None).model(pa.array(ids), {})
+    model.save(Path(model_folder))
+    for shard in range(3):
+        write_shard(str(folder), model_folder, shard, np.full(min(40, N - 40 * shard), np.nan), NOW)
+    finish(str(folder), model_folder)
+    what = served(model, model.taught(pa.array(ids)), items, LOGS, NOW, FLAT)
+    return str(folder), model, scores_of(model, what, items, LOGS, np.arange(LOGS.n_users))
+
+
+def users_table() -> pa.Table:
+    log = LOGS.visits
+    rows = []
+    for user in range(LOGS.n_users):
+        mine = range(log.indptr[user], log.indptr[user + 1])
+        rows.append(
+            {
+                "user_id": f"u{user:03d}", "market": MARKETS[LOGS.markets[user]],
+                "languages": [LANGUAGES[at] for at in np.flatnonzero(LOGS.reads[user])], "language_weights": [1.0],
+                "log": [{"micros": int(log.micros[at]), "item_num": int(log.nums[at]), "weight": 1.0} for at in mine],
+            }
+        )  # fmt: skip
+    rows.append({"user_id": "new", "market": "M1", "languages": ["bb"], "language_weights": [1.0], "log": None})
+    kind = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
+    schema = pa.schema(
+        [("user_id", pa.string()), ("market", pa.string()), ("languages", pa.list_(pa.string())),
+         ("language_weights", pa.list_(pa.float64())), ("log", kind)]
+    )  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def test_what_is_served_is_what_training_measured(trained: tuple[str, HybridModel, Any]) -> None:
+    folder, _, expected = trained
+    rows = Retriever(ItemIndex.open(folder), CONFIG).rows(users_table()).to_pylist()
+    for user, row in enumerate(rows[:-1]):
+        np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
+        best = np.lexsort((np.arange(N), -expected[user]))[:20]
+        best = best[np.isfinite(expected[user, best])]
+        assert set(best) <= set(row["item_nums"])
+
+
+def test_a_user_without_history_is_served_by_market_and_languages(trained: tuple[str, HybridModel, Any]) -> None:
+    row = Retriever(ItemIndex.open(trained[0]), CONFIG).rows(users_table()).to_pylist()[-1]
+    assert row["similar"] == row["prior"]
+    assert len(set(row["similar"])) > 1
+    assert row["attention"] == []
+
+
+def test_reasons_name_the_history_whose_terms_weigh_most_or_popularity(trained: tuple[str, HybridModel, Any]) -> None:
+    folder, model, _ = trained
+    index = ItemIndex.open(folder)
+    only_similar = CONFIG.rank.weights.model_copy(update={"similar": 1.0, "covisited": 0.0, "popular": 0.0})
+    config = CONFIG.model_copy(update={"rank": CONFIG.rank.model_copy(update={"weights": only_similar})})
+    candidates = Retriever(index, config).rows(users_table())
+    lists = recommendations_of(candidates.to_batches()[0], Ranker(index, config), "r", date(2026, 1, 1)).to_pylist()
+    learnt = learnt_of(index)
+    assert learnt is not None
+    by_user = {row["user_id"]: row for row in candidates.to_pylist()}
+    kinds = set()
+    for row in lists:
+        user = by_user[row["user_id"]]
+        num = int(row["item_id"][1:])
+        own = np.array(user["similar"]) - np.array(user["prior"])
+        prior = np.array(user["prior"])
+        at = user["item_nums"].index(num)
+        personal = own[at] - own.mean() > prior[at] - prior.mean()
+        kinds.add(row["source"])
+        assert row["source"] == row["reason"]["kind"] == ("similar" if personal else "popular")
+        if not personal:
+            assert row["reason"]["because"] == []
+            continue
+        history = np.array(user["history"])
+        target = learnt.gather(np.array([num]), history=False)[0].astype(float)
+        terms = np.array(user["attention"]) * (learnt.gather(history, history=True).astype(float) @ target)
+        scale = model.scales(np.array([len(history)]))[0]
+        np.testing.assert_allclose(terms.sum() * scale, own[at], atol=2e-5)
+        heaviest = [f"i{history[place]:03d}" for place in np.argsort(-terms, kind="stable") if terms[place] > 0]
+        assert row["reason"]["because"] == heaviest[:2]
+    assert kinds == {"similar", "popular"}
+
+
+def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, HybridModel, Any]) -> None:
+    off = CONFIG.train.model_copy(update={"hybrid": HybridConfig(enabled=False)})
+    row = Retriever(ItemIndex.open(trained[0]), CONFIG.model_copy(update={"train": off})).rows(users_table())
+    assert max(abs(score) for score in row.to_pylist()[0]["similar"]) <= 1 + 1e-9
+
+
+def test_a_model_of_other_vectors_is_refused(trained: tuple[str, HybridModel, Any], tmp_path: Path) -> None:
+    write_arrays(tmp_path / "index", item_ids=["a"], vectors=np.ones((1, 5)))
+    trained[1].save(tmp_path / "model")
+    with pytest.raises(LakeError, match="takes vectors of 32 numbers"):
+        write_shard(str(tmp_path / "index"), str(tmp_path / "model"), 0, np.zeros(1), NOW)

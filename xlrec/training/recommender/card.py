@@ -1,0 +1,36 @@
+"""The model card of a learnt recommender: what it was taught, how, and how well it did on its inner split."""
+
+from xlrec.recommenders.hybrid import HybridModel
+
+
+def card(model: HybridModel) -> str:
+    """Markdown; counts and names only, no texts and no ids."""
+    facts = model.facts
+    course = [f"| {epoch} | {value:.4f} |" for epoch, value in enumerate(facts.get("inner_ndcg", []))]
+    told = [
+        "# Learnt recommender of xlrec",
+        "",
+        f"Fingerprint `{model.fingerprint}`. Score of an item for a user: inner product of two vectors, of adapted",
+        "texts, residuals of the items that were taught, popularity, freshness and languages. Weights: safetensors.",
+        "",
+        "## Data",
+        "",
+        f"- {facts.get('n_visits', 0):,} visits of {facts.get('n_users', 0):,} users, "
+        f"{facts.get('n_examples', 0):,} examples (first meetings), {len(model.item_ids):,} items taught",
+        f"- run date {facts.get('run_date', 'unknown')}, markets: {', '.join(facts.get('taught_markets', ['all']))}",
+        f"- encoder `{facts.get('encoder')}`, unify `{facts.get('unify')}`",
+        "",
+        "## Inner split",
+        "",
+        f"NDCG@10 of {facts.get('inner_users', 0):,} users by epoch; {facts.get('epochs', 0)} epochs on everything.",
+        "",
+        "| epoch | NDCG@10 |",
+        "|---|---|",
+        *course,
+        "",
+        "## Limits",
+        "",
+        "Taught with the vectors of the encoder above; items without text or logs have popularity and language alone.",
+        "",
+    ]
+    return "\n".join(told)

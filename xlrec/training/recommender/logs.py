@@ -1,0 +1,160 @@
+"""What the recommender learns from: visits of all users, and the items, as arrays of this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from xlrec.index import ItemIndex
+from xlrec.kernels.attention import Visits, visits
+
+#: Columns of a shard: one row per user with events; no user_id, a hash of it orders the rows.
+SCHEMA = (
+    "user_key long, market string, languages array<string>, language_weights array<double>, "
+    "log array<struct<micros:long,item_num:int,weight:double,market:string>>"
+)
+
+
+class Items(NamedTuple):
+    """Items, row-aligned by item_num."""
+
+    texts: NDArray[np.float32]
+    """(n_items, text_dim) vectors; zero where an item has no text."""
+    languages: NDArray[np.float32]
+    """(n_items, n_languages) 1 where the item has a text in the language."""
+    eligible: NDArray[np.bool_]
+    """(n_markets, n_items) sold there and available."""
+    first_micros: NDArray[np.float64]
+    """(n_items,) first moment at which the item was there or was met; NaN where nobody knows."""
+
+
+class Logs(NamedTuple):
+    """Users in a fixed order, their visits, and all positive events."""
+
+    visits: Visits
+    markets: NDArray[np.int32]
+    """(n_users,) row of each user's market in the items' markets."""
+    reads: NDArray[np.float32]
+    """(n_users, n_languages) share of each language that the user reads."""
+    event_users: NDArray[np.int32]
+    """(n_events,) row of the user of each positive event."""
+    event_nums: NDArray[np.int32]
+    event_micros: NDArray[np.int64]
+    event_weights: NDArray[np.float64]
+    event_markets: NDArray[np.int32]
+
+    @property
+    def n_users(self) -> int:
+        """Users."""
+        return len(self.markets)
+
+
+def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
+    """The items of an index; the text vectors are joined into one array."""
+    bits = np.asarray(index.language_bits)
+    codes = np.arange(len(index.languages))
+    languages = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
+    texts = [np.asarray(vectors) for _, vectors in index.shards]
+    joined = np.concatenate(texts) if texts else np.zeros((0, index.dim), dtype=np.float32)
+    return Items(joined, languages.astype(np.float32), np.asarray(index.eligible_rows), first_micros)
+
+
+def read_shards(folder: str | Path, index: ItemIndex) -> Logs:
+    """The logs that `stages.learning.user_logs` wrote as Parquet, in an order that no partitioning changes."""
+    table = ds.dataset(str(folder), format="parquet").to_table()
+    return logs_of(table, index.market_num, index.languages)
+
+
+def logs_of(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
+    """Logs from rows of `SCHEMA`.
+
+    Args:
+        table: One row per user, any order.
+        market_num: Row of a market's name in the items' markets, whatever the name.
+        languages: Names, column-aligned with the items' languages.
+    """
+    table = table.sort_by("user_key").combine_chunks()
+    log: Any = pc.list_flatten(table["log"])
+    log = log.combine_chunks() if isinstance(log, pa.ChunkedArray) else log
+    micros, nums, weights, names = (log.field(name) for name in ("micros", "item_num", "weight", "market"))
+    sizes = pc.fill_null(pc.list_value_length(table["log"]), 0).to_numpy()
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    arrays = (
+        micros.to_numpy(zero_copy_only=False).astype(np.int64),
+        nums.to_numpy(zero_copy_only=False).astype(np.int32),
+        weights.to_numpy(zero_copy_only=False).astype(np.float64),
+    )
+    positive = arrays[2] > 0
+    users = np.repeat(np.arange(table.num_rows, dtype=np.int32), sizes)
+    return Logs(
+        visits(indptr, *arrays),
+        _numbers(table["market"], market_num),
+        _reads(table, languages),
+        users[positive],
+        arrays[1][positive],
+        arrays[0][positive],
+        arrays[2][positive],
+        _numbers(names, market_num)[positive],
+    )
+
+
+def _numbers(names: Any, market_num: Callable[[str | None], int]) -> NDArray[np.int32]:
+    column: Any = names.combine_chunks() if isinstance(names, pa.ChunkedArray) else names
+    encoded: Any = column.dictionary_encode() if not pa.types.is_dictionary(column.type) else column
+    rows = np.array([market_num(name) for name in encoded.dictionary.to_pylist()] + [market_num(None)], dtype=np.int32)
+    return np.asarray(rows[encoded.indices.fill_null(len(rows) - 1).to_numpy(zero_copy_only=False)])
+
+
+def _reads(table: pa.Table, languages: tuple[str, ...]) -> NDArray[np.float32]:
+    found = np.zeros((table.num_rows, len(languages)), dtype=np.float32)
+    sizes = pc.fill_null(pc.list_value_length(table["languages"]), 0).to_numpy()
+    rows = np.repeat(np.arange(table.num_rows), sizes)
+    names: Any = pc.list_flatten(table["languages"])
+    codes = pc.index_in(names, value_set=pa.array(languages, pa.string())).fill_null(-1).to_numpy()
+    weights = pc.list_flatten(table["language_weights"]).to_numpy()
+    known = codes >= 0
+    np.add.at(found, (rows[known], codes[known]), weights[known].astype(np.float32))
+    return found
+
+
+def only(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | float" = np.inf) -> Logs:
+    """The logs of some users up to a moment; the others keep their rows, with no visits.
+
+    Args:
+        logs: All.
+        users: (n_users,) whose visits stay.
+        before: (n_users,) or one moment: visits and events at or after it go.
+    """
+    cuts = np.broadcast_to(np.asarray(before, dtype=np.float64), users.shape)
+    owner = np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
+    kept = users[owner] & (logs.visits.micros < cuts[owner])
+    sizes = np.bincount(owner[kept], minlength=logs.n_users)
+    some = Visits(
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        logs.visits.nums[kept],
+        logs.visits.micros[kept],
+        logs.visits.weights[kept],
+    )
+    events = users[logs.event_users] & (logs.event_micros < cuts[logs.event_users])
+    return logs._replace(
+        visits=some,
+        event_users=logs.event_users[events],
+        event_nums=logs.event_nums[events],
+        event_micros=logs.event_micros[events],
+        event_weights=logs.event_weights[events],
+        event_markets=logs.event_markets[events],
+    )
+
+
+def first_meetings(log: Visits) -> NDArray[np.int64]:
+    """Rows of the visits, ascending, at which a user meets an item for the first time."""
+    owner = np.repeat(np.arange(len(log.indptr) - 1), np.diff(log.indptr))
+    order = np.lexsort((log.micros, log.nums, owner))
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = (owner[order][1:] != owner[order][:-1]) | (log.nums[order][1:] != log.nums[order][:-1])
+    return np.sort(order[first])
