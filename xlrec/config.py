@@ -247,11 +247,11 @@ class RetrieveConfig(Section):
 class FusionWeights(Section):
     """Weights of the sources; each source's scores are divided by the user's best before."""
 
-    similar: Weight = 0.2
-    """Nearness of the texts to the history."""
+    similar: Weight = 1.5
+    """The learnt recommender; without it, nearness of the texts to the history."""
     covisited: Weight = 1.0
     """What others chose soon after the history's items."""
-    popular: Weight = 0.3
+    popular: Weight = 0.1
     """Popularity in the user's market."""
 
 
