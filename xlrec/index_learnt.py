@@ -142,8 +142,9 @@ def write_shard(
     nums = slice(first, first + len(texts))
     rows = model.taught(index.item_ids.slice(first, len(texts)))
     own = np.asarray(texts)
-    shares = np.stack([np.asarray(index.popularity(market)[nums]) for market in index.markets])
-    popular = hybrid.log_popularity(shares, index.n_items)
+    whole = (np.asarray(index.popularity(market)) for market in index.markets)
+    parts = [(shares[nums], hybrid.average_popularity(shares, index.n_items)) for shares in whole]
+    popular = np.stack([hybrid.log_popularity(shares, index.n_items, average) for shares, average in parts])
     priors = model.priors(popular, hybrid.freshness(first_micros, now_micros), rows)
     codes = np.arange(len(index.languages))
     bits = np.asarray(index.language_bits[nums])

@@ -1,5 +1,6 @@
 """The learnt recommender of a run: trained on what it prepared, or an older one again; laid into the index."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,6 @@ from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
     from xlrec.recommenders.hybrid import HybridModel
-    from xlrec.training.recommender.loop import Task
 
 Say = Callable[[str], None]
 
@@ -98,18 +98,28 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     shards = f"{index}/logs"
     user_logs(run.lake.read(USERS), run.lake.read(EVENTS)).write.mode("overwrite").parquet(f"file://{shards}")
     folder = models_folder(run) / run.run_id
-    task = task_of(run.config, index, shards, ages_of(moments, ItemIndex.open(index).n_items))
-    facts = {**identity(run.config), "run_date": run.run_date.isoformat()}
-    with one_thread():
-        model = _learn(task, ItemIndex.open(index), facts, say, folder)
-    write_model(model, folder)
-    return str(folder)
+    ages, told = (
+        ages_of(moments, ItemIndex.open(index).n_items),
+        {
+            **identity(run.config),
+            "run_date": run.run_date.isoformat(),
+        },
+    )
+    if run.config.train.hybrid.processes > 1:
+        from xlrec.training.recommender.distributed import train_in_processes
 
-
-def _learn(task: "Task", index: ItemIndex, facts: dict[str, Any], say: Say, folder: Path) -> "HybridModel":
+        facts = json.dumps({"folder": str(folder), "told": told})
+        n_processes = run.config.train.hybrid.processes
+        train_in_processes(n_processes, index, shards, ages, run.config.model_dump_json(), facts)
+        write_model(hybrid.load(str(folder)), folder)
+        return str(folder)
     from xlrec.training.recommender import learn as train
+    from xlrec.training.recommender.task import task_of
 
-    return train(task, index.item_ids, facts, say, folder / "checkpoints")
+    with one_thread():
+        task = task_of(run.config, index, shards, ages)
+        write_model(train(task, ItemIndex.open(index).item_ids, told, say, folder / "checkpoints"), folder)
+    return str(folder)
 
 
 def write_model(model: "HybridModel", folder: Path) -> None:
@@ -129,17 +139,6 @@ def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
     table = moments.toArrow()
     found[table["item_num"].to_numpy()] = table["first_micros"].to_numpy()
     return found
-
-
-def task_of(config: Config, index: str, shards: str, ages: NDArray[np.float64]) -> "Task":
-    """What the recommender learns from: shards of logs, and the items of an index."""
-    from xlrec.training.recommender.logs import items_of, read_shards
-    from xlrec.training.recommender.loop import Task
-
-    opened = ItemIndex.open(index)
-    return Task(
-        read_shards(shards, opened), items_of(opened, ages), config.train.hybrid, config.train.popularity, config.seed
-    )
 
 
 @contextmanager

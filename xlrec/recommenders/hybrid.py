@@ -38,14 +38,29 @@ _FRESH_HALF_LIFE_DAYS: Final = 14.0
 _POPULARITY_UNIT: Final = 10.0
 
 
-def log_popularity(shares: NDArray[np.floating[Any]], n_items: int) -> NDArray[np.float32]:
-    """Popularity as the model sees it: log(1 + 10 · share · n_items); 0 for none, 2.4 for an average item.
+def log_popularity(
+    shares: NDArray[np.floating[Any]], n_items: int, average: "NDArray[np.floating[Any]] | float | None" = None
+) -> NDArray[np.float32]:
+    """Popularity as the model sees it: log(1 + 10 · share · n_items); 2.4 for an average item.
+
+    An item that nobody has met counts as the average of those that somebody has: no events tell nothing about it, and
+    with a popularity of zero no new item would ever be recommended.
 
     Args:
-        shares: Of a market's decayed event weight.
+        shares: (..., n) of a market's decayed event weight; 0 where nobody has met the item.
         n_items: Items of the catalogue.
+        average: (...,) of `average_popularity` where `shares` are a part of the items; None: they are all.
     """
-    return np.asarray(np.log1p(_POPULARITY_UNIT * shares * n_items), dtype=np.float32)
+    met = shares > 0
+    level = np.asarray(average_popularity(shares, n_items) if average is None else average)
+    return np.where(met, np.log1p(_POPULARITY_UNIT * shares * n_items), level[..., None]).astype(np.float32)
+
+
+def average_popularity(shares: NDArray[np.floating[Any]], n_items: int) -> NDArray[np.float64]:
+    """(...,) mean of log(1 + 10 · share · n_items) over the items that somebody has met; 0 where there is none."""
+    met = shares > 0
+    total = np.where(met, np.log1p(_POPULARITY_UNIT * shares * n_items), 0.0).sum(axis=-1)
+    return np.asarray(total / np.maximum(met.sum(axis=-1), 1))
 
 
 def freshness(first_micros: NDArray[np.floating[Any]], now_micros: float) -> NDArray[np.float32]:
