@@ -1,7 +1,9 @@
 """Fine-tuning in several processes that TorchDistributor starts: on this machine, or as tasks on Spark's executors."""
 
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
 from xlrec import errors
@@ -14,7 +16,6 @@ def _one_process(config_json: str) -> str:
     An error that says what to do is given as (class, message), as all processes meet it alike.
     """
     import os
-    import sys
 
     import torch
     from torch import distributed
@@ -66,7 +67,8 @@ def train_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
     context = SparkSession.active().sparkContext
     where: Any = placement(context.master, dict(context.getConf().getAll()))
     distributor: Any = TorchDistributor(num_processes=n_processes, **where)
-    found = json.loads(distributor.run(_one_process, config.model_dump_json()))
+    with redirect_stdout(sys.stderr):  # where progress belongs
+        found = json.loads(distributor.run(_one_process, config.model_dump_json()))
     if "error" in found:
         name, message = found["error"]
         raise getattr(errors, name, errors.EncoderError)(message)

@@ -114,7 +114,8 @@ class Loop:
             if language in self._config.measure.languages:
                 by_source.setdefault(source, []).append(value)
         parts = " · ".join(f"{name} {np.mean(values):.3f}" for name, values in sorted(by_source.items()))
-        self._say(f"dev at step {self.standing.step:,}: mean {mean:.4f} · {parts}")
+        if found:
+            self._say(f"dev at step {self.standing.step:,}: mean {mean:.4f} · {parts}")
         if mean > self.standing.best or not self._tasks:  # with nothing to measure the newest is the best
             self.standing.best, self.standing.best_step = mean, self.standing.step
             self._save("best")
