@@ -156,6 +156,18 @@ def test_events_from_a_day_on_can_be_left_out(spark, planted: Path) -> None:
         adapting.copied(spark, early, silent)
 
 
+def test_a_lake_without_events_teaches_by_its_texts_in_several_languages(spark, tmp_path: Path) -> None:
+    rows = items(60)
+    of_meaning = [(name[3:], tongue, text) for name, tongue, text in zip(*rows.values(), strict=True)]
+    lake = Lake(spark, str(tmp_path / "lake"))
+    lake.replace(TEXTS, texts_frame(spark, of_meaning))
+    lake.replace(ITEMS, items_frame(spark, sorted({name for name, _, _ in of_meaning})))
+    lake.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
+    config = AdaptConfig.model_validate(settings_of_lake(tmp_path, {}, steps=5))
+    config = config.model_copy(update={"measure": config.measure.model_copy(update={"min_pairs": 2})})
+    assert set(adapting.adapt(config, silent)) == {(LAKE_TEXTS, "xx")}
+
+
 @pytest.mark.usefixtures("spark")
 def test_a_lake_without_tables_is_named(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="has no table texts yet"):

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from xlrec.training.encoder import AdaptConfig
 
 Say = Callable[[str], None]
+#: Where there are no events, whose age it would count.
+_NO_DAY: Final = date(1970, 1, 1)
 
 
 def adapt(config: "AdaptConfig", say: Say) -> dict[tuple[str, str], float]:
@@ -68,7 +71,7 @@ def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConf
 
     Raises:
         LakeError: the lake has no tables yet.
-        InputError: it has no usable text, or no event before `until`.
+        InputError: no event is before `until`.
     """
     settings = config.texts.lake
     if settings is None:
@@ -83,10 +86,10 @@ def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConf
         events = lake.read(EVENTS)
         if settings.until is not None:
             events = events.where(F.col("timestamp") < F.lit(f"{settings.until} 00:00:00+00:00").cast("timestamp"))
-        days = [row["run_date"] for row in evaluation_date(events).collect()]  # one row
-        if days == [None]:
+        day = next((row["run_date"] for row in evaluation_date(events).collect()), None)  # one row
+        if day is None and settings.until is not None:
             raise InputError(f"texts.lake.until: no event of {settings.folder} is before {settings.until}: move it")
-        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, days[0])
+        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, day or _NO_DAY)
         pairs.write.mode("overwrite").parquet(str(folder / "choices"))
         kept = parallel.parallel_texts(usable, spark.read.parquet(str(folder / "choices")))
         kept.write.mode("overwrite").parquet(str(folder / "texts"))
