@@ -65,6 +65,16 @@ class Lake:
             )
         return frame.select(*table.schema.names)
 
+    def version(self, table: Table) -> int:
+        """Number of the table's newest commit.
+
+        Raises:
+            LakeError: no such table yet.
+        """
+        self.read(table)
+        last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").first()
+        return int(last["version"]) if last else 0
+
     def create(self, table: Table) -> DeltaTable:
         """The table, created empty with its comments and properties where it is absent."""
         if self.exists(table):

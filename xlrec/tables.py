@@ -129,7 +129,7 @@ TEXTS = Table(
         ]
     ),
     "prepare",
-    ("translate", "embed", "index", "report", "explain"),
+    ("translate", "embed", "index", "report", "explain", "adapt-encoder"),
 )
 ITEMS = Table(
     "items",
@@ -147,7 +147,7 @@ ITEMS = Table(
         ]
     ),
     "prepare",
-    ("index", "train", "evaluate", "report"),
+    ("index", "train", "evaluate", "report", "adapt-encoder"),
 )
 EVENTS = Table(
     "events",
@@ -165,7 +165,7 @@ EVENTS = Table(
         ]
     ),
     "prepare",
-    ("train", "retrieve", "split"),
+    ("train", "retrieve", "split", "adapt-encoder"),
 )
 USERS = Table(
     "users",

@@ -1,14 +1,30 @@
-"""The config that trained the shipped encoder loads, and leaves out what companies could not use."""
+"""The configs of conf/training load; that of the shipped encoder leaves out what companies could not use."""
 
 from pathlib import Path
 
-from xlrec.settings import load_as
+import pytest
+
+from xlrec.settings import load, load_as
 from xlrec.training.encoder import AdaptConfig
 
-CONF = Path(__file__).resolve().parents[2] / "conf" / "training" / "encoder.yaml"
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
-def test_the_shipped_encoders_config_loads_and_leaves_out_copyleft_texts() -> None:
-    config = load_as(AdaptConfig, str(CONF))
+@pytest.mark.parametrize("path", sorted((CONF / "training").glob("*.yaml")), ids=lambda p: p.name)
+def test_every_training_config_loads(path: Path) -> None:
+    assert load_as(AdaptConfig, str(path)).steps > 1
+
+
+def test_the_shipped_encoders_config_leaves_out_copyleft_texts() -> None:
+    config = load_as(AdaptConfig, str(CONF / "training" / "encoder.yaml"))
     assert {"GPL", "ODbL"} <= set(config.texts.exclude_licences)
     assert config.compress is not None
+
+
+def test_the_example_reads_the_demos_lake_and_starts_from_what_its_comment_exports() -> None:
+    path = CONF / "training" / "from_lake.yaml"
+    config = load_as(AdaptConfig, str(path))
+    assert config.texts.lake is not None
+    assert config.texts.lake.folder == load(str(CONF / "demo.yaml"), env={}).lake
+    assert config.finetune is not None
+    assert f"xlrec export-encoder {config.finetune.model}" in path.read_text()

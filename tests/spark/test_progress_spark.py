@@ -2,24 +2,38 @@
 
 import io
 from time import monotonic
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from xlrec.progress import Progress
-from xlrec.tracking import job_group
+from xlrec.tracking import Tasks, job_group
+
+
+def settle(spark: SparkSession) -> None:
+    """Waits, ten seconds at most, until Spark's status knows of all that has happened: it may lag behind.
+
+    The events of all jobs, also of those that must not be counted, have arrived then: one look is enough.
+    """
+    context: Any = spark.sparkContext
+    context._jsc.sc().listenerBus().waitUntilEmpty(10_000)
 
 
 def test_the_tasks_of_the_block_are_counted_and_no_others(spark: SparkSession) -> None:
     spark.range(10, numPartitions=5).write.format("noop").mode("overwrite").save()
     with job_group(spark.sparkContext, "mine") as look:
+        settle(spark)
         assert look().known == 0
         spark.range(10, numPartitions=3).write.format("noop").mode("overwrite").save()
-        assert (look().done, look().known) == (3, 3)
+        settle(spark)
+        assert look() == Tasks(3, 3)
         with job_group(spark.sparkContext, "within") as inner:
             spark.range(10, numPartitions=2).write.format("noop").mode("overwrite").save()
-            assert inner().done == 2
+            settle(spark)
+            assert inner() == Tasks(2, 2)
         spark.range(10, numPartitions=4).write.format("noop").mode("overwrite").save()
-        assert look().done == 7
+        settle(spark)
+        assert look() == Tasks(7, 7)
     assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") is None
 
 
@@ -28,6 +42,7 @@ def test_a_stage_that_spark_skips_is_not_counted(spark: SparkSession) -> None:
     with job_group(spark.sparkContext, "shuffles") as look:
         shuffled.write.format("noop").mode("overwrite").save()
         shuffled.write.format("noop").mode("overwrite").save()
+        settle(spark)
         tasks = look()
     assert tasks.done == tasks.known > 0
 

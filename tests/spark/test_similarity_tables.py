@@ -5,11 +5,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 
 from xlrec.config import EmbedConfig
 from xlrec.errors import ConfigError, InputError
+from xlrec.pipeline import similarity
 from xlrec.pipeline.similarity import Pairing, run
 from xlrec.similarity import most_similar
+from xlrec.stages.similar import similar
 
 LEFT = [("a", "red summer dress", "en"), ("b", "drill bit set", "en"), ("c", " ", "en"), ("d", "rote Jacke", "de")]
 RIGHT = [
@@ -52,6 +56,38 @@ def test_each_left_row_gets_its_most_similar_right_rows_whatever_the_files(spark
         if num >= 0
     ]
     assert found[0] == expected
+
+
+def test_a_run_that_fails_leaves_the_old_pairs_and_one_that_does_not_replaces_them(
+    spark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, out = table(tmp_path, "left", LEFT), str(tmp_path / "out")
+    run(spark, Pairing(left, out, k=1), CONFIG)
+    old = pairs(spark, out)
+
+    def broken(*arguments, **options):
+        return similar(*arguments, **options).withColumn("score", F.raise_error(F.lit("broken")).cast("double"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(similarity, "similar", broken)
+        for target, overwrite in ((out, True), (str(tmp_path / "other"), False)):
+            with pytest.raises(PySparkException, match="broken"):
+                run(spark, Pairing(left, target, k=2, overwrite=overwrite), CONFIG)
+    assert pairs(spark, out) == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["left", "out"]
+    assert run(spark, Pairing(left, out, k=2, overwrite=True), CONFIG) == 6
+    spark.catalog.refreshByPath(out)
+    assert len(pairs(spark, out)) == 6
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["left", "out"]
+
+
+def test_the_old_pairs_come_back_where_the_new_ones_cannot_be_moved(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").touch()
+    with pytest.raises(OSError, match="missing"):
+        similarity._replace(tmp_path / "missing", tmp_path / "out", tmp_path / "aside")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out" / "old").exists()
 
 
 def test_a_table_with_itself_in_other_languages_only_above_a_score(spark, tmp_path: Path) -> None:

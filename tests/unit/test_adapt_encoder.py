@@ -92,9 +92,9 @@ def test_training_stops_when_dev_no_longer_improves(tmp_path: Path) -> None:
     lines: list[str] = []
     adapt(config, lines.append)
     assert [line.split(":")[0] for line in lines if line.startswith("dev at step")] == [
+        "dev at step 0",
         "dev at step 5",
         "dev at step 10",
-        "dev at step 15",
     ]
 
 

@@ -59,7 +59,14 @@ def similarity(
     encoder: EncoderName = None,
     config: ConfigFile = None,
     form: Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")] = "parquet",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the pairs that lie at OUT.")] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Replace the pairs that lie at OUT, once the new ones are whole. On object stores Parquet is deleted "
+            "first: take --format delta there.",
+        ),
+    ] = False,
     scratch: Scratch = None,
     as_json: Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")] = False,
 ) -> None:

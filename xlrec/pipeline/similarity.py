@@ -237,9 +237,38 @@ def _index(folder: str, right: DataFrame, vectors: DataFrame, dim: int) -> None:
 
 
 def _written(spark: SparkSession, found: DataFrame, pairing: Pairing) -> int:
-    """Rows written: Delta in one commit that replaces the table, Parquet as a new folder."""
+    """Rows written: Delta in one commit that replaces the table, Parquet as a new folder.
+
+    A folder of Parquet is written beside the old one and renamed, so that a run that fails leaves the old one whole.
+    Object stores know no rename of folders: there Spark deletes the old files first, and only Delta replaces at once.
+    """
     if pairing.form == "delta":
         root, _, name = pairing.out.rstrip("/").rpartition("/")
         return Lake(spark, root).replace(replace(SIMILARITIES, name=name), found)
-    found.write.mode("overwrite").parquet(pairing.out)
-    return spark.read.parquet(pairing.out).count()
+    out = machine.local_folder(pairing.out)
+    if out is None:
+        found.write.mode("overwrite").parquet(pairing.out)
+        return spark.read.parquet(pairing.out).count()
+    out.absolute().parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.absolute().parent))
+    try:
+        beside.chmod(0o777)  # workers may run as another user
+        found.write.parquet(str(beside / "new"))
+        n_pairs = spark.read.parquet(str(beside / "new")).count()
+        _replace(beside / "new", out, beside / "old")
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return n_pairs
+
+
+def _replace(new: Path, out: Path, aside: Path) -> None:
+    """Puts the new folder where the old one was, which is moved aside; back where the new one cannot be moved."""
+    if not out.exists():
+        new.rename(out)
+        return
+    out.rename(aside)
+    try:
+        new.rename(out)
+    except OSError:
+        aside.rename(out)
+        raise

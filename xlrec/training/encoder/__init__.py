@@ -1,7 +1,7 @@
 """Encoder training: `adapt` trains a compact encoder from parallel texts, or fine-tunes one that exists.
 
-Another source of pairs, such as items of a lake that have several languages or that the same users chose, would come in
-as rows of (concept_id, language, text) in `texts.read_texts`: nothing else here knows where texts are from.
+Nothing here knows Spark but `distributed`: a lake's texts and choices come as Parquet, which `xlrec.pipeline.adapting`
+writes.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
 
     from xlrec.training.encoder.card import card
     from xlrec.training.encoder.loop import Loop
-    from xlrec.training.encoder.retrieval import dev_tasks, measure
+    from xlrec.training.encoder.retrieval import choice_tasks, dev_tasks, measure
     from xlrec.training.encoder.sampler import Sampler
     from xlrec.training.encoder.teacher import teach
     from xlrec.training.encoder.texts import read_texts
@@ -58,7 +58,13 @@ def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
     texts = read_texts(config.texts)
     say(f"{len(texts):,} texts in {len(texts.languages)} languages, {int(texts.is_dev.sum()):,} of them dev")
     sampler = Sampler(texts, config.texts, config.batch)
+    if len(texts.choices):
+        n_dev = int(texts.choices.is_dev.sum())
+        say(f"{len(texts.choices):,} pairs of items that the same users chose, {n_dev:,} of them dev")
     tasks = dev_tasks(texts, config.measure, config.batch.pivot, config.seed)
+    tasks += choice_tasks(texts, config.measure, config.seed)
+    if not tasks:
+        say("no source and language has measure.min_pairs dev pairs: nothing is measured, the last step is kept")
     watched = [task for task in tasks if task.language in config.measure.languages] or tasks
     backend = _backend(config, texts, say)
     loop = Loop(config, backend, sampler, watched, teach(config, texts, backend.dim, say), say, rank)

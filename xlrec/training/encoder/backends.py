@@ -60,7 +60,11 @@ class Backend(Protocol):
 def texts_in_common(pairs: Pairs, concept: Longs) -> list[tuple[Longs, Longs]]:
     """(pair, concept) for `losses.same_pairs`."""
     slot = np.repeat(np.arange(len(pairs)), np.diff(pairs.starts))
-    return [(slot, concept[pairs.a])]
+    left, right = concept[pairs.a], concept[pairs.b]
+    apart = (
+        left != right
+    )  # items that the same users chose: neither is another pair's negative where it has one of them
+    return [(np.concatenate([slot, slot[apart]]), np.concatenate([left, right[apart]]))]
 
 
 def drawn_cut(config: AdaptConfig, rng: np.random.Generator) -> tuple[int, float] | None:

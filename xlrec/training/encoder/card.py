@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from xlrec.training.encoder.choices import LAKE_CHOICES
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.texts import Texts
 
@@ -25,6 +26,9 @@ def _sources(texts: Texts) -> list[str]:
         n_dev = int((mine & texts.is_dev).sum())
         licences = ", ".join(texts.licences[name]) or "(measured only)"
         lines.append(f"| {name} | {int(mine.sum()) - n_dev:,} | {n_dev:,} | {licences} |")
+    if len(texts.choices):
+        n_dev = int(texts.choices.is_dev.sum())
+        lines.append(f"| {LAKE_CHOICES} (pairs of items) | {len(texts.choices) - n_dev:,} | {n_dev:,} | (behaviour) |")
     return lines
 
 
@@ -67,8 +71,12 @@ def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str
     head = ["---", f"license: {config.licence}", "library_name: sentence-transformers"]
     head += ["pipeline_tag: sentence-similarity"]
     head += ["language:", *(f"- {name}" for name in sorted({one.split("-")[0] for one in texts.languages})), "---"]
-    shown = config.model_dump(mode="json", exclude={"output", "work"})
+    shown = config.model_dump(mode="json", exclude={"output", "work", "spark"})
     shown["texts"].pop("path")
+    for key in ("folder", "copied"):
+        (shown["texts"]["lake"] or {}).pop(key, None)
+    if shown["finetune"]:
+        shown["finetune"]["model"] = "(a folder)"
     if shown["loss"]["teacher"]:
         shown["loss"]["teacher"] = "(a folder)"
     body = [
@@ -79,7 +87,8 @@ def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str
         "\n".join(_sources(texts)),
         "## Figures",
         "Recall at 1: how often a text's translation is the nearest of up to "
-        f"{config.measure.candidates:,} dev texts in `{config.batch.pivot}` of its source.",
+        f"{config.measure.candidates:,} dev texts in `{config.batch.pivot}` of its source; for `{LAKE_CHOICES}`, how "
+        "often an item that the same users chose is nearer than one that they did not (0.5 is chance).",
         "\n".join(_by_source(found)),
         "## Languages",
         "The mean is over the sources with enough dev texts. Unknown: share of the tokens that are single bytes.",

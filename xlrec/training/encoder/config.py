@@ -1,17 +1,49 @@
 """Settings of the encoder's training: one strict, frozen model per part, as in `xlrec.config`."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from xlrec.config import Count, Positive, Section, Share, Weight
+from xlrec.config import Count, Positive, Section, Share, SparkConfig, Weight
+
+
+class LakeConfig(Section):
+    """The user's own lake: items with texts in several languages, and pairs of items that the same users chose.
+
+    Sources `lake-texts` and `lake-choices` in `texts.source_weights`. An item is a concept, its item_id the concept_id.
+    """
+
+    folder: str
+    """Folder of the Delta lake that `xlrec run` writes: tables texts, items and events."""
+    min_letters: Count = 2
+    """Texts with fewer letters and digits are left out, as are those in an unknown language."""
+    max_items: Count = 1_000_000
+    """About so many items, at most, chosen by hash: their texts are kept in memory."""
+    max_pairs: Count = 200_000
+    """About so many pairs of items, at most, chosen by hash."""
+    pairs_per_item: Count = 10
+    """Items that are most often chosen soon after an item, which make pairs with it."""
+    min_users: Count = 2
+    """Pairs that fewer users chose are left out."""
+    window_items: Count = 5
+    """Pairs reach this many events ahead in a user's history."""
+    max_gap_days: Positive = 7.0
+    """Pairs reach this many days ahead."""
+    until: date | None = None
+    """Events from this day on (UTC) make no pairs: the day of the evaluation's cut, where lists are evaluated with the
+    encoder. null: all events."""
+    copied: str | None = None
+    """Folder with texts and choices as Parquet, once Spark has read the lake: the program sets it."""
 
 
 class TextsConfig(Section):
-    """Which parallel texts are read, and how often each is met."""
+    """Which texts are read, and how often each is met: parallel texts, a lake's own, or both."""
 
-    path: str
+    path: str | None = None
     """Parquet file or folder: concept_id, language, text; optional source, licence, split (`train` or `dev`)."""
+    lake: LakeConfig | None = None
+    """Texts and choices of the user's own lake; null: none."""
     exclude_licences: tuple[str, ...] = ()
     """Rows whose licence starts with one of these are left out."""
     exclude_sources: tuple[str, ...] = ()
@@ -28,6 +60,11 @@ class TextsConfig(Section):
     """Weight of a language against the others, besides its temperature."""
     temperature: Share = 0.5
     """Exponent of the number of texts of a source and language: 1 draws as they come, 0 draws all alike."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Checks that there is anything to read."""
+        if self.path is None and self.lake is None:
+            raise ValueError("texts names neither `path` nor `lake`: name Parquet files, the folder of a lake, or both")
 
 
 class VocabularyConfig(Section):
@@ -74,7 +111,9 @@ class FineTuneConfig(Section):
     max_tokens: Count = 128
     """Longer texts are cut."""
     processes: Count = 1
-    """Processes of TorchDistributor; each draws its own batches, and gradients are averaged."""
+    """Processes of TorchDistributor; each draws its own batches, and gradients are averaged. Where Spark's master is
+    local they run on this machine, one GPU each if there are enough; else as tasks on the executors, with a GPU where
+    spark.task.resource.gpu.amount is 1, and output, work, texts and model in folders that all machines see."""
 
 
 class LossConfig(Section):
@@ -113,6 +152,8 @@ class BatchConfig(Section):
     """Share of the pairs that are several texts of one pair of languages, joined."""
     max_joined: Count = 5
     """Texts that are joined, at most."""
+    same_language_share: Share = 0.1
+    """Share of the pairs of `lake-choices` whose two texts may be in one language; more makes languages cluster."""
     max_tokens: Count = 64
     """Longer texts are cut."""
 
@@ -162,6 +203,8 @@ class AdaptConfig(Section):
     batch: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
     measure: MeasureConfig = MeasureConfig()
+    spark: SparkConfig = SparkConfig()
+    """The session, which is started only for a lake or for several processes."""
     compress: CompressConfig | None = None
     """static only: what is measured and written at the end is then the quantised table. null: the exact one."""
     licence: str = "cc-by-sa-4.0"

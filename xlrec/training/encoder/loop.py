@@ -40,7 +40,7 @@ class Standing:
 
 def run_key(config: AdaptConfig) -> str:
     """Names the run that a checkpoint belongs to."""
-    facts = config.model_dump_json(exclude={"output", "work", "name", "licence", "compress"})
+    facts = config.model_dump_json(exclude={"output", "work", "name", "licence", "compress", "spark"})
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
@@ -67,6 +67,8 @@ class Loop:
     def run(self, until: int | None = None) -> None:
         """Trains to the last step, or to the step `until` as a run that is broken off there would."""
         self._resume()
+        if not self.standing.step and self._tasks:
+            self._look()  # a model that training makes worse stays as it was
         started, first, told = monotonic(), self.standing.step, monotonic()
         total = self._config.steps
         while self.standing.step < min(total, until or total) and not self._has_stalled():
@@ -112,8 +114,9 @@ class Loop:
             if language in self._config.measure.languages:
                 by_source.setdefault(source, []).append(value)
         parts = " · ".join(f"{name} {np.mean(values):.3f}" for name, values in sorted(by_source.items()))
-        self._say(f"dev at step {self.standing.step:,}: mean {mean:.4f} · {parts}")
-        if mean > self.standing.best:
+        if found:
+            self._say(f"dev at step {self.standing.step:,}: mean {mean:.4f} · {parts}")
+        if mean > self.standing.best or not self._tasks:  # with nothing to measure the newest is the best
             self.standing.best, self.standing.best_step = mean, self.standing.step
             self._save("best")
         self._save("newest")

@@ -1,26 +1,38 @@
-"""Dev retrieval: how often a text's translation is the nearest of 1,000 texts of the pivot language."""
+"""Dev retrieval: how often a text's translation is the nearest of 1,000 texts of the pivot language.
+
+Of items that the same users chose there is no one right answer: there it is how often a chosen one is nearer than one
+that is not.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from xlrec.training.encoder.choices import LAKE_CHOICES, draw_texts, may_cross
+from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import MeasureConfig
 from xlrec.training.encoder.texts import Texts
 
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One source and language: the translation of text `queries[i]` is `candidates[i]`, all texts are distinct."""
+    """One source and language: the translation of text `queries[i]` is `candidates[i]`, all texts are distinct.
+
+    With `also_right` it is not the translation but an item that the same users chose, and texts may repeat.
+    """
 
     source: str
     language: str
     queries: Longs
     candidates: Longs
+    also_right: Flags | None = None
+    """(n, n) candidates that are no wrong answer to a query."""
 
 
 def _distinct_pairs(texts: Texts, rows: Longs, partners: Longs, most: int, seed: int) -> tuple[Longs, Longs]:
@@ -64,6 +76,51 @@ def dev_tasks(texts: Texts, config: MeasureConfig, pivot: str, seed: int) -> lis
     return tasks
 
 
+def choice_tasks(texts: Texts, config: MeasureConfig, seed: int) -> list[Task]:
+    """Tasks of the dev pairs that the same users chose, by the language of the query; across languages where possible.
+
+    At most `candidates` pairs of a language, drawn by the seed.
+    """
+    rng = np.random.default_rng([seed, 5])
+    order = rng.permutation(len(texts.choices))
+    dev = texts.choices.chosen(order).chosen(texts.choices.is_dev[order])
+    rows = ConceptRows(texts.concept, texts.language, np.arange(len(texts)), len(texts.languages))
+    left, right = draw_texts(rows, dev, texts.language, may_cross(rows, dev), rng)
+    whole = (left >= 0) & (right >= 0)
+    turned = rng.random(len(left)) < 0.5  # which of the two is the query is nobody's choice
+    left, right = np.where(turned, right, left)[whole], np.where(turned, left, right)[whole]
+    tasks = []
+    for language in np.unique(texts.language[left]).tolist():
+        mine = np.flatnonzero(texts.language[left] == language)[: config.candidates]
+        if len(mine) >= config.min_pairs:
+            task = Task(LAKE_CHOICES, texts.languages[language], left[mine], right[mine])
+            tasks.append(replace(task, also_right=_also_right(texts, task)))
+    return tasks
+
+
+def _also_right(texts: Texts, task: Task) -> Flags:
+    """(n, n) whether candidate j is query i's own item, or one that the same users chose with it."""
+    n_concepts = int(texts.concept.max(initial=0)) + 1
+    known = np.concatenate([
+        texts.choices.left * n_concepts + texts.choices.right, texts.choices.right * n_concepts + texts.choices.left
+    ])  # fmt: skip
+    one, other = texts.concept[task.queries][:, None], texts.concept[task.candidates][None, :]
+    return np.asarray((one == other) | np.isin(one * n_concepts + other, known), dtype=np.bool_)
+
+
+def share_nearer(queries: Floats, candidates: Floats, also_right: Flags) -> float:
+    """How often candidate i is nearer to query i than a candidate that is not right: 0.5 is chance; a tie is half.
+
+    The mean over the queries with a candidate that is not right; 0 if there is none.
+    """
+    scores = queries @ candidates.T
+    right = np.diagonal(scores)[:, None]
+    below = np.where(scores < right, 1.0, np.where(scores == right, 0.5, 0.0))
+    n_wrong = (~also_right).sum(axis=1)
+    shares = np.where(also_right, 0.0, below).sum(axis=1)[n_wrong > 0] / n_wrong[n_wrong > 0]
+    return float(shares.mean()) if len(shares) else 0.0
+
+
 def recall_at_1(queries: Floats, candidates: Floats) -> float:
     """Share of the queries whose nearest candidate is that of the same row; a tie with another one is a miss."""
     scores = queries @ candidates.T
@@ -73,7 +130,7 @@ def recall_at_1(queries: Floats, candidates: Floats) -> float:
 
 
 def measure(tasks: list[Task], encode: Callable[[Longs], Floats]) -> dict[tuple[str, str], float]:
-    """Recall at 1 of each (source, language).
+    """Recall at 1 of each (source, language), and `share_nearer` where users chose.
 
     Args:
         tasks: of `dev_tasks`.
@@ -86,7 +143,10 @@ def measure(tasks: list[Task], encode: Callable[[Longs], Floats]) -> dict[tuple[
     found = {}
     for task in tasks:
         left, right = np.searchsorted(rows, task.queries), np.searchsorted(rows, task.candidates)
-        found[task.source, task.language] = recall_at_1(vectors[left], vectors[right])
+        if task.also_right is None:
+            found[task.source, task.language] = recall_at_1(vectors[left], vectors[right])
+        else:
+            found[task.source, task.language] = share_nearer(vectors[left], vectors[right], task.also_right)
     return found
 
 

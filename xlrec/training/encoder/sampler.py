@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.errors import InputError
+from xlrec.training.encoder.choices import LAKE_CHOICES, draw_texts, may_cross
+from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import BatchConfig, TextsConfig
 from xlrec.training.encoder.texts import Texts
 
@@ -14,7 +16,10 @@ Longs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """n pairs; side a of pair i joins the texts `a[starts[i]:starts[i + 1]]`, side b `b[...]`, concept by concept."""
+    """n pairs; side a of pair i joins the texts `a[starts[i]:starts[i + 1]]`, side b `b[...]`.
+
+    Texts at one place are of one concept, or of two items that the same users chose.
+    """
 
     a: Longs
     b: Longs
@@ -37,17 +42,21 @@ class Sampler:
         train = np.flatnonzero(~texts.is_dev)
         self._concept, self._language = texts.concept, texts.language
         self.pivot = texts.languages.index(config.pivot) if config.pivot in texts.languages else -1
-        key = texts.concept[train] * self._n_languages + texts.language[train]
-        order = np.argsort(key, kind="stable")
-        self._keys, self._key_rows = key[order], train[order]
+        self._by_concept = ConceptRows(texts.concept, texts.language, train, self._n_languages)
+        self._choices = texts.choices.chosen(~texts.choices.is_dev)
+        self._crossing = np.flatnonzero(may_cross(self._by_concept, self._choices))
+        if not len(self._crossing) and not config.same_language_share:
+            self._choices = self._choices.chosen(np.zeros(len(self._choices), dtype=np.bool_))
         self._cells(texts, train, chosen)
 
     def _cells(self, texts: Texts, train: Longs, chosen: TextsConfig) -> None:
         """Rows by (source, language), without the pivot's, and how often each cell is drawn."""
-        concepts = np.unique(self._keys) // self._n_languages
-        if len(np.unique(concepts)) == len(concepts):
-            raise InputError("texts.path: no concept has texts in two languages: there is nothing to learn from")
+        concepts = np.unique(self._by_concept.keys) // self._n_languages
+        if len(np.unique(concepts)) == len(concepts) and not len(self._choices):
+            raise InputError("texts: no concept has texts in two languages: there is nothing to learn from")
         rows = train[texts.language[train] != self.pivot]
+        if LAKE_CHOICES in texts.sources:  # items with one language, which are met in pairs only
+            rows = rows[texts.source[rows] != texts.sources.index(LAKE_CHOICES)]
         cell = texts.source[rows] * self._n_languages + texts.language[rows]
         order = np.argsort(cell, kind="stable")
         self._rows = rows[order]
@@ -61,16 +70,16 @@ class Sampler:
         weights = [chosen.source_weights.get(name, chosen.default_source_weight) for name in texts.sources]
         self._source_weights = np.where(sums > 0, weights, 0.0)
         self._language_weights = languages
+        if len(self._choices):  # one more source with one cell, the last
+            weight = chosen.source_weights.get(LAKE_CHOICES, chosen.default_source_weight)
+            self._cell_source = np.append(self._cell_source, len(self._source_weights))
+            self._within, self._source_weights = np.append(self._within, 1.0), np.append(self._source_weights, weight)
         if self._source_weights.sum() <= 0:
             raise InputError("texts.source_weights: no source is left to train on: give one a weight above 0")
 
     def _partners(self, rows: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
         """(n,) a row of the same concept in that language, drawn among several; -1 where there is none."""
-        key = self._concept[rows] * self._n_languages + languages
-        first, last = np.searchsorted(self._keys, key, "left"), np.searchsorted(self._keys, key, "right")
-        place = first + (rng.random(len(rows)) * (last - first)).astype(np.int64)
-        found = self._key_rows[np.minimum(place, len(self._key_rows) - 1)]
-        return np.where(last > first, found, -1)
+        return self._by_concept.in_language(self._concept[rows], languages, rng)
 
     def _draw_cells(self, n: int, rng: np.random.Generator) -> Longs:
         """(n,) cells, of a few sources."""
@@ -86,8 +95,25 @@ class Sampler:
 
     def draw(self, rng: np.random.Generator, n: int | None = None) -> Pairs:
         """About as many pairs as the config says: those without a partner in the language drawn are left out."""
-        n = n or self._config.pairs
-        cells = self._draw_cells(n, rng)
+        cells = self._draw_cells(n or self._config.pairs, rng)
+        of_texts = cells < len(self._starts)
+        pairs = self._draw_texts(cells[of_texts], rng)
+        return joined(pairs, self._draw_choices(int((~of_texts).sum()), rng)) if len(self._choices) else pairs
+
+    def _draw_choices(self, n: int, rng: np.random.Generator) -> Pairs:
+        """About n pairs of items that the same users chose, most of them across languages where there are such."""
+        across = (rng.random(n) >= self._config.same_language_share) & (len(self._crossing) > 0)
+        place = rng.random(n)
+        crossing = self._crossing if len(self._crossing) else np.zeros(1, dtype=np.int64)
+        drawn = crossing[(place * len(crossing)).astype(np.int64)]
+        drawn = np.where(across, drawn, (place * len(self._choices)).astype(np.int64))
+        a, b = draw_texts(self._by_concept, self._choices.chosen(drawn), self._language, across, rng)
+        keep = (a >= 0) & (b >= 0)
+        return Pairs(a[keep], b[keep], np.arange(int(keep.sum()) + 1))
+
+    def _draw_texts(self, cells: Longs, rng: np.random.Generator) -> Pairs:
+        """About one pair for each cell, both sides of the same concepts."""
+        n = len(cells)
         joined = rng.random(n) < self._config.joined_share
         sizes = np.where(joined, rng.integers(2, max(3, self._config.max_joined + 1), size=n), 1)
         slot = np.repeat(np.arange(n), sizes)
@@ -126,7 +152,7 @@ class Sampler:
 
     def pool(self, n: int, rng: np.random.Generator) -> Longs:
         """At most n rows of the pivot language, of different concepts, none of them dev."""
-        mine = self._key_rows[self._keys % self._n_languages == self.pivot]
+        mine = self._by_concept.rows[self._by_concept.keys % self._n_languages == self.pivot]
         _, first = np.unique(self._concept[mine], return_index=True)
         return np.sort(rng.permutation(mine[first])[:n])
 

@@ -1,6 +1,7 @@
 """A teacher of the pivot language: both sides of a pair should come near to its vectors, cut to fewer numbers."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,18 +29,22 @@ def principal(vectors: Floats, dim: int) -> Floats:
 class Teacher:
     """Vectors of the pivot's texts that are trained on."""
 
-    def __init__(self, rows: npt.NDArray[np.int64], vectors: Floats, n_texts: int) -> None:
-        """Takes unit vectors of these rows of n_texts texts."""
-        self._vectors = vectors
-        self._place = np.full(n_texts, -1, dtype=np.int64)
+    def __init__(self, rows: npt.NDArray[np.int64], vectors: Floats, concept: npt.NDArray[np.int64]) -> None:
+        """Takes unit vectors of these rows of the texts, and the concept of every text."""
+        self._vectors, self._concept = vectors, concept
+        self._place = np.full(len(concept), -1, dtype=np.int64)
         self._place[rows] = np.arange(len(rows))
 
     def of_pairs(self, pairs: Pairs) -> Floats:
-        """(n_pairs, dim) unit norm: the sum of the vectors of each pair's pivot texts; zero where it has none."""
+        """(n_pairs, dim) unit norm: the sum of the vectors of each pair's pivot texts.
+
+        Zero where it has none, or where the two sides do not say the same.
+        """
         found = np.zeros((len(pairs), self._vectors.shape[1]), dtype=np.float32)
         slot = np.repeat(np.arange(len(pairs)), np.diff(pairs.starts))
+        alike = self._concept[pairs.a] == self._concept[pairs.b]
         for side in (pairs.a, pairs.b):
-            place = self._place[side]
+            place = np.where(alike, self._place[side], -1)
             known = place >= 0
             np.add.at(found, slot[known], self._vectors[place[known]])
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dtype=np.float32)
@@ -68,7 +73,9 @@ def teach(config: AdaptConfig, texts: Texts, dim: int, say: Callable[[str], None
             parts.append(encoder.encode(distinct[start : start + _SLAB]))
             say(f"teacher: {start:,} of {len(distinct):,} texts")
         file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.concatenate(parts))
+        own = file.with_name(f".{file.stem}-{os.getpid()}.npy")  # several processes may write it
+        np.save(own, np.concatenate(parts))
+        os.replace(own, file)
     vectors = principal(np.load(file), dim)
     place = {text: number for number, text in enumerate(distinct)}
-    return Teacher(rows, vectors[[place[text] for text in spelled]], len(texts))
+    return Teacher(rows, vectors[[place[text] for text in spelled]], texts.concept)

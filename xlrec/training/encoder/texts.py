@@ -1,10 +1,11 @@
 """Parallel texts in memory: which rows are trained on, which are only measured.
 
-A concept is dev or train as a whole. What says the same as a dev concept is never met in training under its id.
+A concept is dev or train as a whole. What says the same as a dev concept is never met in training under its id; with a
+lake, where items of equal texts are common, not under another id either.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pyarrow.compute
 import pyarrow.parquet as pq
 
 from xlrec.errors import InputError
-from xlrec.training.encoder.config import TextsConfig
+from xlrec.training.encoder.choices import Choices, no_choices, read_choices
+from xlrec.training.encoder.config import LakeConfig, TextsConfig
 
 #: Its stubs know arrays of one type only.
 pc: Any = pyarrow.compute
@@ -37,6 +39,8 @@ class Texts:
     sources: tuple[str, ...]
     licences: dict[str, tuple[str, ...]]
     """Licences of each source's rows that are trained on."""
+    choices: Choices = field(default_factory=no_choices)
+    """Pairs of concepts that belong together without saying the same."""
 
     def __len__(self) -> int:
         return len(self.text)
@@ -46,8 +50,8 @@ class Texts:
         return [str(one) for one in self.text.take(pa.array(rows)).to_pylist()]
 
 
-def _files(path: str) -> list[Path]:
-    """Parquet files at the path, in order of their names.
+def _files(path: str, key: str = "texts.path") -> list[Path]:
+    """Parquet files at the path, in order of their names; the key of the config that names it.
 
     Raises:
         InputError: there are none.
@@ -55,7 +59,7 @@ def _files(path: str) -> list[Path]:
     place = Path(path)
     found = sorted(place.rglob("*.parquet")) if place.is_dir() else [place] if place.is_file() else []
     if not found:
-        raise InputError(f"texts.path: no Parquet file at {path}: name a file or a folder of parallel texts")
+        raise InputError(f"{key}: no Parquet file at {path}: name a file or a folder of parallel texts")
     return found
 
 
@@ -110,31 +114,77 @@ def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:
     return table.take(pa.array(np.sort(first.to_numpy())))
 
 
+def _copied(lake: LakeConfig) -> Path:
+    """Where Spark wrote the lake's texts and choices.
+
+    Raises:
+        InputError: it has not.
+    """
+    if lake.copied is None:
+        raise InputError("texts.lake is not read yet: Spark does it, call xlrec.pipeline.adapting.adapt")
+    return Path(lake.copied)
+
+
+def _read(config: TextsConfig) -> pa.Table:
+    """All rows, those of a lake in an order that does not depend on how Spark cut its files."""
+    tables = [_read_file(file) for file in _files(config.path)] if config.path is not None else []
+    if config.lake is not None:
+        files = _files(str(_copied(config.lake) / "texts"), "texts.lake")
+        own = pa.concat_tables([_read_file(file) for file in files])
+        tables.append(own.sort_by([(name, "ascending") for name in _NEEDED]))
+    return pa.concat_tables(tables)
+
+
+def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept: Any) -> npt.NDArray[np.bool_]:
+    """(n_concepts,) those of which a row says dev or comes from a measured source, and of the others a share.
+
+    Raises:
+        InputError: a measured source is not there.
+    """
+    sources = sorted(str(name) for name in pc.unique(table["source"]).to_pylist())
+    unknown = sorted(set(config.measure_sources) - set(sources))
+    if unknown:
+        raise InputError(f"texts.measure_sources: no source {', '.join(unknown)}; seen: {', '.join(sources)}")
+    split = table["split"].to_numpy()
+    measured = pc.is_in(table["source"], value_set=pa.array(config.measure_sources, pa.string())).to_numpy()
+    found = np.zeros(len(ids), dtype=np.bool_)
+    found[concept[(split == "dev") | measured]] = True
+    unsplit = np.unique(concept[split == ""])
+    hashed = (is_dev_by_hash(ids[num], config.dev_share) for num in unsplit.tolist())
+    found[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
+    return found
+
+
+def _without_twins(table: pa.Table, is_dev: npt.NDArray[np.bool_]) -> pa.Table:
+    """The table without rows that are trained on and read as one that is dev."""
+    of_dev = pc.unique(table["text"].filter(pa.array(is_dev)))
+    twins = pc.is_in(table["text"], value_set=of_dev.cast(pa.string())).to_numpy()
+    return table.filter(pa.array(is_dev | ~twins))
+
+
 def read_texts(config: TextsConfig) -> Texts:
     """The rows that the config lets in, and which of them are dev.
 
     Raises:
         InputError: no file, a column is missing, or no row is left.
     """
-    table = _kept(pa.concat_tables([_read_file(file) for file in _files(config.path)]), config)
+    table = _kept(_read(config), config)
     if not len(table):
-        raise InputError(f"texts.path: no row of {config.path} is left after the filters: loosen texts.exclude_*")
+        where = config.path or "texts.lake"
+        raise InputError(f"texts.path: no row of {where} is left after the filters: loosen texts.exclude_*")
     concept, ids = _numbered(table["concept_id"])
+    dev_concept = _dev_concepts(table, config, ids, concept)
+    choices = no_choices()
+    if config.lake is not None:
+        choices = read_choices(_copied(config.lake) / "choices", ids, dev_concept)
+        numbered = table.append_column("concept", pa.array(concept))
+        numbered = _without_twins(numbered, dev_concept[concept])
+        table, concept = numbered, numbered["concept"].to_numpy()
     language, languages = _numbered(table["language"])
     source, sources = _numbered(table["source"])
-    unknown = sorted(set(config.measure_sources) - set(sources))
-    if unknown:
-        raise InputError(f"texts.measure_sources: no source {', '.join(unknown)}; seen: {', '.join(sources)}")
-    split = table["split"].to_numpy()
-    measured = [sources.index(name) for name in config.measure_sources]
-    dev_concept = np.zeros(len(ids), dtype=np.bool_)
-    dev_concept[concept[(split == "dev") | np.isin(source, measured)]] = True
-    unsplit = np.unique(concept[split == ""])
-    hashed = (is_dev_by_hash(ids[num], config.dev_share) for num in unsplit.tolist())
-    dev_concept[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
     is_dev = dev_concept[concept]
     named = zip(source[~is_dev].tolist(), table["licence"].to_numpy()[~is_dev].tolist(), strict=True)
     pairs = {(sources[num], str(name)) for num, name in named}
     licences = {name: tuple(sorted(which for origin, which in pairs if origin == name)) for name in sources}
     text = table["text"].combine_chunks()
-    return Texts(text, concept, language, source, is_dev, tuple(languages), tuple(sources), licences)
+    return Texts(text, concept, language, source, is_dev, tuple(languages), tuple(sources), licences, choices)

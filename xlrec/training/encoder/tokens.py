@@ -42,7 +42,14 @@ def _joined(parts: list[Bags]) -> Bags:
 
 def _key(texts: Texts, config: AdaptConfig) -> str:
     """Names what the vocabulary and the tokens depend on."""
-    facts = [config.vocabulary.model_dump(), config.texts.language_weights, texts.sources, texts.languages]
+    facts: list[object] = [
+        config.vocabulary.model_dump(),
+        config.texts.language_weights,
+        texts.sources,
+        texts.languages,
+    ]
+    if config.texts.lake is not None:
+        facts.append(config.texts.lake.copied)  # names the state of the lake, whose texts may change
     rows = hashlib.sha256(texts.concept.tobytes() + texts.is_dev.tobytes()).hexdigest()
     return hashlib.sha256(json.dumps([facts, rows], sort_keys=True).encode()).hexdigest()[:16]
 

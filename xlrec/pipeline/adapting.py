@@ -1,0 +1,102 @@
+"""The encoder's training with what needs Spark: a lake is copied to Parquet, several processes get a session."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pyspark import StorageLevel
+from pyspark.sql import functions as F
+
+from xlrec import doctor
+from xlrec.errors import InputError
+from xlrec.lake import Lake
+from xlrec.session import start
+from xlrec.stages import parallel
+from xlrec.stages.split import evaluation_date
+from xlrec.tables import EVENTS, ITEMS, TEXTS
+from xlrec.training import encoder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from xlrec.training.encoder import AdaptConfig
+
+Say = Callable[[str], None]
+#: Where there are no events, whose age it would count.
+_NO_DAY: Final = date(1970, 1, 1)
+
+
+def adapt(config: "AdaptConfig", say: Say) -> dict[tuple[str, str], float]:
+    """As `xlrec.training.encoder.adapt`; Spark runs only while it is needed, a session that runs already is used.
+
+    Raises:
+        LakeError: `texts.lake` has no tables yet.
+        InputError: the texts give no pairs.
+        EncoderError: the model or the teacher cannot be read.
+    """
+    several = config.finetune is not None and config.finetune.processes > 1
+    if config.texts.lake is None and not several:
+        return encoder.adapt(config, say)
+    with _session(config) as spark:
+        if config.texts.lake is not None:
+            config = copied(spark, config, say)
+        if several:
+            return encoder.adapt(config, say)
+    return encoder.adapt(config, say)
+
+
+@contextmanager
+def _session(config: "AdaptConfig") -> "Iterator[SparkSession]":
+    """The session that runs already, or one for this block."""
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession()
+    if running is None:
+        doctor.require()
+    spark = running or start(config.spark, "xlrec adapt-encoder")
+    try:
+        yield spark
+    finally:
+        if running is None:
+            spark.stop()
+
+
+def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConfig":
+    """The config with `texts.lake.copied`: the lake's texts and choices as Parquet in the work folder.
+
+    The folder's name tells the state of the lake: an unchanged lake is read once, a changed one starts a new run.
+
+    Raises:
+        LakeError: the lake has no tables yet.
+        InputError: no event is before `until`.
+    """
+    settings = config.texts.lake
+    if settings is None:
+        return config
+    lake = Lake(spark, settings.folder)
+    versions = [lake.version(table) for table in (TEXTS, ITEMS, EVENTS)]
+    facts = f"{settings.model_dump_json(exclude={'copied'})} {versions}"
+    folder = Path(config.work).absolute() / f"lake-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+    if not (folder / "texts" / "_SUCCESS").is_file():
+        texts = lake.read(TEXTS)
+        usable = parallel.usable_texts(texts, settings).persist(StorageLevel.DISK_ONLY)
+        events = lake.read(EVENTS)
+        if settings.until is not None:
+            events = events.where(F.col("timestamp") < F.lit(f"{settings.until} 00:00:00+00:00").cast("timestamp"))
+        day = next((row["run_date"] for row in evaluation_date(events).collect()), None)  # one row
+        if day is None and settings.until is not None:
+            raise InputError(f"texts.lake.until: no event of {settings.folder} is before {settings.until}: move it")
+        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, day or _NO_DAY)
+        pairs.write.mode("overwrite").parquet(str(folder / "choices"))
+        kept = parallel.parallel_texts(usable, spark.read.parquet(str(folder / "choices")))
+        kept.write.mode("overwrite").parquet(str(folder / "texts"))
+        n_texts, n_usable = texts.count(), usable.count()
+        usable.unpersist()
+        say(
+            f"lake: {n_texts:,} texts, {n_texts - n_usable:,} left out as too short, in an unknown language or too many"
+        )
+    lake_config = settings.model_copy(update={"copied": str(folder)})
+    return config.model_copy(update={"texts": config.texts.model_copy(update={"lake": lake_config})})

@@ -1,0 +1,108 @@
+"""Parallel: what a lake teaches an encoder, texts of one item in several languages and items that belong together."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.config import CovisitationConfig
+from xlrec.recommenders import covisitation
+from xlrec.tables import UNKNOWN_LANGUAGE
+from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
+
+if TYPE_CHECKING:
+    from xlrec.training.encoder.config import LakeConfig
+
+#: Hashes are spread evenly below it.
+_HASHES: Final = 2**31
+
+
+def usable_texts(texts: DataFrame, config: "LakeConfig") -> DataFrame:
+    """(item_id, language, text) long enough, in a known language, of at most about `max_items` items.
+
+    Args:
+        texts: `tables.TEXTS`; it holds no rejected and no empty text.
+        config: The bounds.
+    """
+    letters = F.length(F.regexp_replace("text", r"[^\p{L}\p{M}\p{N}]", ""))
+    kept = texts.where((letters >= config.min_letters) & (F.col("language") != UNKNOWN_LANGUAGE))
+    kept = kept.select("item_id", "language", "text")
+    return kept.join(_about(kept.select("item_id").distinct(), config.max_items), "item_id", "left_semi")
+
+
+def chosen_pairs(
+    events: DataFrame, items: DataFrame, usable: DataFrame, config: "LakeConfig", run_date: date
+) -> DataFrame:
+    """(left_id, right_id), left_id < right_id: items that at least `min_users` users chose, soon after one another.
+
+    Each item is joined to the `pairs_per_item` with the highest co-visitation; of all pairs a share is kept by hash
+    where there are more than `max_pairs`.
+
+    Args:
+        events: `tables.EVENTS`, without those that must not teach.
+        items: `tables.ITEMS`.
+        usable: What `usable_texts` gave.
+        config: The bounds.
+        run_date: Ages of events are counted back from it.
+    """
+    model = CovisitationConfig(
+        window_items=config.window_items,
+        max_gap_days=config.max_gap_days,
+        neighbours=config.pairs_per_item,
+        backward_weight=1.0,
+    )
+    known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
+    chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
+    near = covisitation.fit(chosen, model, run_date)
+    both = near.select(
+        F.least("item_num", "neighbour_num").alias("a"), F.greatest("item_num", "neighbour_num").alias("b")
+    ).distinct()
+    named = (
+        _chosen_by(both, chosen, config.min_users)
+        .join(known.select(F.col("item_num").alias("a"), F.col("item_id").alias("left_id")), "a")
+        .join(known.select(F.col("item_num").alias("b"), F.col("item_id").alias("right_id")), "b")
+    )
+    ordered = named.select(
+        F.least("left_id", "right_id").alias("left_id"), F.greatest("left_id", "right_id").alias("r")
+    )
+    return _about(ordered.withColumnRenamed("r", "right_id"), config.max_pairs)
+
+
+def parallel_texts(usable: DataFrame, pairs: DataFrame) -> DataFrame:
+    """(concept_id, language, text, source, licence): a concept an item.
+
+    Source `lake-texts` has different texts in two languages or more, `lake-choices` is in a pair only; the other items
+    teach nothing and are left out.
+
+    Args:
+        usable: What `usable_texts` gave.
+        pairs: What `chosen_pairs` gave.
+    """
+    own = Window.partitionBy("item_id")
+    several = (F.size(F.collect_set("language").over(own)) > 1) & (F.size(F.collect_set("text").over(own)) > 1)
+    chosen = pairs.select(F.explode(F.array("left_id", "right_id")).alias("item_id")).distinct()
+    marked = usable.withColumn("several", several).join(chosen.withColumn("chosen", F.lit(True)), "item_id", "left")
+    return marked.where(F.col("several") | F.col("chosen")).select(
+        F.col("item_id").alias("concept_id"),
+        "language",
+        "text",
+        F.when(F.col("several"), LAKE_TEXTS).otherwise(LAKE_CHOICES).alias("source"),
+        F.lit("own").alias("licence"),
+    )
+
+
+def _chosen_by(pairs: DataFrame, chosen: DataFrame, min_users: int) -> DataFrame:
+    """The pairs (a, b) of items of which enough users chose both."""
+    of_user = chosen.select("user_id", "item_num").distinct()
+    left = pairs.join(of_user.withColumnRenamed("item_num", "a"), "a")
+    both = left.join(of_user.withColumnRenamed("item_num", "b"), ["user_id", "b"])
+    return both.groupBy("a", "b").agg(F.count("*").alias("n_users")).where(F.col("n_users") >= min_users)
+
+
+def _about(rows: DataFrame, most: int) -> DataFrame:
+    """All rows, or about `most` of them, chosen by hash of what they hold."""
+    n_rows = rows.agg(F.count("*").alias("n_rows"))
+    place = F.pmod(F.xxhash64(*rows.columns), F.lit(_HASHES)) / F.lit(_HASHES)
+    kept = rows.crossJoin(F.broadcast(n_rows)).where(place * F.col("n_rows") < F.lit(most))
+    return kept.select(*rows.columns)
