@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench-encoders test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench-encoders bench-quality test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -44,6 +44,16 @@ evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo wo
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
+
+bench-quality: $(STAMP)  ## xlrec beside tuned peers, and what its parts are worth: make bench-quality ML=/path/to/ml-latest-small
+	@[ -n "$(ML)" ] || { echo "name the folder of MovieLens-latest-small, unpacked: make bench-quality ML=/path/to/ml-latest-small" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
+	[ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens
+	$(XLREC) evaluate --config conf/movielens.yaml --set 'evaluate.baselines=["text"]'
+	$(BIN)/python tests/bench/quality.py .cache/movielens/lake --json .cache/bench-quality-last.json
+	$(BIN)/python tests/bench/ablations.py .cache/movielens/lake --config conf/movielens.yaml --json .cache/bench-ablations.json
+	$(XLREC) evaluate --config conf/movielens.yaml --set evaluate.split=time --set lake=.cache/movielens/lake-time --set 'evaluate.baselines=["text"]'
+	$(BIN)/python tests/bench/quality.py .cache/movielens/lake-time --json .cache/bench-quality-time.json
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest

@@ -24,7 +24,7 @@ def test_the_terminal_shows_lists_two_baselines_paths_and_next_steps() -> None:
     shown = said(console)
     for expected in (
         "Gooseneck kettle",
-        "similar to “",
+        "goes with “",
         "ItemKNN",
         "Most popular",
         "lake/report.html",

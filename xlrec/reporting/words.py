@@ -60,17 +60,18 @@ _SYSTEMS: Final = {
     "popular": "Most popular",
     "itemknn": "ItemKNN",
     "als": "ALS",
-    "similar": "Similar only",
+    "similar": "Learnt only",
+    "text": "Texts only",
     "covisited": "Co-visited only",
 }
 _SOURCES: Final = {
-    "similar": "similar to",
+    "similar": "goes with",
     "covisited": "often chosen after",
     "popular": "popular, and near",
     "fallback": "fills the list, near",
 }
 _ALONE: Final = {
-    "similar": "similar to the history",
+    "similar": "goes with the history",
     "covisited": "often chosen after the history",
     "popular": "popular in this market",
     "fallback": "fills the list: popular in this market",
