@@ -57,6 +57,13 @@ class Learnt:
         return np.concatenate(parts) if parts else np.zeros(0)
 
     @cached_property
+    def taught(self) -> NDArray[np.bool_]:
+        """(n_items,) whether the model was taught the item: somebody chose it."""
+        rows = self.index.shard_rows
+        parts = [load(self.index.folder / f"taught-{first // rows:05d}.npy") for first, _ in self.index.shards]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+
+    @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) norms of the outputs."""
         return norms_of(self.outputs)
@@ -150,5 +157,6 @@ def write_shard(
     bits = np.asarray(index.language_bits[nums])
     speaks = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
     outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks.astype(np.float32)], axis=1)
+    save(index.folder / f"taught-{shard:05d}.npy", rows >= 0)
     save(index.folder / f"outputs-{shard:05d}.npy", np.ascontiguousarray(outputs, dtype=np.float32))
     save(index.folder / f"inputs-{shard:05d}.npy", np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xlrec.kernels.fusion import best_first, covisited_terms, fuse, heaviest, similar_terms
+from xlrec.kernels.fusion import best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
 
 SCORES = st.floats(-10, 10, allow_subnormal=False).map(lambda x: round(x, 3)) | st.just(math.nan)
 WEIGHTS = st.lists(st.sampled_from([0.0, 0.1, 1.0, 2.5]), min_size=3, max_size=3)
@@ -98,3 +98,23 @@ def test_the_heaviest_terms_are_positive_and_ties_go_to_the_first() -> None:
     terms = np.array([[0.1, 0.5, -1.0, 0.5], [0.0, -1.0, 0.0, 0.2]])
     assert heaviest(terms, 3).tolist() == [[1, 3, 0], [3, -1, -1]]
     assert heaviest(terms, 0).shape == (2, 0)
+
+
+def test_a_new_item_gets_what_the_other_sources_expect_at_its_score() -> None:
+    fused = fuse(np.array([[1.0, 0.5, 0.8], [1.0, 0.5, 0.0]]), np.array([2.0, 1.0]))
+    found = credit(fused, 0, np.array([False, False, True]))
+    np.testing.assert_allclose(found.scores, [3.0, 1.5, 0.8 * 3.0])
+    np.testing.assert_allclose(found.terms, [[2.0, 1.0, 2.4], [1.0, 0.5, 0.0]])
+    np.testing.assert_allclose(found.terms.sum(axis=0), found.scores)
+
+
+@pytest.mark.parametrize("untaught", [[False, False], [True, True]])
+def test_without_taught_and_untaught_items_there_is_nothing_to_credit(untaught: list[bool]) -> None:
+    fused = fuse(np.array([[1.0, 0.5], [0.0, 0.5]]), np.array([1.0, 1.0]))
+    np.testing.assert_array_equal(credit(fused, 0, np.array(untaught)).scores, fused.scores)
+
+
+def test_odds_are_one_at_the_best_and_keep_what_is_not_a_number() -> None:
+    found = odds(np.array([2.0, math.nan, -1.0, -math.inf]), 3.0)
+    np.testing.assert_allclose(found, [1.0, math.nan, math.exp(-1), math.nan])
+    assert len(odds(np.zeros(0), 1.0)) == 0

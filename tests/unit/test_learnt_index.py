@@ -128,6 +128,12 @@ def test_reasons_name_the_history_whose_terms_weigh_most_or_popularity(trained: 
     assert kinds == {"similar", "popular"}
 
 
+def test_the_index_knows_what_was_taught(trained: tuple[str, HybridModel, Any]) -> None:
+    learnt = learnt_of(ItemIndex.open(trained[0]))
+    assert learnt is not None
+    np.testing.assert_array_equal(np.flatnonzero(learnt.taught), np.unique(LOGS.event_nums))
+
+
 def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, HybridModel, Any]) -> None:
     off = CONFIG.train.model_copy(update={"hybrid": HybridConfig(enabled=False)})
     row = Retriever(ItemIndex.open(trained[0]), CONFIG.model_copy(update={"train": off})).rows(users_table())

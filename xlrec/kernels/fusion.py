@@ -68,6 +68,31 @@ def odds(logits: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
     return np.where(np.isfinite(logits), np.exp((np.where(np.isfinite(logits), logits, best) - best) / scale), np.nan)
 
 
+def credit(fused: Fused, source: int, untaught: NDArray[np.bool_]) -> Fused:
+    """The same, where candidates of which the other sources know nothing get what those expect at such a score.
+
+    A new item has no co-visitation and no popularity: with plain sums it would lose against any known one, however well
+    it suits. It is credited, in the term of `source`, with b · term_source, where b = Σ t · o / Σ t² over the taught
+    candidates is the least-squares slope of the others' terms o on the source's term t.
+
+    Args:
+        fused: Of `fuse`.
+        source: Row of the source that knows every candidate.
+        untaught: (n,) candidates that no other source was taught.
+    """
+    own = np.where(np.isfinite(fused.terms[source]), fused.terms[source], 0.0)
+    taught = ~untaught & np.isfinite(fused.scores)
+    square = float((own[taught] ** 2).sum())
+    if not untaught.any() or square <= 0:
+        return fused
+    others = np.where(taught, fused.scores - fused.terms[source], 0.0)
+    slope = max(0.0, float((own[taught] * others[taught]).sum()) / square)
+    terms = fused.terms.copy()
+    terms[source, untaught] += slope * own[untaught]
+    scores = fused.scores + np.where(untaught, slope * own, 0.0)
+    return Fused(scores, terms, fused.bests)
+
+
 def best_first(scores: NDArray[np.float64], item_nums: NDArray[np.int32]) -> NDArray[np.int64]:
     """Positions of the candidates with a finite score, score desc, item_num asc.
 

@@ -10,7 +10,7 @@ from xlrec.index import ItemIndex
 from xlrec.index_learnt import learnt_of
 from xlrec.kernels.calibration import shown_languages
 from xlrec.kernels.diversity import collapse
-from xlrec.kernels.fusion import Fused, best_first, covisited_terms, fuse, heaviest, odds, similar_terms
+from xlrec.kernels.fusion import Fused, best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
 from xlrec.kernels.selection import Caps, Mix, fill, select
 from xlrec.tables import FALLBACK, SOURCES
 
@@ -66,6 +66,8 @@ class Ranker:
     def list_of(self, user: User) -> Listed:
         """One user's list; depends on nothing but the user, the index and the config."""
         fused = fuse(self._scaled(user.scores), self.weights)
+        if self.learnt is not None and self.weights[_SIMILAR] > 0:
+            fused = credit(fused, _SIMILAR, ~self.learnt.taught[user.nums])
         reads = np.array([self.language_nums.get(name, -1) for name in user.languages], dtype=np.int64)
         order = best_first(fused.scores, user.nums)
         order = order[self._readable(user.nums[order], reads)]
