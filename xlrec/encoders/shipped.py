@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,11 +50,20 @@ def fingerprint(config: EmbedConfig) -> str:
     return f"{NAME}-v{_VERSION}-{_digest()[:24]}-{config.dim or 'full'}d-{config.max_tokens}t"
 
 
-def export(folder: str | Path) -> None:
-    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
+def table() -> tuple[Any, npt.NDArray[np.float32]]:
+    """(tokenizer, (n_tokens, dim) rows).
+
+    Raises:
+        EncoderError: the package is not whole.
+    """
     _digest()
     tokenizer, coded = read_coded(FOLDER)
-    write_static(Path(folder), tokenizer, restored(*coded))
+    return tokenizer, restored(*coded)
+
+
+def export(folder: str | Path) -> None:
+    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
+    write_static(Path(folder), *table())
     (Path(folder) / CARD).write_text((FOLDER / CARD).read_text(encoding="utf-8"), encoding="utf-8")
 
 
