@@ -57,7 +57,12 @@ def contextual(
 ) -> tuple[AdaptConfig, dict[tuple[str, str], float]]:
     changes = {
         "mode": "finetune",
-        "finetune": {"model": static[0].output, "layers": LAYERS, "learning_rate": 3e-3, "max_tokens": 16},
+        "finetune": {
+            "model": static[0].output,
+            "layers": LAYERS,
+            "learning_rate": 3e-3,
+            "max_tokens": 16,
+        },
         "output": static[0].output + "-contextual",
         "steps": 150,
     }

@@ -1,6 +1,6 @@
 """The encoder that comes with the package: a bag of words and pieces, its rows kept as product-quantised codes.
 
-It needs no network, no torch and 20 MB of memory. What trained it is `xlrec.training.encoder`; its card lies beside
+It needs no network, no torch and 22 MB of memory. What trained it is `xlrec.training.encoder`; its card lies beside
 the weights, and says from which texts, under which licence.
 """
 
@@ -58,7 +58,7 @@ def table() -> tuple[Any, npt.NDArray[np.float32]]:
     """
     _digest()
     tokenizer, coded = read_coded(FOLDER)
-    return tokenizer, restored(*coded)
+    return tokenizer, restored(coded)
 
 
 def export(folder: str | Path) -> None:
@@ -81,7 +81,7 @@ class ShippedEncoder:
                 raise EncoderError(f"embed.{key} is set, but the encoder `{NAME}` has none: remove it, or name a model")
         self.fingerprint = fingerprint(config)
         self._tokenizer, self._coded = read_coded(FOLDER)
-        own = int(self._coded[2].shape[0] * self._coded[2].shape[2])
+        own = self._coded.every.books[:, 0].size
         if config.dim and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of `{NAME}`: lower it")
         self.dim, self._longest = config.dim or own, config.max_tokens
@@ -107,7 +107,7 @@ class ShippedEncoder:
         offsets = np.zeros(len(ids) + 1, dtype=np.int64)
         np.cumsum([len(one) for one in ids], out=offsets[1:])
         numbers = np.fromiter((number for one in ids for number in one), dtype=np.int32, count=int(offsets[-1]))
-        return np.asarray(coded_means(*self._coded, numbers, offsets))
+        return np.asarray(coded_means(self._coded, numbers, offsets))
 
 
 def _sound(text: str) -> str:

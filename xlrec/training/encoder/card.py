@@ -71,6 +71,9 @@ def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str
     head += ["language:", *(f"- {name}" for name in sorted({one.split("-")[0] for one in texts.languages})), "---"]
     shown = config.model_dump(mode="json", exclude={"output", "work"})
     shown["texts"].pop("path")
+    for section, folder in (("compress", "output"), ("finetune", "model")):
+        if shown[section]:
+            shown[section].pop(folder)
     if shown["loss"]["teacher"]:
         shown["loss"]["teacher"] = "(a folder)"
     body = [

@@ -109,6 +109,9 @@ class LossConfig(Section):
     """Folder of a sentence-transformers model for the pivot language; null: no distillation."""
     teacher_weight: Weight = 0.5
     """Weight of the distillation."""
+    teaches: Literal["vectors", "likeness"] = "vectors"
+    """vectors: both sides come near to the teacher's vector; likeness: texts come as near one another as the teacher
+    says, which suits a model that has a space of its own."""
     hard_negatives: Share = 0.0
     """Share of a batch that is neighbours of its other texts, mined with the current model."""
     mine_every_steps: Count = 500
@@ -159,6 +162,8 @@ class CompressConfig(Section):
     """Folder for it."""
     bytes_per_token: Count = 64
     """Parts of a row, each one of 256; divides static.dim."""
+    finer_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens that get a second code, of what the first leaves over: those that training pulled at most."""
 
 
 class AdaptConfig(Section):

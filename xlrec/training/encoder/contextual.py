@@ -8,17 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.encoders import shipped
-from xlrec.encoders.layers import Shape, backbone, head
 from xlrec.errors import EncoderError
 from xlrec.kernels.level import common_length, levelled
 from xlrec.training.encoder.config import LayersConfig
+from xlrec.training.encoder.layers import Shape, backbone, head
 from xlrec.training.encoder.vocabulary import PAD, UNKNOWN
 
 _TABLE = "embedding.weight"
 
 
 def on_static(model: str, config: LayersConfig, max_tokens: int, device: str) -> Any:
-    """The sentence-transformers model: table, layers, mean, head, unit norm.
+    """The model that gives the static model's vectors.
 
     Every text starts with the unknown token, of which texts have none by themselves, and whose row is zero: it changes
     no direction at the start, gives attention a place to rest, and no text is without a token.

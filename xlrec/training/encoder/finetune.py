@@ -11,6 +11,7 @@ from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.backends import drawn_cut, texts_in_common
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
+from xlrec.training.encoder.contextual import on_static
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.texts import Texts
 
@@ -18,7 +19,7 @@ Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 _WARM_UP = 0.1
 #: Tokens that go through the model at once, padding included: more make it no faster on a CPU.
-_CPU_TOKENS = 4096
+_CPU_TOKENS = 1024
 _GPU_TOKENS = 65_536
 _SLAB = 4096
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -41,15 +42,6 @@ def _read(folder: str, device: str) -> Any:
     check(path)
     arguments = {"use_safetensors": True, "dtype": torch.float32}
     return SentenceTransformer(str(path), device=device, local_files_only=True, model_kwargs=arguments).float()
-
-
-def _start(settings: FineTuneConfig, device: str) -> Any:
-    """The model as training finds it."""
-    if settings.layers is None:
-        return _read(settings.model, device)
-    from xlrec.training.encoder.contextual import on_static
-
-    return on_static(settings.model, settings.layers, settings.max_tokens, device)
 
 
 def _table_of(model: Any) -> Any:
@@ -98,15 +90,25 @@ class FineTuneBackend:
         self._config, self._texts = config, texts
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(config.seed)
-        self.model = _start(self._settings, self._device)
+        self.model = self._first_model()
         if self.model.max_seq_length and self.model.max_seq_length != float("inf"):
             self.model.max_seq_length = min(self._settings.max_tokens, int(self.model.max_seq_length))
+        backbone = getattr(self.model[0], "auto_model", None)
+        if self._device == "cpu" and self._settings.bfloat16_on_cpu and backbone is not None:
+            backbone.set_attn_implementation("eager")  # torch's fused attention is slow in bfloat16 on a CPU
         if self._settings.freeze_embeddings or self._settings.layers:
             _table_of(self.model).requires_grad_(False)
         self._parameters = [one for one in self.model.parameters() if one.requires_grad]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
         )
+
+    def _first_model(self) -> Any:
+        """The model as training finds it."""
+        name, layers = self._settings.model, self._settings.layers
+        if layers is None:
+            return _read(name, self._device)
+        return on_static(name, layers, self._settings.max_tokens, self._device)
 
     @property
     def dim(self) -> int:
@@ -168,6 +170,7 @@ class FineTuneBackend:
             self._config.loss.temperature,
             drawn_cut(self._config, rng),
             teacher,
+            self._config.loss.teaches,
         )
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
