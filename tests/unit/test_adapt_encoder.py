@@ -54,6 +54,48 @@ def test_the_folder_is_a_model_of_sentence_transformers_and_gives_our_vectors(
     assert all(one["type"].startswith("sentence_transformers.") for one in modules)
 
 
+def test_the_small_form_is_the_table_that_was_measured_and_a_second_code_errs_less(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    from xlrec.encoders.folder import read_coded
+    from xlrec.kernels.quantise import restored
+
+    write_world(tmp_path / "texts", n_words=400)
+    tables, rows = [], np.empty(0, np.int64)
+    for finer in (0, 300, 10**6):
+        compress = {"output": str(tmp_path / f"small-{finer}"), "bytes_per_token": 8, "finer_tokens": finer}
+        vocabulary = {"words": 800, "pieces": 100, "running_pieces": 10, "min_count": 1}
+        config = settings(tmp_path, compress=compress, vocabulary=vocabulary)
+        adapt(AdaptConfig.model_validate(config), silent)  # the second and third go on from the first one's end
+        table = load_file(tmp_path / "model" / "model.safetensors")["embedding.weight"]
+        _, coded = read_coded(tmp_path / f"small-{finer}")
+        np.testing.assert_allclose(restored(coded), table, atol=1e-6)
+        assert len(coded.rows) == min(finer, len(table))
+        assert "How it was made" in (tmp_path / f"small-{finer}" / "README.md").read_text()
+        tables.append(table)
+        rows = coded.rows if finer == 300 else rows
+    rough, some, most = (table[rows] for table in tables)
+    assert np.linalg.norm(some - most) < 0.5 * np.linalg.norm(rough - most)
+
+
+def test_without_n_grams_words_share_nothing(tmp_path: Path) -> None:
+    from xlrec.training.encoder.config import StaticConfig
+    from xlrec.training.encoder.static import StaticModel
+
+    model = StaticModel(["winter", "winters"], frozenset(), StaticConfig(dim=64, max_grams=0, buckets=1), seed=0)
+    with_grams = StaticModel(["winter", "winters"], frozenset(), StaticConfig(dim=64, buckets=1000), seed=0)
+
+    def cosine(one: StaticModel) -> float:
+        a, b = one.folded()
+        return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+    assert abs(cosine(model)) < 0.5 < cosine(with_grams)
+    write_world(tmp_path / "texts", n_concepts=600)
+    static = {"dim": 32, "max_grams": 0, "buckets": 1, "learning_rate": 0.1}
+    found = adapt(AdaptConfig.model_validate(settings(tmp_path, static=static, steps=200)), silent)
+    assert min(found.values()) > 0.8
+
+
 def test_the_card_names_sources_licences_and_figures(
     trained: tuple[AdaptConfig, dict[tuple[str, str], float]],
 ) -> None:

@@ -57,3 +57,24 @@ def test_a_cut_adds_the_loss_of_the_first_numbers() -> None:
     cut = losses.whole_loss((a, b), none, 0.1, cut=(2, 0.5))
     short = losses.info_nce(losses.unit(a[:, :2]), losses.unit(b[:, :2]), none, 0.1)
     assert float(cut) == pytest.approx(float(plain + 0.5 * short), rel=1e-5)
+
+
+def test_relations_are_least_where_texts_are_as_near_as_the_teacher_says() -> None:
+    teacher = units(6, 4, 1)
+    turned = teacher @ torch.linalg.qr(units(4, 4, 2))[0]
+    right, wrong = (
+        losses.relations(turned, turned, teacher, 0.1),
+        losses.relations(turned, turned.flip(1), teacher, 0.1),
+    )
+    shares = torch.softmax(teacher @ teacher.T / 0.1, dim=1)
+    assert float(right) == pytest.approx(float(-(shares * shares.log()).sum(dim=1).mean()), rel=1e-5)
+    assert right < wrong
+
+
+def test_relations_leave_out_pairs_without_a_teacher() -> None:
+    a, b, teacher = units(5, 6, 1), units(5, 6, 2), units(5, 3, 3)
+    teacher[[0, 3]] = 0
+    known = [1, 2, 4]
+    fewer = losses.relations(a[known], b[known], teacher[known], 0.1)
+    assert float(losses.relations(a, b, teacher, 0.1)) == pytest.approx(float(fewer), rel=1e-5)
+    assert float(losses.relations(a, b, torch.zeros(5, 3), 0.1)) == 0

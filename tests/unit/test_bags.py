@@ -79,27 +79,40 @@ def test_adagrad_takes_smaller_steps_on_rows_that_moved_much() -> None:
     np.testing.assert_allclose(squares, [1.0, 100.0])
 
 
+def coded_twice(table: np.ndarray, n_parts: int, rows: list[int]) -> quantise.CodedTable:
+    return quantise.quantise_twice(table, np.ones(len(table), np.float32), n_parts, np.array(rows, dtype=np.int64), 0)
+
+
 def test_rows_that_are_few_kinds_survive_quantisation(rng: np.random.Generator) -> None:
     kinds = rng.standard_normal((20, 16)).astype(np.float32)
     table = kinds[rng.integers(0, 20, size=500)] * rng.random((500, 1), dtype=np.float32)
-    coded = quantise.quantise(table, np.ones(500, dtype=np.float32), n_parts=4, seed=0)
-    np.testing.assert_allclose(quantise.restored(*coded), table, atol=1e-5)
+    np.testing.assert_allclose(quantise.restored(coded_twice(table, 4, [])), table, atol=1e-5)
 
 
 def test_more_bytes_lose_less(rng: np.random.Generator) -> None:
     table = rng.standard_normal((2000, 32)).astype(np.float32)
     losses = []
     for n_parts in (4, 8, 16):
-        coded = quantise.quantise(table, np.ones(2000, dtype=np.float32), n_parts, seed=0)
-        losses.append(np.linalg.norm(quantise.restored(*coded) - table) / np.linalg.norm(table))
+        found = quantise.restored(coded_twice(table, n_parts, []))
+        losses.append(np.linalg.norm(found - table) / np.linalg.norm(table))
     assert losses[0] > losses[1] > losses[2]
     assert losses[2] < 0.3
 
 
-def test_means_read_from_codes_are_those_of_the_restored_table(rng: np.random.Generator) -> None:
+def test_rows_with_a_second_code_lose_less_and_the_others_as_much(rng: np.random.Generator) -> None:
+    table = rng.standard_normal((2000, 32)).astype(np.float32)
+    rows = list(range(0, 2000, 3))
+    once, twice = (quantise.restored(coded_twice(table, 8, some)) for some in ([], rows))
+    others = np.setdiff1d(np.arange(2000), rows)
+    assert np.linalg.norm((twice - table)[rows]) < 0.6 * np.linalg.norm((once - table)[rows])
+    assert np.array_equal(twice[others], once[others])
+
+
+@pytest.mark.parametrize("rows", [[], [0, 5, 299]])
+def test_means_read_from_codes_are_those_of_the_restored_table(rng: np.random.Generator, rows: list[int]) -> None:
     table = rng.standard_normal((300, 16)).astype(np.float32)
-    coded = quantise.quantise(table, np.ones(300, dtype=np.float32), n_parts=8, seed=0)
+    coded = coded_twice(table, 8, rows)
     numbers, offsets = ragged(rng, 30, 300)
-    expected = bags.bag_means(quantise.restored(*coded), numbers, offsets)
-    np.testing.assert_allclose(quantise.coded_means(*coded, numbers, offsets), expected, atol=1e-6)
-    assert np.array_equal(quantise.coded_means(*coded, numbers[:0], np.array([0, 0])), np.zeros((1, 16)))
+    expected = bags.bag_means(quantise.restored(coded), numbers, offsets)
+    np.testing.assert_allclose(quantise.coded_means(coded, numbers, offsets), expected, atol=1e-6)
+    assert np.array_equal(quantise.coded_means(coded, numbers[:0], np.array([0, 0])), np.zeros((1, 16)))

@@ -68,6 +68,7 @@ def test_the_package_data_is_small_and_the_card_names_what_it_was_trained_on() -
     for source in ("shopify-product-taxonomy", "open-multilingual-wordnet", "tico-19", "unicode-cldr"):
         assert f"| {source} |" in card
     assert "GPL" not in card.split("## How it was made")[0]
+    assert '"/' not in card, "a path of the machine that trained it"
 
 
 @pytest.mark.parametrize("change", [{"prompt": "query: "}, {"revision": "0" * 40}, {"dim": 4096}])

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xlrec.kernels.quantise import CodedTable, Codes
+
 WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.md"
-#: Norms, codes and codebooks, as `xlrec.kernels.quantise.quantise` gives them.
-Coded = tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8], npt.NDArray[np.float32]]
 _MODULES = (
     ("0", "", "sentence_transformers.sentence_transformer.modules.StaticEmbedding"),
     ("1", "1_Normalize", "sentence_transformers.sentence_transformer.modules.Normalize"),
@@ -44,33 +44,44 @@ def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -
     (folder / "1_Normalize").mkdir(exist_ok=True)
 
 
-def rounded(coded: Coded) -> Coded:
+def rounded(coded: CodedTable) -> CodedTable:
     """The same, as it is after writing and reading: norms and codebooks in half precision."""
-    norms, codes, books = coded
-    return norms.astype(np.float16).astype(np.float32), codes, books.astype(np.float16).astype(np.float32)
+    every, finer = (Codes(_rounded(one.norms), one.codes, _rounded(one.books)) for one in (coded.every, coded.finer))
+    return CodedTable(every, coded.rows, finer)
 
 
-def write_coded(folder: Path, tokenizer: Any, coded: Coded) -> None:
+def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return values.astype(np.float16).astype(np.float32)
+
+
+def write_coded(folder: Path, tokenizer: Any, coded: CodedTable) -> None:
     """Writes the small form: a byte for each part of a row, codebooks, and the tokenizer, packed."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    norms, codes, books = coded
-    arrays: dict[str, npt.NDArray[Any]] = {
-        "norms": norms.astype(np.float16),
-        "codes": codes,
-        "books": books.astype(np.float16),
-    }
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for start, one in (("", coded.every), ("finer_", coded.finer)):
+        arrays[f"{start}norms"] = one.norms.astype(np.float16)
+        arrays[f"{start}codes"] = one.codes
+        arrays[f"{start}books"] = one.books.astype(np.float16)
+    arrays["finer_rows"] = coded.rows.astype(np.int32)
     save_file(arrays, folder / WEIGHTS)
     (folder / TOKENIZER).write_bytes(lzma.compress(tokenizer.to_str().encode("utf-8"), preset=9 | lzma.PRESET_EXTREME))
 
 
-def read_coded(folder: Path) -> tuple[Any, Coded]:
+def read_coded(folder: Path) -> tuple[Any, CodedTable]:
     """(tokenizer, coded table) of what `write_coded` wrote."""
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_str(lzma.decompress((folder / TOKENIZER).read_bytes()).decode("utf-8"))
     arrays = load_file(folder / WEIGHTS)
-    norms, books = arrays["norms"].astype(np.float32), arrays["books"].astype(np.float32)
-    return tokenizer, (norms, np.ascontiguousarray(arrays["codes"]), books)
+    every, finer = (
+        Codes(
+            arrays[f"{start}norms"].astype(np.float32),
+            np.ascontiguousarray(arrays[f"{start}codes"]),
+            arrays[f"{start}books"].astype(np.float32),
+        )
+        for start in ("", "finer_")
+    )
+    return tokenizer, CodedTable(every, arrays["finer_rows"].astype(np.int64), finer)

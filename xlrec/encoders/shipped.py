@@ -1,6 +1,6 @@
 """The encoder that comes with the package: a bag of words and pieces, its rows kept as product-quantised codes.
 
-It needs no network, no torch and 20 MB of memory. What trained it is `xlrec.training.encoder`; its card lies beside
+It needs no network, no torch and 22 MB of memory. What trained it is `xlrec.training.encoder`; its card lies beside
 the weights, and says from which texts, under which licence.
 """
 
@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,11 +50,20 @@ def fingerprint(config: EmbedConfig) -> str:
     return f"{NAME}-v{_VERSION}-{_digest()[:24]}-{config.dim or 'full'}d-{config.max_tokens}t"
 
 
-def export(folder: str | Path) -> None:
-    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
+def table() -> tuple[Any, npt.NDArray[np.float32]]:
+    """(tokenizer, (n_tokens, dim) rows).
+
+    Raises:
+        EncoderError: the package is not whole.
+    """
     _digest()
     tokenizer, coded = read_coded(FOLDER)
-    write_static(Path(folder), tokenizer, restored(*coded))
+    return tokenizer, restored(coded)
+
+
+def export(folder: str | Path) -> None:
+    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
+    write_static(Path(folder), *table())
     (Path(folder) / CARD).write_text((FOLDER / CARD).read_text(encoding="utf-8"), encoding="utf-8")
 
 
@@ -71,7 +81,7 @@ class ShippedEncoder:
                 raise EncoderError(f"embed.{key} is set, but the encoder `{NAME}` has none: remove it, or name a model")
         self.fingerprint = fingerprint(config)
         self._tokenizer, self._coded = read_coded(FOLDER)
-        own = int(self._coded[2].shape[0] * self._coded[2].shape[2])
+        own = self._coded.every.books[:, 0].size
         if config.dim and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of `{NAME}`: lower it")
         self.dim, self._longest = config.dim or own, config.max_tokens
@@ -97,7 +107,7 @@ class ShippedEncoder:
         offsets = np.zeros(len(ids) + 1, dtype=np.int64)
         np.cumsum([len(one) for one in ids], out=offsets[1:])
         numbers = np.fromiter((number for one in ids for number in one), dtype=np.int32, count=int(offsets[-1]))
-        return np.asarray(coded_means(*self._coded, numbers, offsets))
+        return np.asarray(coded_means(self._coded, numbers, offsets))
 
 
 def _sound(text: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.encoders.folder import Coded, rounded, write_coded, write_static
+from xlrec.encoders.folder import rounded, write_coded, write_static
 from xlrec.kernels import bags
-from xlrec.kernels.quantise import quantise, restored
+from xlrec.kernels.quantise import CodedTable, quantise_twice, restored
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs
@@ -87,7 +87,7 @@ class StaticBackend:
     def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
         self._config, self._texts, self._concept = config, texts, texts.concept
         self._tokenizer, words, self._bags = prepared
-        self._coded: Coded | None = None
+        self._coded: CodedTable | None = None
         vocabulary = self._tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         self.model = StaticModel(tokens, words, config.static, config.seed)
@@ -137,6 +137,7 @@ class StaticBackend:
             self._config.loss.temperature,
             drawn_cut(self._config, rng),
             teacher,
+            self._config.loss.teaches,
         )
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         assert means.grad is not None  # noqa: S101  # for the type checker
@@ -145,7 +146,7 @@ class StaticBackend:
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
-        table = self.model.folded() if self._coded is None else restored(*self._coded)
+        table = self.model.folded() if self._coded is None else restored(self._coded)
         return encode_bags(table, self._bags, rows, 10**6)
 
     def state(self) -> dict[str, Floats]:
@@ -157,11 +158,17 @@ class StaticBackend:
         self.model.restore(state)
 
     def finish(self) -> None:
-        """As `Backend.finish`: quantises the rows, those of frequent tokens with more care."""
-        if self._config.compress is None:
+        """As `Backend.finish`: quantises the rows; the errors of frequent tokens weigh more.
+
+        A second code goes to the tokens whose rows training pulled at most.
+        """
+        compress = self._config.compress
+        if compress is None:
             return
         weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.model.own))).astype(np.float32)
-        coded = quantise(self.model.folded(), weights, self._config.compress.bytes_per_token, self._config.seed)
+        pulled = np.argsort(-self.model.own_squares, kind="stable")[: compress.finer_tokens]
+        table, n_bytes = self.model.folded(), compress.bytes_per_token
+        coded = quantise_twice(table, weights, n_bytes, np.sort(pulled), self._config.seed)
         self._coded = rounded(coded)
 
     def export(self, folder: Path) -> None:
@@ -169,7 +176,7 @@ class StaticBackend:
         if self._coded is None or self._config.compress is None:
             write_static(folder, self._tokenizer, self.model.folded())
             return
-        write_static(folder, self._tokenizer, restored(*self._coded))
+        write_static(folder, self._tokenizer, restored(self._coded))
         write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)
 
     def unknown_shares(self) -> dict[str, float]:

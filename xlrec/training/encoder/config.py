@@ -91,23 +91,42 @@ class StaticConfig(Section):
     """Numbers in a vector."""
     buckets: Count = 200_000
     """Rows of the hashed table of n-gram vectors."""
-    max_grams: Count = 24
-    """N-grams of a token, at most."""
+    max_grams: Annotated[int, Field(ge=0)] = 24
+    """N-grams of a token, at most; 0: tokens share nothing."""
     learning_rate: Positive = 0.05
     """Of row-wise Adagrad; falls linearly to zero over the run."""
     split_share: Share = 0.1
     """Share of the whole words that a batch meets as pieces, so that pieces learn too."""
 
 
+class LayersConfig(Section):
+    """Transformer layers over the table of a static model, which is frozen."""
+
+    number: Count = 2
+    """Layers."""
+    heads: Count = 8
+    """Heads of attention; divides hidden."""
+    inner: Count = 512
+    """Numbers inside the gated part of a layer."""
+    hidden: Count = 256
+    """Numbers of a token between layers: the table's and an even number more."""
+
+
 class FineTuneConfig(Section):
     """Fine-tuning of a sentence-transformers model."""
 
     model: str
-    """A folder of sentence-transformers."""
+    """A folder of sentence-transformers; with `layers`, one of a static model, or `default`."""
+    layers: LayersConfig | None = None
+    """New layers over the table of `model`, so that it comes to see context; null: the model as it is."""
+    freeze_embeddings: bool = False
+    """Whether the table of token vectors stays as it is: less to learn, and unseen words stay in place."""
     learning_rate: Positive = 2e-5
     """Of AdamW; warms up over the first tenth of the steps, then falls linearly to zero."""
     weight_decay: Weight = 0.01
     """Of AdamW."""
+    bfloat16_on_cpu: bool = False
+    """Products in bfloat16 on a CPU too: twice as fast on one with AVX-512 BF16 or AMX, slower on others."""
     max_tokens: Count = 128
     """Longer texts are cut."""
     processes: Count = 1
@@ -129,6 +148,9 @@ class LossConfig(Section):
     """Folder of a sentence-transformers model for the pivot language; null: no distillation."""
     teacher_weight: Weight = 0.5
     """Weight of the distillation."""
+    teaches: Literal["vectors", "likeness"] = "vectors"
+    """vectors: both sides come near to the teacher's vector; likeness: texts come as near one another as the teacher
+    says, which suits a model that has a space of its own."""
     hard_negatives: Share = 0.0
     """Share of a batch that is neighbours of its other texts, mined with the current model."""
     mine_every_steps: Count = 500
@@ -181,6 +203,8 @@ class CompressConfig(Section):
     """Folder for it."""
     bytes_per_token: Count = 64
     """Parts of a row, each one of 256; divides static.dim."""
+    finer_tokens: Annotated[int, Field(ge=0)] = 0
+    """Tokens that get a second code, of what the first leaves over: those that training pulled at most."""
 
 
 class AdaptConfig(Section):

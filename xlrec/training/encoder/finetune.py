@@ -11,13 +11,17 @@ from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.backends import drawn_cut, texts_in_common
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
+from xlrec.training.encoder.contextual import on_static
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.texts import Texts
 
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 _WARM_UP = 0.1
-_BATCH = 64
+#: Tokens that go through the model at once, padding included: more make it no faster on a CPU.
+_CPU_TOKENS = 1024
+_GPU_TOKENS = 65_536
+_SLAB = 4096
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
@@ -40,6 +44,37 @@ def _read(folder: str, device: str) -> Any:
     return SentenceTransformer(str(path), device=device, local_files_only=True, model_kwargs=arguments).float()
 
 
+def _table_of(model: Any) -> Any:
+    """The module that holds the token vectors.
+
+    Raises:
+        EncoderError: there is none that is known.
+    """
+    backbone = getattr(model[0], "auto_model", None)
+    table = backbone.get_input_embeddings() if backbone is not None else getattr(model[0], "embedding", None)
+    if table is None:
+        raise EncoderError(
+            "finetune.freeze_embeddings: the model has no table of tokens that is known: set it to false"
+        )
+    return table
+
+
+def batches_of_like_length(lengths: Longs, most_tokens: int) -> list[Longs]:
+    """Rows of each batch, the shortest texts first, so that little is padded; each at most most_tokens if padded.
+
+    Args:
+        lengths: (n,) tokens of each text.
+        most_tokens: at least one text goes into a batch, however long.
+    """
+    order = np.argsort(lengths, kind="stable")
+    found, first = [], 0
+    for place in range(1, len(order) + 1):
+        if place == len(order) or (place - first + 1) * lengths[order[place]] > most_tokens:
+            found.append(order[first:place])
+            first = place
+    return found
+
+
 class FineTuneBackend:
     """A sentence-transformers model, AdamW, and gradients averaged over the processes."""
 
@@ -55,13 +90,25 @@ class FineTuneBackend:
         self._config, self._texts = config, texts
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(config.seed)
-        self.model = _read(self._settings.model, self._device)
+        self.model = self._first_model()
         if self.model.max_seq_length and self.model.max_seq_length != float("inf"):
             self.model.max_seq_length = min(self._settings.max_tokens, int(self.model.max_seq_length))
+        backbone = getattr(self.model[0], "auto_model", None)
+        if self._device == "cpu" and self._settings.bfloat16_on_cpu and backbone is not None:
+            backbone.set_attn_implementation("eager")  # torch's fused attention is slow in bfloat16 on a CPU
+        if self._settings.freeze_embeddings or self._settings.layers:
+            _table_of(self.model).requires_grad_(False)
         self._parameters = [one for one in self.model.parameters() if one.requires_grad]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
         )
+
+    def _first_model(self) -> Any:
+        """The model as training finds it."""
+        name, layers = self._settings.model, self._settings.layers
+        if layers is None:
+            return _read(name, self._device)
+        return on_static(name, layers, self._settings.max_tokens, self._device)
 
     @property
     def dim(self) -> int:
@@ -69,13 +116,33 @@ class FineTuneBackend:
         return int(self.model.get_embedding_dimension())
 
     def _vectors(self, texts: list[str]) -> Any:
-        """(n, dim) with gradients; bf16 inside where there is a GPU."""
+        """(n, dim) with gradients. Texts of like length go through together."""
+        import torch
+
+        features = self.model.preprocess(texts)
+        mask = features.get("attention_mask")
+        if mask is None:  # a bag of tokens pads nothing
+            return self._forward(features)
+        lengths = mask.sum(dim=1).numpy()
+        left = self.model.tokenizer.padding_side == "left"
+        parts, order = [], []
+        for rows in batches_of_like_length(lengths, _GPU_TOKENS if self._device == "cuda" else _CPU_TOKENS):
+            cut = slice(-int(lengths[rows].max()), None) if left else slice(0, int(lengths[rows].max()))
+            some = {
+                name: value[torch.from_numpy(rows)][:, cut] if getattr(value, "shape", None) == mask.shape else value
+                for name, value in features.items()
+            }
+            parts.append(self._forward(some))
+            order.append(rows)
+        return torch.cat(parts)[torch.from_numpy(np.argsort(np.concatenate(order))).to(self._device)]
+
+    def _forward(self, features: dict[str, Any]) -> Any:
         import torch
         from sentence_transformers.util import batch_to_device
 
-        features = batch_to_device(self.model.preprocess(texts), self.model.device)
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._device == "cuda"):
-            return self.model(features)["sentence_embedding"].float()
+        low = self._device == "cuda" or self._settings.bfloat16_on_cpu
+        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=low):
+            return self.model(batch_to_device(features, self.model.device))["sentence_embedding"].float()
 
     def _joined(self, rows: Longs, starts: Longs) -> list[str]:
         texts = self._texts.take(rows)
@@ -103,6 +170,7 @@ class FineTuneBackend:
             self._config.loss.temperature,
             drawn_cut(self._config, rng),
             teacher,
+            self._config.loss.teaches,
         )
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
@@ -133,8 +201,8 @@ class FineTuneBackend:
         self.model.eval()
         with torch.inference_mode():
             parts = [
-                losses.unit(self._vectors(self._texts.take(rows[start : start + _BATCH]))).cpu().numpy()
-                for start in range(0, len(rows), _BATCH)
+                losses.unit(self._vectors(self._texts.take(rows[start : start + _SLAB]))).cpu().numpy()
+                for start in range(0, len(rows), _SLAB)
             ]
         return np.concatenate(parts) if parts else np.empty((0, self.dim), dtype=np.float32)
 

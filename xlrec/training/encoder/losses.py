@@ -4,7 +4,7 @@ Source: van den Oord et al. 2018 (InfoNCE), Reimers and Gurevych 2020 (distillat
 al. 2022 (Matryoshka cuts).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,36 @@ def distillation(a: "Tensor", b: "Tensor", teacher: "Tensor") -> "Tensor":
     return ((1 - cosines) * known).sum() / known.sum().clamp(min=1)
 
 
+def relations(a: "Tensor", b: "Tensor", teacher: "Tensor", temperature: float) -> "Tensor":
+    """Mean cross-entropy of a's likeness to all b, and b's to all a, against the teacher's likeness of the texts.
+
+    What the teacher takes for near may be near, and the spaces need not be turned into one another.
+
+    Args:
+        a: (n, dim) unit norm.
+        b: (n, dim) unit norm.
+        teacher: (n, any) unit norm, of the pivot's side; a pair without one is zero, and is left out.
+        temperature: divides all cosines.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    known = torch.nonzero(teacher.abs().sum(dim=1) > 0)[:, 0]
+    if len(known) < 2:
+        return (a.sum() + b.sum()) * 0.0
+    a, b, teacher = a[known], b[known], teacher[known]
+    wanted = torch.softmax(teacher @ teacher.T / temperature, dim=1)
+    logits = (a @ b.T).float() / temperature
+    return (cross_entropy(logits, wanted) + cross_entropy(logits.T, wanted)) / 2
+
+
 def whole_loss(
     vectors: tuple["Tensor", "Tensor"],
     same: tuple["Tensor", "Tensor"],
     temperature: float,
     cut: tuple[int, float] | None = None,
     teacher: tuple["Tensor", float] | None = None,
+    teaches: Literal["vectors", "likeness"] = "vectors",
 ) -> "Tensor":
     """The sum of what is asked of a batch.
 
@@ -94,12 +118,15 @@ def whole_loss(
         temperature: as in `info_nce`.
         cut: (numbers kept, weight) of a Matryoshka cut.
         teacher: ((n, dim), weight) of the distillation.
+        teaches: whether vectors should be the teacher's (`distillation`), or as far from one another (`relations`).
     """
     a, b = unit(vectors[0]), unit(vectors[1])
     total = info_nce(a, b, same, temperature)
     if cut is not None:
         dim, weight = cut
         total = total + weight * info_nce(unit(vectors[0][:, :dim]), unit(vectors[1][:, :dim]), same, temperature)
-    if teacher is not None:
+    if teacher is not None and teaches == "vectors":
         total = total + teacher[1] * distillation(a, b, teacher[0])
+    elif teacher is not None:
+        total = total + teacher[1] * relations(a, b, teacher[0], temperature)
     return total
