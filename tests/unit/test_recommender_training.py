@@ -14,6 +14,7 @@ from xlrec.errors import LakeError
 from xlrec.kernels.attention import Visits
 from xlrec.recommenders import hybrid
 from xlrec.training.recommender import learn
+from xlrec.training.recommender.card import card
 from xlrec.training.recommender.examples import Examples, popularity_at
 from xlrec.training.recommender.logs import first_meetings, only
 from xlrec.training.recommender.loop import Task, Trainer, measure, train_epochs
@@ -160,6 +161,16 @@ def test_people_who_come_once_make_an_inner_split_of_their_newest_meetings() -> 
     owner = np.repeat(np.arange(LOGS.n_users), np.diff(log.indptr))
     held = log.micros >= cuts[owner]
     assert np.bincount(owner[held], minlength=LOGS.n_users).tolist() == [1] * LOGS.n_users
+
+
+def test_the_card_tells_what_was_taught_and_how_well_it_did_by_market() -> None:
+    model = learn(TASK, IDS, {"market_names": ["DE", "FR", "JP"], "run_date": "2026-01-01"}, say)
+    told = card(model)
+    assert model.fingerprint in told
+    for name, (_, users, before, after) in zip(["DE", "FR", "JP"], model.facts["inner_markets"], strict=True):
+        assert f"| {name} | {users:,} | {before:.4f} | {after:.4f} |" in told
+    assert sum(row[1] for row in model.facts["inner_markets"]) == model.facts["inner_users"]
+    assert f"{model.facts['epochs']} epochs on everything" in told
 
 
 def test_an_artefact_comes_back_as_it_was_and_a_changed_one_is_refused(tmp_path: Path) -> None:

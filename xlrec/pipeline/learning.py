@@ -98,13 +98,9 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     shards = f"{index}/logs"
     user_logs(run.lake.read(USERS), run.lake.read(EVENTS)).write.mode("overwrite").parquet(f"file://{shards}")
     folder = models_folder(run) / run.run_id
-    ages, told = (
-        ages_of(moments, ItemIndex.open(index).n_items),
-        {
-            **identity(run.config),
-            "run_date": run.run_date.isoformat(),
-        },
-    )
+    opened = ItemIndex.open(index)
+    ages = ages_of(moments, opened.n_items)
+    told = {**identity(run.config), "run_date": run.run_date.isoformat(), "market_names": list(opened.markets)}
     if run.config.train.hybrid.processes > 1:
         from xlrec.training.recommender.distributed import train_in_processes
 

@@ -39,11 +39,11 @@ def learn(
     import numpy as np
 
     from xlrec.training.recommender.logs import only
-    from xlrec.training.recommender.loop import best_epochs, train_epochs
+    from xlrec.training.recommender.loop import Course, best_epochs, train_epochs
     from xlrec.training.recommender.scoring import inner_cuts, truth_after
 
     config, log = task.config, task.logs.visits
-    course: list[float] = []
+    course = Course([], [])
     n_epochs, n_users = 1, 0
     if len(log.nums):
         cuts, moment = inner_cuts(task.logs, config.validation_share, config.min_validation_users)
@@ -52,10 +52,12 @@ def learn(
         if n_users >= config.min_validation_users:
             everyone = np.ones(task.logs.n_users, dtype=np.bool_)
             inner = replace(task, logs=only(task.logs, everyone, cuts))
-            n_epochs, course = best_epochs(inner, truth, say, start)
+            course = best_epochs(inner, truth, say, start)
+            n_epochs = course.best
     trainer = train_epochs(task, n_epochs, say, folder, start)
     told = {
         "n_visits": len(log.nums), "n_examples": len(trainer.examples), "n_users": task.logs.n_users,
-        "epochs": n_epochs, "inner_users": n_users, "inner_ndcg": [round(one, 6) for one in course],
+        "epochs": n_epochs, "inner_users": n_users, "inner_ndcg": [round(one, 6) for one in course.ndcg],
+        "inner_markets": [[*row[:2], *(round(one, 6) for one in row[2:])] for row in course.by_market],
     }  # fmt: skip
     return trainer.model(item_ids, {**facts, **told})

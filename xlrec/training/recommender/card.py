@@ -7,6 +7,11 @@ def card(model: HybridModel) -> str:
     """Markdown; counts and names only, no texts and no ids."""
     facts = model.facts
     course = [f"| {epoch} | {value:.4f} |" for epoch, value in enumerate(facts.get("inner_ndcg", []))]
+    names = facts.get("market_names", [])
+    markets = [
+        f"| {names[row] if row < len(names) else row} | {users:,} | {before:.4f} | {after:.4f} |"
+        for row, users, before, after in facts.get("inner_markets", [])
+    ]
     told = [
         "# Learnt recommender of xlrec",
         "",
@@ -27,6 +32,12 @@ def card(model: HybridModel) -> str:
         "| epoch | NDCG@10 |",
         "|---|---|",
         *course,
+        "",
+        "By market: before training (texts, popularity and languages alone), and after the best epoch.",
+        "",
+        "| market | users | untaught | learnt |",
+        "|---|---|---|---|",
+        *markets,
         "",
         "## Limits",
         "",

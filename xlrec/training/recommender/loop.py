@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -196,18 +196,40 @@ def measure(model: HybridModel, rows: NDArray[np.int64], task: Task, truth: Trut
     return np.concatenate(found) if found else np.zeros(0)
 
 
-def best_epochs(task: Task, truth: Truth, say: Say, start: "Start | None" = None) -> tuple[int, list[float]]:
-    """Epochs after which NDCG@10 on the truth is best (0: the start is), and its course, the start's first."""
+class Course(NamedTuple):
+    """How an inner training went."""
+
+    ndcg: list[float]
+    """NDCG@10 of the inner split's users before training, and after each epoch."""
+    by_market: list[tuple[int, int, float, float]]
+    """Of each market with users: its row, its users, their NDCG@10 before training and after the best epoch."""
+
+    @property
+    def best(self) -> int:
+        """Epochs after which it was best; 0: the start is."""
+        return int(np.argmax(self.ndcg))
+
+
+def best_epochs(task: Task, truth: Truth, say: Say, start: "Start | None" = None) -> Course:
+    """Trains until NDCG@10 on the truth has not risen for `patience` epochs."""
     trainer = Trainer(task, *(start or (None, None)))
     ids = pa.array([str(num) for num in range(len(task.items.texts))])
-    course = [float(measure(trainer.model(ids, {}), trainer.rows(), task, truth).mean())]
+    each = [measure(trainer.model(ids, {}), trainer.rows(), task, truth)]
+    course = [float(each[0].mean())]
     for number in range(task.config.epochs):
         loss = trainer.epoch(number, task.config.epochs, _teller(say, "inner", trainer, task.config.epochs))
-        course.append(float(measure(trainer.model(ids, {}), trainer.rows(), task, truth).mean()))
+        each.append(measure(trainer.model(ids, {}), trainer.rows(), task, truth))
+        course.append(float(each[-1].mean()))
         say(f"inner epoch {number + 1}/{task.config.epochs} · loss {loss:.3f} · NDCG@10 {course[-1]:.4f}")
         if len(course) - 1 - int(np.argmax(course)) >= task.config.patience:
             break
-    return int(np.argmax(course)), course
+    markets, best = task.logs.markets[truth.users], each[int(np.argmax(course))]
+    told = [
+        (int(market), int((markets == market).sum()), float(each[0][markets == market].mean()),
+         float(best[markets == market].mean()))
+        for market in np.unique(markets)
+    ]  # fmt: skip
+    return Course(course, told)
 
 
 Start = tuple[HybridModel, NDArray[np.int64]]
