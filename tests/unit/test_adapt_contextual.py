@@ -128,3 +128,11 @@ def test_a_width_that_cannot_hold_the_table_is_refused(
 ) -> None:
     with pytest.raises(EncoderError, match=r"finetune.layers.hidden: 32 .* set 48"):
         on_static(static[0].output, LayersConfig(hidden=32), 16, "cpu")
+
+
+def test_heads_that_do_not_divide_the_width_are_refused(
+    static: tuple[AdaptConfig, dict[tuple[str, str], float]],
+) -> None:
+    finetune = {"model": "default", "layers": {**LAYERS, "heads": 5}}
+    with pytest.raises(ValueError, match="heads must divide hidden = 48"):
+        AdaptConfig.model_validate({**static[0].model_dump(), "mode": "finetune", "finetune": finetune})

@@ -74,6 +74,19 @@ def test_a_teacher_pulls_the_vectors_towards_its_own(tmp_path: Path) -> None:
     assert np.mean(np.sum(ours[:, : theirs.shape[1]] * theirs, axis=1)) > 0.5
 
 
+def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    model = build_model(tmp_path / "base")
+    chosen = config(tmp_path, model, steps=5)
+    frozen = chosen.model_copy(update={"finetune": chosen.finetune.model_copy(update={"freeze_embeddings": True})})
+    adapt(frozen, silent)
+    before, after = (load_file(Path(folder) / "model.safetensors") for folder in (model, frozen.output))
+    table = "embeddings.word_embeddings.weight"
+    assert np.array_equal(before[table], after[table])
+    assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="no folder"):
         adapt(config(tmp_path, tmp_path / "none"), silent)

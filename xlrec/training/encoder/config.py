@@ -244,5 +244,8 @@ class AdaptConfig(Section):
             raise ValueError(f"compress.bytes_per_token must divide static.dim = {self.static.dim}: change one of them")
         if self.compress is not None and self.mode != "static":
             raise ValueError("compress is for mode static: remove it")
+        layers = self.finetune.layers if self.finetune else None
+        if layers is not None and layers.hidden % layers.heads:
+            raise ValueError(f"finetune.layers.heads must divide hidden = {layers.hidden}: change one of them")
         if self.mode == "static" and any(cut >= self.static.dim for cut in self.loss.matryoshka_dims):
             raise ValueError(f"loss.matryoshka_dims: every cut is less than static.dim = {self.static.dim}: lower it")
