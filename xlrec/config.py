@@ -55,7 +55,14 @@ class PrepareConfig(Section):
     rating_events: tuple[str, ...] = ("rating",)
     """Events whose value is a rating."""
     positive_rating: float = 4.0
-    """Ratings below it get weight 0: seen, but no preference."""
+    """Ratings below it get weight 0: seen, but no preference. On stars up to 5; rating_scale says where it counts."""
+    rating_scale: Literal["auto", "threshold", "quantile"] = "auto"
+    """Which ratings show a preference. threshold: those of at least positive_rating. quantile: the upper half of the
+    market's ratings of the same event, ties by mid-rank (thumbs and stars of 1 to 10 work). auto: quantile where a
+    market's ratings reach above 5 or never above 1, threshold elsewhere."""
+    max_market_distance: Share = 0.5
+    """Markets whose mix of events is further than this (total variation) from that of all others together are named by
+    prepare and the report, as are those whose ratings are on another scale. 1: no mix is too far."""
     min_timestamp: date = date(1990, 1, 1)
     """Events before this day are rejected as impossible."""
     max_gap_days: Count = 30

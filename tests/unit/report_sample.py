@@ -8,6 +8,7 @@ from xlrec.reporting.data import (
     LanguageRow,
     Listed,
     Lists,
+    MarketLogRow,
     MarketRow,
     MetricRow,
     Metrics,
@@ -51,6 +52,12 @@ _REJECTS = (
     RejectRow("catalog", "empty_after_cleaning", 6),
 )
 _QUALITY = (QualityRow("ja", 12_345, 400, 17, 3, 6), QualityRow("und", 8, 8, 0, 0, 0))
+_MARKET_LOGS = (
+    MarketLogRow("JP", 900, (("purchase", 1.0),), 0.875, None, None, None,
+                 ("purchase is 100 % of its events, elsewhere 12 %",)),
+    MarketLogRow("DE", 6_500, (("view", 0.75), ("rating", 0.25)), 0.12, 0.5, 5.0, 0.48),
+    MarketLogRow("ZZ", 17, (("other", 1.0),), 1.0, None, None, None),
+)  # fmt: skip
 _BARS = (
     Bar("broken lists", 0, None, 0.0, True, "a bug: ranks must run 1..n, items be distinct"),
     Bar("coverage", 0.998, 0.9, None, True, "users whose market sells nothing"),
@@ -148,7 +155,7 @@ def report() -> ReportData:
     release = Release(
         17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, 1_972, "19732-9187340117229"
     )
-    return ReportData(_HEADER, _STAGES, _REJECTS, _QUALITY, release, lists(), metrics(), samples())
+    return ReportData(_HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, release, lists(), metrics(), samples())
 
 
 def bare() -> ReportData:

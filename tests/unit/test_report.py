@@ -128,6 +128,13 @@ def test_what_texts_lack_is_told_by_language_and_not_checked_differs_from_all_we
     assert "Texts were not checked by this run" in render(bare())
 
 
+def test_how_markets_log_is_told_with_what_disagrees(page: str) -> None:
+    assert '<td class="aside wide">purchase is 100 % of its events, elsewhere 12 %</td>' in page
+    assert 'view 75 %, rating 25 %</td><td class="n">0.12</td><td>0.5 to 5</td><td class="n">48 %</td>' in page
+    assert '<th scope="row">unknown</th><td class="n">17</td><td class="aside">other 100 %</td>' in page
+    assert "Markets were not compared by this run" in render(bare())
+
+
 def test_an_evaluation_without_rows_is_no_evaluation() -> None:
     whole = report()
     assert whole.metrics is not None

@@ -1,8 +1,12 @@
-"""Checks of text quality: what the encoder cuts, what is in another language than stated, what cleaning left empty."""
+"""Checks of what comes in: texts that tell less than they should, markets whose logs disagree with the others'.
+
+Of texts: what the encoder cuts, what is in another language than stated, what cleaning left empty.
+"""
 
 from collections import Counter
 from typing import Final
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from xlrec import encoders
@@ -10,12 +14,30 @@ from xlrec.encoders.lengths import cut
 from xlrec.kernels.text import canonical_language
 from xlrec.pipeline.run import Run
 from xlrec.stages import prepare as preparing
-from xlrec.tables import REJECTS, TEXTS, UNKNOWN_LANGUAGE
+from xlrec.tables import EVENTS, REJECTS, TEXTS, UNKNOWN_LANGUAGE
 
 #: What is counted by language, as `quality.<what>.<language>` among the run's counts.
 COUNTED: Final = ("texts", "checked", "cut", "other_language", "empty")
 #: Rule of rows whose title cleaning left empty.
 _EMPTY: Final = "empty_after_cleaning"
+#: Most markets that a note names.
+_NAMED: Final = 3
+
+
+def check_markets(run: Run) -> str:
+    """Compares how the markets log, for the report; returns what to say of those that disagree, '' where none does."""
+    most = run.config.limits.driver_rows
+    rows = preparing.logs_by_market(run.lake.read(EVENTS), run.config.prepare).take(most + 1)
+    if len(rows) > most:
+        return f"the markets' logs are not compared: more than limits.driver_rows = {most} markets and kinds of events"
+    run.markets = preparing.compare_markets(map(Row.asDict, rows), run.config.prepare.max_market_distance)
+    odd = [log for log in run.markets if log.said]
+    run.counts |= {"prepare.markets": len(run.markets), "prepare.markets_that_disagree": len(odd)}
+    if not odd:
+        return ""
+    named = "; ".join(f"{log.market}: {', '.join(log.said)}" for log in odd[:_NAMED])
+    more = f"; and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+    return f"{len(odd)} of {len(run.markets)} markets log otherwise: {named}{more}"
 
 
 def check_texts(run: Run) -> str:

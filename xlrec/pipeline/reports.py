@@ -54,6 +54,7 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         stages,
         rejects=_rejects(run),
         quality=_quality(run.counts),
+        market_logs=tuple(data.MarketLogRow(*log) for log in run.markets),
         release=_release(run, verdicts),
         lists=_lists(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),

@@ -16,6 +16,7 @@ from xlrec.errors import AuditError, LakeError, XlrecError
 from xlrec.lake import Lake
 from xlrec.progress import Progress, StageProgress
 from xlrec.releases import Ledger, Release
+from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
 
 
@@ -37,6 +38,8 @@ class Run:
     content_hash: str | None = None
     model: str | None = None
     """Fingerprint of the learnt recommender."""
+    markets: tuple[MarketLog, ...] = ()
+    """How the markets log, those that disagree with the others first."""
 
     @property
     def texts(self) -> Lake:

@@ -113,12 +113,12 @@ def prepare(run: Run, inputs: Inputs) -> None:
         preparing.check_rejected(counts, config.max_rejected_share)
         n_rejected = sum(n for (_, rule), n in counts.items() if rule not in ("", preparing.OPTED_OUT))
         n_out = sum(n for (_, rule), n in counts.items() if rule == preparing.OPTED_OUT)
-        note = f"{n_out} rows of users who opted out" if n_out else ""
+        notes = (f"{n_out} rows of users who opted out" if n_out else "", quality.check_markets(run))
         shown.done(
             rows_in=sum(counts.values()),
             rows_out=sum(counts.values()) - n_rejected - n_out,
             rejected=n_rejected,
-            note=note,
+            note=" · ".join(filter(None, notes)),
         )
 
 

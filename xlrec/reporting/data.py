@@ -68,6 +68,25 @@ class QualityRow:
 
 
 @dataclass(frozen=True)
+class MarketLogRow:
+    """How one market logs; `MarketLogRow(*log)` of a `MarketLog`."""
+
+    market: str
+    events: int
+    mix: tuple[tuple[str, float], ...]
+    """Kinds of events and their shares, the largest first."""
+    distance: float | None
+    """To the mix of all other markets together, in [0, 1]; None where there are none."""
+    low: float | None
+    """Lowest rating; None where nothing is rated."""
+    high: float | None
+    positive: float | None
+    """Share of the ratings that count as a preference."""
+    said: tuple[str, ...] = ()
+    """What disagrees with the other markets."""
+
+
+@dataclass(frozen=True)
 class Bar:
     """One bar of the audit; `Bar(v.name, v.value, v.least, v.most, v.passed, v.advice)` of a `Verdict`."""
 
@@ -216,6 +235,8 @@ class ReportData:
     stages: tuple[StageRow, ...] = ()
     rejects: tuple[RejectRow, ...] | None = None
     quality: tuple[QualityRow, ...] = ()
+    market_logs: tuple[MarketLogRow, ...] = ()
+    """Those that disagree first."""
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

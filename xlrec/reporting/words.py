@@ -1,5 +1,6 @@
 """Numbers, names and sources as a person reads them. Nothing here fails on a missing or non-finite number."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
@@ -146,6 +147,16 @@ def language(tag: str) -> str:
 def market(code: str) -> str:
     """A market's code; unknown where nobody knows it."""
     return "unknown" if code == UNKNOWN_MARKET else code
+
+
+def mix(parts: Sequence[tuple[str, float]]) -> str:
+    """Kinds of events and their shares: view 90 %, purchase 10 %."""
+    return ", ".join(f"{kind} {share(part)}" for kind, part in parts)
+
+
+def scale(low: float | None, high: float | None) -> str:
+    """Lowest and highest rating: 0.5 to 5; a dash where nothing is rated."""
+    return NOTHING if low is None or high is None else f"{low:g} to {high:g}".replace("-", "\u2212")
 
 
 def why(name: str, with_titles: bool) -> str:

@@ -12,20 +12,24 @@ from xlrec.stages.prepare.dates import days_of, default_run_date
 from xlrec.stages.prepare.detection import differs
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
 from xlrec.stages.prepare.languages import cleaned
+from xlrec.stages.prepare.markets import MarketLog, compare_markets, logs_by_market
 from xlrec.stages.prepare.quality import text_sample, texts_by_language
 from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid
 from xlrec.stages.prepare.users import mark_users, no_users, opted_out_of, users_of
 
 __all__ = [
     "OPTED_OUT",
+    "MarketLog",
     "check_rejected",
     "cleaned",
+    "compare_markets",
     "counts_by_rule",
     "days_of",
     "default_run_date",
     "differs",
     "events_of",
     "items_of",
+    "logs_by_market",
     "mark_catalog",
     "mark_interactions",
     "mark_users",

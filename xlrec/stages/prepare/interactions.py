@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from xlrec.config import PrepareConfig
 from xlrec.inputs import BAD
 from xlrec.stages.prepare.languages import market_code
+from xlrec.stages.prepare.ratings import least_positive, rated
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
 from xlrec.tables import UNKNOWN_MARKET
 
@@ -73,8 +74,11 @@ def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
 
 
 def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
-    """Table events from the marked interactions' valid rows."""
-    return valid(marked).select(
+    """Table events from the marked interactions' valid rows.
+
+    Where `rating_scale` lets markets' ratings tell what is positive, a row per market and rating event is joined.
+    """
+    rows = valid(marked).select(
         "user_id",
         "item_id",
         "item_num",
@@ -82,14 +86,19 @@ def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
         F.col("_event").alias("event"),
         "value",
         F.coalesce(market_code(F.col("market")), F.lit(UNKNOWN_MARKET)).alias("market"),
-        _weight(config).alias("weight"),
     )
+    if config.rating_scale == "threshold":
+        bounded = rows.withColumn("least_positive", F.lit(config.positive_rating))
+    else:
+        bounds = F.broadcast(least_positive(rows.select("market", "event", "value"), config))
+        bounded = rows.join(bounds, ["market", "event"], "left")
+    return bounded.select(*rows.columns, _weight(config).alias("weight"))
 
 
 def _weight(config: PrepareConfig) -> Column:
     weight: Column = F.lit(config.default_event_weight)
     for event, strength in sorted(config.event_weights.items()):
-        weight = F.when(F.col("_event") == event, F.lit(strength)).otherwise(weight)
-    rating = F.col("_event").isin(*config.rating_events)
-    weight = F.when(rating & F.col("value").isNull(), F.lit(config.default_event_weight)).otherwise(weight)
-    return F.when(rating & (F.col("value") < config.positive_rating), F.lit(0.0)).otherwise(weight)
+        weight = F.when(F.col("event") == event, F.lit(strength)).otherwise(weight)
+    no_value = F.col("event").isin(*config.rating_events) & ~rated(config)
+    weight = F.when(no_value, F.lit(config.default_event_weight)).otherwise(weight)
+    return F.when(rated(config) & (F.col("value") < F.col("least_positive")), F.lit(0.0)).otherwise(weight)

@@ -1,5 +1,7 @@
 """Training examples: the first time that a user meets an item, told from the visits before, moment by moment.
 
+Every market's examples weigh one on average: one that logs purchases alone teaches as much as one that logs views.
+
 Moments are cut into spans of as many examples each. A batch is of one span, so that popularity and freshness are what
 was known when the span began: nothing is learnt from what came later.
 """
@@ -18,6 +20,8 @@ from xlrec.training.recommender.logs import Items, Logs, first_meetings
 _DAY: Final = 86_400_000_000.0
 #: Most numbers of all spans' popularity together; fewer spans where markets and items are many.
 _MAX_SNAPSHOT: Final = 200_000_000
+#: Visits stronger than this weigh as much.
+_STRONGEST: Final = 4.0
 
 
 class Past(NamedTuple):
@@ -97,6 +101,12 @@ def popularity_at(
     return found
 
 
+def _even(weights: NDArray[np.float64], markets: NDArray[np.int32]) -> NDArray[np.float32]:
+    """(n,) the weights over their mean in the market of each; above 0, as visits of weight 0 are none."""
+    sums, sizes = np.bincount(markets, weights=weights), np.bincount(markets)
+    return (weights / (sums / np.maximum(sizes, 1))[markets]).astype(np.float32)
+
+
 class Examples:
     """All examples of some logs, cut into spans."""
 
@@ -119,6 +129,8 @@ class Examples:
             for cut in cuts
         ]
         self.counts = np.bincount(log.nums[self.rows], minlength=n_items)
+        strength = np.sqrt(np.minimum(log.weights[self.rows], _STRONGEST))
+        self.weights = _even(strength, logs.markets[self.owner[self.rows]])
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -143,7 +155,7 @@ class Examples:
             yield Batch(
                 users,
                 log.nums[rows].astype(np.int64),
-                np.sqrt(np.minimum(log.weights[rows], 4.0)).astype(np.float32),
+                self.weights[chosen],
                 past_of(log, users, rows, self.config.max_history),
                 self.spans[span],
             )

@@ -1,0 +1,127 @@
+"""Markets whose logs disagree with the others': another mix of events, or ratings on another scale."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from xlrec.config import PrepareConfig
+from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
+
+#: Kinds of events that `event_weights` does not name, together: they all have the default weight.
+OTHER: Final = "other"
+#: Markets with fewer events are not judged: their mix is chance.
+MIN_EVENTS: Final = 100
+
+
+class MarketLog(NamedTuple):
+    """How one market logs."""
+
+    market: str
+    n_events: int
+    mix: tuple[tuple[str, float], ...]
+    """Kinds of events and their shares, the largest first."""
+    distance: float | None
+    """Total variation distance to the mix of all other markets together, in [0, 1]; None where there are none."""
+    low: float | None
+    """Lowest rating; None where nothing is rated."""
+    high: float | None
+    positive: float | None
+    """Share of the ratings that count as a preference."""
+    said: tuple[str, ...]
+    """What disagrees, in plain words; empty where nothing does, or the market has too few events."""
+
+
+def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
+    """market, kind, n, n_rated, low, high, n_positive: a row per market and kind of event, kinds named by the config.
+
+    Args:
+        events: `tables.EVENTS`.
+        config: `event_weights` and `rating_events`.
+    """
+    named = {*config.event_weights, *config.rating_events}
+    kind = F.when(F.col("event").isin(*sorted(named)), F.col("event")).otherwise(OTHER)
+    rating = rated(config)
+    value = F.when(rating, F.col("value"))
+    return events.groupBy("market", kind.alias("kind")).agg(
+        F.count("*").alias("n"),
+        F.count_if(rating).alias("n_rated"),
+        F.min(value).alias("low"),
+        F.max(value).alias("high"),
+        F.count_if(rating & (F.col("weight") > 0)).alias("n_positive"),
+    )
+
+
+def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float) -> tuple[MarketLog, ...]:
+    """All markets, those that disagree first, then by events; ties by name.
+
+    A scale is thumbs, stars or wider (`ratings`), by the highest value; a market's is another one where most ratings of
+    that kind, over all markets, are on a scale that is not its own.
+
+    Args:
+        rows: Of `logs_by_market`, in any order.
+        max_distance: `prepare.max_market_distance`.
+    """
+    by_market: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row["market"], row["kind"])):
+        by_market[row["market"]].append(row)
+    whole = Counter[str]()
+    for parts in by_market.values():
+        whole.update({row["kind"]: row["n"] for row in parts})
+    usual = _usual_scales([row for parts in by_market.values() for row in parts])
+    found = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
+    return tuple(sorted(found, key=lambda log: (not log.said, -log.n_events, log.market)))
+
+
+def _compared(
+    market: str, parts: Sequence[Mapping[str, Any]], whole: Counter[str], usual: dict[str, str], max_distance: float
+) -> MarketLog:
+    mine = Counter({row["kind"]: row["n"] for row in parts})
+    others = whole - mine
+    n_mine, n_others, n_rated = mine.total(), others.total(), sum(row["n_rated"] for row in parts)
+    mix = tuple((kind, n / n_mine) for kind, n in sorted(mine.items(), key=lambda pair: (-pair[1], pair[0])))
+    gaps = {kind: mine[kind] / n_mine - others[kind] / n_others for kind in sorted(whole)} if n_others else {}
+    distance = sum(abs(gap) for gap in gaps.values()) / 2 if n_others else None
+    said = []
+    if n_mine >= MIN_EVENTS:
+        if distance is not None and distance > max_distance:
+            kind = max(gaps, key=lambda name: gaps[name])
+            said.append(f"{kind} is {_percent(mine[kind] / n_mine)} of its events, elsewhere {_share(others, kind)}")
+        said += [
+            f"its {row['kind']} values go from {row['low']:g} to {row['high']:g}, elsewhere mostly {usual[row['kind']]}"
+            for row in parts
+            if row["n_rated"] and _scale(row["high"]) != usual[row["kind"]]
+        ]
+    rated_parts = [row for row in parts if row["n_rated"]]
+    return MarketLog(
+        market, n_mine, mix, distance,
+        min((row["low"] for row in rated_parts), default=None),
+        max((row["high"] for row in rated_parts), default=None),
+        sum(row["n_positive"] for row in parts) / n_rated if n_rated else None,
+        tuple(said),
+    )  # fmt: skip
+
+
+def _usual_scales(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The scale that most ratings of each kind are on; ties go to the first by name."""
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        if row["n_rated"]:
+            found[row["kind"]][_scale(row["high"])] += row["n_rated"]
+    return {kind: min(sizes, key=lambda name: (-sizes[name], name)) for kind, sizes in found.items()}
+
+
+def _scale(high: float) -> str:
+    if high <= THUMBS:
+        return f"up to {THUMBS:g}"
+    return f"up to {STARS:g}" if high <= STARS else f"above {STARS:g}"
+
+
+def _share(counts: Counter[str], kind: str) -> str:
+    return _percent(counts[kind] / counts.total())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,44 @@
+"""From which value on a rating is positive: a bar for all, or the upper half of the market's ratings of one kind."""
+
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from xlrec.config import PrepareConfig
+
+#: Highest value of a scale of stars, and of thumbs (0 and 1, or -1 and 1). What a market's ratings reach tells its
+#: scale: stars lie above thumbs and reach no further than five.
+STARS: Final = 5.0
+THUMBS: Final = 1.0
+
+
+def rated(config: PrepareConfig, event: str = "event") -> Column:
+    """Whether a row is a rating with a value: NaN is none."""
+    return F.col(event).isin(*config.rating_events) & F.col("value").isNotNull() & ~F.isnan("value")
+
+
+def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
+    """market, event, least_positive double: a row per market and event with ratings.
+
+    By rank, a value is positive where (ratings below it + half of those equal to it) / all is at least 0.5. That grows
+    with the value, so one bound says it all; it is counted in whole numbers, so no partitioning moves it. The highest
+    value always is positive, also where all ratings are the same.
+
+    Args:
+        events: market, event, value; rows that are no rating are left out.
+        config: `rating_scale`, `rating_events` and `positive_rating`.
+    """
+    counts = events.where(rated(config)).groupBy("market", "event", "value").agg(F.count("*").alias("n"))
+    kind = Window.partitionBy("market", "event")
+    upto = F.sum("n").over(kind.orderBy("value"))
+    upper = 2 * upto - F.col("n") >= F.sum("n").over(kind)  # twice the ratings below, and those equal
+    by_rank = F.min(F.when(F.col("upper"), F.col("value")))
+    bar = F.lit(config.positive_rating)
+    if config.rating_scale == "quantile":
+        found = by_rank
+    elif config.rating_scale == "threshold":
+        found = F.first(bar)
+    else:
+        found = F.when((F.max("value") > STARS) | (F.max("value") <= THUMBS), by_rank).otherwise(bar)
+    return counts.withColumn("upper", upper).groupBy("market", "event").agg(found.alias("least_positive"))
