@@ -198,7 +198,8 @@ def _facts(run: Run, route: Route, experiment: "Experiment") -> dict[str, Any]:
     told = {
         "by": route.by, "from": list(route.sources), "to": list(route.targets), "kept": kept,
         "n_users": outcome.n_users, "n_visits": outcome.n_visits, "by_time": outcome.by_time,
-        "figures": [asdict(one) for one in outcome.figures if one.slice == ALL], "inner": choice.inner if choice else {},
+        "inner": choice.inner if choice else {},
+        "figures": [asdict(one) for one in outcome.figures if one.slice == ALL],
     }  # fmt: skip
     return {
         "run_date": run.run_date.isoformat(), "transfer": told, "kept": kept,

@@ -17,7 +17,7 @@ from xlrec.recommenders.hybrid import HybridModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.scoring import Truth
-from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Model, Trial, Way
+from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS, Bench, Inner, Model, Trial, Way, simplest
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary, paired
 from xlrec.training.transfer.measuring import Scores, per_user, popular, text_mean
 from xlrec.training.transfer.sides import Split, World, samples, split
@@ -124,7 +124,7 @@ class Experiment:
 
     def source(self, bench: Bench) -> Model:
         """The source model: nothing of the target is in it."""
-        model = learn(bench.task(AS_IT_IS._replace(source=True), None), self.ids, {}, lambda _: None)
+        model = learn(bench.task(JOINT, None), self.ids, {}, lambda _: None)
         self.say(
             f"source model: inner NDCG@10 {max(model.facts['inner_ndcg'], default=0.0):.4f} "
             f"after {model.facts['epochs']} epochs{self._clock.tick()}"
@@ -138,8 +138,8 @@ class Experiment:
         self._measure((TEXT, 0.0), text_mean(world.for_sale, self.read, self.settings.retrieve))
 
     def _few_shot(self, share: float, sampled: NDArray[np.bool_], source: Model) -> None:
-        inner = Inner(self.bench, sampled)
-        trials = {AS_IT_IS: Trial(0, inner.measure(AS_IT_IS, source))}
+        inner = Inner(self.bench, sampled, strangers=share < 1)
+        trials = {AS_IT_IS: inner.trial(AS_IT_IS, source)}
         self._measure((AS_IT_IS.name, share), self.bench.scores(AS_IT_IS, sampled, source, self.split.truth.moment))
         for way in WAYS:
             trial = trials[way] = inner.trial(way, source)
@@ -149,7 +149,7 @@ class Experiment:
                 f"{share:.0%} of the logs, {way.name}: inner NDCG {_mean(trial.values):.4f} "
                 f"after {trial.epochs} epochs{self._clock.tick()}"
             )
-        choice = chosen(share, trials, self.settings)
+        choice = chosen(share, trials, self.settings, sure=inner.sure)
         self.outcome.choices.append(choice)
         self.outcome.values[FEW_SHOT, share] = self.outcome.values[choice.few_shot, share]
         self.outcome.values[KEPT, share] = self.outcome.values[choice.kept, share]
@@ -187,11 +187,12 @@ class Experiment:
                 found.differences += summary.difference(found.values, one, other)
 
 
-def chosen(share: float, trials: dict[Way, Trial], settings: Settings) -> Choice:
-    """The best way of those that use the source, and of all."""
+def chosen(share: float, trials: dict[Way, Trial], settings: Settings, *, sure: bool) -> Choice:
+    """The best way of those that use the source, and of all: by `simplest` where too few users were measured."""
     inner = {way: _mean(trial.values) for way, trial in trials.items()}
-    few_shot = max((way for way in trials if way is not TARGET_ONLY), key=lambda way: inner[way])
-    kept = max((few_shot, TARGET_ONLY), key=lambda way: inner[way])
+    carried = [way for way in trials if way is not TARGET_ONLY]
+    few_shot = carried[simplest([trials[way].values for way in carried], sure=sure)]
+    kept = (few_shot, TARGET_ONLY)[simplest([trials[few_shot].values, trials[TARGET_ONLY].values], sure=sure)]
     values = {way.name: trial.values for way, trial in trials.items()}
     ahead = {
         name: paired(values[kept.name], other, settings.seed, settings.transfer.bootstrap)

@@ -81,9 +81,9 @@ class Summary:
         return found
 
     def difference(self, values: Values, one: Key, other: Key) -> list[Difference]:
-        """A row per metric."""
-        found = []
-        for column, metric in enumerate(METRICS):
+        """A row per metric; none where an arm was not run."""
+        found: list[Difference] = []
+        for column, metric in enumerate(METRICS if one in values and other in values else ()):
             row = self._mean(values[one][:, column] - values[other][:, column], self.slices[ALL])
             if row is not None:
                 found.append(Difference(*one, *other, metric, *row[:3]))

@@ -141,8 +141,8 @@ class Split(NamedTuple):
     """False: each user's newest meeting, because too few users had a history in the newest share."""
 
 
-def split(world: World, share: float, min_users: int, most: int, seed: int) -> Split:
-    """The newest share of the target's visits by time; each user's newest meeting where too few have a history.
+def split(world: World, share: float, min_users: int, most: int, seed: int, newest: float = 0.0) -> Split:
+    """The newest share of the target's visits by time; each user's newest meetings where too few have a history.
 
     Args:
         world: All of it.
@@ -150,6 +150,7 @@ def split(world: World, share: float, min_users: int, most: int, seed: int) -> S
         min_users: With fewer users with a history, the split is by user.
         most: Users kept of those with a history, and of those without, drawn by the seed.
         seed: Of the draw.
+        newest: Share of each user's meetings that the split by user takes, at least one.
     """
     micros = world.logs.visits.micros
     if world.from_target.any():
@@ -159,9 +160,11 @@ def split(world: World, share: float, min_users: int, most: int, seed: int) -> S
             return found
     log, owner = world.logs.visits, owners(world.logs)
     rows = _meetings(world)
-    newest = np.full(world.logs.n_users, -np.inf)
-    np.maximum.at(newest, owner[rows], log.micros[rows])
-    cuts = np.where(np.isfinite(newest), newest, np.inf)
+    ends = np.searchsorted(owner[rows], np.arange(world.logs.n_users + 1))  # rows are by user, then by time
+    sizes = np.diff(ends)
+    firsts = ends[1:] - np.maximum(1, (newest * sizes).astype(np.int64))
+    cuts = np.full(world.logs.n_users, np.inf)
+    cuts[sizes > 0] = log.micros[rows[firsts[sizes > 0]]]
     end = float(micros.max(initial=0)) + 1
     return _split(world, cuts, end, most, seed)._replace(by_time=False)
 
