@@ -174,7 +174,7 @@ class PopularityConfig(Section):
 
     half_life_days: Positive = 30.0
     """An event this long ago counts half."""
-    prior_strength: Weight = 20.0
+    prior_strength: Weight = 200.0
     """Decayed event weight, spread as everywhere's popularity, that is added to each market: serves scarce markets."""
 
 
@@ -342,6 +342,19 @@ class EvaluateConfig(Section):
     """Lower bounds of the slices by history length; 0 is always one."""
 
 
+class TransferConfig(Section):
+    """What `xlrec transfer` measures by."""
+
+    holdout_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Newest share of the target's visits, that is foretold."""
+    min_users: Count = 100
+    """With fewer users with a history in that share, each target user's newest meeting is foretold."""
+    max_users: Count = 5000
+    """Users who are measured, at most, of those with a history and of newcomers each; drawn by the seed."""
+    bootstrap: Count = 1000
+    """Poisson bootstrap replicates over users."""
+
+
 class SparkConfig(Section):
     """The session, where xlrec starts it itself; spark-submit's own settings win."""
 
@@ -386,6 +399,7 @@ class Config(Section):
     audit: AuditConfig = AuditConfig()
     publish: PublishConfig = PublishConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    transfer: TransferConfig = TransferConfig()
     spark: SparkConfig = SparkConfig()
     limits: Limits = Limits()
 

@@ -16,28 +16,32 @@ DAY = 86_400_000_000
 
 
 def planted(
-    n_users: int = 400, n_items: int = 160, n_markets: int = 3, n_topics: int = 8, seed: int = 0, quality: float = 1.0
-) -> tuple[Items, Logs, dict[str, Any]]:
+    n_users: int = 400, n_items: int = 160, n_markets: int = 3, n_topics: int = 8, seed: int = 0, quality: float = 1.0,
+    noise: float = 0.25, bilingual: float = 0.0, abroad: float = 0.5, visits_per_user: int = 16,
+) -> tuple[Items, Logs, dict[str, Any]]:  # fmt: skip
     """(items, logs, truth); truth holds topic and quality of the items, and the users' topics."""
     rng = np.random.default_rng(seed)
     directions = np.linalg.qr(rng.normal(size=(32, n_topics)))[0].T
     topic = rng.integers(0, n_topics, n_items)
-    texts = directions[topic] + 0.25 * rng.normal(size=(n_items, 32))
+    texts = directions[topic] + noise * rng.normal(size=(n_items, 32))
     texts = (texts / np.linalg.norm(texts, axis=1, keepdims=True)).astype(np.float32)
     good = rng.normal(size=n_items)
     home = rng.integers(0, n_markets, n_items)
-    eligible = (rng.random((n_markets, n_items)) < 0.5) | (home == np.arange(n_markets)[:, None])
+    eligible = (rng.random((n_markets, n_items)) < abroad) | (home == np.arange(n_markets)[:, None])
     languages = np.zeros((n_items, n_markets), dtype=np.float32)
     languages[np.arange(n_items), home] = 1
     languages[rng.random((n_items, n_markets)) < 0.3] = 1
     markets = np.sort(rng.integers(0, n_markets, n_users)).astype(np.int32)
     reads = np.zeros((n_users, n_markets), dtype=np.float32)
     reads[np.arange(n_users), markets] = 1
+    if bilingual:
+        some = np.flatnonzero(rng.random(n_users) < bilingual)
+        reads[some, (markets[some] + rng.integers(1, n_markets, len(some))) % n_markets] = 1
     likes = rng.integers(0, n_topics, n_users)
     likes = np.stack([likes, (likes + 3) % n_topics], axis=1)
     rows = []
     for user in range(n_users):
-        n = int(rng.integers(2, 16))
+        n = int(rng.integers(2, visits_per_user))
         odds = (
             np.exp(2.5 * np.isin(topic, likes[user]) + quality * good + 1.5 * (languages @ reads[user]))
             * eligible[markets[user]]

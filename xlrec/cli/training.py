@@ -1,10 +1,72 @@
-"""Commands that train: the encoder."""
+"""Commands that train: the encoder, and a recommender for a market or language that has few logs."""
 
 from typing import Annotated
 
 import typer
 
-from xlrec.cli.options import Overrides
+from xlrec.cli.options import ConfigFile, Overrides, session
+from xlrec.errors import ConfigError
+
+Sources = Annotated[
+    str | None, typer.Option("--from", metavar="MARKETS", help="Markets that are learnt from, such as DE,FR.")
+]
+Targets = Annotated[str | None, typer.Option("--to", metavar="MARKETS", help="Market that is to be served.")]
+SourceLanguages = Annotated[
+    str | None,
+    typer.Option("--from-language", metavar="TAGS", help="Learn from interactions with items in these languages."),
+]
+TargetLanguages = Annotated[
+    str | None, typer.Option("--to-language", metavar="TAGS", help="Recommend only items with a text in these.")
+]
+Shares = Annotated[
+    str, typer.Option("--shares", metavar="PERCENT", help="Shares of the target's users whose logs are learnt from.")
+]
+Output = Annotated[
+    str | None, typer.Option("--output", metavar="FOLDER", help="Folder of the model. Default: in the lake's _models.")
+]
+
+
+def transfer(
+    sources: Sources = None,
+    targets: Targets = None,
+    from_language: SourceLanguages = None,
+    to_language: TargetLanguages = None,
+    shares: Shares = "1,5,20,100",
+    output: Output = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Learns where logs are rich and serves where they are scarce: the curve from no logs to all, and a model.
+
+    Prepares and embeds what the lake lacks. Examples:
+
+        xlrec transfer --config conf/demo.yaml --from US,DE,FR --to JP
+
+        xlrec transfer --config conf/demo.yaml --from-language zh --to-language en
+
+    At the end it prints the line of config with which the nightly run uses the model.
+    """
+    from xlrec.pipeline.transfer import Route, check
+    from xlrec.pipeline.transfer import transfer as carry
+    from xlrec.settings import load
+
+    by_market, by_language = (sources, targets), (from_language, to_language)
+    if any(by_market) == any(by_language) or not (all(by_market) or all(by_language)):
+        raise ConfigError("name a source and a target: --from and --to, or --from-language and --to-language")
+    names = by_market if all(by_market) else by_language
+    by = "market" if all(by_market) else "language"
+    split = [tuple(one.strip() for one in str(side).split(",") if one.strip()) for side in names]
+    route = Route(split[0], split[1], by, _percent(shares), output)
+    check(route, load(config, overrides or []))
+    with session(config, overrides) as (spark, settings):
+        carry(spark, settings, route, config)
+
+
+def _percent(shares: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(one) / 100 for one in shares.split(",") if one.strip())
+    except ValueError as error:
+        raise ConfigError(f"--shares is {shares!r}: write percent with commas, such as 1,5,20,100") from error
 
 
 def adapt_encoder(
@@ -46,4 +108,4 @@ def export_encoder(
     typer.echo(f"wrote {folder}")
 
 
-COMMANDS = (adapt_encoder, export_encoder)
+COMMANDS = (adapt_encoder, export_encoder, transfer)

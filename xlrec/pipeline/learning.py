@@ -89,7 +89,11 @@ def _reusable(run: Run) -> str | None:
     for facts_file in models_folder(run).glob(f"*/{hybrid.FACTS}") if days else ():
         facts = hybrid.facts_of(str(facts_file.parent))
         age = (run.run_date - date.fromisoformat(facts["run_date"])).days
-        if 0 <= age <= days and all(facts.get(name) == value for name, value in wanted.items()):
+        if (
+            "transfer" not in facts
+            and 0 <= age <= days
+            and all(facts.get(name) == value for name, value in wanted.items())
+        ):
             found.append((facts["run_date"], facts_file.parent.name, str(facts_file.parent)))
     return max(found)[2] if found else None
 

@@ -13,7 +13,7 @@ from xlrec.reporting.data import OURS, ReportData
 
 def render(report: ReportData) -> str:
     """The whole page. Equal data gives an equal page: no clock, no randomness."""
-    page = _environment().get_template("page.html")
+    page = environment().get_template("page.html")
     return page.render(
         r=report,
         w=words,
@@ -32,12 +32,21 @@ def write(report: ReportData, path: str | Path) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
+    return write_page(render(report), path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Writes a page that is rendered, whole or not at all.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render(report))
+            file.write(page)
         Path(name).chmod(0o644)
         Path(name).replace(target)
     except BaseException:
@@ -46,7 +55,8 @@ def write(report: ReportData, path: str | Path) -> Path:
     return target
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this package, autoescaped."""
     return Environment(
         loader=PackageLoader("xlrec.reporting", "templates"),
         autoescape=True,

@@ -131,16 +131,34 @@ def only(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | fl
         before: (n_users,) or one moment: visits and events at or after it go.
     """
     cuts = np.broadcast_to(np.asarray(before, dtype=np.float64), users.shape)
-    owner = np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
-    kept = users[owner] & (logs.visits.micros < cuts[owner])
-    sizes = np.bincount(owner[kept], minlength=logs.n_users)
+    owner = owners(logs)
+    return chosen(
+        logs,
+        users[owner] & (logs.visits.micros < cuts[owner]),
+        users[logs.event_users] & (logs.event_micros < cuts[logs.event_users]),
+    )
+
+
+def owners(logs: Logs) -> NDArray[np.int64]:
+    """(n_visits,) row of the user of each visit."""
+    return np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
+
+
+def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
+    """Some visits and events; all users keep their rows.
+
+    Args:
+        logs: All.
+        kept: (n_visits,) that stay.
+        events: (n_events,) that stay.
+    """
+    sizes = np.bincount(owners(logs)[kept], minlength=logs.n_users)
     some = Visits(
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         logs.visits.nums[kept],
         logs.visits.micros[kept],
         logs.visits.weights[kept],
     )
-    events = users[logs.event_users] & (logs.event_micros < cuts[logs.event_users])
     return logs._replace(
         visits=some,
         event_users=logs.event_users[events],

@@ -75,7 +75,7 @@ class Trainer:
             taught |= start_rows >= 0
         self.network = Network(task.items, taught, task.config, task.seed)
         if start is not None and start_rows is not None:
-            _take_over(self.network, start, start_rows)
+            self.network.take_over(start, start_rows)
         self._slots = np.full(len(task.items.texts), -1)
 
     def epoch(self, number: int, n_epochs: int, tell: Callable[[int, float], None]) -> float:
@@ -119,7 +119,7 @@ class Trainer:
         weights = torch.from_numpy(batch.weights[mine])
         loss = (each * weights).sum() / float(batch.weights.sum())
         net.zero_grad()
-        penalty = net.penalty({name: rows for name, (_, rows) in touched.items()}, len(batch.users))
+        penalty = net.penalty(touched, len(batch.users))
         (loss + penalty / world.world).backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         gradients = [one.grad for one in (*net.dense.values(), *(rows for _, rows in touched.values()))]
         world.add_up([one for one in gradients if one is not None])
@@ -172,18 +172,6 @@ class Trainer:
         """(n_items,) row of each item in the residuals of `model`; -1 where it was not taught."""
         taught = self.network.taught.numpy() > 0
         return np.where(taught, np.cumsum(taught) - 1, -1)
-
-
-def _take_over(network: Network, start: HybridModel, rows: NDArray[np.int64]) -> None:
-    """Copies the weights of a trained model."""
-    known = torch.from_numpy(np.flatnonzero(rows >= 0))
-    with torch.no_grad():
-        for name, one in network.dense.items():
-            one.copy_(torch.from_numpy(start.arrays[name]))
-        for name, table in network.tables.items():
-            values = start.arrays[name][rows[rows >= 0]]
-            table[known] = torch.from_numpy(values[:, None] if name == "bias" else values)
-        network.start = network.dense["adapter_out"].detach().clone()
 
 
 def measure(model: HybridModel, rows: NDArray[np.int64], task: Task, truth: Truth) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from xlrec.config import HybridConfig
 from xlrec.kernels.attention import N_AGES, N_LENGTHS, N_PLACES, length_buckets
-from xlrec.recommenders.hybrid import SCALARS
+from xlrec.recommenders.hybrid import SCALARS, HybridModel
 from xlrec.training.recommender.examples import Past
 from xlrec.training.recommender.logs import Items
 
@@ -54,7 +54,8 @@ class Network:
         n_items, dim = len(items.texts), config.dim
         rng = np.random.default_rng([seed, 12])
         start = torch.from_numpy(principal(items.texts, dim))
-        self.start = start
+        self.starts = {"adapter_out": start, "adapter_in": start}
+        self.origins: dict[str, Tensor] = {}
         self.tables = {
             name: torch.from_numpy((0.02 * dim**-0.5 * rng.standard_normal((n_items, dim))).astype(np.float32))
             for name in TABLES[:2]
@@ -129,12 +130,36 @@ class Network:
             + self.scalar("language") * match
         )
 
-    def penalty(self, touched: dict[str, Tensor], n_examples: int) -> Tensor:
-        """What residuals away from zero, and adapters away from their start, cost."""
-        residuals = torch.stack([(rows**2).sum() for rows in touched.values()]).sum() / n_examples
-        adapters = ((self.dense["adapter_out"] - self.start) ** 2).sum() + (
-            (self.dense["adapter_in"] - self.start) ** 2
-        ).sum()
+    def take_over(self, start: HybridModel, rows: NDArray[np.int64]) -> None:
+        """Copies the weights of a trained model, towards which the penalties pull from here on.
+
+        Args:
+            start: The model.
+            rows: (n_items,) row of each item in its residuals, -1 where it was not taught.
+        """
+        known = torch.from_numpy(np.flatnonzero(rows >= 0))
+        with torch.no_grad():
+            for name, one in self.dense.items():
+                one.copy_(torch.from_numpy(start.arrays[name]))
+            for name, table in self.tables.items():
+                values = torch.from_numpy(start.arrays[name][rows[rows >= 0]].reshape(-1, table.shape[1]))
+                table[known] = values
+                self.origins[name] = torch.zeros_like(table)
+                self.origins[name][known] = values
+            self.starts = {name: self.dense[name].detach().clone() for name in self.starts}
+
+    def freeze(self) -> None:
+        """Adapters, attention and scalars stay as they are; residuals and biases alone learn."""
+        self.rates = [0.0] * len(self.rates)
+
+    def penalty(self, touched: dict[str, tuple[NDArray[np.int64], Tensor]], n_examples: int) -> Tensor:
+        """What residuals away from zero (or from the start model's), and adapters away from their start, cost."""
+        away = [
+            ((rows - self.origins[name][torch.from_numpy(nums)] if self.origins else rows) ** 2).sum()
+            for name, (nums, rows) in touched.items()
+        ]
+        residuals = torch.stack(away).sum() / n_examples
+        adapters = torch.stack([((self.dense[name] - one) ** 2).sum() for name, one in self.starts.items()]).sum()
         return self.config.residual_penalty * residuals + self.config.adapter_penalty * adapters
 
     def zero_grad(self) -> None:

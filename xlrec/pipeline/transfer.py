@@ -1,0 +1,215 @@
+"""The transfer program: one source, one target, the curve between no logs and all of them, and a model to serve."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from xlrec import encoders
+from xlrec.config import Config
+from xlrec.errors import ConfigError
+from xlrec.index import ItemIndex
+from xlrec.index_writer import write_index
+from xlrec.kernels.text import canonical_language
+from xlrec.lake import Lake
+from xlrec.pipeline import learning, neutral_vectors, steps
+from xlrec.pipeline.run import Run, running
+from xlrec.progress import Progress
+from xlrec.recommenders import hybrid, popularity
+from xlrec.reporting import transfer as reporting
+from xlrec.stages import embed as embedding
+from xlrec.stages.train import first_moments, user_logs
+from xlrec.tables import EMBEDDINGS, EVENTS, ITEMS, NEIGHBOURS, TEXTS, USERS
+
+if TYPE_CHECKING:
+    from xlrec.training.recommender.logs import Items, Logs
+    from xlrec.training.transfer import Experiment
+    from xlrec.training.transfer.sides import World
+
+#: Names that an error lists, at most.
+_MOST_NAMES: Final = 30
+
+
+@dataclass(frozen=True)
+class Route:
+    """From where to where."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    by: str
+    """`market` or `language`."""
+    shares: tuple[float, ...] = (0.01, 0.05, 0.2, 1.0)
+    """Of the target's users whose logs are learnt from; 1 is always among them."""
+    output: str | None = None
+    """Folder of the model; None: below `_models` of the lake."""
+
+    @property
+    def name(self) -> str:
+        """For folders and titles."""
+        return f"transfer-{'-'.join(self.sources)}-to-{'-'.join(self.targets)}"
+
+
+def transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> Path:
+    """Prepares what is missing, runs the experiment, writes model and page, prints the curve; the model's folder.
+
+    Raises:
+        ConfigError: the route names what the lake has not, or the output is there already.
+        InputError: inputs are needed and cannot be read.
+    """
+    check(route, config)
+    progress, inputs, day = Progress(spark), None, None
+    if not _prepared(spark, config):
+        inputs, day = steps.dated_inputs(spark, config)
+    with running(spark, config, progress, day) as run:
+        if inputs is not None:
+            steps.prepare(run, inputs)
+        steps.translate(run)
+        steps.embed(run)
+        with run.stage("transfer") as shown:
+            experiment = _experiment(run, route)
+            with learning.one_thread():
+                outcome = experiment.run()
+                model = experiment.model()
+            facts = {**learning.identity(config), **_facts(run, route, experiment)}
+            folder = Path(route.output) if route.output else learning.models_folder(run) / f"{route.name}-{run.run_id}"
+            _write(hybrid.HybridModel(model.arrays, model.item_ids, {**model.facts, **facts}), folder)
+            run.counts["transfer.users"] = outcome.n_users
+            shown.done(
+                rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
+            )
+    progress.print_summary()
+    page = Path(f"{run.lake.root.removeprefix('file://')}/_reports/{route.name}-{run.run_id}.html")
+    shown_as = reporting.TransferData(
+        route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, str(folder), outcome,
+        config_file or "CONFIG",
+    )  # fmt: skip
+    reporting.write(shown_as, page)
+    reporting.print_curve(shown_as, str(page))
+    return folder
+
+
+def check(route: Route, config: Config) -> None:
+    """Refuses a route that cannot be taken, whatever the lake holds.
+
+    Raises:
+        ConfigError: names what is wrong.
+    """
+    for name in (*route.sources, *route.targets) if route.by == "language" else ():
+        if canonical_language(name) is None:
+            raise ConfigError(f"{name!r} is no BCP 47 language: write such as en,fr,zh-Hant")
+    both = sorted(set(route.sources) & set(route.targets))
+    if both:
+        raise ConfigError(f"{', '.join(both)} is source and target: leave it out of one of them")
+    wrong = [share for share in route.shares if not 0 < share <= 1]
+    if wrong:
+        raise ConfigError(f"--shares has {100 * wrong[0]:g}: percent above 0 and up to 100, such as 1,5,20,100")
+    if not config.train.hybrid.enabled:
+        raise ConfigError("train.hybrid.enabled is false: nothing is learnt that could be carried over; leave it out")
+    if route.output and (Path(route.output) / hybrid.FACTS).exists():
+        raise ConfigError(f"--output {route.output} holds a model already: name another folder")
+
+
+def world_of(route: Route, logs: "Logs", items: "Items", index: ItemIndex) -> "World":
+    """Who teaches whom, by the names of the route.
+
+    Raises:
+        ConfigError: a name is not in the lake, or the source has no visits.
+    """
+    from xlrec.training.transfer.sides import by_language, by_market
+
+    if route.by == "market":
+        names, counts, unit = index.markets, np.bincount(logs.markets, minlength=len(index.markets)), "users with logs"
+    else:
+        names, counts, unit = index.languages, items.languages.sum(axis=0).astype(int), "items"
+    named: Callable[[str], str] = str if route.by == "market" else lambda tag: str(canonical_language(tag))
+    sides = [tuple(map(named, side)) for side in (route.sources, route.targets)]
+    rows = [_rows(side, names, counts, f"{route.by}s", unit) for side in sides]
+    world = (by_market if route.by == "market" else by_language)(logs, items, *rows)
+    if not world.from_source.any():
+        more = "items that have a text in both count as the target's; " if route.by == "language" else ""
+        raise ConfigError(f"{', '.join(route.sources)} has no visits to learn from: {more}name another source")
+    return world
+
+
+def _rows(
+    asked: tuple[str, ...], names: tuple[str, ...], counts: NDArray[np.integer[Any]], what: str, unit: str
+) -> list[int]:
+    missing = [name for name in asked if name not in names]
+    if missing or not asked:
+        listed = [f"{name} ({counts[row]:,})" for row, name in enumerate(names) if counts[row]]
+        more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
+        seen = f"{missing[0]!r} is none of" if missing else "none is named of"
+        raise ConfigError(f"{seen} the lake's {what} with their {unit}: {', '.join(listed[:_MOST_NAMES])}{more}")
+    return [names.index(name) for name in asked]
+
+
+def _prepared(spark: SparkSession, config: Config) -> bool:
+    lake = Lake(spark, config.lake)
+    return all(lake.exists(table) for table in (TEXTS, ITEMS, EVENTS, USERS))
+
+
+def _experiment(run: Run, route: Route) -> "Experiment":
+    from xlrec.training.recommender.logs import items_of, read_shards
+    from xlrec.training.transfer import Experiment, Settings
+
+    config, folder = run.config, f"{run.lake.root.removeprefix('file://')}/_transfer"
+    _lay_index(run, f"{folder}/index")
+    index, shards = ItemIndex.open(f"{folder}/index"), f"{folder}/logs"
+    stated = F.when(F.col("languages_stated"), F.col("languages")).otherwise(F.array().cast("array<string>"))
+    users = run.lake.read(USERS).withColumn("languages", stated)
+    weights = F.when(F.col("languages_stated"), F.col("language_weights"))
+    users = users.withColumn("language_weights", F.coalesce(weights, F.array().cast("array<double>")))
+    user_logs(users, run.lake.read(EVENTS)).write.mode("overwrite").parquet(f"file://{shards}")
+    catalogued = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS).limit(0))
+    items = items_of(index, learning.ages_of(catalogued, index.n_items))
+    world = world_of(route, read_shards(shards, index), items, index)
+    settings = Settings(
+        config.train.hybrid, config.train.popularity, config.retrieve, config.transfer,
+        tuple(sorted({*route.shares, 1.0})), config.evaluate.history_slices, config.seed,
+    )  # fmt: skip
+    return Experiment(world, index.item_ids, settings, learning.teller("transfer"))
+
+
+def _lay_index(run: Run, folder: str) -> None:
+    """The item index, apart from the nightly's: texts' vectors, markets and languages; no neighbours."""
+    lake, config = run.lake, run.config
+    items, events = lake.read(ITEMS), lake.read(EVENTS)
+    fingerprint = encoders.fingerprint(config.embed)
+    neutral = neutral_vectors.fitted(run, fingerprint)
+    vectors = embedding.item_vectors(items, steps.unified_texts(run), lake.read(EMBEDDINGS), fingerprint, neutral)
+    popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
+    nothing: DataFrame = run.spark.createDataFrame([], NEIGHBOURS.schema)
+    write_index(folder, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
+    popular.unpersist()
+
+
+def _facts(run: Run, route: Route, experiment: "Experiment") -> dict[str, Any]:
+    """What the artefact says of itself; figures and names only."""
+    from xlrec.training.transfer.figures import ALL
+
+    outcome = experiment.outcome
+    choice = outcome.choices[-1] if outcome.choices else None
+    kept = choice.kept if choice else "source as it is"
+    told = {
+        "by": route.by, "from": list(route.sources), "to": list(route.targets), "kept": kept,
+        "n_users": outcome.n_users, "n_visits": outcome.n_visits, "by_time": outcome.by_time,
+        "inner": choice.inner if choice else {},
+        "figures": [asdict(one) for one in outcome.figures if one.slice == ALL],
+    }  # fmt: skip
+    return {
+        "run_date": run.run_date.isoformat(), "transfer": told, "kept": kept,
+        "taught_markets": list(route.sources if route.by == "market" else ("all",)),
+        "n_visits": sum(outcome.n_visits.values()),
+    }  # fmt: skip
+
+
+def _write(model: hybrid.HybridModel, folder: Path) -> None:
+    from xlrec.training.transfer.card import card
+
+    model.save(folder)
+    (folder / "README.md").write_text(card(model), encoding="utf-8")

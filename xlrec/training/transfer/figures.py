@@ -1,0 +1,111 @@
+"""Means of arms with bootstrap intervals, and paired differences; plain rows that tables, pages and cards show."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.kernels import bootstrap
+from xlrec.training.transfer.measuring import METRICS
+
+#: Slice of all users with a history, and of those without.
+ALL: Final = "all"
+NEWCOMERS: Final = "history=0"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One mean over users."""
+
+    arm: str
+    share: float
+    """Of the target's users whose logs were learnt from; 0 for none."""
+    metric: str
+    slice: str
+    value: float
+    low: float
+    high: float
+    n_users: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean paired difference of two arms, `arm` at `share` minus `other` at `other_share`, over users with history."""
+
+    arm: str
+    share: float
+    other: str
+    other_share: float
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+Key = tuple[str, float]
+Values = Mapping[Key, NDArray[np.float64]]
+
+
+class Summary:
+    """The same replicates for all arms, so that differences are paired."""
+
+    def __init__(self, n_history: NDArray[np.int64], bounds: Sequence[int], seed: int, n_replicates: int) -> None:
+        """Draws the replicates.
+
+        Args:
+            n_history: (n_users,) distinct items of each history; 0 for newcomers.
+            bounds: Lower bounds of the slices by history length.
+            seed: Of the replicates.
+            n_replicates: How many.
+        """
+        self.weights = bootstrap.poisson_weights(np.arange(len(n_history)), seed, n_replicates)
+        self.slices = {ALL: n_history > 0, NEWCOMERS: n_history == 0}
+        firsts = sorted({*bounds} - {0})
+        for first, after in pairwise([*firsts, 0]):
+            inside = (n_history >= first) & ((n_history < after) if after else True)
+            label = f"{first}+" if not after else f"{first}" if after == first + 1 else f"{first}-{after - 1}"
+            self.slices[f"history={label}"] = inside
+
+    def figures(self, values: Values) -> list[Figure]:
+        """A row per arm, metric and slice that has users; cross-lingual recall over those who have any to find."""
+        found = []
+        for (arm, share), columns in values.items():
+            for column, metric in enumerate(METRICS):
+                for name, inside in self.slices.items():
+                    row = self._mean(columns[:, column], inside)
+                    if row is not None:
+                        found.append(Figure(arm, share, metric, name, *row))
+        return found
+
+    def difference(self, values: Values, one: Key, other: Key) -> list[Difference]:
+        """A row per metric; none where an arm was not run."""
+        found: list[Difference] = []
+        for column, metric in enumerate(METRICS if one in values and other in values else ()):
+            row = self._mean(values[one][:, column] - values[other][:, column], self.slices[ALL])
+            if row is not None:
+                found.append(Difference(*one, *other, metric, *row[:3]))
+        return found
+
+    def _mean(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[float, float, float, int] | None:
+        kept = inside & np.isfinite(values)
+        if not kept.any():
+            return None
+        weights = self.weights[kept]
+        replicates = bootstrap.means(
+            bootstrap.replicate_sums(weights, values[kept][:, None])[:, 0], weights.sum(axis=0)
+        )
+        return (float(values[kept].mean()), *bootstrap.interval(replicates), int(kept.sum()))
+
+
+def paired(
+    one: NDArray[np.float64], other: NDArray[np.float64], seed: int, n_replicates: int
+) -> tuple[float, float, float]:
+    """Mean difference of two arms on the same users, with its interval; NaN ends where there is no user."""
+    if not len(one):
+        return 0.0, float("nan"), float("nan")
+    weights = bootstrap.poisson_weights(np.arange(len(one)), seed, n_replicates)
+    sums = bootstrap.replicate_sums(weights, (one - other)[:, None])[:, 0]
+    return (float((one - other).mean()), *bootstrap.interval(bootstrap.means(sums, weights.sum(axis=0))))
