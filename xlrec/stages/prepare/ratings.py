@@ -13,9 +13,9 @@ STARS: Final = 5.0
 THUMBS: Final = 1.0
 
 
-def rated(config: PrepareConfig, event: str = "event") -> Column:
-    """Whether a row is a rating with a value: NaN is none."""
-    return F.col(event).isin(*config.rating_events) & F.col("value").isNotNull() & ~F.isnan("value")
+def rated(config: PrepareConfig) -> Column:
+    """Whether a row is a rating with a value."""
+    return F.col("event").isin(*config.rating_events) & F.col("value").isNotNull()
 
 
 def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
