@@ -49,19 +49,22 @@ def curves(rows: Sequence[Curve], levels: Sequence[Level], steps: Sequence[str],
         parts.append(text(_LEFT - 6, scale(tick) + 3.5, scale.label(tick), "note"))
     for place, step in zip(places, steps, strict=True):
         parts.append(text(place, _TOP + _HEIGHT + 16, step, "tick"))
-    for level, y in zip(levels, _label_places([scale(level.value) for level in levels]), strict=True):
-        parts.append(line(_LEFT, scale(level.value), WIDTH - _RIGHT, scale(level.value), "level"))
-        parts.append(text(_LEFT + 4, y, level.name, "small"))
+    parts += [line(_LEFT, scale(one.value), WIDTH - _RIGHT, scale(one.value), "level") for one in levels]
     for number, row in reversed(list(enumerate(rows))):
         parts += _curve(row, [place + _APART * (number - (len(rows) - 1) / 2) for place in places], scale, number)
+    named = zip(levels, _label_places([scale(level.value) for level in levels]), strict=True)
+    parts += [text(WIDTH - _RIGHT, y, level.name, "note halo") for level, y in named]
     return frame(title, _TOP + _HEIGHT + 22, parts)
 
 
 def _label_places(ys: list[float]) -> list[float]:
-    """Just above each level; below it where another level's name stands there."""
+    """Just above each level; higher where another level's name stands there."""
     taken: list[float] = []
     for y in ys:
-        taken.append(y + 12 if any(abs(y - 4 - other) < 11 for other in taken) else y - 4)
+        place = y - 4
+        while any(abs(place - other) < 11 for other in taken):
+            place -= 11
+        taken.append(place)
     return taken
 
 

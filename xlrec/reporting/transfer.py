@@ -17,7 +17,7 @@ from xlrec.reporting.curves import Curve, Level, curves
 from xlrec.reporting.html import environment, write_page
 from xlrec.reporting.views import Chart
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
-from xlrec.training.transfer.arms import AS_IT_IS, FINE_TUNED, JOINT, RESIDUALS, TARGET_ONLY
+from xlrec.training.transfer.arms import AS_IT_IS, FINE_TUNED, JOINT, RESIDUALS, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
 from xlrec.training.transfer.measuring import METRICS
 
@@ -34,7 +34,8 @@ ARMS: Final = {
     POPULARITY: "what is popular in the target",
     TEXT: "nearness of the texts to the history; nothing is learnt",
 }
-_SHORT: Final = (ZERO_SHOT, FEW_SHOT, TARGET_ONLY.name, KEPT, POPULARITY, TEXT)
+#: With fewer users a metric is in the tables alone.
+_LEAST_USERS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ class TransferView:
         rows += [(way.name, share) for share in self.data.shares for way in ways]
         return [(arm, share, [self.figure(arm, share, name) for name in METRICS]) for arm, share in rows]
 
+    @property
+    def short(self) -> list[tuple[str, float, list[Figure | None]]]:
+        """What learns nothing, what was carried over at each share (by its own name), and the target alone."""
+        shown = {(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)}
+        for choice in self.data.outcome.choices:
+            shown |= {(choice.few_shot, choice.share), (TARGET_ONLY.name, choice.share), (choice.kept, choice.share)}
+        return [row for row in self.table if row[:2] in shown]
+
     def is_kept(self, arm: str, share: float) -> bool:
         """Whether the inner split chose this arm for this share."""
         return any(choice.share == share and choice.kept == arm for choice in self.data.outcome.choices)
@@ -115,6 +124,9 @@ class TransferView:
         steps = [0.0, *self.data.shares]
         drawn = []
         for metric in METRICS:
+            zero = self.figure(ZERO_SHOT, 0.0, metric)
+            if zero is None or zero.n_users < _LEAST_USERS:
+                continue
             rows = [
                 Curve("carried over", tuple(self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps)),
                 Curve("target only", tuple(self._mark(TARGET_ONLY.name, s, metric) for s in steps)),
@@ -149,6 +161,7 @@ def write(data: TransferData, path: str | Path) -> Path:
     """Writes the page, whole or not at all."""
     page = environment().get_template("transfer.html").render(
         t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent, said=said(data),
+        ways=[way.name for way in (AS_IT_IS, *WAYS)],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
     return write_page(page, path)
@@ -163,7 +176,7 @@ def print_curve(data: TransferData, page: str, console: Console | None = None) -
     shown.add_column("logs", justify="right")
     for name in METRICS:
         shown.add_column(words.metric(name), justify="right", min_width=11)
-    for arm, share, figures in view.table:
+    for arm, share, figures in view.short:
         cells = [Text(arm), Text(_percent(share))]
         for figure in figures:
             cell = Text(words.score(figure.value if figure else None))
