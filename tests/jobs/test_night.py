@@ -93,6 +93,15 @@ def test_texts_are_checked_and_what_tells_their_language_is_kept_and_shown(spark
     assert "Texts were not checked" not in page
 
 
+def test_how_the_markets_log_is_compared_and_shown(spark, night) -> None:
+    config, run_id = night
+    counts = row_of(spark, config, run_id)["counts"]
+    events = spark.read.format("delta").load(f"{config.lake}/events")
+    assert counts["prepare.markets"] == events.select("market").distinct().count() > 1
+    page = Path(config.lake, "_reports", f"{run_id}.html").read_text(encoding="utf-8")
+    assert 'aria-label="How markets log"' in page
+
+
 def test_a_second_night_embeds_nothing_and_publishes_the_same_content(spark, night) -> None:
     config, first = night
     n_vectors = spark.read.format("delta").load(f"{config.lake}/{EMBEDDINGS.name}").count()
