@@ -101,13 +101,15 @@ def config(languages: Any = "calibrated", **sections: Any) -> Config:
 
 def test_the_systems_are_xlrec_its_sources_and_the_baselines() -> None:
     found = systems(config())
-    assert list(found) == ["xlrec", "similar", "covisited", "popular", "itemknn", "als"]
+    assert list(found) == ["xlrec", "similar", "covisited", "popular", "text", "itemknn", "als"]
     assert {name: system.model for name, system in found.items() if system.model != "own"} == {
         "itemknn": "itemknn",
         "als": "als",
     }
     assert all(system.config.k == 20 for system in found.values())  # the largest cut-off
     assert found["xlrec"].config.rank == config().rank
+    assert not found["text"].config.train.hybrid.enabled
+    assert all(system.config.train.hybrid.enabled for name, system in found.items() if name != "text")
     weights = found["popular"].config.rank.weights
     assert (weights.similar, weights.covisited, weights.popular) == (0, 0, 1)
     plain = found["als"].config.rank

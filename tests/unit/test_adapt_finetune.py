@@ -17,10 +17,11 @@ def silent(_: str) -> None:
     """Takes no line."""
 
 
-def config(folder: Path, model: Path, steps: int = 30) -> AdaptConfig:
+def config(folder: Path, model: Path, steps: int = 30, min_pairs: int = 5) -> AdaptConfig:
+    """A config for the tiny model; where `min_pairs` leaves nothing to measure, the last step is what is kept."""
     write_world(folder / "texts", n_concepts=200)
     finetune = {"model": str(model), "learning_rate": 1e-3, "max_tokens": 32}
-    measure = {"every_steps": 10, "candidates": 50, "min_pairs": 5, "languages": ["xx"]}
+    measure = {"every_steps": 10, "candidates": 50, "min_pairs": min_pairs, "languages": ["xx"]}
     batch = {"pairs": 32, "sources": 2, "joined_share": 0.2}
     return AdaptConfig.model_validate(
         settings(folder, mode="finetune", finetune=finetune, measure=measure, batch=batch, steps=steps)
@@ -29,7 +30,7 @@ def config(folder: Path, model: Path, steps: int = 30) -> AdaptConfig:
 
 def test_a_fine_tuned_model_fits_the_texts_better_and_loads_as_any_other(tmp_path: Path) -> None:
     model = build_model(tmp_path / "base")
-    chosen = config(tmp_path, model)
+    chosen = config(tmp_path, model, min_pairs=1000)
     losses: list[float] = []
     step = Loop._one_step
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +79,7 @@ def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
     model = build_model(tmp_path / "base")
-    chosen = config(tmp_path, model, steps=5)
+    chosen = config(tmp_path, model, steps=5, min_pairs=1000)
     frozen = chosen.model_copy(update={"finetune": chosen.finetune.model_copy(update={"freeze_embeddings": True})})
     adapt(frozen, silent)
     before, after = (load_file(Path(folder) / "model.safetensors") for folder in (model, frozen.output))

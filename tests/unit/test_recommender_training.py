@@ -180,9 +180,11 @@ def test_an_artefact_comes_back_as_it_was_and_a_changed_one_is_refused(tmp_path:
     assert again.fingerprint == model.fingerprint
     assert again.facts["run_date"] == "2026-01-01"
     np.testing.assert_array_equal(again.taught(pa.array(["i003", "nobody"])) >= 0, [True, False])
-    hybrid.load.cache_clear()
+    other = train_epochs(replace(TASK, seed=1), 1, say).model(IDS, {})
+    other.save(tmp_path)
+    assert hybrid.load(str(tmp_path)).fingerprint == other.fingerprint != model.fingerprint
     facts = tmp_path / hybrid.FACTS
-    facts.write_text(facts.read_text().replace(model.fingerprint, "0" * 16))
+    facts.write_text(facts.read_text().replace(other.fingerprint, "0" * 16))
     with pytest.raises(LakeError, match="changed or cut"):
         hybrid.load(str(tmp_path))
     with pytest.raises(LakeError, match="no learnt model"):

@@ -181,23 +181,28 @@ def facts_of(folder: str) -> dict[str, Any]:
     return facts
 
 
-@lru_cache(maxsize=2)
 def load(folder: str) -> HybridModel:
-    """The model in a folder; kept in this process. A folder is written once and never changed.
+    """The model in a folder; kept in this process until the folder is written anew.
 
     Raises:
         LakeError: there is no whole model of this layout, or its files do not fit together.
     """
+    facts = facts_of(folder)
+    return _load(folder, str(facts["fingerprint"]))
+
+
+@lru_cache(maxsize=2)
+def _load(folder: str, fingerprint: str) -> HybridModel:
     from safetensors.numpy import load_file
 
     facts = facts_of(folder)
     try:
         arrays = load_file(Path(folder) / WEIGHTS)
-        table = pa.ipc.open_file(pa.memory_map(str(Path(folder) / ITEMS))).read_all()
+        table = pa.ipc.open_file(str(Path(folder) / ITEMS)).read_all()
     except (OSError, pa.ArrowInvalid) as error:
         raise LakeError(f"model {folder} cannot be read ({error}): train it again") from error
     chunks = table["item_id"].chunks
     model = HybridModel(arrays, chunks[0] if chunks else pa.array([], pa.string()), facts)
-    if set(arrays) != set(ARRAYS) or len(arrays["lengths"]) != N_LENGTHS or model.fingerprint != facts["fingerprint"]:
+    if set(arrays) != set(ARRAYS) or len(arrays["lengths"]) != N_LENGTHS or model.fingerprint != fingerprint:
         raise LakeError(f"model {folder} is not what its {FACTS} says: it was changed or cut; train it again")
     return model
