@@ -72,8 +72,12 @@ class ItemIndex:
     @cached_property
     def shards(self) -> list[tuple[int, NDArray[np.float32]]]:
         """(first item_num, (rows, dim) float32) of each shard, ascending; rows have unit norm or are zero (no text)."""
+        return self.sharded("vectors")
+
+    def sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
+        """(first item_num, rows) of each shard of an array that lies in a file per shard."""
         firsts = range(0, self.n_items, self.shard_rows)
-        return [(first, load(self.folder / f"vectors-{num:05d}.npy")) for num, first in enumerate(firsts)]
+        return [(first, load(self.folder / f"{name}-{num:05d}.npy")) for num, first in enumerate(firsts)]
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
@@ -89,13 +93,19 @@ class ItemIndex:
         Returns:
             (n, dim) float32, a copy.
         """
+        return self.gathered(self.shards, item_nums, self.dim)
+
+    def gathered(
+        self, shards: list[tuple[int, NDArray[np.float32]]], item_nums: NDArray[np.integer[Any]], dim: int
+    ) -> NDArray[np.float32]:
+        """(n, dim) the first `dim` numbers of some items' rows of `sharded` arrays, a copy."""
         nums = np.asarray(item_nums, dtype=np.int64)
-        found = np.empty((len(nums), self.dim), dtype=np.float32)
+        found = np.empty((len(nums), dim), dtype=np.float32)
         shard_of = nums // self.shard_rows
         for shard in np.unique(shard_of):
             rows = shard_of == shard
-            first, vectors = self.shards[shard]
-            found[rows] = vectors[nums[rows] - first]
+            first, vectors = shards[shard]
+            found[rows] = vectors[nums[rows] - first, :dim]
         return found
 
     def market_num(self, market: str | None) -> int:
@@ -142,10 +152,6 @@ class ItemIndex:
         """(n_words,) uint64: the bits of some languages, as in `language_bits`; unknown ones have none."""
         return bits_of([self._language_nums[name] for name in languages if name in self._language_nums], self.n_words)
 
-    def language_num(self, name: str) -> int | None:
-        """Place of a language in `languages`; None where the index does not know it."""
-        return self._language_nums.get(name)
-
     @property
     def n_words(self) -> int:
         """Words of 64 languages each."""
@@ -173,6 +179,13 @@ def bits_of(nums: list[int], n_words: int) -> NDArray[np.uint64]:
     for num in nums:
         words[num // 64] |= np.uint64(1) << np.uint64(num % 64)
     return words
+
+
+def language_matrix(bits: NDArray[np.uint64], n_languages: int) -> NDArray[np.float32]:
+    """(n_items, n_languages) float32: 1 where the bit of `ItemIndex.language_bits` is set, else 0."""
+    codes = np.arange(n_languages)
+    found = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
+    return found.astype(np.float32)
 
 
 def _meta(folder: Path) -> dict[str, Any]:

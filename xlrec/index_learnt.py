@@ -4,7 +4,7 @@
 """
 
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.index import LEARNT, ItemIndex, load
+from xlrec.index import LEARNT, ItemIndex, language_matrix
 from xlrec.index_files import replace, save
 from xlrec.kernels.topk import Shards, norms_of
 from xlrec.recommenders import hybrid
@@ -43,49 +43,46 @@ class Learnt:
     @cached_property
     def outputs(self) -> Shards:
         """(first item_num, (rows, dim) float32): the items as what is recommended."""
-        return self._shards("outputs")
+        return self.index.sharded("outputs")
 
     @cached_property
     def inputs(self) -> Shards:
         """(first item_num, (rows, model.dim + 1) float32): the items as history; the last column is the gate."""
-        return self._shards("inputs")
+        return self.index.sharded("inputs")
 
     @cached_property
     def gates(self) -> NDArray[np.float64]:
         """(n_items,) logit of each item in the attention."""
-        parts = [vectors[:, -1].astype(np.float64) for _, vectors in self.inputs]
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return _joined([vectors[:, -1].astype(np.float64) for _, vectors in self.inputs], np.float64)
 
     @cached_property
     def taught(self) -> NDArray[np.bool_]:
         """(n_items,) whether the model was taught the item: somebody chose it."""
-        rows = self.index.shard_rows
-        parts = [load(self.index.folder / f"taught-{first // rows:05d}.npy") for first, _ in self.index.shards]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.bool_)
+        return _joined([rows for _, rows in self.index.sharded("taught")], np.bool_)
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) norms of the outputs."""
-        return norms_of(self.outputs)
+        return _joined([rows for _, rows in self.index.sharded("output-norms")], np.float64)
 
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
         """(n, model.dim) learnt part of some items, as history or as what is recommended; a copy."""
-        found = np.empty((len(item_nums), self.model.dim), dtype=np.float32)
-        shards, rows = (self.inputs if history else self.outputs), self.index.shard_rows
-        for shard in np.unique(item_nums // rows):
-            here = item_nums // rows == shard
-            first, vectors = shards[shard]
-            found[here] = vectors[item_nums[here] - first, : self.model.dim]
-        return found
+        shards = self.inputs if history else self.outputs
+        return self.index.gathered(list(shards), item_nums, self.model.dim)
 
-    def _shards(self, name: str) -> Shards:
-        firsts = range(0, self.index.n_items, self.index.shard_rows)
-        return [(first, load(self.index.folder / f"{name}-{num:05d}.npy")) for num, first in enumerate(firsts)]
+
+def _joined(parts: list[NDArray[Any]], kind: type) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype=kind), *parts])
 
 
 def learnt_of(index: ItemIndex) -> Learnt | None:
-    """The learnt side; None where no model was written."""
-    return Learnt(index) if (index.folder / LEARNT).exists() else None
+    """The learnt side, the same object for all callers with this index; None where no model was written."""
+    return _learnt_of(index) if (index.folder / LEARNT).exists() else None
+
+
+@lru_cache(maxsize=4)
+def _learnt_of(index: ItemIndex) -> Learnt:
+    return Learnt(index)
 
 
 def write_learnt(folder: str, model_folder: str, first_micros: "DataFrame", now_micros: float) -> None:
@@ -153,10 +150,12 @@ def write_shard(
     parts = [(shares[nums], hybrid.average_popularity(shares, index.n_items)) for shares in whole]
     popular = np.stack([hybrid.log_popularity(shares, index.n_items, average) for shares, average in parts])
     priors = model.priors(popular, hybrid.freshness(first_micros, now_micros), rows)
-    codes = np.arange(len(index.languages))
-    bits = np.asarray(index.language_bits[nums])
-    speaks = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
-    outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks.astype(np.float32)], axis=1)
-    save(index.folder / f"taught-{shard:05d}.npy", rows >= 0)
-    save(index.folder / f"outputs-{shard:05d}.npy", np.ascontiguousarray(outputs, dtype=np.float32))
-    save(index.folder / f"inputs-{shard:05d}.npy", np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32))
+    speaks = language_matrix(np.asarray(index.language_bits[nums]), len(index.languages))
+    outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks], axis=1)
+    made = {
+        "taught": rows >= 0, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
+        "output-norms": norms_of([(first, outputs)]),
+        "inputs": np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32),
+    }  # fmt: skip
+    for name, array in made.items():
+        save(index.folder / f"{name}-{shard:05d}.npy", array)

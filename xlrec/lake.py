@@ -37,6 +37,11 @@ class Lake:
         #: Absolute: Spark would look a relative path up in the catalogue.
         self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
 
+    @property
+    def folder(self) -> str:
+        """Where files beside the tables lie: a path that driver and workers see."""
+        return self.root.removeprefix("file://")
+
     def path(self, table: Table) -> str:
         """Folder of the table."""
         return f"{self.root}/{table.name}"

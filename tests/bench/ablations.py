@@ -26,11 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from xlrec.index import ItemIndex
-from xlrec.kernels.attention import Visits
 from xlrec.settings import load
 from xlrec.training.recommender import learn, loop
-from xlrec.training.recommender.logs import Logs, items_of, only, read_shards
-from xlrec.training.recommender.scoring import Truth, masked, scores_of, served, truth_after, visits_of
+from xlrec.training.recommender.logs import Logs, chosen, items_of, only, read_shards
+from xlrec.training.recommender.scoring import Truth, masked, scores_of, served, truth_after
 
 WHOLE = "whole"
 ZEROED = {
@@ -88,26 +87,13 @@ def ablated(variant: str) -> Iterator[None]:
 
 def newest_held(logs: Logs, most: int) -> tuple[Logs, Truth]:
     """The logs without each user's newest moment, and what was met in it."""
-    owner = np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
+    owner = logs.visits.owners
     cuts = np.full(logs.n_users, np.inf)
     newest = np.full(logs.n_users, -np.inf)
     np.maximum.at(newest, owner, logs.visits.micros)
     cuts = np.where(np.isfinite(newest), newest, cuts)
     truth = truth_after(logs, cuts, float(logs.visits.micros.max()) + 1, most, 0)
     return only(logs, np.ones(logs.n_users, dtype=np.bool_), cuts), truth
-
-
-def without_items(logs: Logs, gone: NDArray[np.bool_]) -> Logs:
-    """The logs without some items."""
-    owner = np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
-    kept, events = ~gone[logs.visits.nums], ~gone[logs.event_nums]
-    sizes = np.bincount(owner[kept], minlength=logs.n_users)
-    log = Visits(
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        *(column[kept] for column in logs.visits[1:]),
-    )
-    names = ("event_users", "event_nums", "event_micros", "event_weights", "event_markets")
-    return logs._replace(visits=log, **{name: getattr(logs, name)[events] for name in names})
 
 
 def recall(scores: NDArray[np.float64], truth: Truth, first: int, of: NDArray[np.bool_], k: int) -> list[float]:
@@ -129,15 +115,15 @@ def figures(task: loop.Task, ids: Any, truth: Truth, cold: NDArray[np.bool_]) ->
     seconds = perf_counter() - began
     rows = model.taught(ids)
     found = {"ndcg": float(loop.measure(model, rows, task, truth).mean()), "seconds": seconds}
-    untaught = replace(task, logs=without_items(task.logs, cold))
+    untaught = replace(task, logs=chosen(task.logs, ~cold[task.logs.visits.nums], ~cold[task.logs.event_nums]))
     model = learn(untaught, ids, {}, lambda _: None)
     what = served(model, model.taught(ids), task.items, untaught.logs, truth.moment, task.popularity)
     kinds: dict[str, list[float]] = {"cold": [], "cold_text": [], "cold_popular": []}
     for at in range(0, len(truth.users), 256):
         users = truth.users[at : at + 256]
         kinds["cold"] += recall(scores_of(model, what, task.items, untaught.logs, users), truth, at, cold, 20)
-        some = visits_of(untaught.logs.visits, users)
-        owner = np.repeat(np.arange(len(users)), np.diff(some.indptr))
+        some = untaught.logs.visits.of(users)
+        owner = some.owners
         means = np.zeros((len(users), task.items.texts.shape[1]))
         newest = some.indptr[owner + 1] - 1 - np.arange(len(owner))
         np.add.at(means, owner, task.items.texts[some.nums] * (0.5 ** (newest / 10))[:, None])

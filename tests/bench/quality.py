@@ -24,10 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from xlrec.index import ItemIndex
-from xlrec.kernels.bootstrap import poisson_weights
+from xlrec.kernels import bootstrap, metrics
 
 K = 10
-GAINS = 1 / np.log2(np.arange(2, K + 2))
 
 
 class Split(NamedTuple):
@@ -113,15 +112,10 @@ def best_items(scores: Floats, split: Split) -> NDArray[np.int64]:
 
 
 def metrics_of(items: NDArray[np.int64], truth: list[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """(n, 2) NDCG@K and recall@K."""
-    found = np.zeros((len(truth), 2))
-    for row, relevant in enumerate(truth):
-        hits = np.isin(items[row], relevant)
-        found[row] = (
-            (hits * GAINS[: len(hits)]).sum() / GAINS[: min(K, len(relevant))].sum(),
-            hits.sum() / len(relevant),
-        )
-    return found
+    """(n, 2) NDCG@K and recall@K of lists that are filled up with -1."""
+    sizes = np.array([len(relevant) for relevant in truth])
+    hits = metrics.find_hits(items, (items >= 0).sum(axis=1), np.concatenate(truth), sizes)
+    return np.stack([metrics.ndcg(hits, sizes, K), metrics.recall(hits, sizes, K)], axis=1)
 
 
 def listed(world: World, system: str, names: list[str], split: Split) -> NDArray[np.int64]:
@@ -137,8 +131,8 @@ def listed(world: World, system: str, names: list[str], split: Split) -> NDArray
 
 def interval(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float, float]:
     """Mean and 95 % Poisson bootstrap interval."""
-    means = (weights.T @ values) / np.maximum(weights.sum(axis=0), 1)
-    return float(values.mean()), float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+    sums = bootstrap.replicate_sums(weights, values[:, None])[:, 0]
+    return (float(values.mean()), *bootstrap.interval(bootstrap.means(sums, weights.sum(axis=0))))
 
 
 def measured(world: World, say: Any) -> dict[str, NDArray[np.float64]]:
@@ -166,7 +160,7 @@ def table_of(found: dict[str, NDArray[np.float64]], title: str) -> tuple[Table, 
     table = Table(title=title)
     for name in ("system", f"NDCG@{K}", f"recall@{K}", f"xlrec minus it, NDCG@{K}"):
         table.add_column(name, justify="left" if name == "system" else "right")
-    weights = poisson_weights(np.arange(len(found["xlrec"])), 0, 2000)
+    weights = bootstrap.poisson_weights(np.arange(len(found["xlrec"])), 0, 2000)
     rows = []
     for name, values in sorted(found.items(), key=lambda one: -one[1][:, 0].mean()):
         ndcg, recall = interval(values[:, 0], weights), interval(values[:, 1], weights)

@@ -23,13 +23,13 @@ from rich.table import Table
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
+from xlrec.kernels import metrics
 from xlrec.kernels.bootstrap import poisson_weights
 from xlrec.kernels.fusion import fuse, odds
 from xlrec.settings import load
 from xlrec.stages.retrieve import Retriever
 
 K = 10
-GAINS = 1 / np.log2(np.arange(2, K + 2))
 LOG = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
 #: (leaves, trees, learning rate) of the lambdarank.
 SETTINGS = ((4, 100, 0.05), (7, 100, 0.05), (15, 100, 0.05), (15, 300, 0.03))
@@ -111,11 +111,11 @@ def fused(found: Candidates, config: Config) -> list[NDArray[np.float64]]:
 
 def ndcg(scores: list[NDArray[np.float64]], found: Candidates) -> NDArray[np.float64]:
     """(n_users,) NDCG@10 of the candidates in the order of the scores."""
-    rows = []
-    for one, hits, n_relevant in zip(scores, found.hits, found.n_relevant, strict=True):
-        best = np.argsort(-one, kind="stable")[:K]
-        rows.append((hits[best] * GAINS[: len(best)]).sum() / GAINS[: min(K, n_relevant)].sum())
-    return np.array(rows)
+    width = max(len(hits) for hits in found.hits)
+    listed = np.zeros((len(scores), width), dtype=np.bool_)
+    for row, (one, hits) in enumerate(zip(scores, found.hits, strict=True)):
+        listed[row, : len(hits)] = hits[np.argsort(-one, kind="stable")]
+    return metrics.ndcg(listed, np.array(found.n_relevant), K)
 
 
 def lambdarank(inner: Candidates, outer: Candidates, leaves: int, trees: int, rate: float) -> list[NDArray[np.float64]]:

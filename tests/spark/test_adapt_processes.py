@@ -12,8 +12,8 @@ from xlrec import encoders
 from xlrec.errors import EncoderError
 from xlrec.pipeline.adapting import adapt
 from xlrec.training.encoder import AdaptConfig, train
-from xlrec.training.encoder.distributed import placement
 from xlrec.training.encoder.finetune import FineTuneBackend
+from xlrec.training.processes import placement
 
 TEXTS = ["abde lmno", "бгд жзк", "helmet", "bike"]
 

@@ -1,6 +1,5 @@
 """The learnt recommender on Spark: what its shards hold, reuse, and several processes."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +120,7 @@ def test_two_processes_learn_what_one_does(prepared: tuple[str, str], tmp_path: 
     index, shards = prepared
     ages = np.full(N_ITEMS, np.nan)
     alone = learn(task_of(CONFIG, index, shards, ages), _ids(index), {}, lambda _: None)
-    facts = json.dumps({"folder": str(tmp_path / "two"), "told": {"encoder": "none"}})
+    facts = {"folder": str(tmp_path / "two"), "told": {"encoder": "none"}}
     train_in_processes(2, index, shards, ages, CONFIG.model_dump_json(), facts)
     both = hybrid.load(str(tmp_path / "two"))
     assert both.facts["epochs"] == alone.facts["epochs"]

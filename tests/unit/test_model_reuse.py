@@ -31,7 +31,7 @@ def written(lake: Path, run_id: str, day: str, made_with: Config) -> str:
 
 
 def reusable(lake: Path, wanted: Config, day: date = date(2026, 3, 10)) -> str | None:
-    run: Any = SimpleNamespace(lake=SimpleNamespace(root=str(lake)), config=wanted, run_date=day)
+    run: Any = SimpleNamespace(lake=SimpleNamespace(folder=str(lake)), config=wanted, run_date=day)
     return learning._reusable(run)
 
 

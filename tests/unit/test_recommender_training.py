@@ -11,12 +11,11 @@ from planted_market import planted
 
 from xlrec.config import HybridConfig, PopularityConfig
 from xlrec.errors import LakeError
-from xlrec.kernels.attention import Visits
 from xlrec.recommenders import hybrid
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.card import card
 from xlrec.training.recommender.examples import Examples, popularity_at
-from xlrec.training.recommender.logs import first_meetings, only
+from xlrec.training.recommender.logs import chosen, first_meetings, only
 from xlrec.training.recommender.loop import Task, Trainer, measure, train_epochs
 from xlrec.training.recommender.scoring import Truth, inner_cuts, truth_after
 
@@ -34,7 +33,7 @@ def say(_: str) -> None:
 def inner() -> tuple[Task, Truth]:
     """The task without what each user met last, and that."""
     log = LOGS.visits
-    owner = np.repeat(np.arange(LOGS.n_users), np.diff(log.indptr))
+    owner = log.owners
     cuts = np.full(LOGS.n_users, -np.inf)
     np.maximum.at(cuts, owner, log.micros)
     truth = truth_after(LOGS, cuts, float(log.micros.max()) + 1, 10_000, 0)
@@ -60,22 +59,10 @@ def test_what_is_learnt_beats_texts_and_popularity_on_what_was_held_out() -> Non
 
 
 def test_items_that_were_never_chosen_have_no_residual_and_no_bias() -> None:
-    some = LOGS.event_nums < 100
-    owner = np.repeat(np.arange(LOGS.n_users), np.diff(LOGS.visits.indptr))
-    kept = LOGS.visits.nums < 100
-    sizes = np.bincount(owner[kept], minlength=LOGS.n_users)
-    log = Visits(
-        np.concatenate([[0], np.cumsum(sizes)]), LOGS.visits.nums[kept], LOGS.visits.micros[kept],
-        LOGS.visits.weights[kept],
-    )  # fmt: skip
-    fewer = LOGS._replace(
-        visits=log, event_users=LOGS.event_users[some], event_nums=LOGS.event_nums[some],
-        event_micros=LOGS.event_micros[some], event_weights=LOGS.event_weights[some],
-        event_markets=LOGS.event_markets[some],
-    )  # fmt: skip
+    fewer = chosen(LOGS, LOGS.visits.nums < 100, LOGS.event_nums < 100)
     trainer = train_epochs(replace(TASK, logs=fewer), 2, say)
     model = trainer.model(IDS, {})
-    assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(log.nums)}
+    assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(fewer.visits.nums)}
     rows = model.taught(IDS)
     cold = np.flatnonzero(rows < 0)
     np.testing.assert_array_equal(
@@ -126,7 +113,7 @@ def test_nothing_of_what_comes_later_is_known_in_a_span() -> None:
 def test_an_epoch_holds_every_first_meeting_once() -> None:
     examples = Examples(LOGS, ITEMS, CONFIG, PopularityConfig())
     met = [(u, t) for batch in examples.epoch(0, 0) for u, t in zip(batch.users, batch.targets, strict=True)]
-    owner = np.repeat(np.arange(LOGS.n_users), np.diff(LOGS.visits.indptr))
+    owner = LOGS.visits.owners
     assert sorted(met) == sorted(set(zip(owner.tolist(), LOGS.visits.nums.tolist(), strict=True)))
     assert len(first_meetings(LOGS.visits)) == len(met)
 
@@ -158,7 +145,7 @@ def test_people_who_come_once_make_an_inner_split_of_their_newest_meetings() -> 
     log = LOGS.visits
     cuts, moment = inner_cuts(LOGS, 0.1, 10_000)
     assert moment > log.micros.max()
-    owner = np.repeat(np.arange(LOGS.n_users), np.diff(log.indptr))
+    owner = log.owners
     held = log.micros >= cuts[owner]
     assert np.bincount(owner[held], minlength=LOGS.n_users).tolist() == [1] * LOGS.n_users
 

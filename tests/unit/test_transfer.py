@@ -11,7 +11,7 @@ import torch
 from planted_market import planted
 
 from xlrec.config import HybridConfig, PopularityConfig, RetrieveConfig, TransferConfig
-from xlrec.training.recommender.logs import Logs, only, owners
+from xlrec.training.recommender.logs import Logs, only
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment, Settings
 from xlrec.training.transfer.arms import AS_IT_IS, FINE_TUNED, RESIDUALS, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Key
@@ -44,7 +44,7 @@ def poisoned(logs: Logs, n_items: int) -> Logs:
     """The logs with items drawn at random in all markets but the target."""
     rng, log = np.random.default_rng(9), logs.visits
     nums, events = log.nums.copy(), logs.event_nums.copy()
-    bad = (logs.markets != TARGET[0])[owners(logs)]
+    bad = (logs.markets != TARGET[0])[log.owners]
     nums[bad] = rng.integers(0, n_items, bad.sum())
     bad = (logs.markets != TARGET[0])[logs.event_users]
     events[bad] = rng.integers(0, n_items, bad.sum())

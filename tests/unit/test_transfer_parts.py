@@ -5,7 +5,7 @@ import pytest
 from planted_market import planted
 
 from xlrec.config import PopularityConfig, RetrieveConfig
-from xlrec.training.recommender.logs import first_meetings, owners
+from xlrec.training.recommender.logs import first_meetings
 from xlrec.training.recommender.scoring import Truth
 from xlrec.training.transfer.figures import NEWCOMERS, Summary
 from xlrec.training.transfer.measuring import depth, per_user, popular, text_mean, top
@@ -17,7 +17,7 @@ LANGUAGES = by_language(LOGS, ITEMS, (1,), (0,))
 
 
 def test_markets_that_are_neither_source_nor_target_teach_nothing() -> None:
-    owner = owners(LOGS)
+    owner = LOGS.visits.owners
     assert not (MARKETS.from_source | MARKETS.from_target)[LOGS.markets[owner] == 3].any()
     everyone = np.ones(LOGS.n_users, dtype=np.bool_)
     told = MARKETS.part(everyone, source=True)
@@ -47,7 +47,7 @@ def test_only_items_of_the_target_language_are_listed_and_histories_hold_all() -
 
 @pytest.mark.parametrize("world", [MARKETS, LANGUAGES])
 def test_a_split_by_time_holds_out_the_newest_first_meetings_with_what_may_be_recommended(world) -> None:  # type: ignore[no-untyped-def]
-    found, log, owner = split(world, 0.2, 1, 1000, 0), LOGS.visits, owners(LOGS)
+    found, log, owner = split(world, 0.2, 1, 1000, 0), LOGS.visits, LOGS.visits.owners
     assert found.by_time
     cut = found.cuts[0]
     for truth, old in ((found.truth, True), (found.newcomers, False)):
@@ -77,7 +77,7 @@ def test_larger_samples_hold_the_smaller_ones_and_the_whole_holds_all() -> None:
     assert small.sum() >= 1
     assert (small <= middle).all()
     assert (middle <= whole).all()
-    assert set(np.flatnonzero(whole)) == set(owners(LOGS)[MARKETS.from_target])
+    assert set(np.flatnonzero(whole)) == set(LOGS.visits.owners[MARKETS.from_target])
 
 
 def test_no_more_users_are_measured_than_allowed() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.kernels.profiles import Histories
 
 #: Buckets of places, ages, and lengths of histories.
@@ -29,6 +30,23 @@ class Visits(NamedTuple):
     """Of the run's first event."""
     weights: NDArray[np.float64]
     """Sum of the run's event weights."""
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """(n_visits,) row of the user of each visit."""
+        return owners_of(self.indptr)
+
+    def of(self, users: NDArray[np.integer[Any]]) -> "Visits":
+        """The visits of some users, in their order."""
+        sizes = self.indptr[users + 1] - self.indptr[users]
+        indptr = indptr_of(sizes)
+        rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[users], sizes)
+        return Visits(indptr, self.nums[rows], self.micros[rows], self.weights[rows])
+
+    def where(self, kept: NDArray[np.bool_]) -> "Visits":
+        """Some visits; all users keep their rows."""
+        sizes = np.bincount(self.owners[kept], minlength=len(self.indptr) - 1)
+        return Visits(indptr_of(sizes), self.nums[kept], self.micros[kept], self.weights[kept])
 
 
 class Attention(NamedTuple):
@@ -59,7 +77,7 @@ def visits(
         nums: item_num of each event.
         weights: At least 0.
     """
-    users = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    users = owners_of(indptr)
     kept = np.flatnonzero(weights > 0)
     order = kept[np.lexsort((weights[kept], nums[kept], micros[kept], users[kept]))]
     users, nums, micros, weights = users[order], nums[order], micros[order], weights[order]

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.csr import owners_of
 from xlrec.kernels.scan import dot
 from xlrec.kernels.topk import Shards
 
@@ -48,7 +49,7 @@ def histories(
         half_life_days: Decay by time.
         half_life_items: Decay by order, which tells more than time where a user does much within a day.
     """
-    users = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+    users = owners_of(indptr)
     order = np.lexsort((weights, -micros, nums, users))
     found = _histories(
         indptr, micros[order], nums[order], weights[order], max_history, half_life_days * _DAY, half_life_items

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.csr import indptr_of
+
 _CHUNK: Final = 32  # scores compared at once before any is looked at
 
 
@@ -28,7 +30,7 @@ class Mask(NamedTuple):
     def of(self, users: NDArray[np.int64]) -> "Mask":
         """The mask of some users, in their order."""
         sizes = np.diff(self.seen_indptr)[users]
-        indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        indptr = indptr_of(sizes)
         places = np.repeat(self.seen_indptr[users] - indptr[:-1], sizes) + np.arange(indptr[-1])
         return self._replace(
             group=self.group[users],

@@ -1,12 +1,11 @@
 """The learnt recommender of a run: trained on what it prepared, or an older one again; laid into the index."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from xlrec.recommenders.hybrid import HybridModel
 
 Say = Callable[[str], None]
+#: What the facts of a model of `xlrec transfer` hold besides.
+TRANSFER: Final = "transfer"
 
 
 def learn(run: Run, index: str, say: Say) -> str | None:
@@ -54,7 +55,7 @@ def micros_of(day: date) -> float:
 
 def models_folder(run: Run) -> Path:
     """Folder of the lake's models: files that driver and workers see under this path."""
-    return Path(run.lake.root.removeprefix("file://")) / "_models"
+    return Path(run.lake.folder) / "_models"
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -90,7 +91,7 @@ def _reusable(run: Run) -> str | None:
         facts = hybrid.facts_of(str(facts_file.parent))
         age = (run.run_date - date.fromisoformat(facts["run_date"])).days
         if (
-            "transfer" not in facts
+            TRANSFER not in facts
             and 0 <= age <= days
             and all(facts.get(name) == value for name, value in wanted.items())
         ):
@@ -108,7 +109,7 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     if run.config.train.hybrid.processes > 1:
         from xlrec.training.recommender.distributed import train_in_processes
 
-        facts = json.dumps({"folder": str(folder), "told": told})
+        facts = {"folder": str(folder), "told": told}
         n_processes = run.config.train.hybrid.processes
         train_in_processes(n_processes, index, shards, ages, run.config.model_dump_json(), facts)
         write_model(hybrid.load(str(folder)), folder)
@@ -127,9 +128,11 @@ def write_model(model: "HybridModel", folder: Path) -> None:
     import shutil
 
     from xlrec.training.recommender.card import card
+    from xlrec.training.transfer.card import card as transferred
 
     model.save(folder)
-    (folder / "README.md").write_text(card(model), encoding="utf-8")
+    told = transferred(model) if TRANSFER in model.facts else card(model)
+    (folder / "README.md").write_text(told, encoding="utf-8")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 

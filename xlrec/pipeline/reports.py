@@ -23,7 +23,7 @@ from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, RUNS, USERS
 def finish(run: Run, verdicts: Sequence[Verdict], config_file: str | None) -> Path:
     """Writes `_reports/<run_id>.html` below the lake and prints what a person wants to see; returns the page's path."""
     report = collect(run, verdicts, config_file or "CONFIG")
-    page = Path(f"{run.lake.root.removeprefix('file://')}/_reports/{run.run_id}.html")
+    page = Path(f"{run.lake.folder}/_reports/{run.run_id}.html")
     written = reporting.write(report, str(page))
     print_run(report, table=run.lake.path(RECOMMENDATIONS), page=str(written))
     return written

@@ -75,7 +75,7 @@ class Run:
 
 def index_folder(lake: Lake, run_id: str) -> str:
     """Folder of a run's item index: files that driver and workers see under this path."""
-    return f"{lake.root.removeprefix('file://')}/_index/{run_id}"
+    return f"{lake.folder}/_index/{run_id}"
 
 
 @contextmanager

@@ -221,14 +221,18 @@ def learn(run: Run, index: str) -> int:
     items = lake.read(ITEMS)
     neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date)
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
-    fingerprint = encoders.fingerprint(config.embed)
-    neutral = neutral_vectors.fitted(run, fingerprint)
-    vectors = embedding.item_vectors(items, unified_texts(run), run.texts.read(EMBEDDINGS), fingerprint, neutral)
     dim = encoders.load(config.embed).dim
-    write_index(index, items, vectors, lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
+    write_index(index, items, item_vectors(run), lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
     run.counts["index.items"] = ItemIndex.open(index).n_items
     run.model = learning.learn(run, index, learning.teller("train"))
     return n_rows
+
+
+def item_vectors(run: Run) -> DataFrame:
+    """item_num and vector of the run's items: of the texts that `unify` says, without what only tells the language."""
+    fingerprint = encoders.fingerprint(run.config.embed)
+    neutral, embeddings = neutral_vectors.fitted(run, fingerprint), run.texts.read(EMBEDDINGS)
+    return embedding.item_vectors(run.lake.read(ITEMS), unified_texts(run), embeddings, fingerprint, neutral)
 
 
 def recommend(run: Run, index: str | None = None) -> None:

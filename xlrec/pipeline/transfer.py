@@ -17,14 +17,13 @@ from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.kernels.text import canonical_language
 from xlrec.lake import Lake
-from xlrec.pipeline import learning, neutral_vectors, steps
+from xlrec.pipeline import learning, steps
 from xlrec.pipeline.run import Run, running
 from xlrec.progress import Progress
 from xlrec.recommenders import hybrid, popularity
 from xlrec.reporting import transfer as reporting
-from xlrec.stages import embed as embedding
 from xlrec.stages.train import first_moments, user_logs
-from xlrec.tables import EMBEDDINGS, EVENTS, ITEMS, NEIGHBOURS, TEXTS, USERS
+from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, TEXTS, USERS
 
 if TYPE_CHECKING:
     from xlrec.training.recommender.logs import Items, Logs
@@ -77,13 +76,14 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
                 model = experiment.model()
             facts = {**learning.identity(config), **_facts(run, route, experiment)}
             folder = Path(route.output) if route.output else learning.models_folder(run) / f"{route.name}-{run.run_id}"
-            _write(hybrid.HybridModel(model.arrays, model.item_ids, {**model.facts, **facts}), folder)
+            told = hybrid.HybridModel(model.arrays, model.item_ids, {**model.facts, **facts})
+            learning.write_model(told, folder)
             run.counts["transfer.users"] = outcome.n_users
             shown.done(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
             )
     progress.print_summary()
-    page = Path(f"{run.lake.root.removeprefix('file://')}/_reports/{route.name}-{run.run_id}.html")
+    page = Path(f"{run.lake.folder}/_reports/{route.name}-{run.run_id}.html")
     shown_as = reporting.TransferData(
         route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, str(folder), outcome,
         config_file or "CONFIG",
@@ -157,7 +157,7 @@ def _experiment(run: Run, route: Route) -> "Experiment":
     from xlrec.training.recommender.logs import items_of, read_shards
     from xlrec.training.transfer import Experiment, Settings
 
-    config, folder = run.config, f"{run.lake.root.removeprefix('file://')}/_transfer"
+    config, folder = run.config, f"{run.lake.folder}/_transfer"
     _lay_index(run, f"{folder}/index")
     index, shards = ItemIndex.open(f"{folder}/index"), f"{folder}/logs"
     stated = F.when(F.col("languages_stated"), F.col("languages")).otherwise(F.array().cast("array<string>"))
@@ -179,11 +179,9 @@ def _lay_index(run: Run, folder: str) -> None:
     """The item index, apart from the nightly's: texts' vectors, markets and languages; no neighbours."""
     lake, config = run.lake, run.config
     items, events = lake.read(ITEMS), lake.read(EVENTS)
-    fingerprint = encoders.fingerprint(config.embed)
-    neutral = neutral_vectors.fitted(run, fingerprint)
-    vectors = embedding.item_vectors(items, steps.unified_texts(run), lake.read(EMBEDDINGS), fingerprint, neutral)
     popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
     nothing: DataFrame = run.spark.createDataFrame([], NEIGHBOURS.schema)
+    vectors = steps.item_vectors(run)
     write_index(folder, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
     popular.unpersist()
 
@@ -202,14 +200,7 @@ def _facts(run: Run, route: Route, experiment: "Experiment") -> dict[str, Any]:
         "figures": [asdict(one) for one in outcome.figures if one.slice == ALL],
     }  # fmt: skip
     return {
-        "run_date": run.run_date.isoformat(), "transfer": told, "kept": kept,
+        "run_date": run.run_date.isoformat(), learning.TRANSFER: told, "kept": kept,
         "taught_markets": list(route.sources if route.by == "market" else ("all",)),
         "n_visits": sum(outcome.n_visits.values()),
     }  # fmt: skip
-
-
-def _write(model: hybrid.HybridModel, folder: Path) -> None:
-    from xlrec.training.transfer.card import card
-
-    model.save(folder)
-    (folder / "README.md").write_text(card(model), encoding="utf-8")

@@ -1,12 +1,15 @@
 """Queries of users on the learnt vectors: the history's part, the market's and the languages'."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.attention import Visits, attend, queries
+from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.kernels.profiles import Histories
 
 
@@ -43,3 +46,20 @@ def asked(
     whole = general.copy()
     whole[:, : model.dim] = own
     return Asked(whole, weights, general)
+
+
+def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:
+    """(n_users, n_languages) share of each language that the users read; others than these are left out.
+
+    Args:
+        names: Arrow lists of languages, a list per user; null is empty.
+        weights: Arrow lists of shares, as long.
+        languages: Those of the columns.
+    """
+    rows = owners_of(indptr_of(pc.fill_null(pc.list_value_length(names), 0).to_numpy(zero_copy_only=False)))
+    codes = pc.index_in(pc.list_flatten(names), value_set=pa.array(languages, pa.string()))
+    columns = codes.fill_null(-1).to_numpy(zero_copy_only=False)
+    known = columns >= 0
+    found = np.zeros((len(names), len(languages)))
+    np.add.at(found, (rows[known], columns[known]), pc.list_flatten(weights).to_numpy(zero_copy_only=False)[known])
+    return found

@@ -63,10 +63,8 @@ def chosen_pairs(
         .join(known.select(F.col("item_num").alias("a"), F.col("item_id").alias("left_id")), "a")
         .join(known.select(F.col("item_num").alias("b"), F.col("item_id").alias("right_id")), "b")
     )
-    ordered = named.select(
-        F.least("left_id", "right_id").alias("left_id"), F.greatest("left_id", "right_id").alias("r")
-    )
-    return _about(ordered.withColumnRenamed("r", "right_id"), config.max_pairs)
+    left, right = F.least("left_id", "right_id"), F.greatest("left_id", "right_id")
+    return _about(named.select(left.alias("left_id"), right.alias("right_id")), config.max_pairs)
 
 
 def parallel_texts(usable: DataFrame, pairs: DataFrame) -> DataFrame:

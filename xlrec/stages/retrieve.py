@@ -16,10 +16,11 @@ from xlrec.index import ItemIndex
 from xlrec.index_learnt import learnt_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
+from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, inner_products, top_k
-from xlrec.recommenders.queries import asked
+from xlrec.recommenders.queries import asked, reads_of
 from xlrec.tables import CANDIDATES
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ class Retriever:
         if self.learnt is None:
             queries = self._queries(users, history)
         else:
-            queries, weights, general = asked(self.learnt, visits(*log), history, market_nums, self._reads(users))
+            reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
+            queries, weights, general = asked(self.learnt, visits(*log), history, market_nums, reads)
         similar = top_k(
             queries,
             self.shards,
@@ -139,7 +141,7 @@ class Retriever:
         if len(nums) and not 0 <= pc.min(nums).as_py() <= pc.max(nums).as_py() < n_items:
             raise LakeError(f"events name item_num {pc.max(nums)}, the index has {n_items} items: train again")
         return (
-            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            indptr_of(sizes),
             micros.to_numpy(zero_copy_only=False).astype(np.int64),
             nums.to_numpy(zero_copy_only=False).astype(np.int32),
             weights.to_numpy(zero_copy_only=False).astype(np.float64),
@@ -152,16 +154,6 @@ class Retriever:
             half_life_days=self.config.half_life_days,
             half_life_items=self.config.half_life_items,
         )
-
-    def _reads(self, users: pa.Table) -> NDArray[np.float64]:
-        """(n_users, n_languages) share of each of the index's languages that the user reads."""
-        found = np.zeros((users.num_rows, len(self.index.languages)))
-        pairs = zip(users["languages"].to_pylist(), users["language_weights"].to_pylist(), strict=True)
-        for row, (names, weights) in enumerate(pairs):
-            for name, weight in zip(names or [], weights or [], strict=True):
-                if (num := self.index.language_num(name)) is not None:
-                    found[row, num] += weight
-        return found
 
     def _mask(self, users: pa.Table, history: Histories, market_nums: NDArray[np.int32]) -> Mask:
         n_users = users.num_rows
@@ -215,7 +207,7 @@ def _array(column: "pa.ChunkedArray[Any]") -> Any:
 
 
 def _lists(sizes: NDArray[Any], values: NDArray[Any]) -> Any:
-    ends: Any = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    ends: Any = pa.array(indptr_of(sizes), pa.int32())
     return pa.ListArray.from_arrays(ends, pa.array(values))
 
 

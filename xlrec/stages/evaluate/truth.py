@@ -1,11 +1,10 @@
 """What a list is scored against: the same for every system, so made once and kept."""
 
-from itertools import pairwise
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from xlrec.config import EvaluateConfig
+from xlrec.kernels.buckets import buckets
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 
@@ -91,9 +90,8 @@ def _relevant(holdout: DataFrame, history: DataFrame, items: DataFrame) -> DataF
 
 def _bucket(n: Column, bounds: tuple[int, ...]) -> Column:
     """The label of the bucket that holds n, such as 3-9; the last is open, such as 30+."""
-    firsts = sorted({0, *bounds})
-    labels = [f"{a}" if b == a + 1 else f"{a}-{b - 1}" for a, b in pairwise(firsts)]
-    found: Column = F.lit(f"{firsts[-1]}+")
-    for first, label in zip(reversed(firsts[1:]), reversed(labels), strict=True):
-        found = F.when(n < first, label).otherwise(found)
+    *closed, (_, _, last) = buckets(bounds)
+    found: Column = F.lit(last)
+    for _, after, label in reversed(closed):
+        found = F.when(n < F.lit(after), label).otherwise(found)
     return found

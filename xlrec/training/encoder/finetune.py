@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from xlrec.encoders.packing import CPU_BATCH_TOKENS
 from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.backends import drawn_cut, texts_in_common
@@ -18,8 +19,7 @@ from xlrec.training.encoder.texts import Texts
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 _WARM_UP = 0.1
-#: Tokens that go through the model at once, padding included: more make it no faster on a CPU.
-_CPU_TOKENS = 1024
+#: Tokens that go through the model at once on a GPU, padding included.
 _GPU_TOKENS = 65_536
 _SLAB = 4096
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -126,7 +126,7 @@ class FineTuneBackend:
         lengths = mask.sum(dim=1).numpy()
         left = self.model.tokenizer.padding_side == "left"
         parts, order = [], []
-        for rows in batches_of_like_length(lengths, _GPU_TOKENS if self._device == "cuda" else _CPU_TOKENS):
+        for rows in batches_of_like_length(lengths, _GPU_TOKENS if self._device == "cuda" else CPU_BATCH_TOKENS):
             cut = slice(-int(lengths[rows].max()), None) if left else slice(0, int(lengths[rows].max()))
             some = {
                 name: value[torch.from_numpy(rows)][:, cut] if getattr(value, "shape", None) == mask.shape else value

@@ -52,7 +52,7 @@ def learn(
         if n_users >= config.min_validation_users:
             everyone = np.ones(task.logs.n_users, dtype=np.bool_)
             inner = replace(task, logs=only(task.logs, everyone, cuts))
-            course = best_epochs(inner, truth, say, start)
+            course = best_epochs(inner, truth, item_ids, say, start)
             n_epochs = course.best
     trainer = train_epochs(task, n_epochs, say, folder, start)
     told = {

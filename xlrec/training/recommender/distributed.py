@@ -1,4 +1,4 @@
-"""Recommender training in several processes that TorchDistributor starts: on this machine, or over a Spark cluster.
+"""Recommender training in several processes; see `xlrec.training.processes`.
 
 Every process draws the same batches and works on its share of each; gradients are added up. So the steps are those of
 one process within rounding.
@@ -7,25 +7,16 @@ one process within rounding.
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.training.processes import joined, run_processes, teller
 
 
-def learn_in_processes(index: str, shards: str, ages: "np.ndarray[Any, Any]", config_json: str, facts: str) -> None:
-    """What each process runs: joins the others and learns; the first writes the model into the folder that facts name.
-
-    Args:
-        index: Folder of the item index, seen by all processes under this path.
-        shards: Folder of the logs.
-        ages: (n_items,) first_micros.
-        config_json: The whole config.
-        facts: JSON: `folder` for the model, and `told`, what the artefact shall say.
-    """
-    import json
-    import sys
-    from datetime import timedelta
+def _one_process(index: str, shards: str, ages: NDArray[np.float64], config_json: str, facts: dict[str, Any]) -> None:
+    """What each process runs: learns; the first writes the model."""
     from pathlib import Path
 
     import torch
-    from torch import distributed
 
     from xlrec.config import Config
     from xlrec.index import ItemIndex
@@ -34,32 +25,25 @@ def learn_in_processes(index: str, shards: str, ages: "np.ndarray[Any, Any]", co
     from xlrec.training.recommender.task import task_of
 
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", timeout=timedelta(minutes=30))
-    process, told = Process(distributed.get_rank(), distributed.get_world_size()), json.loads(facts)
-    try:
-        task = task_of(Config.model_validate_json(config_json), index, shards, ages, process)
-        say = (lambda line: print(line, file=sys.stderr, flush=True)) if process.rank == 0 else (lambda _: None)  # noqa: T201
-        folder = Path(told["folder"])
-        model = learn(task, ItemIndex.open(index).item_ids, told["told"], say, folder / "checkpoints")
-        if process.rank == 0:
-            model.save(folder)
-        distributed.barrier()
-    finally:
-        distributed.destroy_process_group()
+    folder = Path(facts["folder"])
+    with joined(gpu=False) as (rank, world):
+        task = task_of(Config.model_validate_json(config_json), index, shards, ages, Process(rank, world))
+        model = learn(task, ItemIndex.open(index).item_ids, facts["told"], teller(rank), folder / "checkpoints")
+    if rank == 0:
+        model.save(folder)
 
 
 def train_in_processes(
-    n_processes: int, index: str, shards: str, ages: "np.ndarray[Any, Any]", config_json: str, facts: str
+    n_processes: int, index: str, shards: str, ages: NDArray[np.float64], config_json: str, facts: dict[str, Any]
 ) -> None:
-    """Runs `learn_in_processes` under TorchDistributor; needs the Spark session that is running.
+    """Learns in that many processes, which must see index, shards and the model's folder under the same paths.
 
-    With a local master the processes run on this machine, else as a barrier stage on the executors, which must see
-    index, shards and the model's folder under the same paths.
+    Args:
+        n_processes: How many; needs the Spark session that is running.
+        index: Folder of the item index.
+        shards: Folder of the logs.
+        ages: (n_items,) first_micros.
+        config_json: The whole config.
+        facts: `folder` for the model, and `told`, what the artefact shall say.
     """
-    from pyspark.ml.torch.distributor import TorchDistributor
-    from pyspark.sql import SparkSession
-
-    session = SparkSession.getActiveSession()
-    local = session is None or str(session.sparkContext.master).startswith("local")
-    distributor: Any = TorchDistributor(num_processes=n_processes, local_mode=local, use_gpu=False)
-    distributor.run(learn_in_processes, index, shards, ages, config_json, facts)
+    run_processes(n_processes, _one_process, index, shards, ages, config_json, facts, gpu=False)

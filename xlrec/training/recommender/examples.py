@@ -114,7 +114,7 @@ class Examples:
         """Finds the examples and what was known in each span."""
         self.logs, self.config = logs, config
         log, n_items = logs.visits, len(items.texts)
-        self.owner = np.repeat(np.arange(logs.n_users), np.diff(log.indptr))
+        self.owner = log.owners
         self.rows = first_meetings(log)
         n_spans = max(1, min(config.spans, _MAX_SNAPSHOT // max(1, items.eligible.size), len(self.rows) // 256))
         moments = log.micros[self.rows]

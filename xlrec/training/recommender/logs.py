@@ -10,14 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from xlrec.index import ItemIndex
+from xlrec.index import ItemIndex, language_matrix
 from xlrec.kernels.attention import Visits, visits
-
-#: Columns of a shard: one row per user with events; no user_id, a hash of it orders the rows.
-SCHEMA = (
-    "user_key long, market string, languages array<string>, language_weights array<double>, "
-    "log array<struct<micros:long,item_num:int,weight:double,market:string>>"
-)
+from xlrec.kernels.csr import indptr_of, owners_of
+from xlrec.recommenders.queries import reads_of
 
 
 class Items(NamedTuple):
@@ -56,25 +52,23 @@ class Logs(NamedTuple):
 
 def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
     """The items of an index; the text vectors are joined into one array."""
-    bits = np.asarray(index.language_bits)
-    codes = np.arange(len(index.languages))
-    languages = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
     texts = [np.asarray(vectors) for _, vectors in index.shards]
     joined = np.concatenate(texts) if texts else np.zeros((0, index.dim), dtype=np.float32)
-    return Items(joined, languages.astype(np.float32), np.asarray(index.eligible_rows), first_micros)
+    languages = language_matrix(np.asarray(index.language_bits), len(index.languages))
+    return Items(joined, languages, np.asarray(index.eligible_rows), first_micros)
 
 
 def read_shards(folder: str | Path, index: ItemIndex) -> Logs:
-    """The logs that `stages.learning.user_logs` wrote as Parquet, in an order that no partitioning changes."""
+    """The logs that `stages.train.user_logs` gives, from its Parquet, in an order that no partitioning changes."""
     table = ds.dataset(str(folder), format="parquet").to_table()
     return logs_of(table, index.market_num, index.languages)
 
 
 def logs_of(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
-    """Logs from rows of `SCHEMA`.
+    """Logs from rows of `stages.train.user_logs`.
 
     Args:
-        table: One row per user, any order.
+        table: One row per user, any order: user_key, market, languages, language_weights, log.
         market_num: Row of a market's name in the items' markets, whatever the name.
         languages: Names, column-aligned with the items' languages.
     """
@@ -83,18 +77,18 @@ def logs_of(table: pa.Table, market_num: Callable[[str | None], int], languages:
     log = log.combine_chunks() if isinstance(log, pa.ChunkedArray) else log
     micros, nums, weights, names = (log.field(name) for name in ("micros", "item_num", "weight", "market"))
     sizes = pc.fill_null(pc.list_value_length(table["log"]), 0).to_numpy()
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    indptr = indptr_of(sizes)
     arrays = (
         micros.to_numpy(zero_copy_only=False).astype(np.int64),
         nums.to_numpy(zero_copy_only=False).astype(np.int32),
         weights.to_numpy(zero_copy_only=False).astype(np.float64),
     )
     positive = arrays[2] > 0
-    users = np.repeat(np.arange(table.num_rows, dtype=np.int32), sizes)
+    users = owners_of(indptr).astype(np.int32)
     return Logs(
         visits(indptr, *arrays),
         _numbers(table["market"], market_num),
-        _reads(table, languages),
+        reads_of(table["languages"], table["language_weights"], languages).astype(np.float32),
         users[positive],
         arrays[1][positive],
         arrays[0][positive],
@@ -110,18 +104,6 @@ def _numbers(names: Any, market_num: Callable[[str | None], int]) -> NDArray[np.
     return np.asarray(rows[encoded.indices.fill_null(len(rows) - 1).to_numpy(zero_copy_only=False)])
 
 
-def _reads(table: pa.Table, languages: tuple[str, ...]) -> NDArray[np.float32]:
-    found = np.zeros((table.num_rows, len(languages)), dtype=np.float32)
-    sizes = pc.fill_null(pc.list_value_length(table["languages"]), 0).to_numpy()
-    rows = np.repeat(np.arange(table.num_rows), sizes)
-    names: Any = pc.list_flatten(table["languages"])
-    codes = pc.index_in(names, value_set=pa.array(languages, pa.string())).fill_null(-1).to_numpy()
-    weights = pc.list_flatten(table["language_weights"]).to_numpy()
-    known = codes >= 0
-    np.add.at(found, (rows[known], codes[known]), weights[known].astype(np.float32))
-    return found
-
-
 def only(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | float" = np.inf) -> Logs:
     """The logs of some users up to a moment; the others keep their rows, with no visits.
 
@@ -131,17 +113,12 @@ def only(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | fl
         before: (n_users,) or one moment: visits and events at or after it go.
     """
     cuts = np.broadcast_to(np.asarray(before, dtype=np.float64), users.shape)
-    owner = owners(logs)
+    owner = logs.visits.owners
     return chosen(
         logs,
         users[owner] & (logs.visits.micros < cuts[owner]),
         users[logs.event_users] & (logs.event_micros < cuts[logs.event_users]),
     )
-
-
-def owners(logs: Logs) -> NDArray[np.int64]:
-    """(n_visits,) row of the user of each visit."""
-    return np.repeat(np.arange(logs.n_users), np.diff(logs.visits.indptr))
 
 
 def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
@@ -152,15 +129,8 @@ def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Lo
         kept: (n_visits,) that stay.
         events: (n_events,) that stay.
     """
-    sizes = np.bincount(owners(logs)[kept], minlength=logs.n_users)
-    some = Visits(
-        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        logs.visits.nums[kept],
-        logs.visits.micros[kept],
-        logs.visits.weights[kept],
-    )
     return logs._replace(
-        visits=some,
+        visits=logs.visits.where(kept),
         event_users=logs.event_users[events],
         event_nums=logs.event_nums[events],
         event_micros=logs.event_micros[events],
@@ -171,7 +141,7 @@ def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Lo
 
 def first_meetings(log: Visits) -> NDArray[np.int64]:
     """Rows of the visits, ascending, at which a user meets an item for the first time."""
-    owner = np.repeat(np.arange(len(log.indptr) - 1), np.diff(log.indptr))
+    owner = log.owners
     order = np.lexsort((log.micros, log.nums, owner))
     first = np.ones(len(order), dtype=np.bool_)
     first[1:] = (owner[order][1:] != owner[order][:-1]) | (log.nums[order][1:] != log.nums[order][:-1])

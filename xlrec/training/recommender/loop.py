@@ -17,16 +17,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xlrec.config import HybridConfig, PopularityConfig
+from xlrec.kernels import metrics
 from xlrec.recommenders.hybrid import HybridModel
 from xlrec.training import checkpoint
 from xlrec.training.recommender.examples import Batch, Examples, some_of
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.network import TABLES, Network
-from xlrec.training.recommender.scoring import Truth, ndcg, scores_of, served
+from xlrec.training.recommender.scoring import Truth, scores_of, served, top
 
 Say = Callable[[str], None]
 _EVERY_SECONDS: Final = 10.0
-_BLOCK: Final = 256
+_K: Final = 10
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,12 @@ class Trainer:
 def measure(model: HybridModel, rows: NDArray[np.int64], task: Task, truth: Truth) -> NDArray[np.float64]:
     """(n,) NDCG@10 of the truth's users, served from the task's logs at the truth's moment."""
     what = served(model, rows, task.items, task.logs, truth.moment, task.popularity)
-    found = [
-        ndcg(scores_of(model, what, task.items, task.logs, truth.users[at : at + _BLOCK]), truth, at)
-        for at in range(0, len(truth.users), _BLOCK)
-    ]
-    return np.concatenate(found) if found else np.zeros(0)
+    found = [np.zeros(0)]
+    for block in truth.blocks(len(task.items.texts)):
+        listed = top(scores_of(model, what, task.items, task.logs, block.users), _K)
+        sizes = np.diff(block.indptr)
+        found.append(metrics.ndcg(metrics.find_hits(*listed, block.nums, sizes), sizes, _K))
+    return np.concatenate(found)
 
 
 class Course(NamedTuple):
@@ -198,15 +200,14 @@ class Course(NamedTuple):
         return int(np.argmax(self.ndcg))
 
 
-def best_epochs(task: Task, truth: Truth, say: Say, start: "Start | None" = None) -> Course:
+def best_epochs(task: Task, truth: Truth, item_ids: "pa.Array[Any]", say: Say, start: "Start | None" = None) -> Course:
     """Trains until NDCG@10 on the truth has not risen for `patience` epochs."""
     trainer = Trainer(task, *(start or (None, None)))
-    ids = pa.array([str(num) for num in range(len(task.items.texts))])
-    each = [measure(trainer.model(ids, {}), trainer.rows(), task, truth)]
+    each = [measure(trainer.model(item_ids, {}), trainer.rows(), task, truth)]
     course = [float(each[0].mean())]
     for number in range(task.config.epochs):
         loss = trainer.epoch(number, task.config.epochs, _teller(say, "inner", trainer, task.config.epochs))
-        each.append(measure(trainer.model(ids, {}), trainer.rows(), task, truth))
+        each.append(measure(trainer.model(item_ids, {}), trainer.rows(), task, truth))
         course.append(float(each[-1].mean()))
         say(f"inner epoch {number + 1}/{task.config.epochs} · loss {loss:.3f} · NDCG@10 {course[-1]:.4f}")
         if len(course) - 1 - int(np.argmax(course)) >= task.config.patience:

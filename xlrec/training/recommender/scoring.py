@@ -1,5 +1,6 @@
-"""Scores of a trained model for users of some logs, with the arrays and kernels that serve it, and their NDCG."""
+"""Scores of a trained model for users of some logs, with the arrays and kernels that serve it, and what they chose."""
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -7,12 +8,15 @@ from numpy.typing import NDArray
 
 from xlrec.config import PopularityConfig
 from xlrec.kernels.attention import Visits, attend, queries
+from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import histories
 from xlrec.recommenders.hybrid import HybridModel, freshness, log_popularity
 from xlrec.training.recommender.examples import popularity_at
 from xlrec.training.recommender.logs import Items, Logs, first_meetings
 
 _FAR: Final = 1e9
+#: Scores of a block of users against all items, at most.
+_MOST_SCORES: Final = 20_000_000
 
 
 class Truth(NamedTuple):
@@ -25,6 +29,14 @@ class Truth(NamedTuple):
     """CSR over `users`: item_nums, oldest first."""
     moment: float
     """Of which popularity and freshness are known."""
+
+    def blocks(self, n_items: int) -> "Iterator[Truth]":
+        """Some users after others, as many as may be scored against all items at once."""
+        size = max(1, _MOST_SCORES // max(1, n_items))
+        for at in range(0, len(self.users), size):
+            indptr = self.indptr[at : at + size + 1]
+            nums = self.nums[indptr[0] : indptr[-1]]
+            yield self._replace(users=self.users[at : at + size], indptr=indptr - indptr[0], nums=nums)
 
 
 def inner_cuts(logs: Logs, share: float, min_users: int) -> tuple[NDArray[np.float64], float]:
@@ -39,15 +51,12 @@ def inner_cuts(logs: Logs, share: float, min_users: int) -> tuple[NDArray[np.flo
     if len(truth.users) >= min_users:
         return np.full(logs.n_users, cut), cut
     rows = first_meetings(log)
-    owner = np.repeat(np.arange(logs.n_users), np.diff(log.indptr))
     newest = np.full(logs.n_users, -np.inf)
-    np.maximum.at(newest, owner[rows], log.micros[rows])
+    np.maximum.at(newest, log.owners[rows], log.micros[rows])
     return np.where(np.isfinite(newest), newest, np.inf), float(log.micros.max()) + 1
 
 
-def truth_after(
-    logs: Logs, cuts: NDArray[np.float64], moment: float, most: int, seed: int, users: NDArray[np.bool_] | None = None
-) -> Truth:
+def truth_after(logs: Logs, cuts: NDArray[np.float64], moment: float, most: int, seed: int) -> Truth:
     """First meetings at or after each user's cut, of at most that many users with visits before, drawn by the seed.
 
     Args:
@@ -56,20 +65,31 @@ def truth_after(
         moment: Of which popularity shall be known.
         most: Users kept.
         seed: Of the draw.
-        users: (n_users,) who may be among them; None: all.
     """
-    log = logs.visits
-    owner = np.repeat(np.arange(logs.n_users), np.diff(log.indptr))
+    log, owner = logs.visits, logs.visits.owners
     earlier = np.bincount(owner[log.micros < cuts[owner]], minlength=logs.n_users) > 0
-    allowed = earlier if users is None else earlier & users
     rows = first_meetings(log)
-    rows = rows[(log.micros[rows] >= cuts[owner[rows]]) & allowed[owner[rows]]]
-    found = np.unique(owner[rows])
-    if len(found) > most:
-        found = np.sort(np.random.default_rng([seed, 14]).choice(found, most, replace=False))
-        rows = rows[np.isin(owner[rows], found)]
-    sizes = np.bincount(np.searchsorted(found, owner[rows]), minlength=len(found))
-    return Truth(found, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), log.nums[rows], moment)
+    rows = rows[(log.micros[rows] >= cuts[owner[rows]]) & earlier[owner[rows]]]
+    return truth_of(log, rows, moment, most, [seed, 14])
+
+
+def truth_of(log: Visits, rows: NDArray[np.int64], moment: float, most: int, seeds: list[int]) -> Truth:
+    """Some visits as what their users chose, of at most that many users.
+
+    Args:
+        log: All visits.
+        rows: Ascending rows of those that count.
+        moment: Of which popularity shall be known.
+        most: Users kept.
+        seeds: Of the draw among more users.
+    """
+    owner = log.owners[rows]
+    users = np.unique(owner)
+    if len(users) > most:
+        users = np.sort(np.random.default_rng(seeds).choice(users, most, replace=False))
+        rows, owner = rows[np.isin(owner, users)], owner[np.isin(owner, users)]
+    sizes = np.bincount(np.searchsorted(users, owner), minlength=len(users))
+    return Truth(users, indptr_of(sizes), log.nums[rows], moment)
 
 
 class Served(NamedTuple):
@@ -100,7 +120,7 @@ def served(
 
 def query_of(model: HybridModel, what: Served, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
     """(n, dim) the learnt part of the users' queries from all their visits in the logs."""
-    some = visits_of(logs.visits, users)
+    some = logs.visits.of(users)
     history = histories(
         some.indptr, some.micros, some.nums, some.weights,
         max_history=max(1, model.attention.max_history), half_life_days=_FAR, half_life_items=_FAR,
@@ -108,14 +128,6 @@ def query_of(model: HybridModel, what: Served, logs: Logs, users: NDArray[np.int
     weights = attend(some, history, what.inputs[:, -1].astype(np.float64), model.attention)
     scales = model.scales(np.diff(some.indptr))
     return queries(history, weights, what.inputs[history.nums, :-1], scales)
-
-
-def visits_of(log: Visits, users: NDArray[np.int64]) -> Visits:
-    """The visits of some users, in their order."""
-    sizes = log.indptr[users + 1] - log.indptr[users]
-    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - log.indptr[users], sizes)
-    return Visits(indptr, log.nums[rows], log.micros[rows], log.weights[rows])
 
 
 def scores_of(
@@ -139,22 +151,18 @@ def scores_of(
 def masked(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
     """The scores, in place, with -inf for what is not sold to a user, or was met already."""
     scores[~items.eligible[logs.markets[users]]] = -np.inf
-    some = visits_of(logs.visits, users)
-    scores[np.repeat(np.arange(len(users)), np.diff(some.indptr)), some.nums] = -np.inf
+    some = logs.visits.of(users)
+    scores[some.owners, some.nums] = -np.inf
     return scores
 
 
-def ndcg(scores: NDArray[np.float64], truth: Truth, first: int, k: int = 10) -> NDArray[np.float64]:
-    """(n,) NDCG@k of the users `first`, `first` + 1, … of the truth; ties by item_num; gains of one.
-
-    The denominator is the best that k places can hold, as in `kernels.metrics.ndcg`.
-    """
-    k = min(k, scores.shape[1])
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    gains = 1 / np.log2(np.arange(2, k + 2))
-    found = np.zeros(len(scores))
+def top(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n, k) item_nums by score, ties by item_num, and how many of each row are finite."""
+    n_items = scores.shape[1]
+    k = min(k, n_items)
+    least = np.partition(scores, n_items - k, axis=1)[:, n_items - k]
+    found = np.zeros((len(scores), k), dtype=np.int64)
     for row in range(len(scores)):
-        relevant = truth.nums[truth.indptr[first + row] : truth.indptr[first + row + 1]]
-        hits = np.isin(order[row], relevant) & np.isfinite(scores[row, order[row]])
-        found[row] = gains[hits].sum() / gains[: min(k, len(relevant))].sum()
-    return found
+        near = np.flatnonzero(scores[row] >= least[row])
+        found[row] = near[np.argsort(-scores[row, near], kind="stable")[:k]]
+    return found, np.isfinite(np.take_along_axis(scores, found, axis=1)).sum(axis=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xlrec.config import HybridConfig, PopularityConfig
 from xlrec.recommenders.hybrid import HybridModel
-from xlrec.training.recommender.logs import Logs, owners
+from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.loop import Task, Trainer
 from xlrec.training.recommender.scoring import Truth
 from xlrec.training.transfer.measuring import Scores, depth, learnt
@@ -190,7 +190,7 @@ def simplest(course: Sequence[NDArray[np.float64]], *, sure: bool) -> int:
 
 def _fold(bench: Bench, taught: NDArray[np.bool_], held: NDArray[np.bool_], least: int) -> Fold:
     world, config = bench.world, bench.config
-    theirs = world._replace(users=world.users & held, from_target=world.from_target & held[owners(world.logs)])
+    theirs = world._replace(users=world.users & held, from_target=world.from_target & held[world.logs.visits.owners])
     found = split(theirs, config.validation_share, least, config.validation_users, bench.seed, _NEWEST)
     return Fold(replace(bench, world=world.before(found.cuts)), taught, found.truth)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels import bootstrap
+from xlrec.kernels.buckets import buckets
 from xlrec.training.transfer.measuring import METRICS
 
 #: Slice of all users with a history, and of those without.
@@ -63,11 +63,9 @@ class Summary:
         """
         self.weights = bootstrap.poisson_weights(np.arange(len(n_history)), seed, n_replicates)
         self.slices = {ALL: n_history > 0, NEWCOMERS: n_history == 0}
-        firsts = sorted({*bounds} - {0})
-        for first, after in pairwise([*firsts, 0]):
-            inside = (n_history >= first) & ((n_history < after) if after else True)
-            label = f"{first}+" if not after else f"{first}" if after == first + 1 else f"{first}-{after - 1}"
-            self.slices[f"history={label}"] = inside
+        for first, after, label in buckets(bounds):
+            if first > 0:
+                self.slices[f"history={label}"] = (n_history >= first) & (n_history < (after or np.inf))
 
     def figures(self, values: Values) -> list[Figure]:
         """A row per arm, metric and slice that has users; cross-lingual recall over those who have any to find."""

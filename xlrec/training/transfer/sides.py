@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only, owners
-from xlrec.training.recommender.scoring import Truth
+from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only
+from xlrec.training.recommender.scoring import Truth, truth_of
 
 #: Smaller shares of a history tell no language that its user reads; as in `stages.prepare.users`.
 _MIN_SHARE: Final = 0.15
@@ -42,7 +42,7 @@ class World(NamedTuple):
         """What is learnt from: the target's logs of some users (None: nobody's), with the source or without."""
         if sampled is None:
             sampled = np.zeros(self.logs.n_users, dtype=np.bool_)
-        visits = self.from_target & sampled[owners(self.logs)]
+        visits = self.from_target & sampled[self.logs.visits.owners]
         events = self.target_events & sampled[self.logs.event_users]
         if source:
             visits, events = visits | self.from_source, events | self.source_events
@@ -55,7 +55,7 @@ class World(NamedTuple):
     def before(self, cuts: NDArray[np.float64]) -> "World":
         """The world as it was known at each user's cut."""
         log = self.logs
-        visits = log.visits.micros < cuts[owners(log)]
+        visits = log.visits.micros < cuts[log.visits.owners]
         events = log.event_micros < cuts[log.event_users]
         known = chosen(log, visits, events)
         return self._replace(
@@ -84,7 +84,7 @@ def by_market(logs: Logs, items: Items, sources: Sequence[int], targets: Sequenc
     """Users of some markets teach what users of others get; `reads` of the logs is what users state."""
     teaching, users = np.isin(logs.markets, sources), np.isin(logs.markets, targets)
     everything = np.ones(len(items.texts), dtype=np.bool_)
-    owner = owners(logs)
+    owner = logs.visits.owners
     return World(
         logs, logs.reads, items, everything, users, teaching[owner], users[owner], teaching[logs.event_users],
         users[logs.event_users],
@@ -99,7 +99,7 @@ def by_language(logs: Logs, items: Items, sources: Sequence[int], targets: Seque
     """
     wanted = np.asarray(items.languages[:, list(targets)].any(axis=1))
     taught = np.asarray(items.languages[:, list(sources)].any(axis=1)) & ~wanted
-    log, owner = logs.visits, owners(logs)
+    log, owner = logs.visits, logs.visits.owners
     users = np.bincount(owner[wanted[log.nums]], minlength=logs.n_users) > 0
     return World(
         logs, logs.reads, items, wanted, users, taught[log.nums], wanted[log.nums], taught[logs.event_nums],
@@ -158,7 +158,7 @@ def split(world: World, share: float, min_users: int, most: int, seed: int, newe
         found = _split(world, np.full(world.logs.n_users, cut), cut, most, seed)
         if len(found.truth.users) >= min_users:
             return found
-    log, owner = world.logs.visits, owners(world.logs)
+    log, owner = world.logs.visits, world.logs.visits.owners
     rows = _meetings(world)
     ends = np.searchsorted(owner[rows], np.arange(world.logs.n_users + 1))  # rows are by user, then by time
     sizes = np.diff(ends)
@@ -170,24 +170,20 @@ def split(world: World, share: float, min_users: int, most: int, seed: int, newe
 
 
 def _split(world: World, cuts: NDArray[np.float64], moment: float, most: int, seed: int) -> Split:
-    log, owner, n_users = world.logs.visits, owners(world.logs), world.logs.n_users
+    log, owner, n_users = world.logs.visits, world.logs.visits.owners, world.logs.n_users
     old = np.bincount(owner[log.micros < cuts[owner]], minlength=n_users) > 0
     rows = _meetings(world)
     rows = rows[log.micros[rows] >= cuts[owner[rows]]]
-    parts = []
-    for stream, kept in ((21, rows[old[owner[rows]]]), (22, rows[~old[owner[rows]]])):
-        users = np.unique(owner[kept])
-        if len(users) > most:
-            users = np.sort(np.random.default_rng([seed, stream]).choice(users, most, replace=False))
-            kept = kept[np.isin(owner[kept], users)]
-        sizes = np.bincount(np.searchsorted(users, owner[kept]), minlength=len(users))
-        parts.append(Truth(users, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), log.nums[kept], moment))
+    parts = [
+        truth_of(log, kept, moment, most, [seed, stream])
+        for stream, kept in ((21, rows[old[owner[rows]]]), (22, rows[~old[owner[rows]]]))
+    ]
     return Split(cuts, parts[0], parts[1], by_time=True)
 
 
 def _meetings(world: World) -> NDArray[np.int64]:
     """Rows of the visits at which a user of the target first meets an item that may be recommended to them."""
-    rows, owner, log = first_meetings(world.logs.visits), owners(world.logs), world.logs
+    rows, owner, log = first_meetings(world.logs.visits), world.logs.visits.owners, world.logs
     nums = log.visits.nums[rows]
     sold = world.for_sale.eligible[log.markets[owner[rows]], nums]
     return rows[world.from_target[rows] & world.users[owner[rows]] & sold]
@@ -198,7 +194,7 @@ def samples(world: World, shares: Sequence[float], seed: int) -> list[NDArray[np
 
     At least one user, of those with target visits.
     """
-    there = np.unique(owners(world.logs)[world.from_target])
+    there = np.unique(world.logs.visits.owners[world.from_target])
     order = np.random.default_rng([seed, 23]).permutation(there)
     found = []
     for share in shares:

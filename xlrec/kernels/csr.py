@@ -1,0 +1,16 @@
+"""Runs that lie one after another, as compressed sparse rows: `indptr[r]` to `indptr[r + 1]` is row r."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def indptr_of(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """(n_rows + 1,) bounds of rows of these sizes."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def owners_of(indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """(indptr[-1],) the row of each entry."""
+    return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
