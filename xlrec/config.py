@@ -216,6 +216,9 @@ class HybridConfig(Section):
     min_validation_users: Count = 100
     """With fewer users with a history in the newest share, each user's newest meeting is the inner split; with fewer
     there too, one pass is trained."""
+    guard: bool = True
+    """Each market is served by what its inner split says is best: the model of all markets, that one taught on with the
+    market's logs, or these alone. false: by the model of all markets."""
     processes: Count = 1
     """Processes of TorchDistributor that share every step."""
     reuse_days: Annotated[int, Field(ge=0)] = 0

@@ -25,15 +25,13 @@ _DONE: Final = "shard int"
 
 
 class Learnt:
-    """The learnt vectors of an index's items, memory-mapped and row-aligned by item_num."""
+    """One model's vectors of an index's items, memory-mapped and row-aligned by item_num."""
 
-    def __init__(self, index: ItemIndex) -> None:
-        """Reads `learnt.json`; arrays load on first use."""
-        self.index = index
-        facts = json.loads((index.folder / LEARNT).read_text("utf-8"))
-        self.model = hybrid.load(facts["model"])
-        if self.model.fingerprint != facts["fingerprint"]:
-            raise LakeError(f"model {facts['model']} is not the one that {index.folder} was made with: train again")
+    def __init__(self, index: ItemIndex, place: int, folder: str, fingerprint: str) -> None:
+        """Loads the model; arrays load on first use."""
+        self.index, self.place, self.model = index, place, hybrid.load(folder)
+        if self.model.fingerprint != fingerprint:
+            raise LakeError(f"model {folder} is not the one that {index.folder} was made with: train again")
 
     @property
     def dim(self) -> int:
@@ -43,12 +41,12 @@ class Learnt:
     @cached_property
     def outputs(self) -> Shards:
         """(first item_num, (rows, dim) float32): the items as what is recommended."""
-        return self.index.sharded("outputs")
+        return self._sharded("outputs")
 
     @cached_property
     def inputs(self) -> Shards:
         """(first item_num, (rows, model.dim + 1) float32): the items as history; the last column is the gate."""
-        return self.index.sharded("inputs")
+        return self._sharded("inputs")
 
     @cached_property
     def gates(self) -> NDArray[np.float64]:
@@ -58,39 +56,63 @@ class Learnt:
     @cached_property
     def taught(self) -> NDArray[np.bool_]:
         """(n_items,) whether the model was taught the item: somebody chose it."""
-        return _joined([rows for _, rows in self.index.sharded("taught")], np.bool_)
+        return _joined([rows for _, rows in self._sharded("taught")], np.bool_)
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) norms of the outputs."""
-        return _joined([rows for _, rows in self.index.sharded("output-norms")], np.float64)
+        return _joined([rows for _, rows in self._sharded("norms")], np.float64)
 
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
         """(n, model.dim) learnt part of some items, as history or as what is recommended; a copy."""
         shards = self.inputs if history else self.outputs
         return self.index.gathered(list(shards), item_nums, self.model.dim)
 
+    def _sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
+        return self.index.sharded(_array(self.place, name))
+
+
+class Models:
+    """The models of an index: the first serves every market that has none of its own."""
+
+    def __init__(self, index: ItemIndex) -> None:
+        """Reads `learnt.json` and loads the models."""
+        told = json.loads((index.folder / LEARNT).read_text("utf-8"))["models"]
+        self.each = tuple(Learnt(index, place, one["model"], one["fingerprint"]) for place, one in enumerate(told))
+        self.places = np.zeros(len(index.markets), dtype=np.int64)
+        """(n_markets,) which of `each` serves the market, by `index.market_num`."""
+        for place, one in enumerate(told[1:], start=1):
+            self.places[index.market_num(one["market"])] = place
+
+    def of(self, market_num: int) -> Learnt:
+        """What serves a market."""
+        return self.each[int(self.places[market_num])]
+
+
+def _array(place: int, name: str) -> str:
+    return f"learnt-{place:03d}-{name}"
+
 
 def _joined(parts: list[NDArray[Any]], kind: type) -> NDArray[Any]:
     return np.concatenate([np.zeros(0, dtype=kind), *parts])
 
 
-def learnt_of(index: ItemIndex) -> Learnt | None:
+def models_of(index: ItemIndex) -> Models | None:
     """The learnt side, the same object for all callers with this index; None where no model was written."""
-    return _learnt_of(index) if (index.folder / LEARNT).exists() else None
+    return _models_of(index) if (index.folder / LEARNT).exists() else None
 
 
 @lru_cache(maxsize=4)
-def _learnt_of(index: ItemIndex) -> Learnt:
-    return Learnt(index)
+def _models_of(index: ItemIndex) -> Models:
+    return Models(index)
 
 
 def write_learnt(folder: str, model_folder: str, first_micros: "DataFrame", now_micros: float) -> None:
-    """Writes the learnt vectors of all items with Spark, a task per shard.
+    """Writes the vectors of all items, by the model and by those of single markets, with Spark, a task per shard.
 
     Args:
         folder: A finished index.
-        model_folder: Of `HybridModel.save`, seen by driver and workers under this path.
+        model_folder: Of `hybrid.save_all`, seen by driver and workers under this path.
         first_micros: item_num, first_micros (double; null where nobody knows): a row per item.
         now_micros: Moment of which freshness is told.
 
@@ -99,13 +121,14 @@ def write_learnt(folder: str, model_folder: str, first_micros: "DataFrame", now_
     """
     from pyspark.sql import functions as F
 
-    index = ItemIndex.open(folder)
+    index, folders = ItemIndex.open(folder), [model_folder, *hybrid.serving(model_folder).values()]
     shard = F.floor(F.col("item_num") / F.lit(index.shard_rows)).cast("int").alias("shard")
 
     def written(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         table = table.sort_by("item_num")
         micros = table["first_micros"].to_numpy().astype(np.float64)
-        write_shard(folder, model_folder, key[0].as_py(), micros, now_micros)
+        for place, one in enumerate(folders):
+            write_shard(folder, one, key[0].as_py(), micros, now_micros, place)
         return pa.table({"shard": pa.array([key[0].as_py()], pa.int32())})
 
     n_shards = -(-index.n_items // index.shard_rows)
@@ -116,15 +139,16 @@ def write_learnt(folder: str, model_folder: str, first_micros: "DataFrame", now_
 
 
 def finish(folder: str, model_folder: str) -> None:
-    """Writes `learnt.json`: from here on the index has its model."""
-    facts = {"model": model_folder, "fingerprint": hybrid.load(model_folder).fingerprint}
-    replace(Path(folder) / LEARNT, lambda file: file.write(json.dumps(facts).encode()))
+    """Writes `learnt.json`: from here on the index has its models."""
+    named = [(None, model_folder), *hybrid.serving(model_folder).items()]
+    told = [{"market": name, "model": one, "fingerprint": hybrid.facts_of(one)["fingerprint"]} for name, one in named]
+    replace(Path(folder) / LEARNT, lambda file: file.write(json.dumps({"models": told}, ensure_ascii=False).encode()))
 
 
 def write_shard(
-    folder: str, model_folder: str, shard: int, first_micros: NDArray[np.float64], now_micros: float
+    folder: str, model_folder: str, shard: int, first_micros: NDArray[np.float64], now_micros: float, place: int = 0
 ) -> None:
-    """Writes the learnt vectors of one shard.
+    """Writes one model's vectors of one shard.
 
     Args:
         folder: A finished index.
@@ -132,6 +156,7 @@ def write_shard(
         shard: Number of the shard.
         first_micros: (rows,) first moment of each of its items, NaN where nobody knows.
         now_micros: Moment of which freshness is told.
+        place: Of the model among the index's.
 
     Raises:
         LakeError: sizes do not fit.
@@ -154,8 +179,8 @@ def write_shard(
     outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks], axis=1)
     made = {
         "taught": rows >= 0, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
-        "output-norms": norms_of([(first, outputs)]),
+        "norms": norms_of([(first, outputs)]),
         "inputs": np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32),
     }  # fmt: skip
     for name, array in made.items():
-        save(index.folder / f"{name}-{shard:05d}.npy", array)
+        save(index.folder / f"{_array(place, name)}-{shard:05d}.npy", array)

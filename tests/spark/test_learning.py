@@ -10,7 +10,7 @@ import pytest
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import learnt_of, write_learnt
+from xlrec.index_learnt import models_of, write_learnt
 from xlrec.index_writer import write_arrays
 from xlrec.recommenders import hybrid
 from xlrec.stages.train import first_moments, user_logs
@@ -107,8 +107,9 @@ def test_the_index_gets_every_items_learnt_vector(
     rows += [(num, None) for num in range(N_ITEMS) if num >= 28 and num % 2 == 0]
     moments = spark.createDataFrame(rows, "item_num int, first_micros double").repartition(5)
     write_learnt(index, str(tmp_path), moments, at(27).timestamp() * 1e6)
-    learnt = learnt_of(ItemIndex.open(index))
-    assert learnt is not None
+    models = models_of(ItemIndex.open(index))
+    assert models is not None
+    learnt = models.each[0]
     assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
     texts = np.concatenate([np.asarray(vectors) for _, vectors in ItemIndex.open(index).shards])
     expected = model.outputs(texts, model.taught(_ids(index)))

@@ -1,5 +1,6 @@
 """A learnt model in an index: what is served is what was measured in training, and reasons are true. No Spark."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from planted_market import planted
 from xlrec.config import Config, HybridConfig, PopularityConfig
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import finish, learnt_of, write_shard
+from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
-from xlrec.recommenders.hybrid import HybridModel
+from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender.examples import popularity_at
+from xlrec.training.recommender.logs import Items
 from xlrec.training.recommender.loop import Task, train_epochs
 from xlrec.training.recommender.scoring import scores_of, served
 
@@ -33,12 +35,16 @@ CONFIG = Config.model_validate(
 )  # fmt: skip
 
 
+def everywhere() -> Items:
+    """The items with a fourth market, ZZ, where only what is sold everywhere is."""
+    return ITEMS._replace(eligible=np.vstack([ITEMS.eligible, ITEMS.eligible.all(axis=0)]))
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, HybridModel, Any]:
     """(index folder, model, (n_users, n_items) scores as training measures them)."""
     folder, model_folder = tmp_path_factory.mktemp("index"), str(tmp_path_factory.mktemp("model"))
-    everywhere = np.vstack([ITEMS.eligible, ITEMS.eligible.all(axis=0)])
-    items = ITEMS._replace(eligible=everywhere)
+    items = everywhere()
     ids = [f"i{num:03d}" for num in range(N)]
     popular = popularity_at(LOGS, 4, N, NOW, FLAT)
     write_arrays(
@@ -102,8 +108,9 @@ def test_reasons_name_the_history_whose_terms_weigh_most_or_popularity(trained: 
     config = CONFIG.model_copy(update={"rank": CONFIG.rank.model_copy(update={"weights": only_similar})})
     candidates = Retriever(index, config).rows(users_table())
     lists = recommendations_of(candidates.to_batches()[0], Ranker(index, config), "r", date(2026, 1, 1)).to_pylist()
-    learnt = learnt_of(index)
-    assert learnt is not None
+    models = models_of(index)
+    assert models is not None
+    learnt = models.each[0]
     by_user = {row["user_id"]: row for row in candidates.to_pylist()}
     kinds = set()
     for row in lists:
@@ -129,8 +136,9 @@ def test_reasons_name_the_history_whose_terms_weigh_most_or_popularity(trained: 
 
 
 def test_the_index_knows_what_was_taught(trained: tuple[str, HybridModel, Any]) -> None:
-    learnt = learnt_of(ItemIndex.open(trained[0]))
-    assert learnt is not None
+    models = models_of(ItemIndex.open(trained[0]))
+    assert models is not None
+    learnt = models.each[0]
     np.testing.assert_array_equal(np.flatnonzero(learnt.taught), np.unique(LOGS.event_nums))
 
 
@@ -145,3 +153,37 @@ def test_a_model_of_other_vectors_is_refused(trained: tuple[str, HybridModel, An
     trained[1].save(tmp_path / "model")
     with pytest.raises(LakeError, match="takes vectors of 32 numbers"):
         write_shard(str(tmp_path / "index"), str(tmp_path / "model"), 0, np.zeros(1), NOW)
+
+
+def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    folder, model, _ = trained
+    index_folder, model_folder = str(tmp_path / "index"), str(tmp_path / "model")
+    shutil.copytree(folder, index_folder)
+    (tmp_path / "index" / "learnt.json").unlink()
+    other = HybridModel({**model.arrays, "adapter_out": -model.arrays["adapter_out"]}, model.item_ids, model.facts)
+    save_all(model, {"M1": other}, Path(model_folder))
+    for place, one in enumerate((model_folder, serving(model_folder)["M1"])):
+        for shard in range(3):
+            ages = np.full(min(40, N - 40 * shard), np.nan)
+            write_shard(index_folder, one, shard, ages, NOW, place)
+    finish(index_folder, model_folder)
+    users = users_table()
+    before = Retriever(ItemIndex.open(folder), CONFIG).rows(users)
+    index = ItemIndex.open(index_folder)
+    mixed = Retriever(index, CONFIG).rows(users)
+    assert mixed["user_id"].to_pylist() == users["user_id"].to_pylist()
+    markets = np.array(users["market"].to_pylist())
+    elsewhere = np.flatnonzero(markets != "M1")
+    assert mixed.take(elsewhere).equals(before.take(elsewhere))
+    what = served(other, other.taught(index.item_ids), everywhere(), LOGS, NOW, FLAT)
+    expected = scores_of(other, what, everywhere(), LOGS, np.arange(LOGS.n_users))
+    for user in np.flatnonzero(markets[:-1] == "M1"):
+        row = mixed.slice(int(user), 1).to_pylist()[0]
+        np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
+    models = models_of(index)
+    assert models is not None
+    assert [models.of(num).model.fingerprint == other.fingerprint for num in range(4)] == [False, True, False, False]
+    lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
+    assert lists.num_rows == 5 * len(markets)

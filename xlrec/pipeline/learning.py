@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,6 @@ from xlrec.pipeline.run import Run
 from xlrec.recommenders import hybrid
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
-
-if TYPE_CHECKING:
-    from xlrec.recommenders.hybrid import HybridModel
 
 Say = Callable[[str], None]
 #: What the facts of a model of `xlrec transfer` hold besides.
@@ -45,6 +42,7 @@ def learn(run: Run, index: str, say: Say) -> str | None:
     moments.unpersist()
     facts = hybrid.facts_of(folder)
     run.counts["train.model_visits"] = int(facts.get("n_visits", 0))
+    run.guard = tuple(facts.get("guard", ()))
     return str(facts["fingerprint"])
 
 
@@ -112,25 +110,23 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
         facts = {"folder": str(folder), "told": told}
         n_processes = run.config.train.hybrid.processes
         train_in_processes(n_processes, index, shards, ages, run.config.model_dump_json(), facts)
-        write_model(hybrid.load(str(folder)), folder)
-        return str(folder)
-    from xlrec.training.recommender import learn as train
-    from xlrec.training.recommender.task import task_of
+    else:
+        from xlrec.training.recommender.task import task_of, teach
 
-    with one_thread():
-        task = task_of(run.config, index, shards, ages)
-        write_model(train(task, ItemIndex.open(index).item_ids, told, say, folder / "checkpoints"), folder)
+        with one_thread():
+            teach(task_of(run.config, index, shards, ages), index, told, say, folder)
+    finish_model(folder)
     return str(folder)
 
 
-def write_model(model: "HybridModel", folder: Path) -> None:
-    """Writes the artefact with its card, and drops the checkpoints."""
+def finish_model(folder: Path) -> None:
+    """Writes the card of a saved model, and drops the checkpoints."""
     import shutil
 
     from xlrec.training.recommender.card import card
     from xlrec.training.transfer.card import card as transferred
 
-    model.save(folder)
+    model = hybrid.load(str(folder))
     told = transferred(model) if TRANSFER in model.facts else card(model)
     (folder / "README.md").write_text(told, encoding="utf-8")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -38,6 +39,8 @@ class Run:
     content_hash: str | None = None
     model: str | None = None
     """Fingerprint of the learnt recommender."""
+    guard: tuple[dict[str, Any], ...] = ()
+    """What the inner split said of each market; see `training.recommender.guard.Verdict.told`."""
     markets: tuple[MarketLog, ...] = ()
     """How the markets log, those that disagree with the others first."""
 

@@ -77,7 +77,8 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
             facts = {**learning.identity(config), **_facts(run, route, experiment)}
             folder = Path(route.output) if route.output else learning.models_folder(run) / f"{route.name}-{run.run_id}"
             told = hybrid.HybridModel(model.arrays, model.item_ids, {**model.facts, **facts})
-            learning.write_model(told, folder)
+            told.save(folder)
+            learning.finish_model(folder)
             run.counts["transfer.users"] = outcome.n_users
             shown.done(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"

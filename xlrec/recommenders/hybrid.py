@@ -26,6 +26,8 @@ LAYOUT: Final = 1
 FACTS: Final = "model.json"
 WEIGHTS: Final = "weights.safetensors"
 ITEMS: Final = "items.arrow"
+#: Fact that names, by market, the folders below of models that serve a market alone.
+MARKET_MODELS: Final = "market_models"
 #: Arrays of `WEIGHTS`: adapters (text_dim, dim), residuals (n_taught, dim), and what weighs the dimensions beside them.
 ARRAYS: Final = (
     "adapter_out", "adapter_in", "residual_out", "residual_in", "bias", "gate", "places", "ages", "lengths", "scalars",
@@ -181,6 +183,19 @@ def facts_of(folder: str) -> dict[str, Any]:
     return facts
 
 
+def save_all(model: HybridModel, markets: dict[str, HybridModel], folder: Path) -> None:
+    """Writes a model with those that serve a market in its place; the model's own facts, the last file, name them."""
+    below = {name: f"markets/{place:05d}" for place, name in enumerate(sorted(markets))}
+    for name, path in below.items():
+        markets[name].save(folder / path)
+    HybridModel(model.arrays, model.item_ids, {**model.facts, MARKET_MODELS: below}).save(folder)
+
+
+def serving(folder: str) -> dict[str, str]:
+    """Folder of the model that serves each market which has its own; `folder` serves all others."""
+    return {name: f"{folder}/{path}" for name, path in facts_of(folder).get(MARKET_MODELS, {}).items()}
+
+
 def load(folder: str) -> HybridModel:
     """The model in a folder; kept in this process until the folder is written anew.
 
@@ -191,7 +206,7 @@ def load(folder: str) -> HybridModel:
     return _load(folder, str(facts["fingerprint"]))
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def _load(folder: str, fingerprint: str) -> HybridModel:
     from safetensors.numpy import load_file
 

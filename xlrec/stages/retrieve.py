@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +13,13 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import learnt_of
+from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
-from xlrec.kernels.topk import Mask, inner_products, top_k
+from xlrec.kernels.topk import Mask, Shards, inner_products, top_k
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.tables import CANDIDATES
 
@@ -41,9 +41,10 @@ def retrieve(
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
 
-    `similar` holds ⟨query, v⟩ in float64 for every candidate. With a model in the index these are its logits, and
-    `prior` is the part of each that is not the history's. Without one the query is the history's unit
-    profile of text vectors, 0 for users without a query and items without a text, which are no candidates of `similar`.
+    `similar` holds ⟨query, v⟩ in float64 for every candidate. With a model in the index (of the user's market, where it
+    has its own) these are its logits, and `prior` is the part of each that is not the history's. Without one the query
+    is the history's unit profile of text vectors, 0 for users without a query and items without a text, which are no
+    candidates of `similar`.
 
     Args:
         users: `USERS`.
@@ -85,13 +86,11 @@ class Retriever:
         """Keeps one score per item as scratch memory."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.only = config.rank.languages == "only"
-        self.learnt = learnt_of(index) if config.train.hybrid.enabled else None
-        vectors = index.shards if self.learnt is None else self.learnt.outputs
-        self.shards = [(first, np.asarray(rows)) for first, rows in vectors]
+        models = models_of(index) if config.train.hybrid.enabled else None
+        self.searched = [Searched.of(index, one) for one in (models.each if models else [None])]
+        self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
-        self.norms = np.asarray(index.norms if self.learnt is None else self.learnt.norms)
-        self.dim = index.dim if self.learnt is None else self.learnt.dim
         self.scratch = np.zeros(index.n_items)
 
     def rows(self, users: pa.Table) -> pa.Table:
@@ -101,24 +100,32 @@ class Retriever:
             users: user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
                 where queries are given.
         """
-        log = self._log(users)
-        history = self._histories(log)
         market_nums = np.array(
             [self.index.market_num(market) for market in users["market"].to_pylist()], dtype=np.int32
         )
+        places = self.places[market_nums]
+        chosen = [np.flatnonzero(places == place) for place in np.unique(places)]
+        if len(chosen) == 1:
+            return self._rows(users, market_nums, self.searched[places[0]])
+        parts = [self._rows(users.take(rows), market_nums[rows], self.searched[places[rows[0]]]) for rows in chosen]
+        return pa.concat_tables(parts).take(np.argsort(np.concatenate(chosen)))
+
+    def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], searched: "Searched") -> pa.Table:
+        log = self._log(users)
+        history = self._histories(log)
         mask = self._mask(users, history, market_nums)
         weights, general = history.weights, None
-        if self.learnt is None:
-            queries = self._queries(users, history)
+        if searched.learnt is None:
+            queries = self._queries(users, history, searched)
         else:
             reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
-            queries, weights, general = asked(self.learnt, visits(*log), history, market_nums, reads)
+            queries, weights, general = asked(searched.learnt, visits(*log), history, market_nums, reads)
         similar = top_k(
             queries,
-            self.shards,
+            searched.shards,
             self.config.candidates,
             mask,
-            norms=self.norms,
+            norms=searched.norms,
             zero_vectors=False,
             user_block=self.config.user_block,
             item_block=self.config.item_block,
@@ -129,8 +136,8 @@ class Retriever:
             market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
             chosen = np.flatnonzero(market_nums == num)
             unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
-        self._complete(queries, union)
-        return _table(users, history, weights, union, self._priors(general, union))
+        _complete(queries, union, searched.shards)
+        return _table(users, history, weights, union, _priors(general, union, searched.shards))
 
     def _log(self, users: pa.Table) -> _Log:
         """Events of the users: indptr, micros, item_nums, weights."""
@@ -174,31 +181,50 @@ class Retriever:
             restricted=restricted,
         )
 
-    def _queries(self, users: pa.Table, history: Histories) -> NDArray[np.float64]:
+    def _queries(self, users: pa.Table, history: Histories, searched: "Searched") -> NDArray[np.float64]:
         """(n_users, dim); NaN, which no search returns anything for, where a user has none."""
         if "vector" not in users.column_names:
-            return profiles(history, self.shards, self.dim)
-        found = np.full((users.num_rows, self.dim), np.nan)
+            return profiles(history, searched.shards, searched.dim)
+        found = np.full((users.num_rows, searched.dim), np.nan)
         for row, vector in enumerate(users["vector"].to_pylist()):
             if vector is not None:
-                if len(vector) != 4 * self.dim:
-                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {self.dim}: learn again")
+                if len(vector) != 4 * searched.dim:
+                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {searched.dim}: learn again")
                 found[row] = np.frombuffer(vector, dtype="<f4")
         return found
 
-    def _complete(self, queries: NDArray[np.float64], union: Union) -> None:
-        """Scores what other sources brought in just as the search scores; without a query 0."""
-        rows, columns = np.nonzero(np.isnan(union.similar) & used(union.sizes, union.nums.shape[1]))
-        scores = inner_products(queries, rows, union.nums[rows, columns], self.shards)
-        union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
 
-    def _priors(self, general: NDArray[np.float64] | None, union: Union) -> NDArray[np.float64]:
-        """What of each candidate's logit does not come from the history; 0 without a model."""
-        found = np.zeros(union.nums.shape)
-        if general is not None:
-            rows, columns = np.nonzero(used(union.sizes, union.nums.shape[1]))
-            found[rows, columns] = inner_products(general, rows, union.nums[rows, columns], self.shards)
-        return found
+class Searched(NamedTuple):
+    """What one search multiplies: a model's vectors, or the texts'."""
+
+    learnt: Learnt | None
+    shards: list[tuple[int, NDArray[np.float32]]]
+    norms: NDArray[np.float64]
+    dim: int
+
+    @staticmethod
+    def of(index: ItemIndex, learnt: Learnt | None) -> "Searched":
+        """The vectors of a model; of the texts where it is None."""
+        vectors, norms, dim = (
+            (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
+        )
+        return Searched(learnt, [(first, np.asarray(rows)) for first, rows in vectors], np.asarray(norms), dim)
+
+
+def _complete(queries: NDArray[np.float64], union: Union, shards: Shards) -> None:
+    """Scores what other sources brought in just as the search scores; without a query 0."""
+    rows, columns = np.nonzero(np.isnan(union.similar) & used(union.sizes, union.nums.shape[1]))
+    scores = inner_products(queries, rows, union.nums[rows, columns], shards)
+    union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
+
+
+def _priors(general: NDArray[np.float64] | None, union: Union, shards: Shards) -> NDArray[np.float64]:
+    """What of each candidate's logit does not come from the history; 0 without a model."""
+    found = np.zeros(union.nums.shape)
+    if general is not None:
+        rows, columns = np.nonzero(used(union.sizes, union.nums.shape[1]))
+        found[rows, columns] = inner_products(general, rows, union.nums[rows, columns], shards)
+    return found
 
 
 def _array(column: "pa.ChunkedArray[Any]") -> Any:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import learnt_of
+from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.calibration import shown_languages
 from xlrec.kernels.diversity import collapse
 from xlrec.kernels.fusion import Fused, best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
@@ -59,15 +59,16 @@ class Ranker:
         self.index, self.config, self.k = index, config.rank, config.k
         self.shortlist = max(5 * self.k, 100)
         self.weights = np.array([getattr(config.rank.weights, source) for source in SOURCES])
-        self.learnt = learnt_of(index) if config.train.hybrid.enabled else None
+        self.models = models_of(index) if config.train.hybrid.enabled else None
         self.bits = np.asarray(index.language_bits)
         self.language_nums = {name: num for num, name in enumerate(index.languages)}
 
     def list_of(self, user: User) -> Listed:
         """One user's list; depends on nothing but the user, the index and the config."""
         fused = fuse(self._scaled(user.scores), self.weights)
-        if self.learnt is not None and self.weights[_SIMILAR] > 0:
-            fused = credit(fused, _SIMILAR, ~self.learnt.taught[user.nums])
+        learnt = self._learnt(user)
+        if learnt is not None and self.weights[_SIMILAR] > 0:
+            fused = credit(fused, _SIMILAR, ~learnt.taught[user.nums])
         reads = np.array([self.language_nums.get(name, -1) for name in user.languages], dtype=np.int64)
         order = best_first(fused.scores, user.nums)
         order = order[self._readable(user.nums[order], reads)]
@@ -81,9 +82,13 @@ class Ranker:
         columns[taken < len(order)] = order[taken[taken < len(order)]]
         return self._listed(user, fused, nums[taken], columns, reads)
 
+    def _learnt(self, user: User) -> Learnt | None:
+        """What serves the user's market."""
+        return self.models.of(self.index.market_num(user.market)) if self.models is not None else None
+
     def _scaled(self, scores: _Floats) -> _Floats:
         """Scores of which all are at least 0 where they say something: logits of a model become odds."""
-        if self.learnt is None:
+        if self.models is None:
             return scores
         found = scores.copy()
         found[_SIMILAR] = odds(scores[_SIMILAR], self.config.logit_scale)
@@ -141,7 +146,7 @@ class Ranker:
             terms[:, outside] = 0.0
             terms[_POPULAR, outside] = self._popular_terms(user, fused, nums[outside])
         kinds = np.where((terms.max(axis=0) > 0) & ~outside, terms.argmax(axis=0), _FALLBACK)
-        if self.learnt is not None:
+        if self.models is not None:
             learnt = np.flatnonzero(kinds == _SIMILAR)
             kinds[learnt] = np.where(self._is_personal(user, columns[learnt]), _SIMILAR, _POPULAR)
         because = np.full((len(nums), self.config.n_because), -1, dtype=np.int64)
@@ -166,9 +171,10 @@ class Ranker:
 
     def _similar_terms(self, user: User, nums: _Nums) -> _Floats:
         """(n, n_history) what each history item adds to each item's `similar`, up to a factor of the user's."""
-        if self.learnt is None:
+        learnt = self._learnt(user)
+        if learnt is None:
             return similar_terms(self.index.gather(user.history), user.attention, self.index.gather(nums))
-        vectors = self.learnt.gather(user.history, history=True), self.learnt.gather(nums, history=False)
+        vectors = learnt.gather(user.history, history=True), learnt.gather(nums, history=False)
         return similar_terms(vectors[0], user.attention, vectors[1])
 
     def _covisited_terms(self, user: User, nums: _Nums) -> _Floats:

@@ -1,5 +1,7 @@
 """The model card of a learnt recommender: what it was taught, how, and how well it did on its inner split."""
 
+from typing import Any
+
 from xlrec.recommenders.hybrid import HybridModel
 
 
@@ -39,9 +41,36 @@ def card(model: HybridModel) -> str:
         "|---|---|---|---|",
         *markets,
         "",
+        *_guarded(facts.get("guard", [])),
         "## Limits",
         "",
         "Taught with the vectors of the encoder above; items without text or logs have popularity and language alone.",
         "",
     ]
     return "\n".join(told)
+
+
+def _guarded(verdicts: list[dict[str, Any]]) -> list[str]:
+    if not verdicts:
+        return []
+    ways = list(verdicts[0]["inner"])
+    rows = []
+    for one in verdicts:
+        inner = " | ".join(f"{one['inner'][way]:.4f}" for way in ways)
+        ahead = ", ".join(_ahead(*item) for item in one["ahead"].items())
+        rows.append(f"| {one['market']} | {one['users']:,} | {inner} | {one['kept']} | {ahead} |")
+    return [
+        "## What serves each market",
+        "",
+        "NDCG@10 on the inner split's users of the market; another way than joint is kept where it is ahead by more",
+        "than a standard error. Markets that are not named are served jointly.",
+        "",
+        f"| market | users | {' | '.join(ways)} | kept | ahead of |",
+        f"|---|---|{'---|' * len(ways)}---|---|",
+        *rows,
+        "",
+    ]
+
+
+def _ahead(way: str, values: list[float]) -> str:
+    return f"{way} {values[0]:+.4f} [{values[1]:+.4f}, {values[2]:+.4f}]"

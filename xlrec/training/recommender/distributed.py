@@ -19,18 +19,13 @@ def _one_process(index: str, shards: str, ages: NDArray[np.float64], config_json
     import torch
 
     from xlrec.config import Config
-    from xlrec.index import ItemIndex
-    from xlrec.training.recommender import learn
     from xlrec.training.recommender.loop import Process
-    from xlrec.training.recommender.task import task_of
+    from xlrec.training.recommender.task import task_of, teach
 
     torch.set_num_threads(1)
-    folder = Path(facts["folder"])
     with joined(gpu=False) as (rank, world):
         task = task_of(Config.model_validate_json(config_json), index, shards, ages, Process(rank, world))
-        model = learn(task, ItemIndex.open(index).item_ids, facts["told"], teller(rank), folder / "checkpoints")
-    if rank == 0:
-        model.save(folder)
+        teach(task, index, facts["told"], teller(rank), Path(facts["folder"]))
 
 
 def train_in_processes(

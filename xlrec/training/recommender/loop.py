@@ -193,6 +193,10 @@ class Course(NamedTuple):
     """NDCG@10 of the inner split's users before training, and after each epoch."""
     by_market: list[tuple[int, int, float, float]]
     """Of each market with users: its row, its users, their NDCG@10 before training and after the best epoch."""
+    values: NDArray[np.float64]
+    """(n_users,) NDCG@10 after the best epoch."""
+    model: "Start"
+    """As it was then."""
 
     @property
     def best(self) -> int:
@@ -201,24 +205,28 @@ class Course(NamedTuple):
 
 
 def best_epochs(task: Task, truth: Truth, item_ids: "pa.Array[Any]", say: Say, start: "Start | None" = None) -> Course:
-    """Trains until NDCG@10 on the truth has not risen for `patience` epochs."""
+    """Trains until NDCG@10 on the truth, of one user at least, has not risen for `patience` epochs."""
     trainer = Trainer(task, *(start or (None, None)))
-    each = [measure(trainer.model(item_ids, {}), trainer.rows(), task, truth)]
-    course = [float(each[0].mean())]
+    model = trainer.model(item_ids, {}), trainer.rows()
+    first = best = measure(*model, task, truth)
+    course = [float(first.mean())]
     for number in range(task.config.epochs):
         loss = trainer.epoch(number, task.config.epochs, _teller(say, "inner", trainer, task.config.epochs))
-        each.append(measure(trainer.model(item_ids, {}), trainer.rows(), task, truth))
-        course.append(float(each[-1].mean()))
+        newest = trainer.model(item_ids, {}), trainer.rows()
+        found = measure(*newest, task, truth)
+        if found.mean() > max(course):
+            model, best = newest, found
+        course.append(float(found.mean()))
         say(f"inner epoch {number + 1}/{task.config.epochs} · loss {loss:.3f} · NDCG@10 {course[-1]:.4f}")
         if len(course) - 1 - int(np.argmax(course)) >= task.config.patience:
             break
-    markets, best = task.logs.markets[truth.users], each[int(np.argmax(course))]
+    markets = task.logs.markets[truth.users]
     told = [
-        (int(market), int((markets == market).sum()), float(each[0][markets == market].mean()),
+        (int(market), int((markets == market).sum()), float(first[markets == market].mean()),
          float(best[markets == market].mean()))
         for market in np.unique(markets)
     ]  # fmt: skip
-    return Course(course, told)
+    return Course(course, told, best, model)
 
 
 Start = tuple[HybridModel, NDArray[np.int64]]

@@ -30,6 +30,12 @@ class Truth(NamedTuple):
     moment: float
     """Of which popularity and freshness are known."""
 
+    def where(self, kept: NDArray[np.bool_]) -> "Truth":
+        """Some of the users."""
+        sizes = np.diff(self.indptr)
+        nums = self.nums[np.repeat(kept, sizes)]
+        return self._replace(users=self.users[kept], indptr=indptr_of(sizes[kept]), nums=nums)
+
     def blocks(self, n_items: int) -> "Iterator[Truth]":
         """Some users after others, as many as may be scored against all items at once."""
         size = max(1, _MOST_SCORES // max(1, n_items))

@@ -13,12 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config import HybridConfig, PopularityConfig, RetrieveConfig, TransferConfig
+from xlrec.kernels.bootstrap import paired
 from xlrec.recommenders.hybrid import HybridModel
 from xlrec.training.recommender import learn
+from xlrec.training.recommender.choosing import simplest
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.scoring import Truth
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS, Bench, Inner, Model, Trial, Way, simplest
-from xlrec.training.transfer.figures import Difference, Figure, Key, Summary, paired
+from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS, Bench, Inner, Model, Trial, Way
+from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
 from xlrec.training.transfer.measuring import Scores, per_user, popular, text_mean
 from xlrec.training.transfer.sides import Split, World, samples, split
 

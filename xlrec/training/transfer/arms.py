@@ -1,6 +1,5 @@
 """Ways to learn the target from some of its logs: each tried on an inner split of them, then trained on all of them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -10,17 +9,13 @@ from numpy.typing import NDArray
 
 from xlrec.config import HybridConfig, PopularityConfig
 from xlrec.recommenders.hybrid import HybridModel
+from xlrec.training.recommender.choosing import gentle, simplest
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.loop import Task, Trainer
 from xlrec.training.recommender.scoring import Truth
 from xlrec.training.transfer.measuring import Scores, depth, learnt
 from xlrec.training.transfer.sides import World, split
 
-#: Steps of one epoch that small logs are cut into, at least, and the least batch.
-_STEPS: Final = 16
-_LEAST_BATCH: Final = 32
-#: Rates of what all items share, times this where a trained model goes on: a few steps must not undo what many taught.
-_GENTLE: Final = 0.1
 #: Share of each user's meetings that an inner split by user takes.
 _NEWEST: Final = 1 / 3
 #: Parts of a small sample that are held out in turn.
@@ -76,13 +71,10 @@ class Bench:
         return self.world.part(sampled, source=way is not TARGET_ONLY)
 
     def task(self, way: Way, sampled: NDArray[np.bool_] | None) -> Task:
-        """What a way learns from; small logs are cut into smaller batches, so that they still make steps."""
+        """What a way learns from."""
         told = self.told(way, sampled)
         visits = self.world.part(sampled, source=way.source).visits
-        batch = min(self.config.batch, max(_LEAST_BATCH, len(visits.nums) // _STEPS))
-        rates = ("adapter_rate", "attention_rate") if way.started else ()
-        gentle = {name: getattr(self.config, name) * _GENTLE for name in rates}
-        config = self.config.model_copy(update={"batch": batch, **gentle})
+        config = gentle(self.config, len(visits.nums), started=way.started)
         return Task(told._replace(visits=visits), self.world.known(told), config, self.popularity, self.seed)
 
     def trainer(self, way: Way, sampled: NDArray[np.bool_], source: Model) -> Trainer:
@@ -169,23 +161,6 @@ class Inner:
                 break
             trainer.epoch(done, config.epochs, _quietly)
         return course
-
-
-def simplest(course: Sequence[NDArray[np.float64]], *, sure: bool) -> int:
-    """The place of the best mean; where that is not sure, of the first no more than a standard error behind it.
-
-    Source: Breiman et al. 1984, the one-standard-error rule.
-
-    Args:
-        course: (n_users,) values of each, from what changes least to what changes most.
-        sure: There are users enough.
-    """
-    best = int(np.argmax([_mean(values) for values in course]))
-    if sure or len(course[best]) < 2:
-        return best
-    behind = [course[best] - values for values in course]
-    near = [each.mean() <= each.std(ddof=1) / len(each) ** 0.5 for each in behind]
-    return near.index(True)
 
 
 def _fold(bench: Bench, taught: NDArray[np.bool_], held: NDArray[np.bool_], least: int) -> Fold:

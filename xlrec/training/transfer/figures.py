@@ -96,14 +96,3 @@ class Summary:
             bootstrap.replicate_sums(weights, values[kept][:, None])[:, 0], weights.sum(axis=0)
         )
         return (float(values[kept].mean()), *bootstrap.interval(replicates), int(kept.sum()))
-
-
-def paired(
-    one: NDArray[np.float64], other: NDArray[np.float64], seed: int, n_replicates: int
-) -> tuple[float, float, float]:
-    """Mean difference of two arms on the same users, with its interval; NaN ends where there is no user."""
-    if not len(one):
-        return 0.0, float("nan"), float("nan")
-    weights = bootstrap.poisson_weights(np.arange(len(one)), seed, n_replicates)
-    sums = bootstrap.replicate_sums(weights, (one - other)[:, None])[:, 0]
-    return (float((one - other).mean()), *bootstrap.interval(bootstrap.means(sums, weights.sum(axis=0))))
