@@ -102,18 +102,22 @@ def test_the_index_gets_every_items_learnt_vector(
 ) -> None:
     index, shards = prepared
     model = learn(task_of(CONFIG, index, shards, np.full(N_ITEMS, np.nan)), _ids(index), {}, lambda _: None)
-    model.save(tmp_path)
+    other = hybrid.HybridModel(
+        {**model.arrays, "adapter_out": 2 * model.arrays["adapter_out"]}, model.item_ids, model.facts
+    )
+    hybrid.save_all(model, {"JP": other}, tmp_path)
     rows = [(num, None if num % 2 else at(num).timestamp() * 1e6) for num in range(N_ITEMS) if num < 28 or num % 2]
     rows += [(num, None) for num in range(N_ITEMS) if num >= 28 and num % 2 == 0]
     moments = spark.createDataFrame(rows, "item_num int, first_micros double").repartition(5)
     write_learnt(index, str(tmp_path), moments, at(27).timestamp() * 1e6)
     models = models_of(ItemIndex.open(index))
     assert models is not None
-    learnt = models.each[0]
-    assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
     texts = np.concatenate([np.asarray(vectors) for _, vectors in ItemIndex.open(index).shards])
-    expected = model.outputs(texts, model.taught(_ids(index)))
-    np.testing.assert_allclose(learnt.gather(np.arange(N_ITEMS), history=False), expected, atol=1e-6)
+    for market, one in (("DE", model), ("JP", other), ("ZZ", model)):
+        learnt = models.of(ItemIndex.open(index).market_num(market))
+        assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
+        expected = one.outputs(texts, one.taught(_ids(index)))
+        np.testing.assert_allclose(learnt.gather(np.arange(N_ITEMS), history=False), expected, atol=1e-6)
 
 
 @pytest.mark.usefixtures("spark")
