@@ -61,6 +61,20 @@ class Learnt:
         return _joined([rows for _, rows in self.index.sharded("taught")], np.bool_)
 
     @cached_property
+    def fresh(self) -> NDArray[np.float32]:
+        """(n_items,) float32 of `hybrid.freshness` on the index's day.
+
+        Raises:
+            LakeError: the index was made before freshness was kept beside it.
+        """
+        try:
+            return _joined([rows for _, rows in self.index.sharded("fresh")], np.float32)
+        except OSError as error:
+            raise LakeError(
+                f"index {self.index.folder} holds no freshness ({error}): run `xlrec train` again"
+            ) from error
+
+    @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) norms of the outputs."""
         return _joined([rows for _, rows in self.index.sharded("output-norms")], np.float64)
@@ -149,11 +163,12 @@ def write_shard(
     whole = (np.asarray(index.popularity(market)) for market in index.markets)
     parts = [(shares[nums], hybrid.average_popularity(shares, index.n_items)) for shares in whole]
     popular = np.stack([hybrid.log_popularity(shares, index.n_items, average) for shares, average in parts])
-    priors = model.priors(popular, hybrid.freshness(first_micros, now_micros), rows)
+    fresh = hybrid.freshness(first_micros, now_micros)
+    priors = model.priors(popular, fresh, rows)
     speaks = language_matrix(np.asarray(index.language_bits[nums]), len(index.languages))
     outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks], axis=1)
     made = {
-        "taught": rows >= 0, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
+        "taught": rows >= 0, "fresh": fresh, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
         "output-norms": norms_of([(first, outputs)]),
         "inputs": np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32),
     }  # fmt: skip
