@@ -1,5 +1,6 @@
 """A learnt model in an index: what is served is what was measured in training, and reasons are true. No Spark."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, learnt_of, write_shard
 from xlrec.index_writer import write_arrays
+from xlrec.kernels.ranking import NAMES
 from xlrec.recommenders.hybrid import HybridModel
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
+from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender.examples import popularity_at
 from xlrec.training.recommender.loop import Task, train_epochs
@@ -132,6 +135,40 @@ def test_the_index_knows_what_was_taught(trained: tuple[str, HybridModel, Any]) 
     learnt = learnt_of(ItemIndex.open(trained[0]))
     assert learnt is not None
     np.testing.assert_array_equal(np.flatnonzero(learnt.taught), np.unique(LOGS.event_nums))
+
+
+def test_a_rankers_features_hold_the_parts_of_a_logit_and_the_age_of_an_item(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained[0], tmp_path / "index")
+    trained[1].save(tmp_path / "model")
+    for shard in range(3):
+        ages = np.where(np.arange(40 * shard, min(40 * shard + 40, N)) % 2, NOW - 14 * 86_400e6, np.nan)
+        write_shard(str(folder), str(tmp_path / "model"), shard, ages, NOW)
+    finish(str(folder), str(tmp_path / "model"))
+    ranker = Ranker(ItemIndex.open(str(folder)), CONFIG)
+    (batch,) = Retriever(ranker.index, CONFIG).rows(users_table()).combine_chunks().to_batches()
+    for user in users_of(batch, ranker.weights):
+        scored = ranker.scored(user)
+        found = dict(zip(NAMES, ranker.features.of(user, scored, 9).T, strict=True))
+        nums, order = user.nums[scored.order[:9]], scored.order[:9]
+        np.testing.assert_allclose(found["fresh"], np.where(nums % 2, 0.5, 0.0))
+        own = user.scores[0] - user.prior
+        np.testing.assert_allclose(found["own"], (own - own.max())[order])
+        np.testing.assert_allclose(found["prior"], (user.prior - user.prior.max())[order])
+        np.testing.assert_array_equal(found["taught"], np.isin(nums, LOGS.event_nums))
+        assert set(found["language"]) <= {0.0, 1.0}
+
+
+def test_an_index_from_before_ages_were_kept_says_what_to_do(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained[0], tmp_path / "index")
+    (folder / "fresh-00001.npy").unlink()
+    learnt = learnt_of(ItemIndex.open(str(folder)))
+    assert learnt is not None
+    with pytest.raises(LakeError, match="run `xlrec train` again"):
+        _ = learnt.fresh
 
 
 def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, HybridModel, Any]) -> None:

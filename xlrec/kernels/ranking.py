@@ -16,6 +16,7 @@ SOURCE_OF: Final = {
 NAMES: Final = tuple(SOURCE_OF)
 #: Columns of `features` that are told from outside: freshness, weight of the item's language, whether it was taught.
 N_TOLD: Final = 3
+_N_OWN: Final = len(NAMES) - N_TOLD
 _TINY: Final = 1e-9
 
 
@@ -96,7 +97,7 @@ def _features(
     scores: Any, own: Any, prior: Any, shortlist: Any, texts: Any, history: Any, weights: Any, told: Any
 ) -> Any:  # fmt: skip
     m, n_history = len(shortlist), len(history)
-    found = np.zeros((m, 12 + told.shape[1]))
+    found = np.zeros((m, _N_OWN + told.shape[1]))  # columns as in NAMES
     bests = np.array([_best(scores[source]) for source in range(3)])
     tops = (_best(own), _best(prior))
     places = (_places(scores[0]), _places(scores[1]), _places(scores[2]))
@@ -115,7 +116,7 @@ def _features(
         found[row, 9], found[row, 10] = _dot(texts[row], profile), _dot(texts[row], newest)
         found[row, 11] = n_history
         for column in range(told.shape[1]):
-            found[row, 12 + column] = told[row, column]
+            found[row, _N_OWN + column] = told[row, column]
     return found
 
 

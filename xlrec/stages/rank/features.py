@@ -8,6 +8,7 @@ from xlrec.index_learnt import Learnt
 from xlrec.kernels import ranking
 from xlrec.kernels.calibration import shown_languages
 from xlrec.stages.rank.users import Scored, User
+from xlrec.tables import SOURCES
 
 
 class Features:
@@ -22,7 +23,7 @@ class Features:
         """(min(depth, n), n_features) float64 of the best `depth` candidates in the fusion's order."""
         shortlist = scored.order[:depth]
         nums = user.nums[shortlist]
-        similar = user.scores[0]
+        similar = user.scores[SOURCES.index("similar")]
         prior = user.prior if len(user.prior) == len(similar) else np.zeros(len(similar))
         texts, history = self.index.gather(nums), self.index.gather(user.history)
         weights = np.asarray(user.history_weights, dtype=np.float64)
