@@ -1,18 +1,19 @@
 """Plain weighted fusion beside LightGBM lambdaranks over the same candidates, on users and days that no ranker saw.
 
-    xlrec evaluate --config conf/demo.yaml --set evaluate.inner=true --set lake=.cache/inner
+    xlrec train-ranker --config conf/demo.yaml
     xlrec evaluate --config conf/demo.yaml
-    python tests/bench/rankers.py .cache/inner .cache/demo/lake --config conf/demo.yaml
+    python tests/bench/rankers.py .cache/demo/lake --config conf/demo.yaml
 
-The rankers learn from the candidates of the inner split (the first lake) and are scored on those of the outer one (the
-second): NDCG@10 of the shortlist's order, before diversity and languages, with the paired difference to the fusion. The
-first ranker is what `xlrec train-ranker` learns; the others have more or larger trees. Then, on one thread, what a user
-costs: retrieval, the fused list, the list with that first ranker.
+The rankers learn from the shortlists of the inner split, which `train-ranker` left in the lake, and are scored on those
+of the holdout, which `evaluate` left there: NDCG@10 of the shortlist's order, before diversity and languages, with the
+paired difference to the fusion. The first is what `train-ranker` learns, the second the most and largest trees that
+it would ever learn; the others are larger. Then what a user costs on one thread: retrieval, and the list by each.
 """
 
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from xlrec.stages.rank.reranking import Reranker
 from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.ranker.examples import Examples, K, of_table
+from xlrec.training.ranker.examples import read as read_examples
 from xlrec.training.ranker.trees import Setting, fit, taught
 
 LOG = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
@@ -91,10 +93,9 @@ def examples(world: Evaluated, config: Config) -> Examples:
     return of_table(pa.Table.from_batches([examples_of(batch, relevant, hashes, Ranker(world.index, config))]))
 
 
-def costs(world: Evaluated, config: Config, model: RankingModel) -> dict[str, float]:
+def costs(world: Evaluated, config: Config, boosters: dict[str, Any]) -> dict[str, float]:
     """Milliseconds a user of each step, the best of some rounds."""
-    retriever, plain, learnt = Retriever(world.index, config), Ranker(world.index, config), Ranker(world.index, config)
-    learnt.reranker = Reranker(model, learnt.features, learnt.shortlist)
+    retriever, plain = Retriever(world.index, config), Ranker(world.index, config)
     (batch,) = retriever.rows(world.asked).combine_chunks().to_batches()
     users = list(users_of(batch, plain.weights))
 
@@ -107,23 +108,26 @@ def costs(world: Evaluated, config: Config, model: RankingModel) -> dict[str, fl
             best = min(best, perf_counter() - began)
         return best / len(users) * 1e3
 
-    return {
+    found = {
         "retrieve": timed(lambda: retriever.rows(world.asked)),
-        "rank, fusion": timed(lambda: plain.lists_of(users)),
-        "rank, ranker": timed(lambda: learnt.lists_of(users)),
+        "rank, weighted fusion": timed(lambda: plain.lists_of(users)),
     }
+    for name, booster in boosters.items():
+        learnt = Ranker(world.index, config)
+        learnt.reranker = Reranker(RankingModel(booster.model_to_string(), {}), learnt.features, learnt.shortlist)
+        found[f"rank, {name}"] = timed(partial(learnt.lists_of, users))
+    return found
 
 
 def main(arguments: list[str]) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inner", help="lake of the inner evaluation")
-    parser.add_argument("outer", help="lake of the outer evaluation")
+    parser.add_argument("lake", help="folder in which `xlrec train-ranker` and `xlrec evaluate` ran")
     parser.add_argument("--config", required=True)
     options = parser.parse_args(arguments)
     config, console = load(options.config, ["rank.ranker=null"], env={}), Console(width=120)
-    world = read(options.outer)
-    inner, outer = examples(read(options.inner), config), examples(world, config)
+    world = read(options.lake)
+    inner, outer = read_examples(f"{options.lake}/_ranker/examples"), examples(world, config)
     everyone = np.ones(len(inner.hashes), dtype=np.bool_)
     booster, choice = taught(inner, everyone, 0)
     boosters = {f"train-ranker: {choice.n_trees} trees of {choice.setting.leaves} leaves": booster}
@@ -133,7 +137,7 @@ def main(arguments: list[str]) -> None:
     systems |= {name: outer.ndcg(one.predict(outer.features, num_threads=1)) for name, one in boosters.items()}
     console.print(compared(systems, f"{len(inner.hashes):,} users to learn from, {len(outer.hashes):,} users scored"))
     with threadpool_limits(1):
-        found = costs(world, config, RankingModel(booster.model_to_string(), {}))
+        found = costs(world, config, boosters)
     shown = Table("step", "ms a user", title=f"{world.index.n_items:,} items, k = {config.k}, one thread")
     for name, value in found.items():
         shown.add_row(name, f"{value:.3f}")

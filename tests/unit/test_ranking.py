@@ -168,6 +168,10 @@ def test_a_rows_score_hangs_on_nothing_but_the_row(taught: ranking.RankingModel)
     np.testing.assert_array_equal(taught.contributions(rows[shuffled]), taught.contributions(rows)[shuffled])
     added = taught.contributions(rows).sum(axis=1)
     np.testing.assert_allclose(np.diff(added), np.diff(whole), atol=1e-9)  # they differ by the mean alone
+    unused = [column for column, name in enumerate(NAMES) if name in ("fresh", "language", "taught")]
+    assert (taught.contributions(rows)[:, unused] == 0).all()
+    heavy = np.abs(taught.contributions(rows)).mean(axis=0)
+    assert {NAMES[column].split("_")[0] for column in np.argsort(-heavy)[:3]} <= {"covisited", "popular", "log"}
     assert taught.scores(rows[:0]).shape == (0,)
     assert taught.contributions(rows[:0]).shape == (0, len(NAMES))
 
