@@ -13,13 +13,12 @@ from xlrec.recommenders.ranking import require
 from xlrec.training.ranker.examples import Examples, K
 
 _Users = NDArray[np.bool_]
-#: Most trees, and how many without a gain end the search for their number.
+#: Most trees.
 MOST_TREES: Final = 100
-PATIENCE: Final = 20
 #: Folds of the users: each is scored by trees that were not taught with it.
 N_FOLDS: Final = 5
-#: Share of the users, one in so many, on whom setting and number of trees are chosen.
-_CHOSEN_ON: Final = 4
+#: Parts of the users; on each in turn the others' trees are measured, to choose setting and number of trees.
+_PARTS: Final = 4
 
 
 class Setting(NamedTuple):
@@ -33,7 +32,7 @@ SETTINGS: Final = (Setting(4, 0.05), Setting(4, 0.1), Setting(7, 0.05))
 
 
 class Choice(NamedTuple):
-    """A setting, its number of trees, and NDCG@K on the users on whom it was chosen."""
+    """A setting, its number of trees, and NDCG@K on held-out users, of what their shortlists hold."""
 
     setting: Setting
     n_trees: int
@@ -56,7 +55,7 @@ def out_of_fold(examples: Examples, seed: int) -> NDArray[np.float64]:
 
 
 def taught(examples: Examples, users: _Users, seed: int) -> tuple[Any, Choice]:
-    """The booster taught on some users, with the setting that did best on a part of them when taught on the rest."""
+    """The booster taught on some users, with the setting that did best on those of them whom it was not taught with."""
     choice = choose(examples, users, seed)
     return fit(examples, users, choice.setting, choice.n_trees, seed), choice
 
@@ -67,25 +66,31 @@ def fit(examples: Examples, users: _Users, setting: Setting, n_trees: int, seed:
 
 
 def choose(examples: Examples, users: _Users, seed: int) -> Choice:
-    """The best of `SETTINGS` by NDCG@K, ties to the first; a middling one where nothing is left to choose on."""
-    lightgbm = require()
-    held = users & ((examples.hashes // N_FOLDS) % _CHOSEN_ON == 0)
-    helpful = _helpful(examples)
-    if not (helpful & held).any() or not (helpful & users & ~held).any():
-        return Choice(SETTINGS[0], MOST_TREES // 2, 0.0)
-    tried = []
+    """The best setting and number of trees by NDCG@K over parts of the users, each held out once; ties to the first."""
+    part = (examples.hashes // N_FOLDS) % _PARTS
+    helpful, best = users & _helpful(examples), Choice(SETTINGS[0], MOST_TREES // 2, 0.0)
     for setting in SETTINGS:
-        data = _dataset(examples, users & ~held)
-        booster = lightgbm.train(
-            _parameters(setting, seed), data, MOST_TREES, valid_sets=[_dataset(examples, held, data)],
-            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-        )  # fmt: skip
-        n_trees = booster.best_iteration or booster.current_iteration()
-        rows = held[examples.users]
-        scores = np.zeros(len(rows))
-        scores[rows] = booster.predict(examples.features[rows], num_iteration=n_trees, num_threads=1)
-        tried.append(Choice(setting, int(n_trees), float(examples.ndcg(scores)[held].mean()) if held.any() else 0.0))
-    return max(tried, key=lambda one: one.ndcg)
+        total, n_held = np.zeros(MOST_TREES), 0
+        for number in range(_PARTS):
+            held = helpful & (part == number)
+            if held.any() and (helpful & ~held).any():
+                total += held.sum() * _curve(examples, helpful & ~held, held, setting, seed)
+                n_held += int(held.sum())
+        if n_held and total.max() / n_held > best.ndcg:
+            best = Choice(setting, int(total.argmax()) + 1, float(total.max() / n_held))
+    return best
+
+
+def _curve(examples: Examples, users: _Users, held: _Users, setting: Setting, seed: int) -> NDArray[np.float64]:
+    """(MOST_TREES,) NDCG@K over the held users after each tree, of what their shortlists hold."""
+    lightgbm, course = require(), {}
+    data = _dataset(examples, users)
+    lightgbm.train(
+        _parameters(setting, seed), data, MOST_TREES, valid_sets=[_dataset(examples, held, data)],
+        callbacks=[lightgbm.record_evaluation(course)],
+    )  # fmt: skip
+    (found,) = course["valid_0"].values()
+    return np.pad(np.asarray(found), (0, MOST_TREES - len(found)), mode="edge")
 
 
 def _parameters(setting: Setting, seed: int) -> dict[str, Any]:
