@@ -6,8 +6,8 @@
 
 The rankers learn from the shortlists of the inner split, which `train-ranker` left in the lake, and are scored on those
 of the holdout, which `evaluate` left there: NDCG@10 of the shortlist's order, before diversity and languages, with the
-paired difference to the fusion. The first is what `train-ranker` learns, the second the most and largest trees that
-it would ever learn; the others are larger. Then what a user costs on one thread: retrieval, and the list by each.
+paired difference to the fusion. The first is what `train-ranker` learns; the others are larger than it ever learns.
+Then what a user costs on one thread: retrieval, and the list by each.
 """
 
 import argparse

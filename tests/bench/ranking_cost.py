@@ -3,7 +3,7 @@
     python tests/bench/ranking_cost.py 1000 10000 100000
 
 Invented items (256 numbers a text, 10 neighbours each, no learnt model), 256 users with 20 events each, on one thread.
-The ranker has as many and as large trees as `xlrec train-ranker` would ever learn.
+The first ranker has as many and as large trees as `xlrec train-ranker` would ever learn, the second larger ones.
 """
 
 import sys
@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.training.ranker.trees import MOST_TREES, SETTINGS, fit
+from xlrec.training.ranker.trees import MOST_TREES, SETTINGS, Setting, fit
 
 N_USERS, N_EVENTS, DIM = 256, 20, 256
 
@@ -53,15 +53,16 @@ def main(sizes: list[int]) -> None:
     config = Config.model_validate({"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}})
     table = Table("items", title="ms a user")
     largest = max(SETTINGS, key=lambda one: one.leaves)
-    name = f"{MOST_TREES} trees of {largest.leaves} leaves"
-    for column in ("retrieve", "rank, weighted fusion", f"rank, {name}"):
+    kinds = {f"{MOST_TREES} trees of {one.leaves} leaves": one for one in (largest, Setting(7, 0.05))}
+    for column in ("retrieve", "rank, weighted fusion", *(f"rank, {name}" for name in kinds)):
         table.add_column(column, justify="right")
     for n_items in sizes:
         with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
             made = world(Path(folder), n_items)
             learnt = examples(made, config)
-            booster = fit(learnt, np.ones(N_USERS, dtype=np.bool_), largest, MOST_TREES, 0)
-            found = costs(made, config, {name: booster})
+            everyone = np.ones(N_USERS, dtype=np.bool_)
+            boosters = {name: fit(learnt, everyone, one, MOST_TREES, 0) for name, one in kinds.items()}
+            found = costs(made, config, boosters)
             table.add_row(f"{n_items:,}", *(f"{value:.2f}" for value in found.values()))
     Console(width=100).print(table)
 
