@@ -201,6 +201,7 @@ def test_a_broken_artefact_is_refused_in_one_line(
     taught: ranking.RankingModel, tmp_path: Path, harm: Any, said: str
 ) -> None:
     taught.save(tmp_path)
+    assert ranking.load(str(tmp_path)) is ranking.load(str(tmp_path))
     harm(tmp_path)
     with pytest.raises(LakeError, match=said) as error:
         ranking.load(str(tmp_path))

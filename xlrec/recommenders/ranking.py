@@ -106,7 +106,7 @@ class RankingModel:
 
 
 def load(folder: str) -> RankingModel:
-    """The ranker in a folder; kept in this process until the folder is written anew.
+    """The ranker in a folder; the same object for all callers in this process while the files say the same.
 
     Raises:
         LakeError: there is no whole ranker of this layout, or it takes other features than this version makes.
@@ -122,18 +122,18 @@ def load(folder: str) -> RankingModel:
             raise LakeError(
                 f"ranker {folder} has {name} {facts.get(name)!r}, this version has {wanted!r}: run `xlrec train-ranker`"
             )
-    return _load(folder, str(facts.get("fingerprint")), json.dumps(facts))
-
-
-@lru_cache(maxsize=2)
-def _load(folder: str, fingerprint: str, facts: str) -> RankingModel:
     try:
         with (Path(folder) / TREES).open(encoding="utf-8", newline="") as file:
-            model = RankingModel(file.read(), json.loads(facts))
+            model = _model(file.read(), json.dumps(facts))
     except (OSError, ValueError) as error:
         raise LakeError(f"ranker {folder} cannot be read ({error}): run `xlrec train-ranker` again") from error
-    if model.fingerprint != fingerprint:
+    if model.fingerprint != facts.get("fingerprint"):
         raise LakeError(
             f"ranker {folder} is not what its {FACTS} says: {TREES} was changed or cut; run `xlrec train-ranker` again"
         )
     return model
+
+
+@lru_cache(maxsize=2)
+def _model(text: str, facts: str) -> RankingModel:
+    return RankingModel(text, json.loads(facts))
