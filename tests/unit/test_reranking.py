@@ -23,6 +23,7 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.kernels.ranking import NAMES, SOURCE_OF
 from xlrec.recommenders import ranking
+from xlrec.recommenders.baselines import systems
 from xlrec.stages.rank.examples import examples_of
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.users import users_of
@@ -150,3 +151,8 @@ def test_examples_are_the_shortlists_that_are_served(folder: str) -> None:
     assert rows[0]["hits"] == [num == nums[2] for num in nums]
     assert (rows[0]["n_relevant"], rows[0]["user_hash"], rows[0]["user_id"]) == (2, 7, one["user_id"])
     np.testing.assert_array_equal(np.array(rows[0]["features"]).reshape(-1, len(NAMES)), features)
+
+
+def test_an_evaluation_gives_the_ranker_to_xlrec_alone() -> None:
+    found = systems(configured(5, {"ranker": "f"}))
+    assert {name: one.config.rank.ranker for name, one in found.items()} == dict.fromkeys(found) | {"xlrec": "f"}
