@@ -281,6 +281,9 @@ class RankConfig(Section):
     """Weight of the language mix against the score, where languages is calibrated."""
     max_per_category: Count | None = None
     """Most items of one category in a list. null: no limit."""
+    ranker: str | None = None
+    """Folder of a ranker by `xlrec train-ranker`, which then orders the best of the fused candidates; needs
+    `pip install 'xlrec[ranker]'` on every machine. null: the weighted fusion orders them."""
     n_because: Annotated[int, Field(ge=0)] = 2
     """History items named in a reason, at most."""
 

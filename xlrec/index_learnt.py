@@ -59,6 +59,11 @@ class Learnt:
         return _joined([rows for _, rows in self._sharded("taught")], np.bool_)
 
     @cached_property
+    def fresh(self) -> NDArray[np.float32]:
+        """(n_items,) float32 of `hybrid.freshness` on the index's day."""
+        return _joined([rows for _, rows in self._sharded("fresh")], np.float32)
+
+    @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) norms of the outputs."""
         return _joined([rows for _, rows in self._sharded("norms")], np.float64)
@@ -76,17 +81,24 @@ class Models:
     """The models of an index: the first serves every market that has none of its own."""
 
     def __init__(self, index: ItemIndex) -> None:
-        """Reads `learnt.json` and loads the models."""
-        told = json.loads((index.folder / LEARNT).read_text("utf-8"))["models"]
+        """Reads `learnt.json` and loads the models.
+
+        Raises:
+            LakeError: it is of another version.
+        """
+        told = json.loads((index.folder / LEARNT).read_text("utf-8")).get("models")
+        if told is None:
+            raise LakeError(f"the model in {index.folder} was laid by another version: run `xlrec train` again")
+        self.index = index
         self.each = tuple(Learnt(index, place, one["model"], one["fingerprint"]) for place, one in enumerate(told))
         self.places = np.zeros(len(index.markets), dtype=np.int64)
         """(n_markets,) which of `each` serves the market, by `index.market_num`."""
         for place, one in enumerate(told[1:], start=1):
             self.places[index.market_num(one["market"])] = place
 
-    def of(self, market_num: int) -> Learnt:
+    def of(self, market: str | None) -> Learnt:
         """What serves a market."""
-        return self.each[int(self.places[market_num])]
+        return self.each[int(self.places[self.index.market_num(market)])]
 
 
 def _array(place: int, name: str) -> str:
@@ -174,11 +186,12 @@ def write_shard(
     whole = (np.asarray(index.popularity(market)) for market in index.markets)
     parts = [(shares[nums], hybrid.average_popularity(shares, index.n_items)) for shares in whole]
     popular = np.stack([hybrid.log_popularity(shares, index.n_items, average) for shares, average in parts])
-    priors = model.priors(popular, hybrid.freshness(first_micros, now_micros), rows)
+    fresh = hybrid.freshness(first_micros, now_micros)
+    priors = model.priors(popular, fresh, rows)
     speaks = language_matrix(np.asarray(index.language_bits[nums]), len(index.languages))
     outputs = np.concatenate([model.outputs(own, rows), priors.T, speaks], axis=1)
     made = {
-        "taught": rows >= 0, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
+        "taught": rows >= 0, "fresh": fresh, "outputs": np.ascontiguousarray(outputs, dtype=np.float32),
         "norms": norms_of([(first, outputs)]),
         "inputs": np.ascontiguousarray(model.inputs(own, rows), dtype=np.float32),
     }  # fmt: skip

@@ -1,15 +1,20 @@
-"""Plain weighted fusion beside a LightGBM lambdarank over the same candidates.
+"""Plain weighted fusion beside LightGBM lambdaranks over the same candidates, on users and days that no ranker saw.
 
-    xlrec evaluate --config conf/demo.yaml --set evaluate.inner=true --set lake=.cache/inner
+    xlrec train-ranker --config conf/demo.yaml
     xlrec evaluate --config conf/demo.yaml
-    python tests/bench/rankers.py .cache/inner .cache/demo/lake --config conf/demo.yaml
+    python tests/bench/rankers.py .cache/demo/lake --config conf/demo.yaml
 
-The rankers learn from the candidates of the inner split (the first lake) and are scored on those of the outer one (the
-second): NDCG@10 of the candidates' order, before diversity and languages, with the paired difference to the fusion.
+The rankers learn from the shortlists of the inner split, which `train-ranker` left in the lake, and are scored on those
+of the holdout, which `evaluate` left there: NDCG@10 of the shortlist's order, before diversity and languages, with the
+paired difference to the fusion. The first is what `train-ranker` learns; the others are larger than it ever learns.
+Then what a user costs on one thread: retrieval, and the list by each.
 """
 
 import argparse
 import sys
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,37 +25,44 @@ from numpy.typing import NDArray
 from quality import interval
 from rich.console import Console
 from rich.table import Table
+from threadpoolctl import threadpool_limits
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.kernels import metrics
 from xlrec.kernels.bootstrap import poisson_weights
-from xlrec.kernels.fusion import fuse, odds
+from xlrec.kernels.ranking import NAMES
+from xlrec.recommenders.ranking import RankingModel
 from xlrec.settings import load
+from xlrec.stages.rank.examples import examples_of
+from xlrec.stages.rank.lists import Ranker
+from xlrec.stages.rank.reranking import Reranker
+from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever
+from xlrec.training.ranker.examples import Examples, K, of_table
+from xlrec.training.ranker.examples import read as read_examples
+from xlrec.training.ranker.trees import Setting, fit, taught
 
-K = 10
 LOG = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
-#: (leaves, trees, learning rate) of the lambdarank.
-SETTINGS = ((4, 100, 0.05), (7, 100, 0.05), (15, 100, 0.05), (15, 300, 0.03))
+#: Setting and number of the trees that are tried beside the product's choice.
+LARGER = ((Setting(7, 0.05), 100), (Setting(15, 0.05), 100), (Setting(15, 0.03), 300))
+_ROUNDS = 3
 
 
-class Candidates(NamedTuple):
-    """Of each user: scores of the three sources, features, hits, and how many items are relevant."""
+class Evaluated(NamedTuple):
+    """What an evaluation left, as the stages take it."""
 
-    scores: list[NDArray[np.float64]]
-    features: list[NDArray[np.float64]]
-    hits: list[NDArray[np.bool_]]
-    n_relevant: list[int]
+    index: ItemIndex
+    asked: pa.Table
+    """Users of the holdout with their logs, by user_id."""
+    truth: list[list[int]]
 
 
-def candidates(lake: str, config: Config) -> Candidates:
-    """What retrieval gives for the users of an evaluation's holdout."""
+def read(lake: str) -> Evaluated:
+    """The users of an evaluation's holdout."""
     apart = f"{lake}/_evaluation"
     tables = {name: DeltaTable(f"{apart}/{name}").to_pandas() for name in ("events", "holdout", "users")}
-    truth = tables["holdout"].groupby("user_id").item_num.apply(set).to_dict()
+    truth = tables["holdout"].groupby("user_id").item_num.apply(list).to_dict()
     users = tables["users"][tables["users"].user_id.isin(truth)].sort_values("user_id")
-    index = ItemIndex.open(f"{apart}/_index/own")
     asked = pa.table(
         {
             "user_id": pa.array(users.user_id),
@@ -60,17 +72,7 @@ def candidates(lake: str, config: Config) -> Candidates:
             "log": pa.array(logs_of(tables["events"], users.user_id), LOG),
         }
     )
-    positive = tables["events"][tables["events"].weight > 0]
-    counts = np.bincount(positive.item_num, minlength=index.n_items)
-    found = Candidates([], [], [], [])
-    for row in Retriever(index, config).rows(asked).to_pylist():
-        nums, relevant = np.array(row["item_nums"]), truth[row["user_id"]]
-        scores = np.array([row["similar"], row["covisited"], row["popular"]])
-        found.scores.append(scores)
-        found.features.append(features(row, scores, nums, index, counts))
-        found.hits.append(np.array([num in relevant for num in nums]))
-        found.n_relevant.append(len(relevant))
-    return found
+    return Evaluated(ItemIndex.open(f"{apart}/_index/own"), asked, [truth[name] for name in users.user_id])
 
 
 def logs_of(events: pd.DataFrame, names: "pd.Series[str]") -> list[Any]:
@@ -83,81 +85,77 @@ def logs_of(events: pd.DataFrame, names: "pd.Series[str]") -> list[Any]:
     return [by_user.get(name) for name in names]
 
 
-def features(
-    row: dict[str, Any], scores: NDArray[np.float64], nums: NDArray[np.int64], index: ItemIndex, counts: Any
-) -> NDArray[np.float64]:
-    """(n, n_features): scores against the best, places, the model's parts, texts, popularity, length of history."""
-    similar, covisited, popular = scores
-    prior = np.array(row["prior"])
-    history = np.array(row["history"], dtype=np.int64)
-    texts = index.gather(nums)
-    profile = np.array(row["history_weights"]) @ index.gather(history) if len(history) else np.zeros(index.dim)
-    newest = index.gather(history[:1])[0] if len(history) else np.zeros(index.dim)
-    places = [np.argsort(np.argsort(-one, kind="stable")) for one in scores]
-    columns = [
-        similar - similar.max(), prior - prior.max(), (similar - prior) - (similar - prior).max(),
-        covisited / max(covisited.max(), 1e-12), popular / max(popular.max(), 1e-12), np.log(popular + 1e-9),
-        texts @ profile, texts @ newest, *places, np.full(len(nums), len(history)), np.log1p(counts[nums]),
-    ]  # fmt: skip
-    return np.stack(columns, axis=1)
+def examples(world: Evaluated, config: Config) -> Examples:
+    """Shortlists with what was chosen."""
+    (batch,) = Retriever(world.index, config).rows(world.asked).combine_chunks().to_batches()
+    hashes = pa.array(np.random.default_rng(0).integers(0, 2**62, batch.num_rows))
+    relevant = pa.array(world.truth, pa.list_(pa.int32()))
+    return of_table(pa.Table.from_batches([examples_of(batch, relevant, hashes, Ranker(world.index, config))]))
 
 
-def fused(found: Candidates, config: Config) -> list[NDArray[np.float64]]:
-    """Scores of the fusion."""
-    weights = np.array([getattr(config.rank.weights, name) for name in ("similar", "covisited", "popular")])
-    scaled = [np.stack([odds(one[0], config.rank.logit_scale), *one[1:]]) for one in found.scores]
-    return [fuse(one, weights).scores for one in scaled]
+def costs(world: Evaluated, config: Config, boosters: dict[str, Any]) -> dict[str, float]:
+    """Milliseconds a user of each step, the best of some rounds."""
+    retriever, plain = Retriever(world.index, config), Ranker(world.index, config)
+    (batch,) = retriever.rows(world.asked).combine_chunks().to_batches()
+    users = list(users_of(batch, plain.weights))
 
+    def timed(step: Callable[[], Any]) -> float:
+        step()
+        began, best = perf_counter(), np.inf
+        for _ in range(_ROUNDS):
+            began = perf_counter()
+            step()
+            best = min(best, perf_counter() - began)
+        return best / len(users) * 1e3
 
-def ndcg(scores: list[NDArray[np.float64]], found: Candidates) -> NDArray[np.float64]:
-    """(n_users,) NDCG@10 of the candidates in the order of the scores."""
-    width = max(len(hits) for hits in found.hits)
-    listed = np.zeros((len(scores), width), dtype=np.bool_)
-    for row, (one, hits) in enumerate(zip(scores, found.hits, strict=True)):
-        listed[row, : len(hits)] = hits[np.argsort(-one, kind="stable")]
-    return metrics.ndcg(listed, np.array(found.n_relevant), K)
-
-
-def lambdarank(inner: Candidates, outer: Candidates, leaves: int, trees: int, rate: float) -> list[NDArray[np.float64]]:
-    """Scores of the outer candidates by a model of the inner ones."""
-    import lightgbm
-
-    data = lightgbm.Dataset(
-        np.concatenate(inner.features), np.concatenate(inner.hits).astype(int), group=[len(one) for one in inner.hits]
-    )
-    settings = {
-        "objective": "lambdarank", "num_leaves": leaves, "learning_rate": rate, "min_data_in_leaf": 100,
-        "feature_fraction": 0.7, "lambdarank_truncation_level": 2 * K, "verbose": -1, "num_threads": 1, "seed": 0,
-        "deterministic": True,
-    }  # fmt: skip
-    model = lightgbm.train(settings, data, trees)
-    return [np.asarray(model.predict(one)) for one in outer.features]
+    found = {
+        "retrieve": timed(lambda: retriever.rows(world.asked)),
+        "rank, weighted fusion": timed(lambda: plain.lists_of(users)),
+    }
+    for name, booster in boosters.items():
+        learnt = Ranker(world.index, config)
+        learnt.reranker = Reranker(RankingModel(booster.model_to_string(), {}), learnt.features, learnt.shortlist)
+        found[f"rank, {name}"] = timed(partial(learnt.lists_of, users))
+    return found
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inner", help="lake of the inner evaluation")
-    parser.add_argument("outer", help="lake of the outer evaluation")
+    parser.add_argument("lake", help="folder in which `xlrec train-ranker` and `xlrec evaluate` ran")
     parser.add_argument("--config", required=True)
     options = parser.parse_args(arguments)
-    config = load(options.config, [], env={})
-    inner, outer = candidates(options.inner, config), candidates(options.outer, config)
-    systems = {"weighted fusion": ndcg(fused(outer, config), outer)}
-    systems["learnt alone"] = ndcg([one[0] for one in outer.scores], outer)
-    for leaves, trees, rate in SETTINGS:
-        scores = lambdarank(inner, outer, leaves, trees, rate)
-        systems[f"lambdarank, {leaves} leaves, {trees} trees"] = ndcg(scores, outer)
-    weights = poisson_weights(np.arange(len(outer.hits)), 0, 2000)
-    table = Table(title=f"{len(inner.hits):,} users to learn from, {len(outer.hits):,} users scored")
-    for name in ("ranker", "NDCG@10", "minus the fusion"):
+    config, console = load(options.config, ["rank.ranker=null"], env={}), Console(width=120)
+    world = read(options.lake)
+    inner, outer = read_examples(f"{options.lake}/_ranker/examples"), examples(world, config)
+    everyone = np.ones(len(inner.hashes), dtype=np.bool_)
+    booster, choice = taught(inner, everyone, 0)
+    boosters = {f"train-ranker: {choice.n_trees} trees of {choice.setting.leaves} leaves": booster}
+    for setting, n_trees in LARGER:
+        boosters[f"{n_trees} trees of {setting.leaves} leaves"] = fit(inner, everyone, setting, n_trees, 0)
+    systems = {"weighted fusion": outer.ndcg(), "learnt alone": outer.ndcg(outer.features[:, NAMES.index("similar")])}
+    systems |= {name: outer.ndcg(one.predict(outer.features, num_threads=1)) for name, one in boosters.items()}
+    console.print(compared(systems, f"{len(inner.hashes):,} users to learn from, {len(outer.hashes):,} users scored"))
+    with threadpool_limits(1):
+        found = costs(world, config, boosters)
+    shown = Table("step", "ms a user", title=f"{world.index.n_items:,} items, k = {config.k}, one thread")
+    for name, value in found.items():
+        shown.add_row(name, f"{value:.3f}")
+    console.print(shown)
+
+
+def compared(systems: dict[str, NDArray[np.float64]], title: str) -> Table:
+    """Means with intervals, and paired differences to the fusion."""
+    weights = poisson_weights(np.arange(len(systems["weighted fusion"])), 0, 2000)
+    table = Table(title=title)
+    for name in ("ranker", f"NDCG@{K}", "minus the fusion"):
         table.add_column(name, justify="left" if name == "ranker" else "right")
     for name, values in systems.items():
         mean, low, high = interval(values, weights)
         gain = interval(values - systems["weighted fusion"], weights)
         shown = "" if name == "weighted fusion" else f"{gain[0]:+.4f} [{gain[1]:+.4f}, {gain[2]:+.4f}]"
         table.add_row(name, f"{mean:.4f} [{low:.4f}, {high:.4f}]", shown)
-    Console(width=120).print(table)
+    return table
 
 
 if __name__ == "__main__":

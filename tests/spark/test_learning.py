@@ -114,7 +114,7 @@ def test_the_index_gets_every_items_learnt_vector(
     assert models is not None
     texts = np.concatenate([np.asarray(vectors) for _, vectors in ItemIndex.open(index).shards])
     for market, one in (("DE", model), ("JP", other), ("ZZ", model)):
-        learnt = models.of(ItemIndex.open(index).market_num(market))
+        learnt = models.of(market)
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
         expected = one.outputs(texts, one.taught(_ids(index)))
         np.testing.assert_allclose(learnt.gather(np.arange(N_ITEMS), history=False), expected, atol=1e-6)

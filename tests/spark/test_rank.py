@@ -1,102 +1,27 @@
 """Lists from candidates on a planted index: the right rows, true reasons, and the same ones however Spark cuts them."""
 
-import datetime
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from pyspark.sql.pandas.types import to_arrow_schema
+from planted_lists import DAY, PAIRS, configured, planted_vectors, ranked, true_user, user, write_index, write_ranker
 
-from xlrec.config import Config, FusionWeights
+from xlrec.config import FusionWeights
 from xlrec.errors import LakeError
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
 from xlrec.stages.rank import rank
-from xlrec.stages.rank.lists import Ranker
-from xlrec.stages.rank.rows import recommendations_of
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-N, DIM = 40, 6
-DAY = datetime.date(2026, 3, 1)
-LANGUAGES = [[["de"], ["en"], ["ja"], ["en", "ja"], []][num % 5] for num in range(N)]
-CATEGORIES = [[f"c{num % 4}"] for num in range(N)]
-POPULAR = [("DE", num, 1 / (1 + num)) for num in range(N)]
-PAIRS = [(a, b, 1 / (1 + (a * 7 + b * 3) % 11)) for a in range(N) for b in range(N) if a != b and (a + b) % 3 == 0]
 PLAIN: dict[str, Any] = {"diversity": 0, "languages": "any"}
-
-
-def planted_vectors() -> Any:
-    """Item 31 is item 1 under another id, item 32 nearly; item 39 has no text."""
-    found = np.random.default_rng(3).normal(size=(N, DIM))
-    found[31] = found[1]
-    found[32] = found[1] + 0.01
-    found[39] = 0
-    return (found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path: Path = tmp_path_factory.mktemp("index")
-    write_arrays(
-        path,
-        item_ids=[f"i{num:02d}" for num in range(N)],
-        vectors=planted_vectors(),
-        languages=LANGUAGES,
-        categories=CATEGORIES,
-        neighbours=PAIRS,
-        popularity=POPULAR,
-        shard_rows=7,
-    )
-    return str(path)
-
-
-def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
-    """A row of candidates: scores fall along nums unless told."""
-    falling = [1 - 0.5 * place / len(nums) for place in range(len(nums))]
-    row = {
-        "user_id": name, "market": "DE", "languages": ["en", "ja"], "language_weights": [0.6, 0.4],
-        "history": [2, 3], "history_weights": [0.7, 0.3], "item_nums": nums,
-        "similar": falling, "covisited": [0.0] * len(nums), "popular": [0.0] * len(nums), "fallback": [],
-    }  # fmt: skip
-    row |= changes
-    return {"attention": row["history_weights"], "prior": [0.0] * len(row["item_nums"])} | row
-
-
-def true_user(seed: int) -> dict[str, Any]:
-    """A user whose scores are what retrieve promises, from loops."""
-    rng = np.random.default_rng(seed)
-    history = rng.permutation(N - 1)[: rng.integers(1, 6)].tolist()
-    weights = rng.dirichlet(np.ones(len(history))).tolist()
-    nums = sorted(set(rng.permutation(N)[:25].tolist()) - set(history))
-    vectors, table = planted_vectors().astype(float), {(a, b): score for a, b, score in PAIRS}
-    profile = sum(w * vectors[h] for w, h in zip(weights, history, strict=True))
-    return user(
-        f"u{seed:02d}", nums, history=history, history_weights=weights,
-        similar=[float(profile @ vectors[i] / np.linalg.norm(profile)) for i in nums],
-        covisited=[sum(w * table.get((h, i), 0.0) for w, h in zip(weights, history, strict=True)) for i in nums],
-        popular=[1 / (1 + i) for i in nums],
-        fallback=[i for i in range(N) if i not in nums and i not in history],
-    )  # fmt: skip
-
-
-def configured(k: int, changes: dict[str, Any]) -> Config:
-    return Config.model_validate(
-        {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": k, "rank": changes}
-    )
-
-
-def ranked(folder: str, users: list[dict[str, Any]], k: int = 5, **changes: Any) -> list[dict[str, Any]]:
-    """The rows without Spark, as dictionaries."""
-    batch = pa.RecordBatch.from_pylist(users, schema=to_arrow_schema(CANDIDATES.schema))
-    found = recommendations_of(batch, Ranker(ItemIndex.open(folder), configured(k, changes)), "r", DAY)
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
+    return write_index(tmp_path_factory.mktemp("index"))
 
 
 def items(rows: list[dict[str, Any]]) -> list[int]:
@@ -200,18 +125,21 @@ def test_a_users_list_does_not_depend_on_the_users_beside_it(folder: str) -> Non
     assert ranked(folder, users, k=7, max_per_category=2) == alone
 
 
-def test_spark_gives_the_same_rows_with_1_and_6_partitions_as_arrays_do(spark: "SparkSession", folder: str) -> None:
+def test_spark_gives_the_same_rows_with_1_and_6_partitions_as_arrays_do(
+    spark: "SparkSession", folder: str, tmp_path: Path
+) -> None:
     users = [true_user(seed) for seed in range(20)] + [user("empty", [])]
     frame = spark.createDataFrame(
         [tuple(row[name] for name in CANDIDATES.schema.names) for row in users], CANDIDATES.schema
     )
-    config = configured(6, {})
 
-    def rows(parts: int) -> list[dict[str, Any]]:
-        found = rank(frame.repartition(parts), config, index=folder, run_id="r", run_date=DAY)
+    def rows(parts: int, changes: dict[str, Any]) -> list[dict[str, Any]]:
+        found = rank(frame.repartition(parts), configured(6, changes), index=folder, run_id="r", run_date=DAY)
         assert found.schema.simpleString() == RECOMMENDATIONS.schema.simpleString()
         return [row.asDict(recursive=True) for row in found.orderBy("user_id", "rank").collect()]
 
-    expected = ranked(folder, users, k=6)
-    assert len(expected) == 20 * 6
-    assert rows(1) == rows(6) == sorted(expected, key=lambda row: (row["user_id"], row["rank"]))
+    taught = write_ranker(folder, tmp_path)
+    for changes in ({}, {"ranker": taught}):
+        expected = ranked(folder, users, k=6, **changes)
+        assert len(expected) == 20 * 6
+        assert rows(1, changes) == rows(6, changes) == sorted(expected, key=lambda row: (row["user_id"], row["rank"]))

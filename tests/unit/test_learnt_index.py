@@ -15,9 +15,11 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
+from xlrec.kernels.ranking import NAMES
 from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
+from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender.examples import popularity_at
 from xlrec.training.recommender.logs import Items
@@ -142,6 +144,36 @@ def test_the_index_knows_what_was_taught(trained: tuple[str, HybridModel, Any]) 
     np.testing.assert_array_equal(np.flatnonzero(learnt.taught), np.unique(LOGS.event_nums))
 
 
+def test_a_rankers_features_hold_the_parts_of_a_logit_and_the_age_of_an_item(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(trained[0], tmp_path / "index")
+    trained[1].save(tmp_path / "model")
+    for shard in range(3):
+        ages = np.where(np.arange(40 * shard, min(40 * shard + 40, N)) % 2, NOW - 14 * 86_400e6, np.nan)
+        write_shard(str(folder), str(tmp_path / "model"), shard, ages, NOW)
+    finish(str(folder), str(tmp_path / "model"))
+    ranker = Ranker(ItemIndex.open(str(folder)), CONFIG)
+    (batch,) = Retriever(ranker.index, CONFIG).rows(users_table()).combine_chunks().to_batches()
+    for user in users_of(batch, ranker.weights):
+        scored = ranker.scored(user)
+        found = dict(zip(NAMES, ranker.features.of(user, scored, 9).T, strict=True))
+        nums, order = user.nums[scored.order[:9]], scored.order[:9]
+        np.testing.assert_allclose(found["fresh"], np.where(nums % 2, 0.5, 0.0))
+        own = user.scores[0] - user.prior
+        np.testing.assert_allclose(found["own"], (own - own.max())[order])
+        np.testing.assert_allclose(found["prior"], (user.prior - user.prior.max())[order])
+        np.testing.assert_array_equal(found["taught"], np.isin(nums, LOGS.event_nums))
+        assert set(found["language"]) <= {0.0, 1.0}
+
+
+def test_a_model_laid_by_another_version_is_refused(trained: tuple[str, HybridModel, Any], tmp_path: Path) -> None:
+    shutil.copytree(trained[0], tmp_path / "index")
+    (tmp_path / "index" / "learnt.json").write_text('{"model": "m", "fingerprint": "f"}')
+    with pytest.raises(LakeError, match="run `xlrec train` again"):
+        models_of(ItemIndex.open(str(tmp_path / "index")))
+
+
 def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, HybridModel, Any]) -> None:
     off = CONFIG.train.model_copy(update={"hybrid": HybridConfig(enabled=False)})
     row = Retriever(ItemIndex.open(trained[0]), CONFIG.model_copy(update={"train": off})).rows(users_table())
@@ -184,6 +216,6 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
     models = models_of(index)
     assert models is not None
-    assert [models.of(num).model.fingerprint == other.fingerprint for num in range(4)] == [False, True, False, False]
+    assert [models.of(name).model.fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)

@@ -98,6 +98,28 @@ def adapt_encoder(
     typer.echo(f"wrote {settings.output}")
 
 
+def train_ranker(
+    output: Output = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+) -> None:
+    """Learns a ranker (LightGBM lambdarank) for the fused candidates, and tells whether it is better than the fusion.
+
+    Learns from the inner split of `xlrec evaluate --set evaluate.inner=true`, so the holdout of an evaluation stays
+    unseen. Prepares and embeds first. Needs `pip install 'xlrec[ranker]'`. Example:
+
+        xlrec train-ranker --config conf/demo.yaml
+
+    At the end it prints the line of config with which lists are ordered by it.
+    """
+    from xlrec.pipeline.ranking import check
+    from xlrec.pipeline.ranking import train_ranker as learn
+
+    check(output)
+    with session(config, overrides) as (spark, settings):
+        learn(spark, settings, output, config)
+
+
 def export_encoder(
     folder: Annotated[str, typer.Argument(help="Folder for the model; made where it is missing.")],
 ) -> None:
@@ -108,4 +130,4 @@ def export_encoder(
     typer.echo(f"wrote {folder}")
 
 
-COMMANDS = (adapt_encoder, export_encoder, transfer)
+COMMANDS = (adapt_encoder, export_encoder, train_ranker, transfer)

@@ -16,6 +16,7 @@ from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
 from xlrec.lake import Lake
 from xlrec.progress import Progress, StageProgress
+from xlrec.recommenders import ranking
 from xlrec.releases import Ledger, Release
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
@@ -89,9 +90,13 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     nothing of a run that was not released.
 
     Raises:
-        LakeError: the date is None and nothing was prepared yet.
+        LakeError: the date is None and nothing was prepared yet, or there is no whole ranker where `rank.ranker` says.
         LeaseError: another run holds the lake.
+        MachineError: `rank.ranker` is set, and LightGBM is missing.
     """
+    told = versions()
+    if config.rank.ranker:
+        told |= {"lightgbm": ranking.require().__version__, "ranker": ranking.load(config.rank.ranker).fingerprint}
     lake = Lake(spark, config.lake)
     ledger = Ledger(lake, config.publish.lease_minutes)
     if run_date is None:
@@ -100,7 +105,7 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
             raise LakeError(f"nothing was prepared in {config.lake} yet: run `xlrec prepare` or `xlrec run` first")
         run_date = prepared["run_date"]
     shown = json.loads(config.model_dump_json())
-    run_id = ledger.begin(run_date, json.dumps(shown, ensure_ascii=False, sort_keys=True), versions())
+    run_id = ledger.begin(run_date, json.dumps(shown, ensure_ascii=False, sort_keys=True), told)
     run = Run(lake, ledger, config, progress, run_id, run_date)
     try:
         yield run

@@ -68,7 +68,7 @@ def _single(config: Config, source: str) -> Config:
     weights = dict.fromkeys(SOURCES, 0.0) | {"popular": TIE_BREAK} | {source: 1.0}
     plain = {
         "weights": FusionWeights(**weights), "near_duplicate": 1.0, "diversity": 0.0, "languages": "any",
-        "calibration": 0.0, "max_per_category": None, "n_because": 0,
+        "calibration": 0.0, "max_per_category": None, "n_because": 0, "ranker": None,
     }  # fmt: skip
     return _update(config, rank=config.rank.model_copy(update=plain))
 

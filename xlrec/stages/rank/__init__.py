@@ -1,5 +1,7 @@
 """Rank: sources fused, copies collapsed, diversity and languages weighed, lists filled to k, with reasons."""
 
+from xlrec.stages.rank.examples import examples
+from xlrec.stages.rank.lists import shortlist_of, weighted
 from xlrec.stages.rank.rows import rank
 
-__all__ = ["rank"]
+__all__ = ["examples", "rank", "shortlist_of", "weighted"]

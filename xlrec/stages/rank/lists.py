@@ -1,17 +1,22 @@
 """One user's list: fusion, near-duplicates, the greedy, the fill and the reasons. Arrays and the index, no Spark."""
 
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.config import Config
+from xlrec.config import Config, RankConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.calibration import shown_languages
 from xlrec.kernels.diversity import collapse
 from xlrec.kernels.fusion import Fused, best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
 from xlrec.kernels.selection import Caps, Mix, fill, select
+from xlrec.recommenders import ranking
+from xlrec.stages.rank.features import Features
+from xlrec.stages.rank.reranking import Reranker
+from xlrec.stages.rank.users import Listed, Scored, User
 from xlrec.tables import FALLBACK, SOURCES
 
 #: What a reason's kind can be, by number.
@@ -21,34 +26,14 @@ _Nums = NDArray[np.int32]
 _Floats = NDArray[np.float64]
 
 
-class User(NamedTuple):
-    """One row of `CANDIDATES` as arrays."""
-
-    market: str | None
-    languages: list[str]
-    language_weights: _Floats
-    history: _Nums
-    history_weights: _Floats
-    attention: _Floats
-    nums: _Nums
-    scores: _Floats
-    """(n_sources, n)."""
-    prior: _Floats
-    """(n,) part of `similar` that is not the history's."""
-    fallback: _Nums
+def shortlist_of(k: int) -> int:
+    """Best candidates that the greedy, and a ranker, look at."""
+    return max(5 * k, 100)
 
 
-class Listed(NamedTuple):
-    """One user's list, each array in rank order."""
-
-    nums: _Nums
-    scores: _Floats
-    kinds: NDArray[np.int64]
-    """Rows of `KINDS`."""
-    shown: NDArray[np.int64]
-    """Number of the language shown; -1 where the item has no text."""
-    because: NDArray[np.int64]
-    """(n, n_because) item_nums, filled up with -1."""
+def weighted(config: RankConfig) -> list[str]:
+    """Sources with a weight."""
+    return [source for source in SOURCES if getattr(config.weights, source) > 0]
 
 
 class Ranker:
@@ -57,34 +42,57 @@ class Ranker:
     def __init__(self, index: ItemIndex, config: Config) -> None:
         """Opens nothing by itself: the index's arrays load on first use."""
         self.index, self.config, self.k = index, config.rank, config.k
-        self.shortlist = max(5 * self.k, 100)
+        self.shortlist = shortlist_of(self.k)
         self.weights = np.array([getattr(config.rank.weights, source) for source in SOURCES])
         self.models = models_of(index) if config.train.hybrid.enabled else None
         self.bits = np.asarray(index.language_bits)
         self.language_nums = {name: num for num, name in enumerate(index.languages)}
+        self.features = Features(index, self.models)
+        self.reranker = self._reranker(config.rank.ranker) if config.rank.ranker else None
 
-    def list_of(self, user: User) -> Listed:
-        """One user's list; depends on nothing but the user, the index and the config."""
-        fused = fuse(self._scaled(user.scores), self.weights)
+    def _reranker(self, folder: str) -> Reranker:
+        model = ranking.load(folder)
+        model.check(weighted(self.config), self.models is not None, folder)
+        return Reranker(model, self.features, self.shortlist)
+
+    def lists_of(self, users: Sequence[User]) -> list[Listed]:
+        """The users' lists; each depends on nothing but the user, the index and the config."""
+        scored = [self.scored(user) for user in users]
+        shortlists = self.reranker.shortlists(users, scored) if self.reranker else []
+        if self.reranker:
+            scored = self.reranker.reordered(scored, shortlists)
+        chosen = [self._chosen(user, one) for user, one in zip(users, scored, strict=True)]
+        if self.reranker:
+            scored = self.reranker.explained(scored, shortlists, [columns for _, columns in chosen])
+        return [self._listed(user, one, *picked) for user, one, picked in zip(users, scored, chosen, strict=True)]
+
+    def scored(self, user: User) -> Scored:
+        """The user's candidates by the weighted fusion."""
+        scaled = self._scaled(user.scores)
+        fused = fuse(scaled, self.weights)
         learnt = self._learnt(user)
         if learnt is not None and self.weights[_SIMILAR] > 0:
             fused = credit(fused, _SIMILAR, ~learnt.taught[user.nums])
         reads = np.array([self.language_nums.get(name, -1) for name in user.languages], dtype=np.int64)
         order = best_first(fused.scores, user.nums)
-        order = order[self._readable(user.nums[order], reads)]
+        return Scored(scaled, fused, order[self._readable(user.nums[order], reads)], reads)
+
+    def _chosen(self, user: User, scored: Scored) -> tuple[_Nums, NDArray[np.int64]]:
+        """The list's item_nums, and the candidate that each is; -1: to fall back on."""
+        order, reads = scored.order, scored.reads
         nums = user.nums[order]
-        taken = self._greedy(nums, fused.scores[order], user, reads)
+        taken = self._greedy(nums, scored.fused.scores[order], user, reads)
         if len(taken) < self.k:
             rest = user.fallback[~np.isin(user.fallback, user.nums)]
             nums = np.concatenate([nums, rest[self._readable(rest, reads)]])
             taken = self._filled(nums, taken, len(order))
-        columns = np.full(len(taken), -1, dtype=np.int64)  # of the candidates; -1: to fall back on
+        columns = np.full(len(taken), -1, dtype=np.int64)
         columns[taken < len(order)] = order[taken[taken < len(order)]]
-        return self._listed(user, fused, nums[taken], columns, reads)
+        return nums[taken], columns
 
     def _learnt(self, user: User) -> Learnt | None:
         """What serves the user's market."""
-        return self.models.of(self.index.market_num(user.market)) if self.models is not None else None
+        return self.models.of(user.market) if self.models is not None else None
 
     def _scaled(self, scores: _Floats) -> _Floats:
         """Scores of which all are at least 0 where they say something: logits of a model become odds."""
@@ -137,9 +145,8 @@ class Ranker:
         most = self.config.max_per_category
         return Caps.of(nums, *self.index.category_csr, most) if most else Caps.none()
 
-    def _listed(
-        self, user: User, fused: Fused, nums: _Nums, columns: NDArray[np.int64], reads: NDArray[np.int64]
-    ) -> Listed:
+    def _listed(self, user: User, scored: Scored, nums: _Nums, columns: NDArray[np.int64]) -> Listed:
+        fused, reads = scored.fused, scored.reads
         terms = fused.terms[:, columns] if len(user.nums) else np.zeros((len(SOURCES), len(nums)))
         outside = columns < 0
         if outside.any():

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from xlrec.config import Config
-from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.stages.rank.lists import KINDS, Listed, Ranker, User
-from xlrec.tables import CANDIDATES, RECOMMENDATIONS, SOURCES, UNKNOWN_LANGUAGE
+from xlrec.stages.rank.lists import KINDS, Ranker
+from xlrec.stages.rank.users import Listed, users_of
+from xlrec.tables import CANDIDATES, RECOMMENDATIONS, UNKNOWN_LANGUAGE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,6 +33,13 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
     it is the largest term, but market, popularity and languages lift the item further above the user's average
     candidate than the history does, `popular` is named.
 
+    With `rank.ranker` the fusion still makes the shortlist, the best max(5 k, 100) readable candidates, and the ranker
+    orders it (`kernels.ranking.relative`): `score` is the user's best fused score times exp(s - best s), s being the
+    ranker's. `source` and `reason.kind` then name the source whose features add most to s (`pred_contrib`, against the
+    mean candidate of the training); features that speak for no source, such as the language, are left out. The rule
+    above for a learnt model's `similar` and that for `because` hold as they are, as do the fusion's terms for a listed
+    item from beyond the shortlist.
+
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
         config: `rank` and `k` are used.
@@ -42,7 +48,9 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
         run_date: Written into every row.
 
     Raises:
-        LakeError: In the worker: arrays of a row that do not fit together, or no index.
+        LakeError: In the worker: arrays of a row that do not fit together, no index, or a ranker that is broken or was
+            taught on other scores.
+        MachineError: In the worker: `rank.ranker` is set, and LightGBM is missing there.
     """
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -56,7 +64,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
 
 def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_date: date) -> pa.RecordBatch:
     """The users of a `CANDIDATES` batch as a `RECOMMENDATIONS` batch, in the same order."""
-    lists = [ranker.list_of(user) for user in users_of(batch, ranker.weights)]
+    lists = ranker.lists_of(list(users_of(batch, ranker.weights)))
     sizes = [len(one.nums) for one in lists]
     users = pa.array(np.repeat(np.arange(len(lists)), sizes), pa.int64())
     one = Listed(*(np.concatenate(parts) for parts in zip(*lists, strict=True)))
@@ -79,48 +87,3 @@ def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_d
         "reason": pa.StructArray.from_arrays([kind, because], names=["kind", "because"]),
     }
     return pa.RecordBatch.from_pydict({name: columns[name] for name in RECOMMENDATIONS.schema.names})
-
-
-def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Iterator[User]:
-    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
-
-    Raises:
-        LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.
-    """
-    arrays = {name: _lists(batch.column(name)) for name in batch.schema.names if name not in ("user_id", "market")}
-    for row, (user_id, market) in enumerate(
-        zip(batch["user_id"].to_pylist(), batch["market"].to_pylist(), strict=True)
-    ):
-        one = {name: values[ends[row] : ends[row + 1]] for name, (ends, values) in arrays.items()}
-        nums = one["item_nums"]
-        empty = np.zeros(len(nums))
-        sources = [one[name] if weight > 0 else empty for name, weight in zip(SOURCES, weights, strict=True)]
-        sizes = {name: len(values) for name, values in one.items()}
-        if (
-            any(len(source) != len(nums) for source in sources)
-            or len({sizes[name] for name in ("history", "history_weights", "attention")}) > 1
-            or sizes["prior"] not in (0, len(nums))
-            or sizes["languages"] != sizes["language_weights"]
-            or not (nums[1:] > nums[:-1]).all()
-        ):
-            raise LakeError(
-                f"candidates of user {user_id!r} hold arrays of sizes {sizes}: each source with a weight needs one "
-                "score for each of item_nums (ascending), history and languages one weight each: run retrieve again"
-            )
-        yield User(
-            market,
-            one["languages"].tolist(),
-            one["language_weights"],
-            one["history"],
-            one["history_weights"],
-            one["attention"],
-            nums,
-            np.stack(sources),
-            one["prior"],
-            one["fallback"],
-        )
-
-
-def _lists(column: Any) -> tuple[list[int], Any]:
-    """Bounds of each row's values, and the values; a null list has none, a null number is NaN."""
-    return column.offsets.to_pylist(), column.values.to_numpy(zero_copy_only=False)

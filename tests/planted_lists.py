@@ -1,0 +1,112 @@
+"""A planted index of 40 items and users whose candidates are what retrieve promises, for tests of lists. No Spark."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from xlrec.config import Config
+from xlrec.index import ItemIndex
+from xlrec.index_writer import write_arrays
+from xlrec.stages.rank.examples import examples_of
+from xlrec.stages.rank.lists import Ranker
+from xlrec.stages.rank.rows import recommendations_of
+from xlrec.tables import CANDIDATES, SOURCES
+
+N, DIM = 40, 6
+PLAIN: dict[str, Any] = {"diversity": 0, "languages": "any", "near_duplicate": 1}
+DAY = datetime.date(2026, 3, 1)
+LANGUAGES = [[["de"], ["en"], ["ja"], ["en", "ja"], []][num % 5] for num in range(N)]
+CATEGORIES = [[f"c{num % 4}"] for num in range(N)]
+POPULAR = [("DE", num, 1 / (1 + num)) for num in range(N)]
+PAIRS = [(a, b, 1 / (1 + (a * 7 + b * 3) % 11)) for a in range(N) for b in range(N) if a != b and (a + b) % 3 == 0]
+
+
+def planted_vectors() -> Any:
+    """Item 31 is item 1 under another id, item 32 nearly; item 39 has no text."""
+    found = np.random.default_rng(3).normal(size=(N, DIM))
+    found[31] = found[1]
+    found[32] = found[1] + 0.01
+    found[39] = 0
+    return (found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)).astype(np.float32)
+
+
+def write_index(path: Path) -> str:
+    write_arrays(
+        path,
+        item_ids=[f"i{num:02d}" for num in range(N)],
+        vectors=planted_vectors(),
+        languages=LANGUAGES,
+        categories=CATEGORIES,
+        neighbours=PAIRS,
+        popularity=POPULAR,
+        shard_rows=7,
+    )
+    return str(path)
+
+
+def batch_of(users: list[dict[str, Any]]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pylist(users, schema=to_arrow_schema(CANDIDATES.schema))
+
+
+def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
+    """A row of candidates: scores fall along nums unless told."""
+    falling = [1 - 0.5 * place / len(nums) for place in range(len(nums))]
+    row = {
+        "user_id": name, "market": "DE", "languages": ["en", "ja"], "language_weights": [0.6, 0.4],
+        "history": [2, 3], "history_weights": [0.7, 0.3], "item_nums": nums,
+        "similar": falling, "covisited": [0.0] * len(nums), "popular": [0.0] * len(nums), "fallback": [],
+    }  # fmt: skip
+    row |= changes
+    return {"attention": row["history_weights"], "prior": [0.0] * len(row["item_nums"])} | row
+
+
+def true_user(seed: int) -> dict[str, Any]:
+    """A user whose scores are what retrieve promises, from loops."""
+    rng = np.random.default_rng(seed)
+    history = rng.permutation(N - 1)[: rng.integers(1, 6)].tolist()
+    weights = rng.dirichlet(np.ones(len(history))).tolist()
+    nums = sorted(set(rng.permutation(N)[:25].tolist()) - set(history))
+    vectors, table = planted_vectors().astype(float), {(a, b): score for a, b, score in PAIRS}
+    profile = sum(w * vectors[h] for w, h in zip(weights, history, strict=True))
+    return user(
+        f"u{seed:02d}", nums, history=history, history_weights=weights,
+        similar=[float(profile @ vectors[i] / np.linalg.norm(profile)) for i in nums],
+        covisited=[sum(w * table.get((h, i), 0.0) for w, h in zip(weights, history, strict=True)) for i in nums],
+        popular=[1 / (1 + i) for i in nums],
+        fallback=[i for i in range(N) if i not in nums and i not in history],
+    )  # fmt: skip
+
+
+def configured(k: int, changes: dict[str, Any]) -> Config:
+    return Config.model_validate(
+        {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": k, "rank": changes}
+    )
+
+
+def ranked(folder: str, users: list[dict[str, Any]], k: int = 5, **changes: Any) -> list[dict[str, Any]]:
+    """The rows without Spark, as dictionaries."""
+    found = recommendations_of(batch_of(users), Ranker(ItemIndex.open(folder), configured(k, changes)), "r", DAY)
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
+def write_ranker(index: str, path: Path) -> str:
+    """A ranker of users who choose the least popular candidate after one or two items, the most similar after more."""
+    from xlrec.training.ranker import learn
+    from xlrec.training.ranker.examples import of_table
+
+    users = [true_user(seed) | {"user_id": f"u{seed:03d}"} for seed in range(150)]
+    ranker = Ranker(ItemIndex.open(index), configured(5, PLAIN))
+    chosen = [
+        [one["item_nums"][-1] if len(one["history"]) < 3 else one["item_nums"][int(np.argmax(one["similar"]))]]
+        for one in users
+    ]
+    hashes = pa.array(np.random.default_rng(0).integers(0, 2**62, len(users)))
+    batch = examples_of(batch_of(users), pa.array(chosen, pa.list_(pa.int32())), hashes, ranker)
+    told = {"sources": list(SOURCES), "learnt": False, "shortlist": 100, "split": "planted", "run_date": "2026-03-01"}
+    learn(of_table(pa.Table.from_batches([batch])), told, seed=0, n_bootstrap=10).save(path)
+    return str(path)
