@@ -1,0 +1,166 @@
+"""Embedding beside sentence-transformers' own encode, and the embed stage beside the bare encoder.
+
+python tests/bench/embedding.py --json .cache/bench/embedding.json     # part of make bench
+
+The transformer has MiniLM's shape (6 layers of 384) and random weights; texts are the demo catalogue's, of twelve
+languages and many lengths. Everything on one thread.
+"""
+
+import argparse
+import sys
+import tempfile
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+from measure import Row, machine, minima, one_thread, report
+
+one_thread()
+
+import numpy as np
+import torch
+
+from xlrec import encoders
+from xlrec.config import EmbedConfig, SparkConfig
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def texts_of(n: int) -> list[str]:
+    """Titles, titles with descriptions and whole paragraphs of the demo catalogue, no two alike."""
+    from xlrec.datasets.demo.catalogue import catalogue_rows
+    from xlrec.datasets.demo.world import World
+
+    rows = catalogue_rows(World(seed=0, users=1, items=180), 0, 180)[0].to_pylist()
+    titles = [row["title"] for row in rows if row["title"]]
+    described = [f"{row['title']}. {row['description'] or ''}" for row in rows if row["title"]]
+    rng = np.random.default_rng(0)
+    found = []
+    for place in range(n):
+        kind = rng.random()
+        some = rng.integers(0, len(titles), 8)
+        text = titles[some[0]] if kind < 0.5 else described[some[0]]
+        if kind > 0.9:
+            text = " ".join(described[one] for one in some[: rng.integers(2, 9)])
+        found.append(f"{text} {place}")
+    return found
+
+
+def minilm(folder: Path, texts: list[str]) -> str:
+    """A random transformer of MiniLM's shape, with word pieces of the texts."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    core = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    core.normalizer = normalizers.BertNormalizer()
+    core.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=30_000, special_tokens=list(_SPECIAL), show_progress=False)
+    core.train_from_iterator(texts, trainer)
+    around = [(token, core.token_to_id(token)) for token in _SPECIAL]
+    core.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=around)
+    wrap: Any = PreTrainedTokenizerFast
+    torch.manual_seed(0)
+    shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+    model: Any = BertModel(BertConfig(vocab_size=30_522, **shape))
+    model.save_pretrained(folder / "model")
+    wrap(tokenizer_object=core, model_max_length=256, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder / "model"
+    )
+    whole = Transformer(str(folder / "model"), max_seq_length=256)
+    SentenceTransformer(modules=[whole, Pooling(whole.get_embedding_dimension(), "mean")]).save(str(folder / "st"))
+    return str(folder / "st")
+
+
+def against_own_encode(folder: str, texts: list[str], rounds: int) -> list[Row]:
+    """Our encoder in float32 and bfloat16 against sentence-transformers' encode with its defaults."""
+    from sentence_transformers import SentenceTransformer
+
+    own = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    ours = {
+        name: encoders.load(EmbedConfig(encoder=folder, precision=name, device="cpu"), device="cpu")  # type: ignore[arg-type]
+        for name in ("float32", "bfloat16")
+    }
+    runs: dict[str, Any] = {name: lambda one=one: one.encode(texts) for name, one in ours.items()}
+    runs["own"] = lambda: own.encode(texts, show_progress_bar=False)
+    least = minima(runs, rounds)
+    exact, rough = ours["float32"].encode(texts), ours["bfloat16"].encode(texts)
+    native = "avx512_bf16" in machine()["instructions"] or "amx_bf16" in machine()["instructions"]
+    what, against = f"MiniLM-sized, {len(texts):,} texts", "sentence-transformers encode()"
+    return [
+        Row(f"{what}, float32", against, least["own"] / least["float32"], 1.3),
+        Row(f"{what}, bfloat16", against, least["own"] / least["bfloat16"], 3.0 if native else 0.0),
+        Row(f"{what}, bfloat16: least cosine with float32", "", float((exact * rough).sum(axis=1).min()), 0, ""),
+        Row(f"{what}, float32: tokens a second", "", n_tokens(own, texts) / least["float32"], 0, "/s"),
+        Row(f"{what}: real of padded tokens", "", packed(own, texts), 0.95, ""),
+    ]
+
+
+def n_tokens(model: Any, texts: list[str]) -> int:
+    """Real tokens of the texts."""
+    return int(lengths_of(model, texts).sum())
+
+
+def lengths_of(model: Any, texts: list[str]) -> Any:
+    """(n,) tokens of each text."""
+    return model.preprocess(texts)["attention_mask"].sum(dim=1).numpy()
+
+
+def packed(model: Any, texts: list[str]) -> float:
+    """Share of the tokens of our batches that are no padding and no filling."""
+    lengths = lengths_of(model, texts)
+    return float(lengths.sum() / sum(length * len(rows) for length, _, rows in pack(lengths, 256, CPU_BATCH_TOKENS)))
+
+
+def stage(config: EmbedConfig, texts: list[str], what: str, rounds: int) -> Row:
+    """The embed stage on one core, from a table of texts to a table of vectors, against the encoder alone."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyspark.sql import functions as F
+
+    from xlrec.session import start
+    from xlrec.stages.embed import embed
+
+    spark = start(SparkConfig(master="local[1]", driver_memory="2g"), "bench")
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(pa.table({"text": texts}), f"{folder}/texts.parquet")
+        table = spark.read.parquet(f"{folder}/texts.parquet").select(F.sha2("text", 256).alias("text_hash"), "text")
+        encoder = encoders.load(config, device="cpu")
+        fingerprint = encoder.fingerprint
+
+        def run() -> None:
+            rows = embed(table, config, fingerprint, n_texts=len(texts))
+            rows.write.mode("overwrite").parquet(f"{folder}/vectors")
+
+        least = minima({"stage": run, "bare": lambda: encoder.encode(texts)}, rounds)
+    return Row(
+        f"embed stage, {what}, {len(texts):,} texts", "bare encode", least["stage"] / least["bare"], 1.15, "×", True
+    )
+
+
+def main() -> None:
+    """Measures, prints, writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--many", type=int, default=400_000)
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    facts: dict[str, Any] = {"machine": machine()}
+    texts = texts_of(args.texts)
+    with tempfile.TemporaryDirectory() as folder:
+        model = minilm(Path(folder), texts)
+        rows = against_own_encode(model, texts, args.rounds)
+        rows.append(stage(EmbedConfig(encoder=model, device="cpu"), texts, "MiniLM-sized", args.rounds))
+    many = list(islice((f"{text} {turn}" for turn, text in enumerate(cycle(texts))), args.many))
+    rows.append(stage(EmbedConfig(), many, "default encoder", args.rounds))
+    facts["load after"] = machine()["load"]
+    report("Embedding, one thread", rows, facts, args.json)
+
+
+if __name__ == "__main__":
+    main()
