@@ -1,14 +1,13 @@
 """Compiled loops of the exact top-k: who may get what, the threshold scan, and the exact order of what it kept."""
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.csr import indptr_of
-
-_CHUNK: Final = 32  # scores compared at once before any is looked at
+from xlrec.kernels.lanes import LANES, lowest_bit, reaching, value_at
 
 
 class Mask(NamedTuple):
@@ -91,106 +90,177 @@ def allowed(mask, user, num):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def scan(product, first, norms, smallest, slack, k, lengths, mask, places, counts, nums, rough, floors):  # type: ignore[no-untyped-def]
+def allowed_rows(mask, users, nums):  # type: ignore[no-untyped-def]
+    """(n,) bool: whether users[j] may get nums[j]."""
+    found = np.empty(len(nums), np.bool_)
+    for j in range(len(nums)):
+        found[j] = allowed(mask, users[j], nums[j])
+    return found
+
+
+class Buffers(NamedTuple):
+    """What each user's top k can be made of, as far as is known; entries are ascending by item_num.
+
+    A score here is the float64 inner product over the query's norm. It lies in [lower, upper], and at `exact` the inner
+    product is known where it is not NaN. `floors`: no lower than it is the k-th best score, so what lies below never ranks.
+    """
+
+    counts: NDArray[np.int64]  # (n_users,)
+    floors: NDArray[np.float32]  # (n_users,)
+    nums: NDArray[np.int32]  # (n_users, capacity), as the next three
+    lower: NDArray[np.float32]
+    upper: NDArray[np.float32]
+    exact: NDArray[np.float64]
+
+    @staticmethod
+    def empty(floors: NDArray[np.float32], capacity: int) -> "Buffers":
+        """Buffers without entries."""
+        shape = (len(floors), capacity)
+        kinds = (np.int32, np.float32, np.float32, np.float64)
+        return Buffers(np.zeros(len(floors), np.int64), floors, *(np.empty(shape, kind) for kind in kinds))
+
+
+@njit(cache=True)
+def bounds(norms, residuals, eligible, groups, first, smallest, factors, errors):  # type: ignore[no-untyped-def]
+    """Fills errors (n_groups, n): how far a column's score may be off; NaN, which reaches no floor, where it is no item.
+
+    `factors` are those of the norm and of the residual, and what is added; see `xlrec.kernels.topk`.
+    """
+    for j in range(errors.shape[1]):
+        norm = norms[first + j]
+        error = np.float32(factors[0] * norm + factors[1] * residuals[j] + factors[2])
+        if not smallest <= norm < np.inf:
+            error = np.float32(np.nan)
+        for row in range(len(groups)):
+            errors[row, j] = error if eligible[groups[row], first + j] else np.float32(np.nan)
+
+
+@njit(cache=True)
+def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask, places, buffers):  # type: ignore[no-untyped-def]
     """Puts what may be in the top k into the users' buffers; True where a buffer is full of near-ties.
 
-    Such a user's `places` is the column to go on from; elsewhere it is the number of columns.
+    Such a user's `places` is the column to go on from; elsewhere it is the number of columns. `scales` (n_users,) and
+    `columns` (n_columns,) scale the product; `errors[rows[user]]` says how far a score may be off; `zero`: all scores
+    of the user are equal, so the first k items win.
     """
+    counts, floors, nums, lower, upper, exact = buffers
     n_users, n_columns = product.shape
     capacity = nums.shape[1]
     stuck = False
     for user in range(n_users):
         place = places[user]
         places[user] = n_columns
-        scores = product[user]
-        floor = floors[user]
-        count = counts[user]
-        zero = lengths[user] == 0.0  # all scores are equal: the first k items win
-        while place < n_columns and not (zero and count >= k):
-            end = min(place + _CHUNK, n_columns)
-            if end - place == _CHUNK and not _any_reaches(scores[place:end], floor):
-                place = end
-                continue
-            while place < end:
-                num = first + place
-                score = scores[place]
-                if score >= floor and smallest <= norms[num] < np.inf and allowed(mask, user, num):
+        scores, error, scale = product[user], errors[rows[user]], scales[user]
+        floor, count = floors[user], counts[user]
+        while place < n_columns and not (zero[user] and count >= k):
+            if place + LANES <= n_columns:
+                hits = reaching(scores, columns, error, place, scale, relative, floor)
+                width = LANES
+            else:
+                hits, width = np.uint32(0xFFFFFFFF) >> np.uint32(LANES - (n_columns - place)), n_columns - place
+            while hits != 0:
+                column = place + lowest_bit(hits)
+                score = value_at(scores, column) * columns[column] * scale
+                spread = abs(score) * relative + error[column]
+                if score + spread >= floor and allowed(mask, user, first + column):
                     if count == capacity:
-                        floor, count = _compact(nums[user], rough[user], count, k, slack, floor)
+                        floor, count = _compact(user, count, k, floor, buffers)
                         if count > k + (capacity - k) // 2:
+                            places[user] = column
+                            stuck = True
                             break
-                        if score < floor:
-                            place += 1
-                            continue
-                    nums[user, count] = num
-                    rough[user, count] = score
+                    nums[user, count] = first + column
+                    lower[user, count] = score - spread
+                    upper[user, count] = score + spread
+                    exact[user, count] = np.nan
                     count += 1
-                place += 1
-            if place < end:
-                places[user] = place
-                stuck = True
+                hits = np.uint32(hits & (hits - np.uint32(1)))
+            if hits != 0:
                 break
+            place += width
         floors[user] = floor
         counts[user] = count
     return stuck
 
 
-@njit(cache=True, inline="always")
-def _any_reaches(chunk, floor):  # type: ignore[no-untyped-def]
-    """Whether one of _CHUNK scores is at least the floor; NaN never is. Written so that it compiles to vector code."""
-    reaching = np.int32(0)
-    for j in range(_CHUNK):
-        reaching += np.int32(1) if chunk[j] >= floor else np.int32(0)
-    return reaching > 0
-
-
 @njit(cache=True)
-def _compact(nums, rough, count, k, slack, floor):  # type: ignore[no-untyped-def]
-    """Drops what cannot be in the top k any more; returns the new floor, rounded down, and the new count."""
-    best = np.float64(np.partition(rough[:count], count - k)[count - k]) - slack
-    down = np.float32(best)
-    if np.float64(down) > best:
-        down = np.nextafter(down, np.float32(-np.inf))
-    floor = max(floor, down)
+def _compact(user, count, k, floor, buffers):  # type: ignore[no-untyped-def]
+    """Drops what cannot be in the top k any more; the new floor, and the new count."""
+    _, _, nums, lower, upper, exact = buffers
+    floor = max(floor, np.partition(lower[user, :count], count - k)[count - k])
     kept = 0
     for j in range(count):  # in place and in order: nums stay ascending
-        if rough[j] >= floor:
-            nums[kept] = nums[j]
-            rough[kept] = rough[j]
+        if upper[user, j] >= floor:
+            nums[user, kept] = nums[user, j]
+            lower[user, kept] = lower[user, j]
+            upper[user, kept] = upper[user, j]
+            exact[user, kept] = exact[user, j]
             kept += 1
     return floor, kept
 
 
 @njit(cache=True)
-def tighten(slack, k, counts, nums, rough, floors):  # type: ignore[no-untyped-def]
-    """Drops from all buffers what cannot be in the top k."""
-    for user in range(len(counts)):
-        if counts[user] > k:
-            floors[user], counts[user] = _compact(nums[user], rough[user], counts[user], k, slack, floors[user])
+def tighten(users, k, buffers):  # type: ignore[no-untyped-def]
+    """Drops from the users' buffers what cannot be in the top k."""
+    for user in users:
+        if buffers[0][user] > k:
+            buffers[1][user], buffers[0][user] = _compact(user, buffers[0][user], k, buffers[1][user], buffers)
 
 
 @njit(cache=True)
-def settle(users, exact, lengths, error, k, counts, nums, rough, floors):  # type: ignore[no-untyped-def]
-    """Cuts full buffers to the exact best k so far, and raises the floor to the k-th exact score less the error."""
-    for row in range(len(users)):
-        user = users[row]
-        count = counts[user]
-        order = np.argsort(-exact[row, :count], kind="mergesort")[:k]
-        bound = exact[row, order[k - 1]] / lengths[user] - error
-        down = np.float32(bound)
-        if np.float64(down) > bound:
-            down = np.nextafter(down, np.float32(-np.inf))
-        floors[user] = max(floors[user], down)
+def likely(users, k, buffers, cuts):  # type: ignore[no-untyped-def]
+    """Sets cuts[user] to the k-th best lower bound; -inf with fewer entries."""
+    for user in users:
+        count = buffers[0][user]
+        cuts[user] = np.float32(-np.inf)
+        if count > k:
+            cuts[user] = np.partition(buffers[3][user, :count], count - k)[count - k]
+
+
+@njit(cache=True)
+def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
+    """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
+    counts, _, nums, lower, upper, exact = buffers
+    last = first + len(vectors)
+    for user in users:
+        length = lengths[user] if lengths[user] > 0 else 1.0
+        for j in range(np.searchsorted(nums[user, : counts[user]], first), counts[user]):
+            if nums[user, j] >= last:
+                break
+            if np.isnan(exact[user, j]) and lower[user, j] >= cuts[user]:
+                exact[user, j] = dot(queries[user], vectors[nums[user, j] - first])
+                lower[user, j] = rounded_down(exact[user, j] / length)
+                upper[user, j] = -rounded_down(-exact[user, j] / length)
+
+
+@njit(cache=True)
+def rounded_down(value):  # type: ignore[no-untyped-def]
+    """The largest float32 that is not above a float64."""
+    down = np.float32(value)
+    return down if np.float64(down) <= value else np.nextafter(down, np.float32(-np.inf))
+
+
+@njit(cache=True)
+def settle(users, k, buffers):  # type: ignore[no-untyped-def]
+    """Cuts buffers whose scores are all exact to the best k so far, and raises the floor to the k-th."""
+    counts, floors, nums, lower, upper, exact = buffers
+    for user in users:
+        order = np.argsort(-exact[user, : counts[user]], kind="mergesort")[:k]
+        if len(order) == k:
+            floors[user] = max(floors[user], lower[user, order[k - 1]])
         kept = np.sort(order)
-        for j in range(k):
+        for j in range(len(kept)):
             nums[user, j] = nums[user, kept[j]]
-            rough[user, j] = rough[user, kept[j]]
-        counts[user] = k
+            lower[user, j] = lower[user, kept[j]]
+            upper[user, j] = upper[user, kept[j]]
+            exact[user, j] = exact[user, kept[j]]
+        counts[user] = len(kept)
 
 
 @njit(cache=True)
-def choose(exact, counts, nums, ids, scores):  # type: ignore[no-untyped-def]
+def choose(buffers, ids, scores):  # type: ignore[no-untyped-def]
     """The best k of each buffer; equal scores keep the buffers' ascending item_num."""
+    counts, _, nums, _, _, exact = buffers
     for user in range(len(ids)):
         order = np.argsort(-exact[user, : counts[user]], kind="mergesort")
         for j in range(min(len(order), ids.shape[1])):
