@@ -15,7 +15,11 @@ _FLAGS: Final = {
     "int8": {"avx512_vnni", "avx_vnni", "amx_int8"},
 }
 _USERS, _ITEMS, _ROUNDS = 256, 2048, 4
-_GAIN: Final = {"float32": 1.0, "bf16": 1.15, "int8": 1.4}  # times slower passes of it are, for what they leave to rescore
+_GAIN: Final = {
+    "float32": 1.0,
+    "bf16": 1.15,
+    "int8": 1.4,
+}  # times slower passes of it are, for what they leave to rescore
 
 
 def supported(flags: frozenset[str]) -> tuple[str, ...]:

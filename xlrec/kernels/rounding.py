@@ -6,7 +6,7 @@ from numba import njit
 
 @njit(cache=True, fastmath={"reassoc"})
 def _distance(left, right):  # type: ignore[no-untyped-def]
-    """float64 Euclidean distance of two float32 rows; differences of a number and its rounding lose nothing that counts."""
+    """float64 Euclidean distance of two float32 rows."""
     total = 0.0
     for j in range(len(left)):
         apart = np.float64(left[j] - right[j])

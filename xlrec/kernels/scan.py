@@ -1,4 +1,4 @@
-"""Compiled loops of the exact top-k: who may get what, the threshold scan, and the exact order of what it kept."""
+"""Compiled loops of the exact top-k: the threshold scan, and the exact order of what it kept."""
 
 from typing import NamedTuple
 
@@ -6,38 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.lanes import LANES, lowest_bit, reaching, value_at
-
-
-class Mask(NamedTuple):
-    """Which items a user may get; shared by all sources.
-
-    `eligible` (n_groups, n_items) bool and `group` (n_users,) int32, its row for each user; `seen_indptr`
-    (n_users + 1,) int64 and `seen_nums` int32, ascending per user: items left out; `restricted` (n_users,) bool: only
-    items that have a bit of `item_words` (n_items, n_words) in common with `user_words` (n_users, n_words), uint64.
-    """
-
-    eligible: NDArray[np.bool_]
-    group: NDArray[np.int32]
-    seen_indptr: NDArray[np.int64]
-    seen_nums: NDArray[np.int32]
-    item_words: NDArray[np.uint64]
-    user_words: NDArray[np.uint64]
-    restricted: NDArray[np.bool_]
-
-    def of(self, users: NDArray[np.int64]) -> "Mask":
-        """The mask of some users, in their order."""
-        sizes = np.diff(self.seen_indptr)[users]
-        indptr = indptr_of(sizes)
-        places = np.repeat(self.seen_indptr[users] - indptr[:-1], sizes) + np.arange(indptr[-1])
-        return self._replace(
-            group=self.group[users],
-            seen_indptr=indptr,
-            seen_nums=self.seen_nums[places],
-            user_words=self.user_words[users],
-            restricted=self.restricted[users],
-        )
+from xlrec.kernels.lanes import LANES, fetch, lowest_bit, reaching, value_at, whole_dot
+from xlrec.kernels.mask import first_from, shares
 
 
 @njit(cache=True, inline="always")
@@ -67,42 +37,11 @@ def dots(queries, rows, nums, first, vectors, places, low, high, found):  # type
         found[places[j]] = dot(queries[rows[j]], vectors[nums[j] - first])
 
 
-@njit(cache=True)
-def allowed(mask, user, num):  # type: ignore[no-untyped-def]
-    """Whether the user may get the item: eligible, in a readable language, not seen."""
-    if not mask.eligible[mask.group[user], num]:
-        return False
-    if mask.restricted[user]:
-        shared = False
-        for word in range(mask.user_words.shape[1]):
-            shared |= (mask.user_words[user, word] & mask.item_words[num, word]) != 0
-        if not shared:
-            return False
-    low, high = mask.seen_indptr[user], mask.seen_indptr[user + 1]
-    end = high
-    while low < high:
-        middle = (low + high) // 2
-        if mask.seen_nums[middle] < num:
-            low = middle + 1
-        else:
-            high = middle
-    return low == end or mask.seen_nums[low] != num
-
-
-@njit(cache=True)
-def allowed_rows(mask, users, nums):  # type: ignore[no-untyped-def]
-    """(n,) bool: whether users[j] may get nums[j]."""
-    found = np.empty(len(nums), np.bool_)
-    for j in range(len(nums)):
-        found[j] = allowed(mask, users[j], nums[j])
-    return found
-
-
 class Buffers(NamedTuple):
     """What each user's top k can be made of, as far as is known; entries are ascending by item_num.
 
     A score here is the float64 inner product over the query's norm. It lies in [lower, upper], and at `exact` the inner
-    product is known where it is not NaN. `floors`: no lower than it is the k-th best score, so what lies below never ranks.
+    product is known where it is not NaN. The k-th best score is at least the floor, so what lies below never ranks.
     """
 
     counts: NDArray[np.int64]  # (n_users,)
@@ -122,7 +61,7 @@ class Buffers(NamedTuple):
 
 @njit(cache=True)
 def bounds(norms, residuals, eligible, groups, first, smallest, factors, errors):  # type: ignore[no-untyped-def]
-    """Fills errors (n_groups, n): how far a column's score may be off; NaN, which reaches no floor, where it is no item.
+    """Fills errors (n_groups, n): how far a column's score may be off; NaN, no hit, where it may not rank.
 
     `factors` are those of the norm and of the residual, and what is added; see `xlrec.kernels.topk`.
     """
@@ -144,6 +83,7 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
     of the user are equal, so the first k items win.
     """
     counts, floors, nums, lower, upper, exact = buffers
+    seen_nums, restricted, user_words, item_words = mask.seen_nums, mask.restricted, mask.user_words, mask.item_words
     n_users, n_columns = product.shape
     capacity = nums.shape[1]
     stuck = False
@@ -152,24 +92,28 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
         places[user] = n_columns
         scores, error, scale = product[user], errors[rows[user]], scales[user]
         floor, count = floors[user], counts[user]
+        seen, seen_end = mask.seen_indptr[user], mask.seen_indptr[user + 1]
+        if seen < seen_end:
+            seen = first_from(seen_nums, seen, seen_end, first + place)
         while place < n_columns and not (zero[user] and count >= k):
-            if place + LANES <= n_columns:
-                hits = reaching(scores, columns, error, place, scale, relative, floor)
-                width = LANES
-            else:
-                hits, width = np.uint32(0xFFFFFFFF) >> np.uint32(LANES - (n_columns - place)), n_columns - place
+            hits = _hits(scores, columns, error, place, scale, relative, floor)
             while hits != 0:
                 column = place + lowest_bit(hits)
+                num = first + column
+                while seen < seen_end and seen_nums[seen] < num:
+                    seen += 1
+                may = seen == seen_end or seen_nums[seen] != num  # what is not eligible has no error, and no hit
+                may = may and (not restricted[user] or shares(user_words[user], item_words[num]))
                 score = value_at(scores, column) * columns[column] * scale
                 spread = abs(score) * relative + error[column]
-                if score + spread >= floor and allowed(mask, user, first + column):
+                if may and score + spread >= floor:
                     if count == capacity:
                         floor, count = _compact(user, count, k, floor, buffers)
                         if count > k + (capacity - k) // 2:
                             places[user] = column
                             stuck = True
                             break
-                    nums[user, count] = first + column
+                    nums[user, count] = num
                     lower[user, count] = score - spread
                     upper[user, count] = score + spread
                     exact[user, count] = np.nan
@@ -177,10 +121,19 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
                 hits = np.uint32(hits & (hits - np.uint32(1)))
             if hits != 0:
                 break
-            place += width
+            place += LANES
         floors[user] = floor
         counts[user] = count
     return stuck
+
+
+@njit(cache=True, inline="always")
+def _hits(scores, columns, error, place, scale, relative, floor):  # type: ignore[no-untyped-def]
+    """Mask of the next columns that are worth a look: all of them where fewer than LANES are left."""
+    left = len(scores) - place
+    if left < LANES:
+        return np.uint32(np.uint32(0xFFFFFFFF) >> np.uint32(LANES - left))
+    return reaching(scores, columns, error, place, scale, relative, floor)
 
 
 @njit(cache=True)
@@ -217,6 +170,16 @@ def likely(users, k, buffers, cuts):  # type: ignore[no-untyped-def]
             cuts[user] = np.partition(buffers[3][user, :count], count - k)[count - k]
 
 
+@njit(cache=True, inline="always")
+def quick_dot(left, right):  # type: ignore[no-untyped-def]
+    """`dot` of contiguous rows, float64 and float32, bit for bit, by vector instructions."""
+    eights = len(left) // 8
+    rest = 0.0
+    for j in range(8 * eights, len(left)):
+        rest += left[j] * np.float64(right[j])
+    return whole_dot(left, right, eights) + rest
+
+
 @njit(cache=True)
 def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
     """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
@@ -224,11 +187,16 @@ def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ig
     last = first + len(vectors)
     for user in users:
         length = lengths[user] if lengths[user] > 0 else 1.0
-        for j in range(np.searchsorted(nums[user, : counts[user]], first), counts[user]):
-            if nums[user, j] >= last:
-                break
+        start, end = np.searchsorted(nums[user, : counts[user]], np.array([first, last]))
+        ahead = start
+        for j in range(start, end):
+            while ahead < end and ahead < j + 3:
+                if np.isnan(exact[user, ahead]) and lower[user, ahead] >= cuts[user]:
+                    for place in range(0, vectors.shape[1], 16):
+                        fetch(vectors[nums[user, ahead] - first], place)
+                ahead += 1
             if np.isnan(exact[user, j]) and lower[user, j] >= cuts[user]:
-                exact[user, j] = dot(queries[user], vectors[nums[user, j] - first])
+                exact[user, j] = quick_dot(queries[user], vectors[nums[user, j] - first])
                 lower[user, j] = rounded_down(exact[user, j] / length)
                 upper[user, j] = -rounded_down(-exact[user, j] / length)
 

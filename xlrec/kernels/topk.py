@@ -6,16 +6,16 @@ with r = ‖u - û‖ at most over the block's users and d_v = ‖v - v̂‖, bo
     |⟨u, v⟩ - ⟨û, v̂⟩| ≤ ‖u - û‖ ‖v‖ + ‖û‖ ‖v - v̂‖ ≤ r ‖v‖ + (1 + r) d_v.
 
 The product sums in float32, in any order, within γ_(d+2) ‖û‖ ‖v̂‖ (Higham, Accuracy and Stability of Numerical
-Algorithms, 2nd ed., eq. 3.5; γ of 2⁻²³ where the hardware may truncate, 0 where the sums are integers) and rounds the sum p
-to p̂, |p - p̂| ≤ 2⁻⁸ |p| where it comes as bfloat16. Products and sums below 2⁻¹²⁶ may be flushed, which adds a term in
-d 2⁻¹²⁶. 2⁻²⁰ ‖v‖ covers the rounding of u to float32 and of the bound itself, a hundredth of the bound the
-float64 roundings of norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] with
+Algorithms, 2nd ed., eq. 3.5; γ of 2⁻²³ where the hardware may truncate, 0 where the sums are integers). Where the sum p
+comes as bfloat16 p̂, |p - p̂| ≤ 2⁻⁸ |p|. Products and sums below 2⁻¹²⁶ may be flushed, which adds a term in d 2⁻¹²⁶.
+2⁻²⁰ ‖v‖ covers the rounding of u to float32 and of the bound itself, a hundredth of the bound the float64 roundings of
+norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] with
 
     e_v = 2⁻⁸ |p̂| + 1.01 (r ‖v‖ + (1 + r) d_v + (γ_(d+2) (1 + r) + 2⁻²⁰) (‖v‖ + d_v) + (d + 8) 2⁻¹²⁴).
 
-The k-th largest lower bound is no higher than the k-th best score, and an item of the top k has an upper bound that is no lower.
-The scan keeps all such items, so that the float64 order of what it keeps is the order of a full float64 search, for
-every path, block size and known candidate. A buffer that overflows is rescored in float64 on the spot.
+The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
+The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
+float64 search, for every path, block size and known candidate. A buffer that overflows is rescored in float64 at once.
 """
 
 from typing import Any, Final, NamedTuple
@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
+from xlrec.kernels.mask import Mask, allowed_rows
 from xlrec.kernels.paths import Block
-from xlrec.kernels.scan import Buffers, Mask, allowed_rows, bounds, choose, dots, likely, rescore, scan, settle, tighten
+from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
 
 __all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
 
@@ -172,22 +173,28 @@ def _search(
             users.mask, places, buffers,
         ):  # fmt: skip
             full = np.flatnonzero(places < product.shape[1])
+            _sharpen(users, items, full, buffers)
+            full = full[buffers.counts[full] > (k + buffers.nums.shape[1]) // 2]
             _rescore(users, items, full, nowhere, buffers)
             settle(full, k, buffers)
-    everyone, cuts = np.arange(n_users), nowhere.copy()
-    tighten(everyone, k, buffers)
-    likely(everyone, k, buffers, cuts)
-    for lowest in (cuts, nowhere):  # the likely k first: their exact scores rule most others out
-        _rescore(users, items, everyone, lowest, buffers)
-        tighten(everyone, k, buffers)
+    everyone = np.arange(n_users)
+    _sharpen(users, items, everyone, buffers)
+    _rescore(users, items, everyone, nowhere, buffers)
     ids, scores = np.full((n_users, k), -1, dtype=np.int32), np.full((n_users, k), -np.inf)
     choose(buffers, ids, scores)
     return ids, scores
 
 
-def _rescore(
-    users: _Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers
-) -> None:
+def _sharpen(users: _Users, items: Items, rows: NDArray[np.int64], buffers: Buffers) -> None:
+    """Exact scores of the likely k of these users, which rule most of their other entries out."""
+    cuts = np.full(len(buffers.floors), -np.inf, dtype=np.float32)
+    tighten(rows, users.k, buffers)
+    likely(rows, users.k, buffers, cuts)
+    _rescore(users, items, rows, cuts, buffers)
+    tighten(rows, users.k, buffers)
+
+
+def _rescore(users: _Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers) -> None:
     """Exact scores of what these users' buffers hold, where the lower bound is at least the user's cut."""
     for first, vectors in items.shards:
         rescore(rows, cuts, users.wide, users.lengths, first, vectors, buffers)
