@@ -247,7 +247,7 @@ class RetrieveConfig(Section):
     """Never recommend what the user has interacted with."""
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
-    item_block: Count = 8192
+    item_block: Count = 2048
     """Items per matrix product; bounds memory, never changes a result."""
 
 

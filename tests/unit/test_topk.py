@@ -4,12 +4,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xlrec.kernels.paths import PATHS
 from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
+from xlrec.kernels.topk_torch import top_k_torch
 
 
 def open_mask(n_users: int, n_items: int, **changes: Any) -> Mask:
@@ -100,6 +102,18 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     )
     np.testing.assert_array_equal(ids, expected_ids)
     np.testing.assert_array_equal(scores, expected_scores)
+    on_device = top_k_torch(
+        queries,
+        ready.shards,
+        k,
+        mask,
+        device="cpu",
+        dtype=data.draw(st.sampled_from([torch.float32, torch.bfloat16])),
+        user_block=data.draw(st.integers(1, n_users)),
+        item_block=data.draw(st.sampled_from([50, 128, 1000])),
+    )
+    np.testing.assert_array_equal(on_device[0], expected_ids)
+    np.testing.assert_array_equal(on_device[1], expected_scores)
 
 
 def test_a_score_that_float32_misorders_is_ordered_in_float64() -> None:
@@ -178,6 +192,6 @@ def test_without_its_error_bound_a_rounded_path_would_lose_items(path: str, monk
     queries, mask = rng.normal(size=(20, 32)), open_mask(20, 3000)
     right = top_k(queries, prepare([(0, items)], path="float32"), 100, mask)[0]
     np.testing.assert_array_equal(top_k(queries, prepare([(0, items)], path=path), 100, mask)[0], right)
-    monkeypatch.setattr("xlrec.kernels.topk._factors", lambda *_: (0.0, 0.0, 0.0))
+    monkeypatch.setattr("xlrec.kernels.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
     monkeypatch.setattr(PATHS[path], "relative", 0.0)
     assert (top_k(queries, prepare([(0, items)], path=path), 100, mask)[0] != right).any()

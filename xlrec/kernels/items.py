@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.fastest import fastest
 from xlrec.kernels.paths import PATHS, Block, Float32
+from xlrec.kernels.rounding import lengths
 
 #: Vectors of items row-aligned by item_num: (first item_num, (rows, dim) float32), ascending, without gaps.
 Shards = Sequence[tuple[int, NDArray[np.float32]]]
@@ -24,8 +25,23 @@ _COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this pa
 
 def norms_of(shards: Shards) -> NDArray[np.float64]:
     """(n_items,) float64 Euclidean norms; NaN or inf where a vector is not finite."""
-    found = [np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1)) for _, rows in shards]
+    found = [lengths(np.asarray(rows)) for _, rows in shards]
     return np.concatenate(found) if found else np.zeros(0)
+
+
+def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The items' norms, computed where not given.
+
+    Raises:
+        ValueError: One is outside of what float32 sums hold without overflow.
+    """
+    norms = norms_of(shards) if norms is None else norms
+    largest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
+    if largest > _LARGEST_ITEM:
+        raise ValueError(
+            f"an item vector has norm {largest:g}, allowed is at most {_LARGEST_ITEM:g}: scale the vectors"
+        )
+    return norms
 
 
 class Items:
@@ -81,12 +97,7 @@ def prepare(
     Raises:
         ValueError: An item's norm is outside of what float32 holds without overflow.
     """
-    norms = norms_of(shards) if norms is None else norms
-    largest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
-    if largest > _LARGEST_ITEM:
-        raise ValueError(
-            f"an item vector has norm {largest:g}, allowed is at most {_LARGEST_ITEM:g}: scale the vectors"
-        )
+    norms = checked_norms(shards, norms)
     few = n_queries is not None and n_queries < _FEW
     name = path or ("float32" if few or sum(rows.size for _, rows in shards) < _SMALL else _suited(shards, norms))
     return Items(shards, norms, PATHS[name], item_block, kept_bytes)

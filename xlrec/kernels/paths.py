@@ -103,7 +103,7 @@ class Int8(Float32):
     @staticmethod
     def capacity(k: int) -> int:
         """Its scores are coarse: many are near the k-th."""
-        return 8 * k + 256
+        return min(16 * k, 4 * k + 4096) + 512
 
     @staticmethod
     def block(vectors: Vectors) -> Block:

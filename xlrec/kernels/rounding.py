@@ -14,6 +14,18 @@ def _distance(left, right):  # type: ignore[no-untyped-def]
     return np.sqrt(total)
 
 
+@njit(cache=True, fastmath={"reassoc"})
+def lengths(rows):  # type: ignore[no-untyped-def]
+    """(n,) float64 Euclidean norms of float32 rows; NaN or inf where a row is not finite."""
+    found = np.empty(len(rows))
+    for row in range(len(rows)):
+        total = 0.0
+        for j in range(rows.shape[1]):
+            total += np.float64(rows[row, j]) * np.float64(rows[row, j])
+        found[row] = np.sqrt(total)
+    return found
+
+
 @njit(cache=True)
 def to_bf16(bits, rows, rounded, distances):  # type: ignore[no-untyped-def]
     """Fills rounded (n, dim) uint16 with the nearest bfloat16, ties to even; subnormals become 0. NaN is no NaN after.

@@ -1,6 +1,6 @@
 """Compiled loops of the exact top-k: the threshold scan, and the exact order of what it kept."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -35,6 +35,10 @@ def dots(queries, rows, nums, first, vectors, places, low, high, found):  # type
     """Puts the inner product of queries[rows[j]] and item nums[j], which lies in this shard, at found[places[j]]."""
     for j in range(low, high):
         found[places[j]] = dot(queries[rows[j]], vectors[nums[j] - first])
+
+
+_AHEAD: Final = 3  # vectors asked for before they are read
+_NEAR: Final = 64  # items whose vectors lie together
 
 
 class Buffers(NamedTuple):
@@ -183,22 +187,42 @@ def quick_dot(left, right):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
     """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
-    counts, _, nums, lower, upper, exact = buffers
-    last = first + len(vectors)
-    for user in users:
-        length = lengths[user] if lengths[user] > 0 else 1.0
-        start, end = np.searchsorted(nums[user, : counts[user]], np.array([first, last]))
-        ahead = start
-        for j in range(start, end):
-            while ahead < end and ahead < j + 3:
-                if np.isnan(exact[user, ahead]) and lower[user, ahead] >= cuts[user]:
-                    for place in range(0, vectors.shape[1], 16):
-                        fetch(vectors[nums[user, ahead] - first], place)
-                ahead += 1
-            if np.isnan(exact[user, j]) and lower[user, j] >= cuts[user]:
-                exact[user, j] = quick_dot(queries[user], vectors[nums[user, j] - first])
-                lower[user, j] = rounded_down(exact[user, j] / length)
-                upper[user, j] = -rounded_down(-exact[user, j] / length)
+    _, _, nums, lower, upper, exact = buffers
+    rows, slots = _by_item(users, cuts, first, len(vectors), buffers)
+    for j in range(len(rows) + _AHEAD):
+        if j < len(rows):
+            vector = vectors[nums[rows[j], slots[j]] - first]
+            for place in range(0, len(vector), 16):
+                fetch(vector, place)
+        if j >= _AHEAD:
+            user, slot = rows[j - _AHEAD], slots[j - _AHEAD]
+            score = quick_dot(queries[user], vectors[nums[user, slot] - first])
+            length = lengths[user] if lengths[user] > 0 else 1.0
+            exact[user, slot] = score
+            lower[user, slot] = rounded_down(score / length)
+            upper[user, slot] = -rounded_down(-score / length)
+
+
+@njit(cache=True)
+def _by_item(users, cuts, first, n_items, buffers):  # type: ignore[no-untyped-def]
+    """(rows, places) of the entries to rescore, those of near items together: memory is read in one direction."""
+    counts, _, nums, lower, _, exact = buffers
+    ends = np.zeros(n_items // _NEAR + 2, np.int64)
+    for turn in range(2):
+        if turn == 1:
+            ends = np.cumsum(ends)
+            rows, slots = np.empty(ends[-1], np.int32), np.empty(ends[-1], np.int32)
+        for user in users:
+            start, end = np.searchsorted(nums[user, : counts[user]], np.array([first, first + n_items]))
+            for j in range(start, end):
+                if np.isnan(exact[user, j]) and lower[user, j] >= cuts[user]:
+                    near = (nums[user, j] - first) // _NEAR
+                    if turn == 1:
+                        rows[ends[near]], slots[ends[near]] = user, j
+                        ends[near] += 1
+                    else:
+                        ends[near + 1] += 1
+    return rows, slots
 
 
 @njit(cache=True)

@@ -71,7 +71,7 @@ def top_k(
     wide = np.ascontiguousarray(queries, dtype=np.float64)
     if not isinstance(items, Items):
         items = prepare(items, norms=norms, item_block=item_block, n_queries=len(wide))
-    units, lengths = _units(wide)
+    units, lengths = units_of(wide)
     ids = np.full((len(wide), k), -1, dtype=np.int32)
     scores = np.full((len(wide), k), -np.inf)
     ranked = np.flatnonzero(np.isfinite(lengths))
@@ -107,7 +107,7 @@ class _Users(NamedTuple):
     smallest: float  # items of a smaller norm never rank
 
 
-def _units(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Unit queries for the product (zero stays zero, NaN where not finite), and their float64 norms."""
     finite = np.isfinite(queries).all(axis=1)
     peaks = np.abs(queries).max(axis=1, initial=0.0)
@@ -146,11 +146,11 @@ def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None)
     return np.where(users.lengths > 0, down, floors).astype(np.float32)
 
 
-def _factors(items: Items, queries: Block) -> tuple[float, float, float]:
+def error_factors(dim: int, roundoff: float, r: float) -> tuple[float, float, float]:
     """Of ‖v‖ and of d_v in the bound, and what is added; see the module's docstring."""
-    n, r = (items.dim + 2) * items.path.roundoff, float(queries.residuals.max(initial=0.0))
+    n = (dim + 2) * roundoff
     sums = n / (1 - n) * (1 + r) + 2.0**-20
-    return _SAFETY * (r + sums), _SAFETY * (1 + r + sums), _SAFETY * (items.dim + 8) * 2.0**-124
+    return _SAFETY * (r + sums), _SAFETY * (1 + r + sums), _SAFETY * (dim + 8) * 2.0**-124
 
 
 def _search(
@@ -159,7 +159,8 @@ def _search(
     """Ids and scores of one block of users."""
     n_users, k = len(floors), users.k
     buffers = Buffers.empty(floors, items.path.capacity(k))
-    factors, zero = _factors(items, queries), users.lengths == 0.0
+    factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))
+    zero = users.lengths == 0.0
     groups, rows = np.unique(users.mask.group, return_inverse=True)
     scratch = items.path.scratch(n_users * items.item_block)
     nowhere = np.full(n_users, -np.inf, dtype=np.float32)

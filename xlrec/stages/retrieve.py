@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,13 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import learnt_of
+from xlrec.index_learnt import Learnt, learnt_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
-from xlrec.kernels.topk import Mask, inner_products, top_k
+from xlrec.kernels.topk import Items, Mask, inner_products, prepare, top_k
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.tables import CANDIDATES
 
@@ -78,6 +79,13 @@ def _spread(users: "DataFrame") -> "DataFrame":
     return users.repartition(int(n_tasks), "user_id") if n_tasks.isdigit() else users.repartition("user_id")
 
 
+@lru_cache(maxsize=1)
+def _prepared(index: ItemIndex, learnt: Learnt | None, item_block: int) -> Items:
+    """What is searched in; the same for all tasks of a worker."""
+    vectors, norms = (index.shards, index.norms) if learnt is None else (learnt.outputs, learnt.norms)
+    return prepare(vectors, norms=np.asarray(norms), item_block=item_block)
+
+
 class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
@@ -86,11 +94,10 @@ class Retriever:
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.only = config.rank.languages == "only"
         self.learnt = learnt_of(index) if config.train.hybrid.enabled else None
-        vectors = index.shards if self.learnt is None else self.learnt.outputs
-        self.shards = [(first, np.asarray(rows)) for first, rows in vectors]
+        self.items = _prepared(index, self.learnt, self.config.item_block)
+        self.shards = self.items.shards
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
-        self.norms = np.asarray(index.norms if self.learnt is None else self.learnt.norms)
         self.dim = index.dim if self.learnt is None else self.learnt.dim
         self.scratch = np.zeros(index.n_items)
 
@@ -115,13 +122,11 @@ class Retriever:
             queries, weights, general = asked(self.learnt, visits(*log), history, market_nums, reads)
         similar = top_k(
             queries,
-            self.shards,
+            self.items,
             self.config.candidates,
             mask,
-            norms=self.norms,
             zero_vectors=False,
             user_block=self.config.user_block,
-            item_block=self.config.item_block,
         )
         union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
         for num in np.unique(market_nums):
