@@ -3,7 +3,7 @@
 python tests/bench/kernel.py --json .cache/bench/kernel.json     # part of make bench
 """
 
-# ruff: noqa: E402, I001  # threads are set before numpy and torch come in
+# ruff: noqa: E402  # threads are set before numpy and torch come in
 import argparse
 import resource
 import subprocess

@@ -49,6 +49,7 @@ class Buffers(NamedTuple):
     """
 
     counts: NDArray[np.int64]  # (n_users,)
+    limits: NDArray[np.int64]  # (n_users,) how many entries are sifted; few at first, so that floors rise early
     floors: NDArray[np.float32]  # (n_users,)
     nums: NDArray[np.int32]  # (n_users, capacity), as the next three
     lower: NDArray[np.float32]
@@ -56,11 +57,13 @@ class Buffers(NamedTuple):
     exact: NDArray[np.float64]
 
     @staticmethod
-    def empty(floors: NDArray[np.float32], capacity: int) -> "Buffers":
+    def empty(floors: NDArray[np.float32], k: int, capacity: int) -> "Buffers":
         """Buffers without entries."""
         shape = (len(floors), capacity)
         kinds = (np.int32, np.float32, np.float32, np.float64)
-        return Buffers(np.zeros(len(floors), np.int64), floors, *(np.empty(shape, kind) for kind in kinds))
+        limits = np.full(len(floors), min(capacity, 2 * k + 128))
+        arrays = (np.empty(shape, kind) for kind in kinds)
+        return Buffers(np.zeros(len(floors), np.int64), limits, floors, *arrays)
 
 
 @njit(cache=True)
@@ -86,7 +89,7 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
     `columns` (n_columns,) scale the product; `errors[rows[user]]` says how far a score may be off; `zero`: all scores
     of the user are equal, so the first k items win.
     """
-    counts, floors, nums, lower, upper, exact = buffers
+    counts, limits, floors, nums, lower, upper, exact = buffers
     seen_nums, restricted, user_words, item_words = mask.seen_nums, mask.restricted, mask.user_words, mask.item_words
     n_users, n_columns = product.shape
     capacity = nums.shape[1]
@@ -111,8 +114,9 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
                 score = value_at(scores, column) * columns[column] * scale
                 spread = abs(score) * relative + error[column]
                 if may and score + spread >= floor:
-                    if count == capacity:
+                    if count == limits[user]:
                         floor, count = _compact(user, count, k, floor, buffers)
+                        limits[user] = min(capacity, 2 * count + 64)
                         if count > k + (capacity - k) // 2:
                             places[user] = column
                             stuck = True
@@ -143,7 +147,7 @@ def _hits(scores, columns, error, place, scale, relative, floor):  # type: ignor
 @njit(cache=True)
 def _compact(user, count, k, floor, buffers):  # type: ignore[no-untyped-def]
     """Drops what cannot be in the top k any more; the new floor, and the new count."""
-    _, _, nums, lower, upper, exact = buffers
+    _, _, _, nums, lower, upper, exact = buffers
     floor = max(floor, np.partition(lower[user, :count], count - k)[count - k])
     kept = 0
     for j in range(count):  # in place and in order: nums stay ascending
@@ -160,18 +164,19 @@ def _compact(user, count, k, floor, buffers):  # type: ignore[no-untyped-def]
 def tighten(users, k, buffers):  # type: ignore[no-untyped-def]
     """Drops from the users' buffers what cannot be in the top k."""
     for user in users:
-        if buffers[0][user] > k:
-            buffers[1][user], buffers[0][user] = _compact(user, buffers[0][user], k, buffers[1][user], buffers)
+        if buffers.counts[user] > k:
+            floor, count = _compact(user, buffers.counts[user], k, buffers.floors[user], buffers)
+            buffers.floors[user], buffers.counts[user] = floor, count
 
 
 @njit(cache=True)
 def likely(users, k, buffers, cuts):  # type: ignore[no-untyped-def]
     """Sets cuts[user] to the k-th best lower bound; -inf with fewer entries."""
     for user in users:
-        count = buffers[0][user]
+        count = buffers.counts[user]
         cuts[user] = np.float32(-np.inf)
         if count > k:
-            cuts[user] = np.partition(buffers[3][user, :count], count - k)[count - k]
+            cuts[user] = np.partition(buffers.lower[user, :count], count - k)[count - k]
 
 
 @njit(cache=True, inline="always")
@@ -187,7 +192,7 @@ def quick_dot(left, right):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
     """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
-    _, _, nums, lower, upper, exact = buffers
+    _, _, _, nums, lower, upper, exact = buffers
     rows, slots = _by_item(users, cuts, first, len(vectors), buffers)
     for j in range(len(rows) + _AHEAD):
         if j < len(rows):
@@ -206,7 +211,7 @@ def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ig
 @njit(cache=True)
 def _by_item(users, cuts, first, n_items, buffers):  # type: ignore[no-untyped-def]
     """(rows, places) of the entries to rescore, those of near items together: memory is read in one direction."""
-    counts, _, nums, lower, _, exact = buffers
+    counts, _, _, nums, lower, _, exact = buffers
     ends = np.zeros(n_items // _NEAR + 2, np.int64)
     for turn in range(2):
         if turn == 1:
@@ -235,7 +240,7 @@ def rounded_down(value):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def settle(users, k, buffers):  # type: ignore[no-untyped-def]
     """Cuts buffers whose scores are all exact to the best k so far, and raises the floor to the k-th."""
-    counts, floors, nums, lower, upper, exact = buffers
+    counts, _, floors, nums, lower, upper, exact = buffers
     for user in users:
         order = np.argsort(-exact[user, : counts[user]], kind="mergesort")[:k]
         if len(order) == k:
@@ -252,7 +257,7 @@ def settle(users, k, buffers):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def choose(buffers, ids, scores):  # type: ignore[no-untyped-def]
     """The best k of each buffer; equal scores keep the buffers' ascending item_num."""
-    counts, _, nums, _, _, exact = buffers
+    counts, _, _, nums, _, _, exact = buffers
     for user in range(len(ids)):
         order = np.argsort(-exact[user, : counts[user]], kind="mergesort")
         for j in range(min(len(order), ids.shape[1])):

@@ -158,7 +158,7 @@ def _search(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Ids and scores of one block of users."""
     n_users, k = len(floors), users.k
-    buffers = Buffers.empty(floors, items.path.capacity(k))
+    buffers = Buffers.empty(floors, k, items.path.capacity(k))
     factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))
     zero = users.lengths == 0.0
     groups, rows = np.unique(users.mask.group, return_inverse=True)
