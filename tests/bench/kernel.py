@@ -117,7 +117,7 @@ def against_peers(queries: Any, items: Any, rounds: int) -> list[Row]:
         Row(f"{what}, float32", "torch.mm + torch.topk", least["torch"] / least["float32"], 2),
         Row(f"{what}, items not prepared", "torch.mm + torch.topk", least["torch"] / least["once"], 2),
         Row(f"{what}, 8 markets, 50 seen", "the same without masks", least["ours"] / least["masked"], 0.9),
-        Row(f"{what}, 50 seen", "implicit recommend", least["implicit"] / least["masked"], 2),
+        Row(f"{what}, 8 markets, 50 seen", "implicit recommend, 50 seen", least["implicit"] / least["masked"], 2),
     ]
 
 

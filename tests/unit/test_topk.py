@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from xlrec.kernels.fastest import fastest, supported
 from xlrec.kernels.paths import PATHS
 from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
 from xlrec.kernels.topk_torch import top_k_torch
@@ -195,3 +196,30 @@ def test_without_its_error_bound_a_rounded_path_would_lose_items(path: str, monk
     monkeypatch.setattr("xlrec.kernels.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
     monkeypatch.setattr(PATHS[path], "relative", 0.0)
     assert (top_k(queries, prepare([(0, items)], path=path), 100, mask)[0] != right).any()
+
+
+def test_a_path_is_tried_only_where_the_processor_names_its_instructions() -> None:
+    assert supported(frozenset({"avx2"})) == ("float32",)
+    assert supported(frozenset({"avx512_vnni", "amx_bf16"})) == ("float32", "bf16", "int8")
+
+
+def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlrec.kernels.fastest.cpu_flags", lambda: frozenset({"avx512_bf16", "avx512_vnni"}))
+    fastest.cache_clear()
+    assert set(fastest(72)) == {"float32", "bf16", "int8"}
+    right = PATHS["int8"].product
+    saturated = staticmethod(lambda *args: np.minimum(right(*args), 500_000))
+    monkeypatch.setattr(PATHS["int8"], "product", saturated)
+    fastest.cache_clear()
+    assert set(fastest(72)) == {"float32", "bf16"}
+    fastest.cache_clear()
+
+
+def test_int8_is_left_where_one_coordinate_drowns_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
+    vectors = np.random.default_rng(0).normal(size=(70_000, 64)).astype(np.float32)
+    assert prepare([(0, vectors)]).path.name == "int8"
+    assert prepare([(0, vectors)], n_queries=3).path.name == "float32"
+    assert prepare([(0, vectors[:100])]).path.name == "float32"
+    vectors[:, 0] = 100
+    assert prepare([(0, vectors)]).path.name == "bf16"

@@ -114,5 +114,6 @@ def _suited(shards: Shards, norms: NDArray[np.float64]) -> str:
     good: Any = np.isfinite(norms[nums]) & (norms[nums] > 0)
     if not good.any():
         return "float32"
-    blur = PATHS["int8"].block(sample[good]).residuals / norms[nums][good]
-    return "int8" if float(np.median(blur)) * dim**0.5 <= _COARSE else ranking[1]
+    rows = sample[good].astype(np.float64)
+    spread = np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())  # of scores, in a middling direction
+    return "int8" if np.median(PATHS["int8"].block(sample[good]).residuals) <= _COARSE * spread else ranking[1]

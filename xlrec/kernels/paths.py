@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xlrec.kernels.rounding import to_bf16, to_int8
 
 Vectors = NDArray[np.float32]
+_SAFETY: Final = 1.01
 
 
 class Block(NamedTuple):
@@ -135,3 +136,10 @@ class Int8(Float32):
 
 #: From the one that needs nothing of the machine on.
 PATHS: Final[dict[str, type[Float32]]] = {path.name: path for path in (Float32, Bf16, Int8)}
+
+
+def error_factors(dim: int, roundoff: float, r: float) -> tuple[float, float, float]:
+    """Of ‖v‖ and of d_v in the bound, and what is added; see `xlrec.kernels.topk`."""
+    n = (dim + 2) * roundoff
+    sums = n / (1 - n) * (1 + r) + 2.0**-20
+    return _SAFETY * (r + sums), _SAFETY * (1 + r + sums), _SAFETY * (dim + 8) * 2.0**-124

@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
 from xlrec.kernels.mask import Mask, allowed_rows
-from xlrec.kernels.paths import Block
+from xlrec.kernels.paths import Block, error_factors
 from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
 
 __all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
 
-_SAFETY: Final = 1.01
 _QUERY_RANGE: Final = (1e-100, 1e100)
 
 
@@ -144,13 +143,6 @@ def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None)
     rounded = best.astype(np.float32)
     down = np.where(rounded > best, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     return np.where(users.lengths > 0, down, floors).astype(np.float32)
-
-
-def error_factors(dim: int, roundoff: float, r: float) -> tuple[float, float, float]:
-    """Of ‖v‖ and of d_v in the bound, and what is added; see the module's docstring."""
-    n = (dim + 2) * roundoff
-    sums = n / (1 - n) * (1 + r) + 2.0**-20
-    return _SAFETY * (r + sums), _SAFETY * (1 + r + sums), _SAFETY * (dim + 8) * 2.0**-124
 
 
 def _search(

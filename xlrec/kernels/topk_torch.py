@@ -16,7 +16,8 @@ from torch import Tensor
 
 from xlrec.kernels.items import Shards, checked_norms
 from xlrec.kernels.mask import Mask
-from xlrec.kernels.topk import error_factors, units_of
+from xlrec.kernels.paths import error_factors
+from xlrec.kernels.topk import units_of
 
 _GROUP: Final = 64  # columns whose maximum is looked at first
 _NUMBERS: Final = 1 << 24  # of vectors gathered at once for rescoring
