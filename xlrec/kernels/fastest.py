@@ -42,7 +42,7 @@ def cpu_flags() -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def fastest(dim: int) -> tuple[str, ...]:
-    """Paths that work here, fastest first, by products of this dimension on this process's threads; 0.1 to 1 s, once."""
+    """Paths that work here, fastest first by products of this size on this process's threads; takes 0.1 to 1 s."""
     names = supported(cpu_flags())
     if len(names) == 1:
         return names
