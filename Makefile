@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench-encoders bench-quality test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-encoders bench-quality test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -42,6 +42,10 @@ run: $(DEMO)/demo.json  ## set up, write the demo world, run the nightly job on 
 
 evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo world
 	$(XLREC) evaluate --config conf/demo.yaml
+
+bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread, each beside its aim
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
+	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)

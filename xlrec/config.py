@@ -118,8 +118,8 @@ class EmbedConfig(Section):
     """Tokens per batch, padding included."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that Spark assigned to the task, else the CPU."""
-    texts_per_task: Count = 4000
-    """Size of a Spark task: smaller gives finer progress, larger less overhead."""
+    texts_per_task: Count = 10_000
+    """Size of a Spark task: smaller gives finer progress, larger less overhead and fuller batches."""
     neutral: NeutralConfig = NeutralConfig()
 
 
@@ -250,7 +250,7 @@ class RetrieveConfig(Section):
     """Never recommend what the user has interacted with."""
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
-    item_block: Count = 8192
+    item_block: Count = 2048
     """Items per matrix product; bounds memory, never changes a result."""
 
 

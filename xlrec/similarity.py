@@ -17,6 +17,7 @@ from xlrec.config import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
 from xlrec.index import bits_of, words_for
+from xlrec.kernels.items import ITEM_BLOCK
 from xlrec.kernels.pairs import pair_mask
 from xlrec.kernels.text import canonical_language, clean
 from xlrec.kernels.topk import top_k
@@ -66,7 +67,7 @@ def most_similar(
     left_languages: Sequence[str | None] | None = None,
     right_languages: Sequence[str | None] | None = None,
     left_block: int = 1024,
-    right_block: int = 8192,
+    right_block: int = ITEM_BLOCK,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Rows of right and cosines of each left text's k most similar, (score desc, row asc), by an exact search.
 

@@ -6,6 +6,7 @@ The transformer has MiniLM's shape (6 layers of 384) and random weights; texts a
 languages and many lengths. Everything on one thread.
 """
 
+# ruff: noqa: E402  # threads are set before numpy and torch come in
 import argparse
 import sys
 import tempfile
@@ -23,7 +24,7 @@ import torch
 
 from xlrec import encoders
 from xlrec.config import EmbedConfig, SparkConfig
-from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, FINE, pack
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -51,7 +52,7 @@ def texts_of(n: int) -> list[str]:
 def minilm(folder: Path, texts: list[str]) -> str:
     """A random transformer of MiniLM's shape, with word pieces of the texts."""
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -112,7 +113,9 @@ def lengths_of(model: Any, texts: list[str]) -> Any:
 def packed(model: Any, texts: list[str]) -> float:
     """Share of the tokens of our batches that are no padding and no filling."""
     lengths = lengths_of(model, texts)
-    return float(lengths.sum() / sum(length * len(rows) for length, _, rows in pack(lengths, 256, CPU_BATCH_TOKENS)))
+    return float(
+        lengths.sum() / sum(length * len(rows) for length, _, rows in pack(lengths, 256, CPU_BATCH_TOKENS, FINE))
+    )
 
 
 def stage(config: EmbedConfig, texts: list[str], what: str, rounds: int) -> Row:
@@ -144,7 +147,7 @@ def stage(config: EmbedConfig, texts: list[str], what: str, rounds: int) -> Row:
 def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--texts", type=int, default=1500)
+    parser.add_argument("--texts", type=int, default=10_000)
     parser.add_argument("--many", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)

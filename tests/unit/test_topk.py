@@ -4,11 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xlrec.kernels.topk import Mask, inner_products, top_k
+from xlrec.kernels.fastest import fastest, supported
+from xlrec.kernels.paths import PATHS
+from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
+from xlrec.kernels.topk_torch import top_k_torch
 
 
 def open_mask(n_users: int, n_items: int, **changes: Any) -> Mask:
@@ -53,7 +57,7 @@ def cut(items: NDArray[np.float32], rows: int) -> list[tuple[int, NDArray[np.flo
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.DataObject) -> None:
     seed = data.draw(st.integers(0, 2**32 - 1))
     n_users, n_items, dim = (data.draw(st.integers(1, top)) for top in (7, 700, 40))
@@ -79,17 +83,38 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
         rng.integers(0, 4, (n_users, 2)).astype(np.uint64),
         rng.random(n_users) < 0.5,
     )
+    expected_ids, expected_scores = oracle(queries, items, k, mask)
+    ready = prepare(
+        cut(items, data.draw(st.integers(1, n_items))),
+        path=data.draw(st.sampled_from(sorted(PATHS))),
+        item_block=data.draw(st.integers(1, n_items)),
+        kept_bytes=data.draw(st.sampled_from([0, 4000, 1 << 20])),
+    )
+    known = data.draw(st.sampled_from(["none", "nonsense", "last night's"]))
+    near = np.where(rng.random((n_users, k)) < 0.8, expected_ids, rng.integers(-9, 2 * n_items, (n_users, k)))
+    wild = rng.integers(-9, 2 * n_items, (n_users, k + 3))
     ids, scores = top_k(
         queries,
-        cut(items, data.draw(st.integers(1, n_items))),
+        ready,
         k,
         mask,
         user_block=data.draw(st.integers(1, n_users)),
-        item_block=data.draw(st.integers(1, n_items)),
+        known={"none": None, "nonsense": wild, "last night's": np.concatenate([near, wild], axis=1)}[known],
     )
-    expected_ids, expected_scores = oracle(queries, items, k, mask)
     np.testing.assert_array_equal(ids, expected_ids)
     np.testing.assert_array_equal(scores, expected_scores)
+    on_device = top_k_torch(
+        queries,
+        ready.shards,
+        k,
+        mask,
+        device="cpu",
+        dtype=data.draw(st.sampled_from([torch.float32, torch.bfloat16])),
+        user_block=data.draw(st.integers(1, n_users)),
+        item_block=data.draw(st.sampled_from([50, 128, 1000])),
+    )
+    np.testing.assert_array_equal(on_device[0], expected_ids)
+    np.testing.assert_array_equal(on_device[1], expected_scores)
 
 
 def test_a_score_that_float32_misorders_is_ordered_in_float64() -> None:
@@ -128,3 +153,73 @@ def test_vectors_too_large_for_float32_sums_are_refused() -> None:
         top_k(np.ones((1, 1)), [(0, np.array([[2e37]], np.float32))], 1, open_mask(1, 1))
     with pytest.raises(ValueError, match="scale the queries"):
         top_k(np.full((1, 1), 1e200), [(0, np.ones((1, 1), np.float32))], 1, open_mask(1, 1))
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+@pytest.mark.parametrize("k", [1, 100])
+def test_every_path_gives_the_same_bits_on_vectors_like_learnt_ones(path: str, k: int) -> None:
+    rng = np.random.default_rng(1)
+    factors = rng.normal(size=(6000, 12)) @ rng.normal(size=(12, 100)) + 0.3 * rng.normal(size=(6000, 100))
+    items = (factors * rng.lognormal(0, 1, (6000, 1))).astype(np.float32)
+    items[:, 0] = 30 * rng.random(6000)  # one coordinate far above the others, as popularity is
+    queries = rng.normal(size=(9, 100))
+    mask = open_mask(9, 6000)
+    ids, scores = top_k(queries, prepare(cut(items, 2500), path=path, item_block=700), k, mask)
+    expected_ids, expected_scores = oracle(queries, items, k, mask)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_array_equal(scores, expected_scores)
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_roundings_that_all_point_one_way_change_nothing(path: str) -> None:
+    rng = np.random.default_rng(2)
+    # each coordinate lies just below the middle of two bfloat16 numbers
+    items = np.full((400, 64), 1 + 2.0**-8 - 2.0**-20, np.float32) * rng.choice([0.25, 1, 4], (400, 1)).astype(
+        np.float32
+    )
+    items[:, :3] *= (1 + 1e-3 * rng.random((400, 3))).astype(np.float32)
+    queries = np.full((3, 64), 1 + 2.0**-8 - 2.0**-20)
+    mask = open_mask(3, 400)
+    ids, scores = top_k(queries, prepare([(0, items)], path=path), 20, mask)
+    expected_ids, expected_scores = oracle(queries, items, 20, mask)
+    np.testing.assert_array_equal(ids, expected_ids)
+    np.testing.assert_array_equal(scores, expected_scores)
+
+
+@pytest.mark.parametrize("path", ["bf16", "int8"])
+def test_without_its_error_bound_a_rounded_path_would_lose_items(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    items = rng.normal(size=(3000, 32)).astype(np.float32)
+    queries, mask = rng.normal(size=(20, 32)), open_mask(20, 3000)
+    right = top_k(queries, prepare([(0, items)], path="float32"), 100, mask)[0]
+    np.testing.assert_array_equal(top_k(queries, prepare([(0, items)], path=path), 100, mask)[0], right)
+    monkeypatch.setattr("xlrec.kernels.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
+    monkeypatch.setattr(PATHS[path], "relative", 0.0)
+    assert (top_k(queries, prepare([(0, items)], path=path), 100, mask)[0] != right).any()
+
+
+def test_a_path_is_tried_only_where_the_processor_names_its_instructions() -> None:
+    assert supported(frozenset({"avx2"})) == ("float32",)
+    assert supported(frozenset({"avx512_vnni", "amx_bf16"})) == ("float32", "bf16", "int8")
+
+
+def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlrec.kernels.fastest.cpu_flags", lambda: frozenset({"avx512_bf16", "avx512_vnni"}))
+    fastest.cache_clear()
+    assert set(fastest(72)) == {"float32", "bf16", "int8"}
+    right = PATHS["int8"].product
+    saturated = staticmethod(lambda *args: np.minimum(right(*args), 500_000))
+    monkeypatch.setattr(PATHS["int8"], "product", saturated)
+    fastest.cache_clear()
+    assert set(fastest(72)) == {"float32", "bf16"}
+    fastest.cache_clear()
+
+
+def test_int8_is_left_where_one_coordinate_drowns_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
+    vectors = np.random.default_rng(0).normal(size=(70_000, 64)).astype(np.float32)
+    assert prepare([(0, vectors)]).path.name == "int8"
+    assert prepare([(0, vectors)], n_queries=3).path.name == "float32"
+    assert prepare([(0, vectors[:100])]).path.name == "float32"
+    vectors[:, 0] = 100
+    assert prepare([(0, vectors)]).path.name == "bf16"

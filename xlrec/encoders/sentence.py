@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 from xlrec.config import EmbedConfig
 from xlrec.encoders import presets
-from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, FINE, pack
 from xlrec.encoders.source import fingerprint, locate
 from xlrec.errors import EncoderError
 
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
-_SLAB = 8192
+_SLAB = 16384
 #: Tokens at which texts are cut where neither config nor model says.
 _LONGEST = 512
 
@@ -82,7 +82,9 @@ class SentenceEncoder:
         default = names.get(self._model.default_prompt_name or "")
         self._prompt = (default if config.prompt is None else config.prompt) or None
         self._longest = self._cut_at(config.max_tokens)
-        self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
+        cpu = device == "cpu"
+        self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if cpu else config.batch_tokens
+        self._ladder = FINE if cpu else COARSE
 
     def _cut_at(self, max_tokens: int) -> int:
         """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
@@ -123,7 +125,7 @@ class SentenceEncoder:
                 return self._forward(features)
             lengths = mask.sum(dim=1).numpy()
             parts, order = [], []
-            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens):
+            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens, self._ladder):
                 parts.append(self._forward(self._cut(features, torch.from_numpy(rows), length))[:n_texts])
                 order.append(rows[:n_texts])
             found = np.concatenate(parts)

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.mask import Mask, allowed
 from xlrec.kernels.profiles import Histories
-from xlrec.kernels.scan import Mask, allowed
 
 
 class Neighbours(NamedTuple):

@@ -1,60 +1,65 @@
-"""Exact top-k by inner product: a float32 matrix product proposes, float64 in a fixed order decides.
+"""Exact top-k by inner product: a rounded matrix product proposes, float64 in a fixed order decides.
 
-A float32 score of a unit query is within eps = gamma_(d+2) · max ‖v‖ of the exact one, in whatever order the product
-sums (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., eq. 3.5). An item of the exact top k therefore
-has a float32 score of at least (k-th best float32 score) - 2 eps. The scan keeps all such items, so that the float64
-order of what it keeps is the order of a full float64 search, for every block size.
+The score of unit query u (the query over its norm) and item v is s = ⟨u, v⟩. A first pass multiplies roundings û and v̂,
+with r = ‖u - û‖ at most over the block's users and d_v = ‖v - v̂‖, both measured. By Cauchy and Schwarz
+
+    |⟨u, v⟩ - ⟨û, v̂⟩| ≤ ‖u - û‖ ‖v‖ + ‖û‖ ‖v - v̂‖ ≤ r ‖v‖ + (1 + r) d_v.
+
+The product sums in float32, in any order, within γ_(d+2) ‖û‖ ‖v̂‖ (Higham, Accuracy and Stability of Numerical
+Algorithms, 2nd ed., eq. 3.5; γ of 2⁻²³ where the hardware may truncate, 0 where the sums are integers). Where the sum p
+comes as bfloat16 p̂, |p - p̂| ≤ 2⁻⁸ |p|. Products and sums below 2⁻¹²⁶ may be flushed, which adds a term in d 2⁻¹²⁶.
+2⁻²⁰ ‖v‖ covers the rounding of u to float32 and of the bound itself, a hundredth of the bound the float64 roundings of
+norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] with
+
+    e_v = 2⁻⁸ |p̂| + 1.01 (r ‖v‖ + (1 + r) d_v + (γ_(d+2) (1 + r) + 2⁻²⁰) (‖v‖ + d_v) + (d + 8) 2⁻¹²⁴).
+
+The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
+The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
+float64 search, for every path, block size and known candidate. A buffer that overflows is rescored in float64 at once.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.scan import Mask, choose, dots, scan, settle, tighten
+from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
+from xlrec.kernels.mask import Mask, allowed_rows
+from xlrec.kernels.paths import Block, error_factors
+from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
 
-__all__ = ["Mask", "Shards", "inner_products", "norms_of", "top_k"]
+__all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
 
-#: Vectors of items row-aligned by item_num: (first item_num, (rows, dim) float32), ascending, without gaps.
-Shards = Sequence[tuple[int, NDArray[np.float32]]]
-
-_UNIT: Final = 2.0**-24  # unit roundoff of float32
-_SAFETY: Final = 1.01  # covers the float64 roundings of bound, norm and score
-_LARGEST_ITEM: Final = 2.0**120
 _QUERY_RANGE: Final = (1e-100, 1e100)
-
-
-def norms_of(shards: Shards) -> NDArray[np.float64]:
-    """(n_items,) float64 Euclidean norms; NaN or inf where a vector is not finite."""
-    found = [np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1)) for _, rows in shards]
-    return np.concatenate(found) if found else np.zeros(0)
 
 
 def top_k(
     queries: NDArray[np.floating[Any]],
-    shards: Shards,
+    items: Items | Shards,
     k: int,
     mask: Mask,
     *,
     norms: NDArray[np.float64] | None = None,
     zero_vectors: bool = True,
     user_block: int = 1024,
-    item_block: int = 8192,
+    item_block: int = ITEM_BLOCK,
+    known: NDArray[np.integer[Any]] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Item numbers and float64 scores of each query's best k allowed items, (score desc, item_num asc).
 
-    The result does not depend on `user_block` and `item_block`. A query or an item that is not finite never ranks.
+    The result does not depend on blocks, path or `known`. A query or an item that is not finite never ranks.
 
     Args:
         queries: (n_users, dim), any scale; float64 scores are made from these numbers.
-        shards: Item vectors, float32.
+        items: Item vectors, float32: as they are, or prepared once for many calls.
         k: At least 1.
         mask: What each user may get.
-        norms: (n_items,) of the items, where known; saves a pass over the vectors.
+        norms: (n_items,) of the items, where known and not prepared; saves a pass over the vectors.
         zero_vectors: False: items whose vector is zero never rank.
         user_block: Users per matrix product.
-        item_block: Items per matrix product.
+        item_block: Items per matrix product, where not prepared.
+        known: (n_users, any width) item numbers that may be good, as of an earlier list, padded with -1: they only
+            save work, and may be anything.
 
     Returns:
         (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed.
@@ -63,20 +68,18 @@ def top_k(
         ValueError: A query's or item's norm is outside of what float32 and float64 hold without overflow.
     """
     wide = np.ascontiguousarray(queries, dtype=np.float64)
-    norms = norms_of(shards) if norms is None else norms
-    units, lengths = _units(wide)
-    largest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
-    if largest > _LARGEST_ITEM:
-        raise ValueError(
-            f"an item vector has norm {largest:g}, allowed is at most {_LARGEST_ITEM:g}: scale the vectors"
-        )
-    search = _Search(shards, k, norms, 5e-324 if not zero_vectors else 0.0, _error(wide.shape[1], largest), item_block)
+    if not isinstance(items, Items):
+        items = prepare(items, norms=norms, item_block=item_block, n_queries=len(wide))
+    units, lengths = units_of(wide)
     ids = np.full((len(wide), k), -1, dtype=np.int32)
     scores = np.full((len(wide), k), -np.inf)
     ranked = np.flatnonzero(np.isfinite(lengths))
+    smallest = 0.0 if zero_vectors else 5e-324
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
-        ids[users], scores[users] = _search_block(search, wide[users], units[users], lengths[users], mask.of(users))
+        block = _Users(wide[users], lengths[users], mask.of(users), k, smallest)
+        floors = _floors(block, items, None if known is None else known[users])
+        ids[users], scores[users] = _search(block, items, items.path.block(units[users]), floors)
     return ids, scores
 
 
@@ -93,24 +96,18 @@ def inner_products(
     return found
 
 
-class _Search(NamedTuple):
-    """What all blocks of one call share."""
+class _Users(NamedTuple):
+    """A block of users, whose queries are finite."""
 
-    shards: Shards
+    wide: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    mask: Mask
     k: int
-    norms: NDArray[np.float64]
     smallest: float  # items of a smaller norm never rank
-    error: float  # eps of the module's docstring
-    item_block: int
 
 
-def _error(dim: int, largest: float) -> float:
-    n = (dim + 2) * _UNIT
-    return _SAFETY * (n / (1 - n) * largest + dim * 2.0**-126)
-
-
-def _units(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Unit queries for the float32 product (zero stays zero, NaN where not finite), and their float64 norms."""
+def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Unit queries for the product (zero stays zero, NaN where not finite), and their float64 norms."""
     finite = np.isfinite(queries).all(axis=1)
     peaks = np.abs(queries).max(axis=1, initial=0.0)
     scaled = queries / np.where(finite & (peaks > 0), peaks, 1.0)[:, None]
@@ -127,50 +124,70 @@ def _units(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[n
     return units, lengths
 
 
-def _search_block(
-    search: _Search,
-    wide: NDArray[np.float64],
-    units: NDArray[np.float32],
-    lengths: NDArray[np.float64],
-    mask: Mask,
+def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None) -> NDArray[np.float32]:
+    """(n_users,) what the k-th best score is no lower than: the k-th best of the allowed known items, else -inf."""
+    floors = np.full(len(users.wide), -np.inf, dtype=np.float32)
+    if known is None or known.shape[1] < users.k:
+        return floors
+    nums = np.sort(np.where((known >= 0) & (known < items.n_items), known, -1), axis=1).astype(np.int64)
+    nums[:, 1:][nums[:, 1:] == nums[:, :-1]] = -1
+    rows, columns = np.nonzero(nums >= 0)
+    chosen = nums[rows, columns]
+    ranks = (items.norms[chosen] >= users.smallest) & (items.norms[chosen] < np.inf)
+    ranks &= allowed_rows(users.mask, rows, chosen)
+    found = np.full(nums.shape, -np.inf)
+    rows, columns, chosen = rows[ranks], columns[ranks], chosen[ranks]
+    lengths = np.where(users.lengths > 0, users.lengths, 1.0)
+    found[rows, columns] = inner_products(users.wide, rows, chosen, items.shards) / lengths[rows]
+    best = np.partition(found, -users.k, axis=1)[:, -users.k]
+    rounded = best.astype(np.float32)
+    down = np.where(rounded > best, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    return np.where(users.lengths > 0, down, floors).astype(np.float32)
+
+
+def _search(
+    users: _Users, items: Items, queries: Block, floors: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Ids and scores of one block of users, whose queries are finite."""
-    n_users, k = len(wide), search.k
-    capacity = 2 * k + 128
-    nums = np.empty((n_users, capacity), dtype=np.int32)
-    rough = np.empty((n_users, capacity), dtype=np.float32)
-    counts = np.zeros(n_users, dtype=np.int64)
-    floors = np.full(n_users, -np.inf, dtype=np.float32)
-    flat = np.empty(n_users * search.item_block, dtype=np.float32)
-    for first, vectors in search.shards:
-        for low in range(0, len(vectors), search.item_block):
-            tile = np.asarray(vectors[low : low + search.item_block])
-            product = flat[: n_users * len(tile)].reshape(n_users, len(tile))
-            with np.errstate(invalid="ignore"):  # NaN and inf vectors: what they score never ranks
-                np.matmul(units, tile.T, out=product)
-            places = np.zeros(n_users, dtype=np.int64)
-            while scan(
-                product, first + low, search.norms, search.smallest, 2 * search.error, k, lengths, mask,
-                places, counts, nums, rough, floors,
-            ):  # fmt: skip
-                full = np.flatnonzero(places < len(tile))
-                exact = _exact(search, wide, full, counts, nums)
-                settle(full, exact, lengths, search.error, k, counts, nums, rough, floors)
-    tighten(2 * search.error, k, counts, nums, rough, floors)
+    """Ids and scores of one block of users."""
+    n_users, k = len(floors), users.k
+    buffers = Buffers.empty(floors, k, items.path.capacity(k))
+    factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))
+    zero = users.lengths == 0.0
+    groups, rows = np.unique(users.mask.group, return_inverse=True)
+    scratch = items.path.scratch(n_users * items.item_block)
+    nowhere = np.full(n_users, -np.inf, dtype=np.float32)
+    for first, block in items.tiles():
+        product = items.path.product(queries, block, scratch)
+        errors = np.empty((len(groups), product.shape[1]), dtype=np.float32)
+        bounds(items.norms, block.residuals, users.mask.eligible, groups, first, users.smallest, factors, errors)
+        places = np.zeros(n_users, dtype=np.int64)
+        while scan(
+            product, first, queries.scales, np.float32(items.path.relative), block.scales, errors, rows, zero, k,
+            users.mask, places, buffers,
+        ):  # fmt: skip
+            full = np.flatnonzero(places < product.shape[1])
+            _sharpen(users, items, full, buffers)
+            full = full[buffers.counts[full] > (k + buffers.nums.shape[1]) // 2]
+            _rescore(users, items, full, nowhere, buffers)
+            settle(full, k, buffers)
+    everyone = np.arange(n_users)
+    _sharpen(users, items, everyone, buffers)
+    _rescore(users, items, everyone, nowhere, buffers)
     ids, scores = np.full((n_users, k), -1, dtype=np.int32), np.full((n_users, k), -np.inf)
-    choose(_exact(search, wide, np.arange(n_users), counts, nums), counts, nums, ids, scores)
+    choose(buffers, ids, scores)
     return ids, scores
 
 
-def _exact(
-    search: _Search,
-    wide: NDArray[np.float64],
-    users: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    nums: NDArray[np.int32],
-) -> NDArray[np.float64]:
-    """(len(users), capacity) float64 scores of what the users' buffers hold."""
-    held = np.arange(nums.shape[1]) < counts[users, None]
-    found = np.full(held.shape, -np.inf)
-    found[held] = inner_products(wide, np.repeat(users, counts[users]), nums[users][held], search.shards)
-    return found
+def _sharpen(users: _Users, items: Items, rows: NDArray[np.int64], buffers: Buffers) -> None:
+    """Exact scores of the likely k of these users, which rule most of their other entries out."""
+    cuts = np.full(len(buffers.floors), -np.inf, dtype=np.float32)
+    tighten(rows, users.k, buffers)
+    likely(rows, users.k, buffers, cuts)
+    _rescore(users, items, rows, cuts, buffers)
+    tighten(rows, users.k, buffers)
+
+
+def _rescore(users: _Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers) -> None:
+    """Exact scores of what these users' buffers hold, where the lower bound is at least the user's cut."""
+    for first, vectors in items.shards:
+        rescore(rows, cuts, users.wide, users.lengths, first, vectors, buffers)

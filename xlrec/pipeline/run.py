@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from xlrec import __version__
 from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
+from xlrec.kernels.fastest import cpu_flags, supported
 from xlrec.lake import Lake
 from xlrec.progress import Progress, StageProgress
 from xlrec.recommenders import ranking
@@ -128,4 +129,5 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:  # a cluster's own pyspark may come without metadata
             found[name] = "unknown"
+    found["search"] = ", ".join(supported(cpu_flags()))  # first passes of the top-k that this processor has
     return found

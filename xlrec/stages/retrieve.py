@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
-from xlrec.kernels.topk import Mask, Shards, inner_products, top_k
+from xlrec.kernels.topk import Items, Mask, Shards, inner_products, prepare, top_k
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.tables import CANDIDATES
 
@@ -87,7 +88,8 @@ class Retriever:
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.only = config.rank.languages == "only"
         models = models_of(index) if config.train.hybrid.enabled else None
-        self.searched = [Searched.of(index, one) for one in (models.each if models else [None])]
+        learnt = models.each if models else [None]
+        self.searched = [searched(index, one, self.config.item_block) for one in learnt]
         self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
@@ -110,25 +112,23 @@ class Retriever:
         parts = [self._rows(users.take(rows), market_nums[rows], self.searched[places[rows[0]]]) for rows in chosen]
         return pa.concat_tables(parts).take(np.argsort(np.concatenate(chosen)))
 
-    def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], searched: "Searched") -> pa.Table:
+    def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], side: "Searched") -> pa.Table:
         log = self._log(users)
         history = self._histories(log)
         mask = self._mask(users, history, market_nums)
         weights, general = history.weights, None
-        if searched.learnt is None:
-            queries = self._queries(users, history, searched)
+        if side.learnt is None:
+            queries = self._queries(users, history, side)
         else:
             reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
-            queries, weights, general = asked(searched.learnt, visits(*log), history, market_nums, reads)
+            queries, weights, general = asked(side.learnt, visits(*log), history, market_nums, reads)
         similar = top_k(
             queries,
-            searched.shards,
+            side.items,
             self.config.candidates,
             mask,
-            norms=searched.norms,
             zero_vectors=False,
             user_block=self.config.user_block,
-            item_block=self.config.item_block,
         )
         union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
         for num in np.unique(market_nums):
@@ -136,8 +136,8 @@ class Retriever:
             market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
             chosen = np.flatnonzero(market_nums == num)
             unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
-        _complete(queries, union, searched.shards)
-        return _table(users, history, weights, union, _priors(general, union, searched.shards))
+        _complete(queries, union, side.shards)
+        return _table(users, history, weights, union, _priors(general, union, side.shards))
 
     def _log(self, users: pa.Table) -> _Log:
         """Events of the users: indptr, micros, item_nums, weights."""
@@ -181,15 +181,15 @@ class Retriever:
             restricted=restricted,
         )
 
-    def _queries(self, users: pa.Table, history: Histories, searched: "Searched") -> NDArray[np.float64]:
+    def _queries(self, users: pa.Table, history: Histories, side: "Searched") -> NDArray[np.float64]:
         """(n_users, dim); NaN, which no search returns anything for, where a user has none."""
         if "vector" not in users.column_names:
-            return profiles(history, searched.shards, searched.dim)
-        found = np.full((users.num_rows, searched.dim), np.nan)
+            return profiles(history, side.shards, side.dim)
+        found = np.full((users.num_rows, side.dim), np.nan)
         for row, vector in enumerate(users["vector"].to_pylist()):
             if vector is not None:
-                if len(vector) != 4 * searched.dim:
-                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {searched.dim}: learn again")
+                if len(vector) != 4 * side.dim:
+                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {side.dim}: learn again")
                 found[row] = np.frombuffer(vector, dtype="<f4")
         return found
 
@@ -198,17 +198,21 @@ class Searched(NamedTuple):
     """What one search multiplies: a model's vectors, or the texts'."""
 
     learnt: Learnt | None
-    shards: list[tuple[int, NDArray[np.float32]]]
-    norms: NDArray[np.float64]
+    items: Items
     dim: int
 
-    @staticmethod
-    def of(index: ItemIndex, learnt: Learnt | None) -> "Searched":
-        """The vectors of a model; of the texts where it is None."""
-        vectors, norms, dim = (
-            (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
-        )
-        return Searched(learnt, [(first, np.asarray(rows)) for first, rows in vectors], np.asarray(norms), dim)
+    @property
+    def shards(self) -> Shards:
+        """The vectors in float32."""
+        return self.items.shards
+
+
+@lru_cache(maxsize=8)
+def searched(index: ItemIndex, learnt: Learnt | None, item_block: int) -> Searched:
+    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker."""
+    found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
+    vectors, norms, dim = found
+    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block), dim)
 
 
 def _complete(queries: NDArray[np.float64], union: Union, shards: Shards) -> None:

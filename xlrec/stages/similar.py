@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from xlrec.index import ItemIndex
 from xlrec.kernels.batches import blocks
+from xlrec.kernels.items import ITEM_BLOCK
 from xlrec.kernels.pairs import pair_mask
-from xlrec.kernels.topk import Mask, top_k
+from xlrec.kernels.topk import Mask, prepare, top_k
 from xlrec.kernels.vectors import decode_vectors
 from xlrec.tables import SIMILARITIES, UNKNOWN_LANGUAGE
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 #: Left and right rows per matrix product; bounds memory, never changes a result.
 LEFT_BLOCK = 1024
-RIGHT_BLOCK = 8192
+RIGHT_BLOCK = ITEM_BLOCK
 
 
 def similar(
@@ -67,9 +68,8 @@ class Searcher:
     def __init__(self, index: ItemIndex, k: int, min_score: float, other_language_only: bool, right_block: int) -> None:
         """Maps the index's arrays."""
         self.index, self.k, self.min_score = index, k, min_score
-        self.other_language_only, self.right_block = other_language_only, right_block
-        self.shards = [(first, np.asarray(vectors)) for first, vectors in index.shards]
-        self.norms, self.ids = np.asarray(index.norms), index.item_ids
+        self.other_language_only, self.ids = other_language_only, index.item_ids
+        self.items = prepare(index.shards, norms=np.asarray(index.norms), item_block=right_block)
         self.codes = np.asarray(index.category_csr[1])
 
     def rows(self, left: pa.Table) -> pa.Table:
@@ -77,12 +77,10 @@ class Searcher:
         queries = decode_vectors(left["vector"], self.index.dim)
         nums, scores = top_k(
             queries,
-            self.shards,
+            self.items,
             self.k,
             self._mask(left),
-            norms=self.norms,
             user_block=max(1, len(queries)),
-            item_block=self.right_block,
         )
         kept = (nums >= 0) & (np.clip(scores, -1.0, 1.0) >= self.min_score)
         rows, places = np.nonzero(kept)

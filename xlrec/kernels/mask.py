@@ -1,0 +1,81 @@
+"""Who may get what: eligibility, languages and seen items of all sources, for compiled loops."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from xlrec.kernels.csr import indptr_of
+
+
+class Mask(NamedTuple):
+    """Which items a user may get; shared by all sources.
+
+    `eligible` (n_groups, n_items) bool and `group` (n_users,) int32, its row for each user; `seen_indptr`
+    (n_users + 1,) int64 and `seen_nums` int32, ascending per user: items left out; `restricted` (n_users,) bool: only
+    items that have a bit of `item_words` (n_items, n_words) in common with `user_words` (n_users, n_words), uint64.
+    """
+
+    eligible: NDArray[np.bool_]
+    group: NDArray[np.int32]
+    seen_indptr: NDArray[np.int64]
+    seen_nums: NDArray[np.int32]
+    item_words: NDArray[np.uint64]
+    user_words: NDArray[np.uint64]
+    restricted: NDArray[np.bool_]
+
+    def of(self, users: NDArray[np.int64]) -> "Mask":
+        """The mask of some users, in their order."""
+        sizes = np.diff(self.seen_indptr)[users]
+        indptr = indptr_of(sizes)
+        places = np.repeat(self.seen_indptr[users] - indptr[:-1], sizes) + np.arange(indptr[-1])
+        return self._replace(
+            group=self.group[users],
+            seen_indptr=indptr,
+            seen_nums=self.seen_nums[places],
+            user_words=self.user_words[users],
+            restricted=self.restricted[users],
+        )
+
+
+@njit(cache=True, inline="always")
+def shares(left, right):  # type: ignore[no-untyped-def]
+    """Whether two rows of words have a bit in common."""
+    shared = False
+    for word in range(len(left)):
+        shared |= (left[word] & right[word]) != 0
+    return shared
+
+
+@njit(cache=True)
+def first_from(nums, low, high, num):  # type: ignore[no-untyped-def]
+    """The first place in nums[low:high], ascending, whose number is at least num; high where there is none."""
+    while low < high:
+        middle = (low + high) // 2
+        if nums[middle] < num:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
+def allowed(mask, user, num):  # type: ignore[no-untyped-def]
+    """Whether the user may get the item: eligible, in a readable language, not seen."""
+    if not mask.eligible[mask.group[user], num]:
+        return False
+    if mask.restricted[user] and not shares(mask.user_words[user], mask.item_words[num]):
+        return False
+    end = mask.seen_indptr[user + 1]
+    place = first_from(mask.seen_nums, mask.seen_indptr[user], end, num)
+    return place == end or mask.seen_nums[place] != num
+
+
+@njit(cache=True)
+def allowed_rows(mask, users, nums):  # type: ignore[no-untyped-def]
+    """(n,) bool: whether users[j] may get nums[j]."""
+    found = np.empty(len(nums), np.bool_)
+    for j in range(len(nums)):
+        found[j] = allowed(mask, users[j], nums[j])
+    return found

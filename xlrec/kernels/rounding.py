@@ -1,0 +1,72 @@
+"""Rows rounded to fewer bits, and how far each then lies from what it was."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def _distance(left, right):  # type: ignore[no-untyped-def]
+    """float64 Euclidean distance of two float32 rows."""
+    total = 0.0
+    for j in range(len(left)):
+        apart = np.float64(left[j] - right[j])
+        total += apart * apart
+    return np.sqrt(total)
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def lengths(rows):  # type: ignore[no-untyped-def]
+    """(n,) float64 Euclidean norms of float32 rows; NaN or inf where a row is not finite."""
+    found = np.empty(len(rows))
+    for row in range(len(rows)):
+        total = 0.0
+        for j in range(rows.shape[1]):
+            total += np.float64(rows[row, j]) * np.float64(rows[row, j])
+        found[row] = np.sqrt(total)
+    return found
+
+
+@njit(cache=True)
+def to_bf16(bits, rows, rounded, distances):  # type: ignore[no-untyped-def]
+    """Fills rounded (n, dim) uint16 with the nearest bfloat16, ties to even; subnormals become 0. NaN is no NaN after.
+
+    `bits` is the uint32 view of `rows`; distances (n,) is filled with ‖row - rounded row‖.
+    """
+    wide = np.empty(rows.shape[1], np.uint32)
+    near = wide.view(np.float32)
+    for row in range(len(rows)):
+        for j in range(rows.shape[1]):
+            raw = bits[row, j]
+            odd = np.uint32(np.uint32(raw >> np.uint32(16)) & np.uint32(1))
+            half = np.uint32(np.uint32(raw + odd) + np.uint32(0x7FFF))
+            top = np.uint32(half & np.uint32(0xFFFF0000))
+            top = top if np.uint32(top & np.uint32(0x7F800000)) != 0 else np.uint32(0)
+            wide[j] = top
+            rounded[row, j] = np.uint16(top >> np.uint32(16))
+        distances[row] = _distance(rows[row], near)
+
+
+@njit(cache=True)
+def to_int8(rows, rounded, scales, distances):  # type: ignore[no-untyped-def]
+    """Fills rounded (n, dim) int8 with the nearest multiples of scales (n,), the row's peak over 127; 0 if not finite.
+
+    distances (n,) is filled with ‖row - scale · rounded row‖.
+    """
+    near = np.empty(rows.shape[1], np.float32)
+    for row in range(len(rows)):
+        peak = np.float32(0)
+        for j in range(rows.shape[1]):
+            peak = max(peak, abs(rows[row, j]))
+        if not np.isfinite(rows[row]).all():
+            peak = np.float32(0)
+        scale = np.float32(peak / np.float32(127))
+        inverse = np.float32(1) / scale if scale > 0 else np.float32(0)
+        if not np.isfinite(inverse):
+            scale, inverse = np.float32(0), np.float32(0)
+        for j in range(rows.shape[1]):
+            whole = np.rint(rows[row, j] * inverse) if scale > 0 else np.float32(0)
+            whole = min(max(whole, np.float32(-127)), np.float32(127))
+            near[j] = whole * scale
+            rounded[row, j] = np.int8(whole)
+        scales[row] = scale
+        distances[row] = _distance(rows[row], near)
