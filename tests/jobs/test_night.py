@@ -11,11 +11,12 @@ import pytest
 
 import xlrec
 from xlrec.config import Config
-from xlrec.errors import AuditError, InputError
+from xlrec.errors import AuditError, InputError, LakeError
 from xlrec.pipeline.evaluation import evaluate
+from xlrec.pipeline.event_weights import event_weights
 from xlrec.pipeline.night import nightly, stage_alone
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
+from xlrec.tables import EMBEDDINGS, EVENTS, LANGUAGE_PARTS, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -100,6 +101,26 @@ def test_how_the_markets_log_is_compared_and_shown(spark, night) -> None:
     assert counts["prepare.markets"] == events.select("market").distinct().count() > 1
     page = Path(config.lake, "_reports", f"{run_id}.html").read_text(encoding="utf-8")
     assert 'aria-label="How markets log"' in page
+
+
+def test_event_weights_are_learnt_from_the_lake_and_change_nothing_in_it(spark, night, world, tmp_path, capsys) -> None:
+    config, _ = night
+    quick = {"train": {"hybrid": {"epochs": 1, "min_validation_users": 20}}}
+    there = sorted(path.relative_to(config.lake) for path in Path(config.lake).rglob("*"))
+    data = event_weights(spark, config_of(world, config.lake, **quick), 60, "conf/x.yaml")
+    assert sorted(path.relative_to(config.lake) for path in Path(config.lake).rglob("*")) == there
+    shown = capsys.readouterr()
+    assert "0 s left" in shown.err
+    assert data.weights == {"view": 1.0, "click": 1.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0}
+    assert all(name in shown.out for name in data.weights)
+    assert data.found.n_search + data.found.n_unseen <= 60
+    positive = spark.read.format("delta").load(f"{config.lake}/{EVENTS.name}").where("weight > 0").count()
+    assert 0 < data.kinds.counts.sum() < positive  # some users' alone
+    other = config_of(world, config.lake, prepare={"event_weights": {"view": 2.0}})
+    with pytest.raises(LakeError, match=r"cart weighs 2 in the lake, 1 in the config: run `xlrec prepare`"):
+        event_weights(spark, other, 100)
+    with pytest.raises(LakeError, match="has nothing from train: run `xlrec run`"):
+        event_weights(spark, config_of(world, tmp_path), 100)
 
 
 def test_a_second_night_embeds_nothing_and_publishes_the_same_content(spark, night) -> None:

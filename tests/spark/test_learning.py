@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of, write_learnt
 from xlrec.index_writer import write_arrays
+from xlrec.pipeline.event_weights import kinds_of
 from xlrec.recommenders import hybrid
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.distributed import train_in_processes
+from xlrec.training.recommender.event_weights import kinds_of as read_kinds
 from xlrec.training.recommender.task import task_of
 
 if TYPE_CHECKING:
@@ -74,6 +77,21 @@ def test_shards_hold_no_user_ids_and_only_positive_events(prepared: tuple[str, s
     logs = table["log"].to_pylist()
     assert sum(len(log) for log in logs) == 6 * N_USERS
     assert all(event["weight"] > 0 for log in logs for event in log)
+
+
+def test_shards_tell_the_kinds_of_events_where_they_are_asked_for(spark: "SparkSession", tmp_path: Path) -> None:
+    rated = F.when(F.col("item_num") % 2 == 0, "rating").otherwise(F.col("event"))
+    events = kinds_of(events_of(spark).withColumn("event", rated), CONFIG.prepare)  # no rating has a value
+    user_logs(users_of(spark), events, kinds=True).write.parquet(str(tmp_path / "shards"))
+    kinds = read_kinds(_table(str(tmp_path / "shards")))
+    assert kinds.names == ("view",)
+    nums = np.array([event["item_num"] for log in _by_key(tmp_path / "shards") for event in log])
+    assert ((kinds.of == -1) == (nums % 2 == 0)).all()
+
+
+def _by_key(folder: Path) -> list[Any]:
+    logs: list[Any] = _table(str(folder)).sort_by("user_key")["log"].to_pylist()
+    return logs
 
 
 def _table(folder: str) -> pa.Table:

@@ -69,6 +69,25 @@ def _percent(shares: str) -> tuple[float, ...]:
         raise ConfigError(f"--shares is {shares!r}: write percent with commas, such as 1,5,20,100") from error
 
 
+def event_weights(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    users: Annotated[
+        int, typer.Option("--users", min=1, metavar="N", help="Users whose logs are learnt from, at most.")
+    ] = 20_000,
+) -> None:
+    """Learns what a view, a click or a purchase is worth, and prints the line of config that says so; changes nothing.
+
+    Needs a lake that `xlrec run` or `xlrec train` trained on. Example:
+
+        xlrec event-weights --config conf/demo.yaml
+    """
+    from xlrec.pipeline.event_weights import event_weights as search
+
+    with session(config, overrides) as (spark, settings):
+        search(spark, settings, users, config)
+
+
 def adapt_encoder(
     config: Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="YAML, see conf/training/.")],
     overrides: Overrides = None,
@@ -130,4 +149,4 @@ def export_encoder(
     typer.echo(f"wrote {folder}")
 
 
-COMMANDS = (adapt_encoder, export_encoder, train_ranker, transfer)
+COMMANDS = (adapt_encoder, event_weights, export_encoder, train_ranker, transfer)
