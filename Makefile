@@ -46,6 +46,8 @@ evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo wo
 bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread, each beside its aim
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
 	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
+	$(BIN)/python tests/bench/retrieval.py --json .cache/bench/retrieval.json
+	$(BIN)/python tests/bench/embedding.py --json .cache/bench/embedding.json
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
