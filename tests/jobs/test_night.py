@@ -1,6 +1,7 @@
 """The whole night on a small demo world: what readers get, twice, in other partitions, after a kill."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,11 +13,18 @@ import pytest
 import xlrec
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError, LakeError
+from xlrec.lake import Lake
 from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.event_weights import event_weights
 from xlrec.pipeline.night import nightly, stage_alone
+from xlrec.pipeline.ranking import train_ranker
+from xlrec.pipeline.run import running
+from xlrec.progress import Progress
+from xlrec.recommenders import ranking
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, EVENTS, LANGUAGE_PARTS, RUNS
+from xlrec.stages.rank import rank
+from xlrec.stages.retrieve import retrieve
+from xlrec.tables import EMBEDDINGS, EVENTS, LANGUAGE_PARTS, RUNS, USERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -200,6 +208,38 @@ def test_polars_duckdb_and_delta_rs_read_what_spark_reads(spark, night) -> None:
     assert sorted(tuple(row.values()) for row in by_rust.to_pylist()) == wanted
     assert sorted(by_polars.rows()) == wanted
     assert sorted(by_duckdb) == wanted
+
+
+def test_a_ranker_is_learnt_on_what_is_prepared_and_orders_the_lists(spark, night, capsys) -> None:
+    config = night[0].model_copy(update={"evaluate": night[0].evaluate.model_copy(update={"holdout_share": 0.3})})
+    n_runs = Lake(spark, config.lake).read(RUNS).count()
+    folder = train_ranker(spark, config, config_file="conf/x.yaml")
+    model = ranking.load(str(folder))
+    assert folder.parent == Path(config.lake) / "_models"
+    assert "inner split" in model.facts["split"]
+    assert model.facts["learnt"] is True
+    assert (folder / "README.md").read_text().startswith("# Learnt ranker")
+    said = capsys.readouterr().out
+    shown = re.sub(r"\s+", "", said)
+    assert f"xlrecrun--configconf/x.yaml--setrank.ranker={folder}" in shown
+    assert "minusfusion" in shown
+    assert "leave rank.ranker at null" in " ".join(said.split()) or "ahead of the fusion" in said
+
+    reranked = config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": str(folder)})})
+    lake = Lake(spark, f"{config.lake}/_ranker")
+    index, day = f"{lake.folder}/_index/own", lake.read(EVENTS).selectExpr("max(date(timestamp))").first()[0]
+    users = lake.read(USERS).orderBy("user_id").limit(20)
+    candidates = retrieve(users, lake.read(EVENTS), config, index=index, run_date=day).persist()
+    lists = {
+        name: rank(candidates, one, index=index, run_id="r", run_date=day).orderBy("user_id", "rank").collect()
+        for name, one in (("fusion", config), ("ranker", reranked))
+    }
+    assert len(lists["fusion"]) == len(lists["ranker"]) == 20 * 5
+    assert lists["fusion"] != lists["ranker"]
+    (folder / "model.txt").write_text("cut")
+    with pytest.raises(LakeError, match="changed or cut"), running(spark, reranked, Progress(spark), None):
+        pytest.fail("nothing may begin with a broken ranker")
+    assert Lake(spark, config.lake).read(RUNS).count() == n_runs + 1
 
 
 def test_a_killed_run_leaves_the_last_release_and_the_next_one_goes_through(spark, night, tmp_path) -> None:

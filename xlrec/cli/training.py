@@ -125,7 +125,7 @@ def train_ranker(
     """Learns a ranker (LightGBM lambdarank) for the fused candidates, and tells whether it is better than the fusion.
 
     Learns from the inner split of `xlrec evaluate --set evaluate.inner=true`, so the holdout of an evaluation stays
-    unseen. Prepares and embeds first. Needs `pip install 'xlrec[ranker]'`. Example:
+    unseen. Prepares and embeds what the lake lacks. Needs `pip install 'xlrec[ranker]'`. Example:
 
         xlrec train-ranker --config conf/demo.yaml
 

@@ -38,7 +38,9 @@ def check(output: str | None) -> None:
 def train_ranker(
     spark: SparkSession, config: Config, output: str | None = None, config_file: str | None = None
 ) -> Path:
-    """Prepares, splits, learns, writes the artefact, prints how it does; the artefact's folder. Releases nothing.
+    """Prepares what the lake lacks, splits, learns, writes the artefact, prints how it does; the artefact's folder.
+
+    Releases nothing.
 
     Raises:
         ConfigError: the output holds a ranker already.
@@ -55,7 +57,8 @@ def train_ranker(
     progress = Progress(spark)
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
-        steps.prepare(run, inputs)
+        if not steps.prepared(run.lake):
+            steps.prepare(run, inputs)
         steps.translate(run)
         steps.embed(run)
         apart = evaluation.split_apart(run, inputs, "_ranker")

@@ -13,6 +13,7 @@ from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
+from xlrec.lake import Lake
 from xlrec.pipeline import learning, neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
@@ -78,6 +79,11 @@ def bounded(frame: DataFrame, config: Config) -> list[Row]:
     if len(rows) > config.limits.driver_rows:
         raise InputError(f"{', '.join(frame.columns)}: more than limits.driver_rows = {config.limits.driver_rows} rows")
     return rows
+
+
+def prepared(lake: Lake) -> bool:
+    """Whether the lake holds what `prepare` makes."""
+    return all(lake.exists(table) for table in (TEXTS, ITEMS, EVENTS, USERS))
 
 
 def prepare(run: Run, inputs: Inputs) -> None:

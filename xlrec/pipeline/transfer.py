@@ -23,7 +23,7 @@ from xlrec.progress import Progress
 from xlrec.recommenders import hybrid, popularity
 from xlrec.reporting import transfer as reporting
 from xlrec.stages.train import first_moments, user_logs
-from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, TEXTS, USERS
+from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, USERS
 
 if TYPE_CHECKING:
     from xlrec.training.recommender.logs import Items, Logs
@@ -62,7 +62,7 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
     """
     check(route, config)
     progress, inputs, day = Progress(spark), None, None
-    if not _prepared(spark, config):
+    if not steps.prepared(Lake(spark, config.lake)):
         inputs, day = steps.dated_inputs(spark, config)
     with running(spark, config, progress, day) as run:
         if inputs is not None:
@@ -147,11 +147,6 @@ def _rows(
         seen = f"{missing[0]!r} is none of" if missing else "none is named of"
         raise ConfigError(f"{seen} the lake's {what} with their {unit}: {', '.join(listed[:_MOST_NAMES])}{more}")
     return [names.index(name) for name in asked]
-
-
-def _prepared(spark: SparkSession, config: Config) -> bool:
-    lake = Lake(spark, config.lake)
-    return all(lake.exists(table) for table in (TEXTS, ITEMS, EVENTS, USERS))
 
 
 def _experiment(run: Run, route: Route) -> "Experiment":

@@ -93,11 +93,20 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
         n_texts: rows of new_texts; cuts them into tasks of about `texts_per_task`.
     """
     n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    config_json = config.model_dump_json()
+
+    def embedded(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        encoder = _encoder(config_json, fingerprint)
+        for batch in batches:
+            found = encode_vectors(encoder.encode(cast("list[str]", batch.column("text").to_pylist())))
+            columns = [batch.column("text_hash"), pa.repeat(fingerprint, batch.num_rows), found]
+            yield pa.RecordBatch.from_arrays(columns, EMBEDDINGS.schema.names)
+
     # Sorted by content, batches are the same whatever came before.
     tasks = new_texts.repartition(n_tasks, "text_hash").sortWithinPartitions("text_hash")
-    vector = embedding_udf(config, fingerprint)(F.col("text"))
-    rows = tasks.select("text_hash", F.lit(fingerprint).alias("fingerprint"), vector.alias("vector"))
-    return rows.to(EMBEDDINGS.schema)
+    return tasks.select("text_hash", "text").mapInArrow(embedded, EMBEDDINGS.schema)
 
 
 def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":

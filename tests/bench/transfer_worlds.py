@@ -1,0 +1,56 @@
+"""What transfer reaches in planted worlds: six markets and languages, one of them the target, a row per seed.
+
+python tests/bench/transfer_worlds.py 101 102 103
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+SHARE = 0.05
+
+
+def main(seeds: list[int]) -> None:
+    """Prints a row per world, and in how many each bar is met."""
+    from planted_market import planted
+    from test_transfer import SOURCES, TARGET, WORLD, difference, experiment, mean
+
+    from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT
+    from xlrec.training.transfer.arms import TARGET_ONLY, WAYS
+    from xlrec.training.transfer.sides import by_market
+
+    torch.set_num_threads(1)
+    zero = (ZERO_SHOT, 0.0)
+    bars = {
+        "of kept": lambda made: mean(made, zero) / mean(made, (KEPT, 1.0)) - 0.8,
+        "of best": lambda made: mean(made, zero) / max(mean(made, (way.name, 1.0)) for way in WAYS) - 0.8,
+        "− popularity": lambda made: difference(made, zero, (POPULARITY, 1.0)).low,
+        "− texts": lambda made: difference(made, zero, (TEXT, 0.0)).low,
+        "5 % − alone": lambda made: difference(made, (FEW_SHOT, SHARE), (TARGET_ONLY.name, SHARE)).low,
+        "5 % − none": lambda made: difference(made, (FEW_SHOT, SHARE), zero).low,
+        "5 % − none, mean": lambda made: difference(made, (FEW_SHOT, SHARE), zero).value,
+        "5 % not behind": lambda made: difference(made, (KEPT, SHARE), zero).high,
+    }
+    table = Table(title="zero-shot NDCG@10, its ratio less .80, and lower ends of paired 95 % intervals")
+    for name in ("seed", "zero-shot", *bars):
+        table.add_column(name, justify="right")
+    met = dict.fromkeys(bars, 0)
+    for seed in seeds:
+        items, logs, _ = planted(**{**WORLD, "seed": seed})
+        made = experiment(by_market(logs, items, SOURCES, TARGET))
+        made.run()
+        found = {name: bar(made) for name, bar in bars.items()}
+        for name, value in found.items():
+            met[name] += value >= 0
+        table.add_row(str(seed), f"{mean(made, zero):.3f}", *(f"{value:+.3f}" for value in found.values()))
+        print(seed, {name: round(value, 4) for name, value in found.items()}, file=sys.stderr, flush=True)  # noqa: T201
+    table.add_row("met", "", *(f"{n} of {len(seeds)}" for n in met.values()))
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main([int(one) for one in sys.argv[1:]] or list(range(101, 109)))
