@@ -215,10 +215,13 @@ def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyP
     fastest.cache_clear()
 
 
-def test_int8_is_left_where_one_coordinate_drowns_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
-    vectors = np.random.default_rng(0).normal(size=(70_000, 64)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(10_000, 256)).astype(np.float32)
     assert prepare([(0, vectors)]).path.name == "int8"
+    assert prepare([(0, vectors[:, :248])]).path.name == "bf16"
     assert prepare([(0, vectors)], n_queries=3).path.name == "float32"
     assert prepare([(0, vectors[:100])]).path.name == "float32"
     vectors[:, 0] = 100

@@ -18,7 +18,8 @@ ITEM_BLOCK: Final = 2048
 #: Rounded tiles are kept up to this many bytes; further ones are made anew for each block of users.
 KEPT_BYTES: Final = 256 << 20
 _LARGEST_ITEM: Final = 2.0**120
-_SMALL: Final = 1 << 22  # numbers in all items below which float32 is fast enough
+_SMALL: Final = 1 << 21  # numbers in all items below which float32 is fast enough
+_WIDE: Final = 256  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
 _FEW: Final = 160  # queries below which rounding the items costs more than it saves
 _COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this part of their spread
 
@@ -107,8 +108,9 @@ def _suited(shards: Shards, norms: NDArray[np.float64]) -> str:
     """The fastest path of this machine, without int8 where single coordinates are so large that it is coarse."""
     dim = shards[0][1].shape[1]
     ranking = fastest(dim)
-    if ranking[0] != "int8":
-        return ranking[0]
+    finer = next(name for name in ranking if name != "int8")
+    if ranking[0] != "int8" or dim < _WIDE:
+        return finer
     sample = np.concatenate([np.asarray(rows[:: max(1, len(rows) // 64)]) for _, rows in shards[:16]])
     nums = np.concatenate([first + np.arange(0, len(rows), max(1, len(rows) // 64)) for first, rows in shards[:16]])
     good: Any = np.isfinite(norms[nums]) & (norms[nums] > 0)
@@ -116,4 +118,4 @@ def _suited(shards: Shards, norms: NDArray[np.float64]) -> str:
         return "float32"
     rows = sample[good].astype(np.float64)
     spread = np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())  # of scores, in a middling direction
-    return "int8" if np.median(PATHS["int8"].block(sample[good]).residuals) <= _COARSE * spread else ranking[1]
+    return "int8" if np.median(PATHS["int8"].block(sample[good]).residuals) <= _COARSE * spread else finer
