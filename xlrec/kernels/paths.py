@@ -50,8 +50,7 @@ class Float32:
     @staticmethod
     def product(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) raw scores, in the scratch memory."""
-        shape = (len(queries.scales), len(items.scales))
-        found: NDArray[np.float32] = scratch[: shape[0] * shape[1]].reshape(shape)
+        found: NDArray[np.float32] = _tile(queries, items, scratch)
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors: what they score never ranks
             return np.matmul(queries.data, items.data.T, out=found)
 
@@ -87,7 +86,7 @@ class Bf16(Float32):
         """(n_queries, n_items) bits of the raw scores, in the scratch memory."""
         import torch
 
-        found = scratch[: len(queries.scales) * len(items.scales)].view(len(queries.scales), len(items.scales))
+        found = _tile(queries, items, scratch)
         torch.mm(queries.data, items.data.T, out=found)
         bits: NDArray[Any] = found.view(torch.int16).numpy().view(np.uint16)
         return bits
@@ -128,10 +127,16 @@ class Int8(Float32):
         """(n_queries, n_items) int32 raw scores, in the scratch memory."""
         import torch
 
-        found = scratch[: len(queries.scales) * len(items.scales)].view(len(queries.scales), len(items.scales))
+        found = _tile(queries, items, scratch)
         torch._int_mm(queries.data, items.data.T, out=found)
         raw: NDArray[Any] = found.numpy()
         return raw
+
+
+def _tile(queries: Block, items: Block, scratch: Any) -> Any:
+    """(n_queries, n_items) view of the first of the scratch memory, an array or a tensor."""
+    shape = (len(queries.scales), len(items.scales))
+    return scratch[: shape[0] * shape[1]].reshape(shape)
 
 
 #: From the one that needs nothing of the machine on.
