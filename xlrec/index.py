@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
+from xlrec.kernels.gather import gather
 
 #: Layout of the folder; a folder of another layout does not open.
 LAYOUT: Final = 1
@@ -28,7 +29,7 @@ _MAP_FROM_BYTES: Final = 1 << 16
 def load(path: Path) -> NDArray[Any]:
     """The array of an .npy file, read-only: mapped where large, read where small (an empty file cannot be mapped)."""
     if path.stat().st_size >= _MAP_FROM_BYTES:
-        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]  # numpy's stubs say Any
+        return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
     array: NDArray[Any] = np.load(path)
     array.flags.writeable = False
     return array
@@ -93,20 +94,7 @@ class ItemIndex:
         Returns:
             (n, dim) float32, a copy.
         """
-        return self.gathered(self.shards, item_nums, self.dim)
-
-    def gathered(
-        self, shards: list[tuple[int, NDArray[np.float32]]], item_nums: NDArray[np.integer[Any]], dim: int
-    ) -> NDArray[np.float32]:
-        """(n, dim) the first `dim` numbers of some items' rows of `sharded` arrays, a copy."""
-        nums = np.asarray(item_nums, dtype=np.int64)
-        found = np.empty((len(nums), dim), dtype=np.float32)
-        shard_of = nums // self.shard_rows
-        for shard in np.unique(shard_of):
-            rows = shard_of == shard
-            first, vectors = shards[shard]
-            found[rows] = vectors[nums[rows] - first, :dim]
-        return found
+        return gather(self.shards, item_nums, self.dim)
 
     def market_num(self, market: str | None) -> int:
         """Row of a market in `markets`; that of ZZ where the index does not know it."""

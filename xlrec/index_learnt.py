@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from xlrec.errors import LakeError
 from xlrec.index import LEARNT, ItemIndex, language_matrix
 from xlrec.index_files import replace, save
+from xlrec.kernels.gather import gather
 from xlrec.kernels.topk import Shards, norms_of
 from xlrec.recommenders import hybrid
 
@@ -71,7 +72,7 @@ class Learnt:
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
         """(n, model.dim) learnt part of some items, as history or as what is recommended; a copy."""
         shards = self.inputs if history else self.outputs
-        return self.index.gathered(list(shards), item_nums, self.model.dim)
+        return gather(shards, item_nums, self.model.dim)
 
     def _sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
         return self.index.sharded(_array(self.place, name))

@@ -32,7 +32,8 @@ class World(NamedTuple):
 
 def world(seed: int, n: int = 12) -> World:
     rng = np.random.default_rng(seed)
-    vectors = rng.normal(size=(n, 4)).astype(np.float32)
+    vectors = rng.normal(size=(n, 4))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     vectors[rng.random(n) < 0.1] = 0
     categories = [sorted(rng.permutation(5)[: rng.integers(0, 3)].tolist()) for _ in range(n)]
     relevance = np.sort(rng.integers(-2, 12, n) / 11)[::-1].copy()

@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.csr import owners_of
+from xlrec.kernels.gather import gather
 from xlrec.kernels.scan import dot
 from xlrec.kernels.topk import Shards
 
@@ -69,17 +70,9 @@ def profiles(history: Histories, shards: Shards, dim: int) -> NDArray[np.float64
         limit = history.indptr[start] + _GATHER
         stop = max(start + 1, int(np.searchsorted(history.indptr, limit, side="right")) - 1)
         low, high = history.indptr[start], history.indptr[stop]
-        vectors = _gather(history.nums[low:high], shards, dim)
+        vectors = gather(shards, history.nums[low:high], dim)
         _add_up(history.indptr[start : stop + 1] - low, history.weights[low:high], vectors, found[start:stop])
         start = stop
-    return found
-
-
-def _gather(nums: NDArray[np.int32], shards: Shards, dim: int) -> NDArray[np.float32]:
-    found = np.zeros((len(nums), dim), dtype=np.float32)
-    for first, vectors in shards:
-        here = np.flatnonzero((nums >= first) & (nums < first + len(vectors)))
-        found[here] = vectors[nums[here] - first]
     return found
 
 

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.calibration import ALPHA
+from xlrec.kernels.diversity import products, roundoff
 
 
 class Caps(NamedTuple):
@@ -65,6 +66,7 @@ def select(
     diversity: float,
     mix: Mix,
     caps: Caps,
+    gram: NDArray[np.float32] | None = None,
 ) -> NDArray[np.int64]:
     """Positions of up to k items in list order; fewer only where the caps leave no more.
 
@@ -75,15 +77,21 @@ def select(
     Args:
         k: Most items.
         relevance: (n,) float64, best first; 1 is the user's best, so that the weights mean the same for all users.
-        vectors: (n, dim) float32, any norm; a zero vector has cosine 0 with all; not looked at where diversity is 0.
+        vectors: (n, dim) float32, unit norm or zero, whose cosine with all is 0; not looked at where diversity is 0.
         diversity: 0..1.
         mix: Languages.
         caps: Categories; an item with a full category is passed over.
+        gram: `diversity.products(vectors)`, where known: saves a matrix product.
 
     Returns:
         (at most k,) int64; all sums run in a fixed order in float64.
     """
-    taken: NDArray[np.int64] = _select(k, relevance, vectors, diversity, *mix, *caps)
+    if diversity == 0:
+        cosines = np.zeros((0, len(relevance)), dtype=np.float32)
+    else:
+        cosines = products(vectors) if gram is None else gram
+    margin = 2 * roundoff(vectors.shape[1])  # norms, too, are rounded
+    taken: NDArray[np.int64] = _select(k, relevance, vectors, cosines, margin, diversity, *mix, *caps)
     return taken
 
 
@@ -121,69 +129,70 @@ def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
 
 
 @njit(cache=True)
-def _across(vectors: Any) -> Any:
-    """(dim, n) float64 unit vectors: sums over dim keep their order while the inner loop over items is SIMD."""
-    n, dim = vectors.shape
-    found, norms = np.empty((dim, n)), np.zeros(n)
-    for i in range(n):
-        for d in range(dim):
-            found[d, i] = np.float64(vectors[i, d])
-    for d in range(dim):
-        for i in range(n):
-            norms[i] += found[d, i] * found[d, i]
-    for i in range(n):
-        norms[i] = 1 / np.sqrt(norms[i]) if norms[i] > 0 else 0.0
-    for d in range(dim):
-        for i in range(n):
-            found[d, i] *= norms[i]
-    return found
+def _length(i: Any, vectors: Any, lengths: Any) -> Any:
+    if np.isnan(lengths[i]):
+        square = 0.0
+        for d in range(vectors.shape[1]):
+            square += np.float64(vectors[i, d]) * np.float64(vectors[i, d])
+        lengths[i] = np.sqrt(square)
+    return lengths[i]
 
 
 @njit(cache=True)
-def _approach(across: Any, newest: Any, cosines: Any, nearest: Any) -> Any:
-    """Raises `nearest` to the cosines with the newest item."""
-    dim, n = across.shape
-    cosines[:] = 0.0
-    for d in range(dim):
-        value = across[d, newest]
-        for i in range(n):
-            cosines[i] += across[d, i] * value
-    for i in range(n):
-        nearest[i] = max(nearest[i], cosines[i])
+def _nearest(i: Any, taken: Any, cosines: Any, least: Any, vectors: Any, lengths: Any) -> Any:
+    """Largest cosine of an item with those taken: float64 sums over dim in order, of those that may be the largest."""
+    nearest = -np.inf
+    for other in taken:
+        if cosines[i, other] < least:
+            continue
+        cosine, both = 0.0, _length(i, vectors, lengths) * _length(other, vectors, lengths)
+        for d in range(vectors.shape[1]):
+            cosine += np.float64(vectors[i, d]) * np.float64(vectors[other, d])
+        nearest = max(nearest, cosine / both if both > 0 else 0.0)
+    return nearest
 
 
 @njit(cache=True)
 def _select(
-    k: Any, relevance: Any, vectors: Any, diversity: Any,
+    k: Any, relevance: Any, vectors: Any, cosines: Any, margin: Any, diversity: Any,
     groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
 ) -> Any:  # fmt: skip
+    """Lazily: the product's cosines less a margin bound every gain from above, and only the best are made exact."""
     n = len(relevance)
     taken, free = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_)
-    across = _across(vectors) if diversity > 0 else np.zeros((0, n))
-    cosines, nearest = np.zeros(n), np.zeros(n)
+    near, rough, exact = np.zeros(n), np.zeros(n), np.ones(n, dtype=np.bool_)
+    lengths = np.full(n, np.nan)
     counts, in_category = np.zeros(len(target), dtype=np.int64), _empty_counts(codes)
     costs = np.zeros(len(target))
     for size in range(len(taken)):
         if weight > 0:
             _divergences(target, counts, size, costs)
-        best, most_gain = -1, -np.inf
-        for i in range(n):
-            if not free[i] or _full(i, indptr, codes, in_category, most):
-                continue
-            gain = (1 - diversity) * relevance[i] - diversity * nearest[i]
-            if weight > 0:
-                gain = (1 - weight) * gain - weight * costs[groups[i]]
-            if gain > most_gain:
-                best, most_gain = i, gain
-        if best < 0:
-            return taken[:size]
+        while True:
+            best, most_gain = -1, -np.inf
+            for i in range(n):
+                if not free[i]:
+                    continue
+                gain = (1 - diversity) * relevance[i] - diversity * near[i]
+                if weight > 0:
+                    gain = (1 - weight) * gain - weight * costs[groups[i]]
+                if gain > most_gain and not _full(i, indptr, codes, in_category, most):
+                    best, most_gain = i, gain
+            if best < 0:
+                return taken[:size]
+            if exact[best]:
+                break
+            near[best] = _nearest(best, taken[:size], cosines, rough[best] - 2 * margin, vectors, lengths)
+            exact[best] = True
         taken[size], free[best] = best, False
         counts[groups[best]] += 1
         _count(best, indptr, codes, in_category, most)
         if diversity > 0:
-            if size == 0:
-                nearest[:] = -np.inf
-            _approach(across, best, cosines, nearest)
+            for i in range(n):
+                cosine = np.float64(cosines[best, i])
+                if size == 0:
+                    near[i] = rough[i] = -np.inf
+                exact[i] = exact[i] and cosine + margin < near[i]
+                near[i], rough[i] = max(near[i], cosine - margin), max(rough[i], cosine)
     return taken
 
 

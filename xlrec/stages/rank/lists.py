@@ -10,7 +10,7 @@ from xlrec.config import Config, RankConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.calibration import shown_languages
-from xlrec.kernels.diversity import collapse
+from xlrec.kernels.diversity import collapse, products
 from xlrec.kernels.fusion import Fused, best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
 from xlrec.kernels.selection import Caps, Mix, fill, select
 from xlrec.recommenders import ranking
@@ -109,31 +109,35 @@ class Ranker:
 
     def _greedy(self, nums: _Nums, scores: _Floats, user: User, reads: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions in `nums` (best first) of up to k items, from the best that are no near-duplicates."""
-        rows, vectors = self._distinct(nums)
+        rows, vectors, gram = self._distinct(nums)
         best = scores[0] if len(scores) and scores[0] > 0 else 1.0
         target, weight = np.zeros(len(reads) + 1), 0.0
         total = float(user.language_weights.sum())
         if self.config.languages == "calibrated" and 0 < total < np.inf:
             target[:-1], weight = user.language_weights / total, self.config.calibration
         mix = Mix(shown_languages(self.bits, nums[rows], reads)[0], target, weight)
-        picks = select(self.k, scores[rows] / best, vectors, self.config.diversity, mix, self._caps(nums[rows]))
+        caps = self._caps(nums[rows])
+        picks = select(self.k, scores[rows] / best, vectors, self.config.diversity, mix, caps, gram)
         return rows[picks]
 
-    def _distinct(self, nums: _Nums) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The shortlist: its positions, ascending, and its vectors.
+    def _distinct(self, nums: _Nums) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
+        """The shortlist: its positions, ascending, its vectors, and their products.
 
         Walks on past the first `shortlist` items only where more than half of them are copies of better ones.
         """
         rows, vectors = np.zeros(0, dtype=np.int64), np.zeros((0, self.index.dim), dtype=np.float32)
+        gram = products(vectors)
         for start in range(0, len(nums), self.shortlist):
             if 2 * len(rows) >= self.shortlist:
                 break
             more = nums[start : start + self.shortlist]
             rows = np.concatenate([rows, np.arange(start, start + len(more))])
             vectors = np.concatenate([vectors, self.index.gather(more)])
-            kept = collapse(vectors, self.config.near_duplicate)
-            rows, vectors = rows[kept], vectors[kept]
-        return rows, vectors
+            gram = products(vectors)
+            kept = collapse(vectors, self.config.near_duplicate, gram)
+            if not kept.all():
+                rows, vectors, gram = rows[kept], vectors[kept], gram[kept][:, kept]
+        return rows, vectors, gram
 
     def _filled(self, nums: _Nums, taken: NDArray[np.int64], n_candidates: int) -> NDArray[np.int64]:
         walk = np.concatenate([taken, np.setdiff1d(np.arange(len(nums)), taken)])
