@@ -94,6 +94,8 @@ class NeutralConfig(Section):
     """Languages with fewer texts have no mean of their own."""
     prior_texts: Weight = 50.0
     """Texts of the mean of all that are added to a language's own: its mean counts the less, the fewer texts it has."""
+    reuse_days: Annotated[int, Field(ge=0)] = 0
+    """A fit made at most so many days before run_date is used again, so that vectors stay. 0: fitted every night."""
 
 
 class EmbedConfig(Section):
@@ -235,6 +237,19 @@ class TrainConfig(Section):
     popularity: PopularityConfig = PopularityConfig()
 
 
+class IncrementalConfig(Section):
+    """Lists of the last night are brought up to date instead of searched for anew: the same rows for less work.
+
+    It pays where vectors stay: where `embed.neutral.reuse_days` is set or `embed.neutral.enabled` false, and also
+    `train.hybrid.reuse_days` or `train.hybrid.model` set or `train.hybrid.enabled` false. Elsewhere nothing is kept.
+    """
+
+    enabled: bool = True
+    """false: every night searches everything."""
+    spare: Count = 50
+    """Items kept beyond `candidates`: the more, the longer a list can be brought up to date. They take 4 bytes each."""
+
+
 class RetrieveConfig(Section):
     """Profiles and the exact search."""
 
@@ -252,6 +267,7 @@ class RetrieveConfig(Section):
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048
     """Items per matrix product; bounds memory, never changes a result."""
+    incremental: IncrementalConfig = IncrementalConfig()
 
 
 class FusionWeights(Section):

@@ -82,9 +82,13 @@ class Ledger:
         seconds: Mapping[str, float] | None = None,
         content_hash: str | None = None,
         message: str | None = None,
-        model: str | None = None,
+        versions: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Gives the lake back and records how the run ended; rows of a run that will never be released go."""
+        """Gives the lake back and records how the run ended; rows of a run that will never be released go.
+
+        `versions` are added to those that `begin` was given; None values are left out.
+        """
+        more = [F.lit(text) for pair in (versions or {}).items() if pair[1] is not None for text in pair]
         if status in ("failed", "abandoned"):
             self._forget_rows(run_id)
         self.lake.update(
@@ -97,9 +101,7 @@ class Ledger:
                 "seconds": F.from_json(F.lit(json.dumps(dict(seconds or {}))), "map<string,double>"),
                 "content_hash": F.lit(content_hash),
                 "message": F.lit(message),
-                "versions": F.map_concat("versions", F.create_map(F.lit("model"), F.lit(model)))
-                if model
-                else F.col("versions"),
+                "versions": F.map_concat("versions", F.create_map(*more)) if more else F.col("versions"),
             },
         )
 

@@ -1,17 +1,22 @@
 """Retrieval against a slow oracle of the whole stage, and its independence of how work is cut."""
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
 
 from xlrec.config import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.stages.retrieve import retrieve
+from xlrec.searches import finish
+from xlrec.stages.retrieve import Lists, Then, retrieve
 from xlrec.tables import CANDIDATES, EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -193,3 +198,36 @@ def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tm
     rows = retrieve(users_of(spark), events_of(spark), config(), index=str(tmp_path), run_date=RUN_DATE)
     with pytest.raises(Exception, match="no finished item index"):
         rows.collect()
+
+
+def test_a_second_night_brings_lists_up_to_date_in_other_tasks_and_candidates_may_stay_in_the_worker(
+    spark: "SparkSession", index: ItemIndex, tmp_path: Path
+) -> None:
+    settings, folder = config(), str(index.folder)
+    full = rows_of(spark, index, settings)
+    names = NUMS.names
+
+    def chosen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch.select(names)
+
+    told: list[dict[str, int]] = []
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    for night, n_tasks in enumerate((3, 2)):
+        spark.conf.set("spark.sql.shuffle.partitions", str(n_tasks))
+        old = str(tmp_path / f"lists-{night - 1}") if night else None
+        kept = Lists(old, str(tmp_path / f"lists-{night}"), keep=True)
+        users, events = users_of(spark), events_of(spark)
+        nums = retrieve(
+            users, events, settings, index=folder, run_date=RUN_DATE, lists=kept, then=Then(chosen, NUMS)
+        )  # fmt: skip
+        assert {row.user_id: row.item_nums for row in nums.collect()} == {u: r["item_nums"] for u, r in full.items()}
+        told.append(dict(sum((Counter(one["counts"]) for one in finish(kept.new, folder)), Counter())))
+    spark.conf.set("spark.sql.shuffle.partitions", before or "3")
+    n = told[0]["users"]
+    assert told[0] == {"users": n, "full": n, "pairs": n * N}
+    assert told[1]["kept"] == told[1]["users"] == n
+    assert "full" not in told[1]
+
+
+NUMS = StructType().add("user_id", StringType()).add("item_nums", ArrayType(IntegerType()))

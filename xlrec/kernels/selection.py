@@ -153,6 +153,22 @@ def _nearest(i: Any, taken: Any, cosines: Any, least: Any, vectors: Any, lengths
 
 
 @njit(cache=True)
+def _best(
+    free: Any, relevance: Any, near: Any, diversity: Any, groups: Any, costs: Any, weight: Any,
+    indptr: Any, codes: Any, in_category: Any, most: Any,
+) -> Any:  # fmt: skip
+    """The first free item of the largest gain that the caps allow; -1 where there is none."""
+    best, most_gain = -1, -np.inf
+    for i in range(len(free)):
+        gain = (1 - diversity) * relevance[i] - diversity * near[i]
+        if weight > 0:
+            gain = (1 - weight) * gain - weight * costs[groups[i]]
+        if free[i] and gain > most_gain and not _full(i, indptr, codes, in_category, most):
+            best, most_gain = i, gain
+    return best
+
+
+@njit(cache=True)
 def _select(
     k: Any, relevance: Any, vectors: Any, cosines: Any, margin: Any, diversity: Any,
     groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
@@ -167,22 +183,14 @@ def _select(
     for size in range(len(taken)):
         if weight > 0:
             _divergences(target, counts, size, costs)
-        while True:
-            best, most_gain = -1, -np.inf
-            for i in range(n):
-                if not free[i]:
-                    continue
-                gain = (1 - diversity) * relevance[i] - diversity * near[i]
-                if weight > 0:
-                    gain = (1 - weight) * gain - weight * costs[groups[i]]
-                if gain > most_gain and not _full(i, indptr, codes, in_category, most):
-                    best, most_gain = i, gain
+        best = -1
+        while best < 0 or not exact[best]:
+            if best >= 0:
+                near[best] = _nearest(best, taken[:size], cosines, rough[best] - 2 * margin, vectors, lengths)
+                exact[best] = True
+            best = _best(free, relevance, near, diversity, groups, costs, weight, indptr, codes, in_category, most)
             if best < 0:
                 return taken[:size]
-            if exact[best]:
-                break
-            near[best] = _nearest(best, taken[:size], cosines, rough[best] - 2 * margin, vectors, lengths)
-            exact[best] = True
         taken[size], free[best] = best, False
         counts[groups[best]] += 1
         _count(best, indptr, codes, in_category, most)

@@ -44,6 +44,7 @@ def top_k(
     user_block: int = 1024,
     item_block: int = ITEM_BLOCK,
     known: NDArray[np.integer[Any]] | None = None,
+    floors: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Item numbers and float64 scores of each query's best k allowed items, (score desc, item_num asc).
 
@@ -60,9 +61,11 @@ def top_k(
         item_block: Items per matrix product, where not prepared.
         known: (n_users, any width) item numbers that may be good, as of an earlier list, padded with -1: they only
             save work, and may be anything.
+        floors: (n_users,) float64: items that score less are not wanted, and may be left out.
 
     Returns:
-        (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed.
+        (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed,
+        or at least the floor.
 
     Raises:
         ValueError: A query's or item's norm is outside of what float32 and float64 hold without overflow.
@@ -78,8 +81,10 @@ def top_k(
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
         block = _Users(wide[users], lengths[users], mask.of(users), k, smallest)
-        floors = _floors(block, items, None if known is None else known[users])
-        ids[users], scores[users] = _search(block, items, items.path.block(units[users]), floors)
+        least = _floors(block, items, None if known is None else known[users])
+        if floors is not None:
+            least = np.maximum(least, _rounded_down(floors[users], block.lengths))
+        ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
     return ids, scores
 
 
@@ -140,9 +145,16 @@ def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None)
     lengths = np.where(users.lengths > 0, users.lengths, 1.0)
     found[rows, columns] = inner_products(users.wide, rows, chosen, items.shards) / lengths[rows]
     best = np.partition(found, -users.k, axis=1)[:, -users.k]
-    rounded = best.astype(np.float32)
-    down = np.where(rounded > best, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return np.where(users.lengths > 0, down, floors).astype(np.float32)
+    return _rounded_down(best, np.sign(users.lengths))
+
+
+def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(n_users,) scores of unit queries that are no higher than these; -inf for a query of zero."""
+    wide = scores / np.where(lengths > 0, lengths, 1.0)
+    wide -= 1e-12 * np.abs(np.where(np.isfinite(wide), wide, 0.0))
+    rounded = wide.astype(np.float32)
+    down = np.where(rounded > wide, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
 
 
 def _search(

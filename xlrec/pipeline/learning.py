@@ -59,7 +59,7 @@ def models_folder(run: Run) -> Path:
 def identity(config: Config) -> dict[str, Any]:
     """What a model hangs on besides the logs."""
     train = config.train.hybrid.model_dump(mode="json", exclude={"reuse_days", "model", "enabled", "processes"})
-    neutral = config.embed.neutral.model_dump(mode="json")
+    neutral = config.embed.neutral.model_dump(mode="json", exclude={"reuse_days"})
     return {
         "encoder": encoders.fingerprint(config.embed), "unify": config.unify, "neutral": neutral, "train": train,
         "popularity": config.train.popularity.model_dump(mode="json"), "seed": config.seed,

@@ -14,7 +14,6 @@ from pyspark.sql import DataFrame, SparkSession
 from xlrec import __version__
 from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
-from xlrec.kernels.fastest import cpu_flags, supported
 from xlrec.lake import Lake
 from xlrec.progress import Progress, StageProgress
 from xlrec.recommenders import ranking
@@ -41,6 +40,8 @@ class Run:
     content_hash: str | None = None
     model: str | None = None
     """Fingerprint of the learnt recommender."""
+    search: str | None = None
+    """First passes of the top-k that the workers chose."""
     guard: tuple[dict[str, Any], ...] = ()
     """What the inner split said of each market; see `training.recommender.guard.Verdict.told`."""
     markets: tuple[MarketLog, ...] = ()
@@ -116,8 +117,9 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
         message = str(error) if isinstance(error, XlrecError) else type(error).__name__
         ledger.end(run_id, status, counts=run.counts, seconds=run.seconds, message=message)
         raise
+    chosen = {"model": run.model, "search": run.search}
     ledger.end(
-        run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash, model=run.model
+        run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash, versions=chosen
     )
 
 
@@ -129,5 +131,4 @@ def versions() -> dict[str, str]:
             found[name] = version(name)
         except PackageNotFoundError:  # a cluster's own pyspark may come without metadata
             found[name] = "unknown"
-    found["search"] = ", ".join(supported(cpu_flags()))  # first passes of the top-k that this processor has
     return found

@@ -1,16 +1,20 @@
 """Co-visitation: what is chosen soon after what, shared across markets by item, decayed and normalised."""
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Window
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from xlrec.config import CovisitationConfig
+from xlrec.kernels.covisits import Logs, Rules, neighbours
+from xlrec.kernels.csr import indptr_of
 from xlrec.sums import exact_sum
+from xlrec.tables import NEIGHBOURS
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 _DAY = 86_400_000_000.0
 
@@ -29,6 +33,9 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
     `normalisation` 0.5, `shrinkage` 0, and `window_items`, `max_gap_days` and all half-lives far beyond the data
     (1e9, which leaves the decay at 1 to six digits); `max_history` then bounds the pairs of a user to its square.
 
+    Pairs never pass through Spark: each user's log goes once to every block of items that it touches, and a task counts
+    the pairs of its block. A user makes at most max_history · window_items pairs, read both ways.
+
     Args:
         events: `EVENTS`.
         config: The constants above.
@@ -37,20 +44,49 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
     positive = events.where(F.col("weight") > 0).select(
         "user_id", "item_num", "weight", F.unix_micros("timestamp").alias("micros")
     )
-    totals = positive.groupBy("item_num").agg(
-        exact_sum(F.col("weight") * _half(_age(F.col("micros"), run_date), config.half_life_days)).alias("total")
+    decay = _half(_age(F.col("micros"), run_date), config.half_life_days)
+    totals = positive.groupBy("item_num").agg(exact_sum(F.col("weight") * decay).alias("total"))
+    norms = totals.select(
+        "item_num", F.pow(F.col("total") + F.lit(config.shrinkage), F.lit(config.normalisation)).alias("norm")
     )
-    pairs = _pairs(positive, config)
-    value = (
-        F.sqrt(F.col("w_a") * F.col("w_b"))
-        * _half(F.col("gap_days"), config.gap_half_life_days)
-        * _half(F.col("between"), config.gap_half_life_items)
-        * _half(_age(F.col("micros_b"), run_date), config.half_life_days)
+    n_blocks = _tasks(events.sparkSession)
+    blocks = _by_block(positive.withColumn("decay", decay).join(norms, "item_num"), config.max_history, n_blocks)
+
+    def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
+        rules = Rules(
+            config.window_items, config.max_gap_days, config.gap_half_life_days, config.gap_half_life_items,
+            config.backward_weight,
+        )  # fmt: skip
+        items, near, scores = neighbours(_logs(table), key[0].as_py(), n_blocks, rules, config.neighbours)
+        columns: dict[str, Any] = {"item_num": items, "neighbour_num": near, "score": scores}
+        return pa.table(columns)
+
+    return blocks.groupBy("block").applyInArrow(of_block, NEIGHBOURS.schema)
+
+
+def _tasks(session: "SparkSession") -> int:
+    """Blocks of items: as many as the session shuffles into."""
+    told = session.conf.get("spark.sql.shuffle.partitions") or ""
+    return int(told) if told.isdigit() else 200
+
+
+def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFrame":
+    """(block, log): each user's newest events, oldest first, once for every block that one of their items is in."""
+    log = F.sort_array(F.collect_list(F.struct("micros", "item_num", "weight", "decay", "norm")))
+    logs = events.groupBy("user_id").agg(log.alias("log"))
+    newest = logs.select(F.expr(f"slice(log, -least({max_history}, size(log)), {max_history})").alias("log"))
+    block = F.expr(f"array_distinct(transform(log, one -> one.item_num % {n_blocks}))")
+    return newest.where(F.size("log") > 1).select(F.explode(block).alias("block"), "log")
+
+
+def _logs(table: pa.Table) -> Logs:
+    lists: Any = table["log"].combine_chunks()
+    fields = {one.name: column for one, column in zip(lists.type.value_type, lists.flatten().flatten(), strict=True)}
+    micros, nums, weights, decays, norms = (
+        fields[name].to_numpy(zero_copy_only=False) for name in ("micros", "item_num", "weight", "decay", "norm")
     )
-    pairs = pairs.select("a", "b", value.alias("value"))
-    directed = pairs.union(pairs.select("b", "a", F.col("value") * F.lit(config.backward_weight)))
-    summed = directed.groupBy("a", "b").agg(exact_sum(F.col("value")).alias("value"))
-    return _best(summed.where("value > 0"), totals, config)
+    sizes = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    return Logs(indptr_of(sizes), nums, micros, weights, decays, norms)
 
 
 def _age(micros: "Column", run_date: date) -> "Column":
@@ -61,45 +97,3 @@ def _age(micros: "Column", run_date: date) -> "Column":
 
 def _half(days: "Column", half_life: float) -> "Column":
     return F.pow(F.lit(0.5), days / F.lit(half_life))
-
-
-def _pairs(positive: "DataFrame", config: CovisitationConfig) -> "DataFrame":
-    """(a, b, w_a, w_b, between, gap_days, micros_b): a before b; made from each user's array, without a self join."""
-    log = F.sort_array(F.collect_list(F.struct("micros", "item_num", "weight")))
-    logs = positive.groupBy("user_id").agg(log.alias("log"))
-    newest = logs.select(
-        F.expr(f"slice(log, -least({config.max_history}, size(log)), {config.max_history})").alias("log")
-    )
-    ahead = F.expr(f"transform(log, (a, i) -> struct(a AS a, slice(log, i + 2, {config.window_items}) AS later))")
-    firsts = newest.select(F.explode(ahead).alias("first")).select(
-        "first.a", F.posexplode("first.later").alias("between", "b")
-    )
-    found = firsts.select(
-        F.col("a.item_num").alias("a"),
-        F.col("b.item_num").alias("b"),
-        F.col("a.weight").alias("w_a"),
-        F.col("b.weight").alias("w_b"),
-        "between",
-        ((F.col("b.micros") - F.col("a.micros")) / F.lit(_DAY)).alias("gap_days"),
-        F.col("b.micros").alias("micros_b"),
-    )
-    return found.where((F.col("a") != F.col("b")) & (F.col("gap_days") <= config.max_gap_days))
-
-
-def _best(summed: "DataFrame", totals: "DataFrame", config: CovisitationConfig) -> "DataFrame":
-    norm = F.pow(F.col("total") + F.lit(config.shrinkage), F.lit(config.normalisation))
-    norms = totals.select(F.col("item_num").alias("num"), norm.alias("norm"))
-    scored = (
-        summed.join(norms.withColumnsRenamed({"num": "a", "norm": "norm_a"}), "a")
-        .join(norms.withColumnsRenamed({"num": "b", "norm": "norm_b"}), "b")
-        .select(
-            F.col("a").alias("item_num"),
-            F.col("b").alias("neighbour_num"),
-            F.try_divide(F.col("value"), F.col("norm_a") * F.col("norm_b")).alias("score"),
-        )
-        .where("score > 0")
-    )
-    order = Window.partitionBy("item_num").orderBy(F.desc("score"), "neighbour_num")
-    return (
-        scored.withColumn("place", F.row_number().over(order)).where(F.col("place") <= config.neighbours).drop("place")
-    )

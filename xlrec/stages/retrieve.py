@@ -1,27 +1,29 @@
 """Retrieve: for every user the best items of every source, with eligibility, language and seen items masked before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyspark import TaskContext
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import Learnt, models_of
+from xlrec.index_learnt import models_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
-from xlrec.kernels.topk import Items, Mask, Shards, inner_products, prepare, top_k
+from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.recommenders.queries import asked, reads_of
+from xlrec.searches import Search, Searched, searched
 from xlrec.tables import CANDIDATES
 
 if TYPE_CHECKING:
@@ -29,6 +31,26 @@ if TYPE_CHECKING:
 
 _USER = ("user_id", "market", "languages", "language_weights")
 _Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
+
+
+class Lists(NamedTuple):
+    """Folders of what searches proved."""
+
+    old: str | None
+    """Of an earlier night."""
+    new: str
+    """Of tonight."""
+    keep: bool
+    """Whether lists are written, besides the counts."""
+
+
+class Then(NamedTuple):
+    """A stage that follows in the same worker, so that what lies between never passes through the JVM."""
+
+    of: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+    """From batches of `CANDIDATES`."""
+    schema: StructType
+    """Of what it gives."""
 
 
 def retrieve(
@@ -39,6 +61,8 @@ def retrieve(
     index: str,
     run_date: date,  # noqa: ARG001  # availability lies in the index, decay counts from the user's newest event
     queries: "DataFrame | None" = None,
+    lists: Lists | None = None,
+    then: Then | None = None,
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
 
@@ -56,6 +80,8 @@ def retrieve(
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
+        lists: What the search proved is kept, and used where it was; None: neither.
+        then: What is made of the candidates in the same worker, and comes back instead of them.
 
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
@@ -67,11 +93,19 @@ def retrieve(
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        retriever = Retriever(ItemIndex.open(index), config)
+        opened, context = ItemIndex.open(index), TaskContext.get()
+        part = context.partitionId() if context else 0
+        search = Search(opened, config.retrieve, old=lists.old, keep=lists.keep, part=part) if lists else None
+        retriever = Retriever(opened, config, search)
         for block in blocks(batches, config.retrieve.user_block):
             yield from retriever.rows(block).to_batches()
+        if search and lists:
+            search.save(lists.new)
 
-    return rows.mapInArrow(found, CANDIDATES.schema)
+    def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return then.of(found(batches)) if then else found(batches)
+
+    return rows.mapInArrow(made, then.schema if then else CANDIDATES.schema)
 
 
 def _spread(users: "DataFrame") -> "DataFrame":
@@ -83,9 +117,10 @@ def _spread(users: "DataFrame") -> "DataFrame":
 class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
-    def __init__(self, index: ItemIndex, config: Config) -> None:
-        """Keeps one score per item as scratch memory."""
+    def __init__(self, index: ItemIndex, config: Config, search: Search | None = None) -> None:
+        """Keeps one score per item as scratch memory; `search` None searches in full and keeps nothing."""
         self.index, self.config, self.k = index, config.retrieve, config.k
+        self.search = search or Search(index, config.retrieve)
         self.only = config.rank.languages == "only"
         models = models_of(index) if config.train.hybrid.enabled else None
         learnt = models.each if models else [None]
@@ -112,7 +147,7 @@ class Retriever:
         parts = [self._rows(users.take(rows), market_nums[rows], self.searched[places[rows[0]]]) for rows in chosen]
         return pa.concat_tables(parts).take(np.argsort(np.concatenate(chosen)))
 
-    def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], side: "Searched") -> pa.Table:
+    def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], side: Searched) -> pa.Table:
         log = self._log(users)
         history = self._histories(log)
         mask = self._mask(users, history, market_nums)
@@ -122,14 +157,7 @@ class Retriever:
         else:
             reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
             queries, weights, general = asked(side.learnt, visits(*log), history, market_nums, reads)
-        similar = top_k(
-            queries,
-            side.items,
-            self.config.candidates,
-            mask,
-            zero_vectors=False,
-            user_block=self.config.user_block,
-        )
+        similar = self.search.best(queries, mask, side)
         union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
         for num in np.unique(market_nums):
             name = self.index.markets[num]
@@ -181,7 +209,7 @@ class Retriever:
             restricted=restricted,
         )
 
-    def _queries(self, users: pa.Table, history: Histories, side: "Searched") -> NDArray[np.float64]:
+    def _queries(self, users: pa.Table, history: Histories, side: Searched) -> NDArray[np.float64]:
         """(n_users, dim); NaN, which no search returns anything for, where a user has none."""
         if "vector" not in users.column_names:
             return profiles(history, side.shards, side.dim)
@@ -192,27 +220,6 @@ class Retriever:
                     raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {side.dim}: learn again")
                 found[row] = np.frombuffer(vector, dtype="<f4")
         return found
-
-
-class Searched(NamedTuple):
-    """What one search multiplies: a model's vectors, or the texts'."""
-
-    learnt: Learnt | None
-    items: Items
-    dim: int
-
-    @property
-    def shards(self) -> Shards:
-        """The vectors in float32."""
-        return self.items.shards
-
-
-@lru_cache(maxsize=8)
-def searched(index: ItemIndex, learnt: Learnt | None, item_block: int) -> Searched:
-    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker."""
-    found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
-    vectors, norms, dim = found
-    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block), dim)
 
 
 def _complete(queries: NDArray[np.float64], union: Union, shards: Shards) -> None:

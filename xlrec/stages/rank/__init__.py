@@ -2,6 +2,6 @@
 
 from xlrec.stages.rank.examples import examples
 from xlrec.stages.rank.lists import shortlist_of, weighted
-from xlrec.stages.rank.rows import rank
+from xlrec.stages.rank.rows import rank, ranking
 
-__all__ = ["examples", "rank", "shortlist_of", "weighted"]
+__all__ = ["examples", "rank", "ranking", "shortlist_of", "weighted"]

@@ -1,6 +1,6 @@
 """Rank: from each user's candidates to a list of k rows with reasons."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Users whose rows make one output batch; bounds memory, never changes a result.
 _SLICE: Final = 1024
+Ranking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
@@ -52,6 +53,12 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
             taught on other scores.
         MachineError: In the worker: `rank.ranker` is set, and LightGBM is missing there.
     """
+    ranked = ranking(config, index=index, run_id=run_id, run_date=run_date)
+    return candidates.select(*CANDIDATES.schema.names).mapInArrow(ranked, RECOMMENDATIONS.schema)
+
+
+def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranking:
+    """What `rank` does in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         ranker = Ranker(ItemIndex.open(index), config)
@@ -59,7 +66,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
             for start in range(0, batch.num_rows, _SLICE):
                 yield recommendations_of(batch.slice(start, _SLICE), ranker, run_id, run_date)
 
-    return candidates.select(*CANDIDATES.schema.names).mapInArrow(ranked, RECOMMENDATIONS.schema)
+    return ranked
 
 
 def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_date: date) -> pa.RecordBatch:

@@ -1,0 +1,123 @@
+"""What changed between the items of two nights, as far as a search sees it."""
+
+import json
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xlrec.index import LEARNT, ItemIndex
+from xlrec.index_learnt import models_of
+from xlrec.kernels.gather import gather
+from xlrec.kernels.items import Items, prepare
+from xlrec.kernels.renewal import best_rise
+from xlrec.kernels.topk import Shards
+
+#: With a larger part of a full search expected, everything is searched for.
+WORTH: Final = 0.5
+_SHARES: Final = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_MOST: Final = 1 << 29  # markets times items whose rises are looked at
+
+
+class Changes(NamedTuple):
+    """Of one model's items, or the texts', against those of an earlier index."""
+
+    renumbered: NDArray[np.int32]
+    """(n_old_items,) tonight's item_num of each item of then; -1 where it is gone."""
+    numbers_then: NDArray[np.int32]
+    """(n_items,) the item_num of then; -1 where the item is new."""
+    changed: NDArray[np.bool_]
+    """(n_markets, n_items) what is searched for every user of a market."""
+    rises: NDArray[np.float64]
+    """(n_markets,) how much the score of any other item rose at most."""
+    nums: NDArray[np.int32]
+    """(n_changed,) item_nums that changed in any market, ascending."""
+    items: Items
+    """Their vectors."""
+
+
+def comparable(old: ItemIndex, new: ItemIndex) -> bool:
+    """Whether vectors mean the same in both: same markets, languages, dimension and models."""
+    same = (old.markets, old.languages, old.dim) == (new.markets, new.languages, new.dim)
+    return same and _fingerprints(old) == _fingerprints(new)
+
+
+def _fingerprints(index: ItemIndex) -> list[tuple[str | None, str]]:
+    path = index.folder / LEARNT
+    told = json.loads(path.read_text("utf-8"))["models"] if path.exists() else []
+    return [(one["market"], one["fingerprint"]) for one in told]
+
+
+@lru_cache(maxsize=8)
+def changes_of(
+    old: ItemIndex, new: ItemIndex, place: int | None, margins: tuple[float, ...], item_block: int
+) -> Changes | None:
+    """The changes; None where so much changed that a full search costs no more.
+
+    Args:
+        old: An earlier index, `comparable` with tonight's.
+        new: Tonight's index.
+        place: Of the model; None: the texts' vectors.
+        margins: A sample of the lists' margins.
+        item_block: Items per matrix product.
+    """
+    if len(new.markets) * new.n_items > _MOST:
+        return None
+    then, now = _numbers(old.item_ids, new.item_ids)
+    before, after, markets, norms = _vectors(old, new, place)
+    n_markets = len(new.markets)
+    same = then >= 0
+    rises = np.zeros((n_markets if markets else 1, new.n_items), dtype=np.float64)
+    own = np.ones(after[0][1].shape[1] if after else 0, dtype=np.bool_)
+    own[markets] = False
+    for first, vectors in after:
+        rows = slice(first, first + len(vectors))
+        was = gather(before, then[rows], len(own))  # -1 lies in no shard
+        same[rows] &= (was[:, own] == vectors[:, own]).all(axis=1)
+        if markets:
+            rises[:, rows] = (vectors[:, markets].astype(np.float64) - was[:, markets]).T
+    bits = np.asarray(old.language_bits)[np.maximum(then, 0)] if old.n_items else np.asarray(new.language_bits)
+    same &= (bits == np.asarray(new.language_bits)).all(axis=1)
+    changed = np.zeros((n_markets, new.n_items), dtype=np.bool_)
+    highest, costs = np.zeros(n_markets), np.zeros(n_markets)
+    sample = np.array(margins)
+    for num in range(n_markets):
+        eligible = np.asarray(new.eligible_rows[num]) & (norms > 0)
+        known = same & eligible & (then >= 0) & np.asarray(old.eligible_rows[num])[np.maximum(then, 0)]
+        rise = rises[num if markets else 0]
+        highest[num], costs[num] = best_rise(rise[known], sample, _SHARES)
+        changed[num] = eligible & ~(known & (rise <= highest[num]))
+    nums = np.flatnonzero(changed.any(axis=0)).astype(np.int32)
+    if len(nums) > WORTH * new.n_items or (costs > WORTH).all():
+        return None
+    vectors = gather(after, nums, len(own))
+    items = prepare([(0, vectors)], norms=np.asarray(norms)[nums], item_block=item_block)
+    return Changes(now, then, changed, highest, nums, items)
+
+
+def _vectors(
+    old: ItemIndex, new: ItemIndex, place: int | None
+) -> tuple[Shards, Shards, list[int], NDArray[np.float64]]:
+    """Vectors of both nights, the columns that hold what a market alone adds, and tonight's norms."""
+    if place is None:
+        return old.shards, new.shards, [], np.asarray(new.norms)
+    models: Any = (models_of(old), models_of(new))
+    before, after = (one.each[place] for one in models)
+    dim = after.model.dim
+    return before.outputs, after.outputs, list(range(dim, dim + len(new.markets))), np.asarray(after.norms)
+
+
+def _numbers(old: pa.StringArray, new: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(n_new,) each item's number of then, (n_old,) each item's number tonight; -1 where it was not, or is not."""
+    if old.equals(new):
+        everyone = np.arange(len(new), dtype=np.int32)
+        return everyone, everyone
+    then: Any = pc.index_in(new, value_set=old).fill_null(-1)
+    then = then.to_numpy(zero_copy_only=False).astype(np.int32)
+    now = np.full(len(old), -1, dtype=np.int32)
+    known = np.flatnonzero(then >= 0)
+    now[then[known]] = known
+    return then, now

@@ -1,0 +1,178 @@
+"""The search of a block of users: in full, or by bringing last night's lists up to date; the same result either way."""
+
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.config import RetrieveConfig
+from xlrec.index import META, ItemIndex
+from xlrec.index_learnt import Learnt
+from xlrec.kernels.mask import Mask
+from xlrec.kernels.renewal import Lists, digests, lists_of, renew, rescored, slack
+from xlrec.kernels.topk import Items, Shards, prepare, top_k
+from xlrec.searches.changes import Changes, changes_of, comparable
+from xlrec.searches.files import Kept, whole, write_part, write_told
+
+Found = tuple[NDArray[np.int32], NDArray[np.float64]]
+
+
+class Searched(NamedTuple):
+    """What one search multiplies: a model's vectors, or the texts'."""
+
+    learnt: Learnt | None
+    items: Items
+    dim: int
+
+    @property
+    def shards(self) -> Shards:
+        """The vectors in float32."""
+        return self.items.shards
+
+
+@lru_cache(maxsize=8)
+def searched(index: ItemIndex, learnt: Learnt | None, item_block: int) -> Searched:
+    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker."""
+    found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
+    vectors, norms, dim = found
+    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block), dim)
+
+
+class Search:
+    """Finds the best items of users' queries on one index, and keeps what it proved."""
+
+    def __init__(
+        self, index: ItemIndex, config: RetrieveConfig, *, old: str | None = None, keep: bool = False, part: int = 0
+    ) -> None:
+        """Searches in full where no lists are kept, or none that fit.
+
+        Args:
+            index: Tonight's.
+            config: Candidates, spare and blocks are used.
+            old: Folder of an earlier night's lists.
+            keep: Collect what is found, for `save`.
+            part: Number of the task.
+        """
+        self.index, self.config, self.keep, self.part = index, config, keep, part
+        self.k = config.candidates
+        self.width = self.k + config.incremental.spare if keep or old else self.k
+        self.kept = _fitting(old, index) if old else None
+        self.told: Counter[str] = Counter()
+        self.paths: set[str] = set()
+        self._collected: list[tuple[NDArray[np.uint64], Lists]] = []
+
+    def best(self, queries: NDArray[np.float64], mask: Mask, side: Searched) -> Found:
+        """(n, candidates) item_nums and float64 scores, as `top_k` gives them.
+
+        Args:
+            queries: (n, side.dim) float64; NaN where nothing is asked.
+            mask: What each user may get.
+            side: What is searched in.
+        """
+        self.paths.add(side.items.path.name)
+        asked = np.flatnonzero(np.isfinite(queries).all(axis=1))
+        self.told["users"] += len(asked)
+        ids = np.full((len(queries), self.width), -1, dtype=np.int32)
+        scores = np.full((len(queries), self.width), -np.inf)
+        floors, margins = np.full(len(queries), np.inf), np.zeros(len(queries))
+        left, known = asked, None
+        fitting = self._changes(side)
+        if fitting is not None:
+            known = np.full((len(queries), self.width), -1, dtype=np.int32)
+            proven = self._renewed(queries, mask, side, fitting, asked, (ids, scores, floors, margins), known)
+            left = asked[~proven]
+            known = known[left]
+        if len(left):
+            found = top_k(
+                queries[left], side.items, self.width, mask.of(left), zero_vectors=False,
+                user_block=self.config.user_block, known=known,
+            )  # fmt: skip
+            lists = lists_of(*found, self.k)
+            ids[left], scores[left] = found
+            floors[left], margins[left] = lists.floors, lists.margins
+            self.told["pairs"] += len(left) * self.index.n_items
+        self.told["full"] += len(left)
+        if self.keep and len(asked):
+            self._collected.append(
+                (digests(queries[asked], mask.of(asked)), Lists(ids[asked], floors[asked], margins[asked]))
+            )
+        return ids[:, : self.k], scores[:, : self.k]
+
+    def save(self, folder: str) -> None:
+        """Writes what was found and counted to this task's files."""
+        if self.keep:
+            write_part(folder, self.part, self._collected, self.width)
+        write_told(folder, self.part, {"counts": self.told, "paths": sorted(self.paths)})
+
+    def _changes(self, side: Searched) -> tuple[Kept, Changes] | None:
+        if self.kept is None:
+            return None
+        place = None if side.learnt is None else side.learnt.place
+        old, margins = ItemIndex.open(self.kept.index), tuple(self.kept.margins.tolist())
+        changes = changes_of(old, self.index, place, margins, self.config.item_block)
+        return None if changes is None else (self.kept, changes)
+
+    def _renewed(
+        self,
+        queries: NDArray[np.float64],
+        mask: Mask,
+        side: Searched,
+        fitting: tuple[Kept, Changes],
+        asked: NDArray[np.int64],
+        out: tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+        known: NDArray[np.int32],
+    ) -> NDArray[np.bool_]:
+        """Which of the asked have their lists now, written to `out`; what else was listed goes to `known`."""
+        kept, changes = fitting
+        some = mask.of(asked)
+        then = some._replace(seen_nums=changes.numbers_then[some.seen_nums])
+        here, lists = kept.found(digests(queries[asked], some, then), self.part, self.width)
+        rows = asked[here]
+        if not len(rows):
+            return here
+        some, query = some.of(np.flatnonzero(here)), queries[rows]
+        nums = np.where(lists.nums[here] >= 0, changes.renumbered[lists.nums[here]], -1).astype(np.int32)
+        known[rows] = nums
+        norms = side.items.norms
+        old = nums, rescored(query, nums, changes.changed, norms, some, side.shards)
+        longest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
+        bounds = lists.floors[here] + changes.rises[some.group] + slack(query, longest)
+        new = _changed(query, some, changes, bounds, self.width, self.config.user_block)
+        done = renew(old, new, bounds, self.k)
+        ids, scores, floors, margins = out
+        ids[rows], scores[rows] = done.lists.nums, done.scores
+        floors[rows], margins[rows] = done.lists.floors, done.lists.margins
+        self.told["pairs"] += len(rows) * (self.width + len(changes.nums))
+        self.told["kept"] += int(done.proven.sum())
+        self.told["short"] += int((~done.proven).sum())
+        here[here] = done.proven
+        return here
+
+
+def _changed(
+    queries: NDArray[np.float64], mask: Mask, changes: Changes, bounds: NDArray[np.float64], width: int, block: int
+) -> Found:
+    """(n, width) the best of what changed, above the bounds, by item_num."""
+    nums = changes.nums
+    order = np.searchsorted(nums, mask.seen_nums)
+    among = np.minimum(order, max(0, len(nums) - 1))
+    hit = nums[among] == mask.seen_nums if len(nums) else np.zeros(len(order), dtype=np.bool_)
+    ends = np.concatenate([[0], np.cumsum(hit)])
+    part = Mask(
+        changes.changed[:, nums], mask.group, ends[mask.seen_indptr], among[hit].astype(np.int32),
+        mask.item_words[nums], mask.user_words, mask.restricted,
+    )  # fmt: skip
+    ids, scores = top_k(queries, changes.items, width, part, zero_vectors=False, user_block=block, floors=bounds)
+    found: NDArray[np.int32] = np.where(ids >= 0, nums[ids] if len(nums) else ids, -1)
+    return found, scores
+
+
+def _fitting(folder: str, index: ItemIndex) -> Kept | None:
+    """The kept lists where they and their index are whole, and mean the same tonight."""
+    kept = whole(folder)
+    if kept is None or not (Path(kept.index) / META).exists():
+        return None
+    return kept if comparable(ItemIndex.open(kept.index), index) else None
