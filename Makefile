@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-encoders bench-quality test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-encoders bench-quality test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -48,6 +48,9 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
 	$(BIN)/python tests/bench/retrieval.py --json .cache/bench/retrieval.json
 	$(BIN)/python tests/bench/embedding.py --json .cache/bench/embedding.json
+
+bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more
+	$(BIN)/python tests/bench/night.py --json .cache/bench/night.json
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)

@@ -31,10 +31,11 @@ def dot(left, right):  # type: ignore[no-untyped-def]  # compiled for any pair o
 
 
 @njit(cache=True)
-def dots(queries, rows, nums, first, vectors, places, low, high, found):  # type: ignore[no-untyped-def]
-    """Puts the inner product of queries[rows[j]] and item nums[j], which lies in this shard, at found[places[j]]."""
-    for j in range(low, high):
-        found[places[j]] = dot(queries[rows[j]], vectors[nums[j] - first])
+def dots(queries, rows, nums, first, vectors, found):  # type: ignore[no-untyped-def]
+    """Puts the inner product of queries[rows[j]] and item nums[j] at found[j], where the item lies in this shard."""
+    for j in range(len(nums)):
+        if first <= nums[j] < first + len(vectors):
+            found[j] = dot(queries[rows[j]], vectors[nums[j] - first])
 
 
 _AHEAD: Final = 3  # vectors asked for before they are read

@@ -31,6 +31,7 @@ from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, s
 __all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
 
 _QUERY_RANGE: Final = (1e-100, 1e100)
+_LOOKED_THROUGH: Final = 16  # shards each of which looks at all pairs; with more of them, sorting the pairs costs less
 
 
 def top_k(
@@ -93,11 +94,16 @@ def inner_products(
 ) -> NDArray[np.float64]:
     """(n,) float64 inner products of queries[rows[j]] and item nums[j], summed in the one fixed order of `top_k`."""
     found = np.full(len(nums), np.nan)
-    order = np.argsort(nums, kind="stable")  # rows of one item meet, and memory is read in one direction
-    rows, nums = np.asarray(rows)[order], np.asarray(nums)[order]
+    if len(shards) <= _LOOKED_THROUGH:
+        for first, vectors in shards:
+            dots(queries, rows, nums, first, np.asarray(vectors), found)
+        return found
+    order = np.argsort(nums, kind="stable")
+    rows, nums, some = np.asarray(rows)[order], np.asarray(nums)[order], np.empty(len(nums))
     for first, vectors in shards:
         low, high = np.searchsorted(nums, [first, first + len(vectors)])
-        dots(queries, rows, nums, first, np.asarray(vectors), order, low, high, found)
+        dots(queries, rows[low:high], nums[low:high], first, np.asarray(vectors), some[low:high])
+    found[order] = some
     return found
 
 

@@ -19,7 +19,16 @@ from xlrec.kernels.topk import Shards
 #: With a larger part of a full search expected, everything is searched for.
 WORTH: Final = 0.5
 _SHARES: Final = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-_MOST: Final = 1 << 29  # markets times items whose rises are looked at
+_MOST: Final = 1 << 29  # markets times items whose rises are looked at; the vectors of as many items are copied at most
+
+
+class Changed(NamedTuple):
+    """Items that are searched for every user of a market."""
+
+    nums: NDArray[np.int32]
+    """(n_changed,) item_nums, ascending."""
+    items: Items
+    """Their vectors."""
 
 
 class Changes(NamedTuple):
@@ -33,10 +42,8 @@ class Changes(NamedTuple):
     """(n_markets, n_items) what is searched for every user of a market."""
     rises: NDArray[np.float64]
     """(n_markets,) how much the score of any other item rose at most."""
-    nums: NDArray[np.int32]
-    """(n_changed,) item_nums that changed in any market, ascending."""
-    items: Items
-    """Their vectors."""
+    markets: tuple[Changed, ...]
+    """What changed in each market."""
 
 
 def comparable(old: ItemIndex, new: ItemIndex) -> bool:
@@ -90,12 +97,14 @@ def changes_of(
         rise = rises[num if markets else 0]
         highest[num], costs[num] = best_rise(rise[known], sample, _SHARES)
         changed[num] = eligible & ~(known & (rise <= highest[num]))
-    nums = np.flatnonzero(changed.any(axis=0)).astype(np.int32)
-    if len(nums) > WORTH * new.n_items or (costs > WORTH).all():
+    if (costs > WORTH).all() or changed.sum() > new.n_items:
         return None
-    vectors = gather(after, nums, len(own))
-    items = prepare([(0, vectors)], norms=np.asarray(norms)[nums], item_block=item_block)
-    return Changes(now, then, changed, highest, nums, items)
+    found = []
+    for row in changed:
+        nums = np.flatnonzero(row).astype(np.int32)
+        vectors = gather(after, nums, len(own))
+        found.append(Changed(nums, prepare([(0, vectors)], norms=norms[nums], item_block=item_block)))
+    return Changes(now, then, changed, highest, tuple(found))
 
 
 def _vectors(

@@ -140,34 +140,46 @@ class Search:
         old = nums, rescored(query, nums, changes.changed, norms, some, side.shards)
         longest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
         bounds = lists.floors[here] + changes.rises[some.group] + slack(query, longest)
-        new = _changed(query, some, changes, bounds, self.width, self.config.user_block)
+        new = self._changed(query, some, changes, bounds)
         done = renew(old, new, bounds, self.k)
         ids, scores, floors, margins = out
         ids[rows], scores[rows] = done.lists.nums, done.scores
         floors[rows], margins[rows] = done.lists.floors, done.lists.margins
-        self.told["pairs"] += len(rows) * (self.width + len(changes.nums))
+        self.told["pairs"] += len(rows) * self.width
         self.told["kept"] += int(done.proven.sum())
         self.told["short"] += int((~done.proven).sum())
         here[here] = done.proven
         return here
 
+    def _changed(
+        self, queries: NDArray[np.float64], mask: Mask, changes: Changes, bounds: NDArray[np.float64]
+    ) -> Found:
+        """(n, width) the best of what changed in each user's market, above the bounds."""
+        ids = np.full((len(queries), self.width), -1, dtype=np.int32)
+        scores = np.full((len(queries), self.width), -np.inf)
+        for group in np.unique(mask.group):
+            nums, items = changes.markets[group]
+            rows = np.flatnonzero(mask.group == group)
+            if not len(nums):
+                continue
+            found, scores[rows] = top_k(
+                queries[rows], items, self.width, _among(mask.of(rows), nums), zero_vectors=False,
+                user_block=self.config.user_block, floors=bounds[rows],
+            )  # fmt: skip
+            ids[rows] = np.where(found >= 0, nums[found], -1)
+            self.told["pairs"] += len(rows) * len(nums)
+        return ids, scores
 
-def _changed(
-    queries: NDArray[np.float64], mask: Mask, changes: Changes, bounds: NDArray[np.float64], width: int, block: int
-) -> Found:
-    """(n, width) the best of what changed, above the bounds, by item_num."""
-    nums = changes.nums
-    order = np.searchsorted(nums, mask.seen_nums)
-    among = np.minimum(order, max(0, len(nums) - 1))
-    hit = nums[among] == mask.seen_nums if len(nums) else np.zeros(len(order), dtype=np.bool_)
+
+def _among(mask: Mask, nums: NDArray[np.int32]) -> Mask:
+    """The mask of users of one market on some items, all of which are eligible there, by their place in `nums`."""
+    places = np.minimum(np.searchsorted(nums, mask.seen_nums), len(nums) - 1)
+    hit = nums[places] == mask.seen_nums
     ends = np.concatenate([[0], np.cumsum(hit)])
-    part = Mask(
-        changes.changed[:, nums], mask.group, ends[mask.seen_indptr], among[hit].astype(np.int32),
-        mask.item_words[nums], mask.user_words, mask.restricted,
+    return mask._replace(
+        eligible=np.ones((1, len(nums)), dtype=np.bool_), group=np.zeros_like(mask.group),
+        seen_indptr=ends[mask.seen_indptr], seen_nums=places[hit].astype(np.int32), item_words=mask.item_words[nums],
     )  # fmt: skip
-    ids, scores = top_k(queries, changes.items, width, part, zero_vectors=False, user_block=block, floors=bounds)
-    found: NDArray[np.int32] = np.where(ids >= 0, nums[ids] if len(nums) else ids, -1)
-    return found, scores
 
 
 def _fitting(folder: str, index: ItemIndex) -> Kept | None:

@@ -165,7 +165,7 @@ class Retriever:
             chosen = np.flatnonzero(market_nums == num)
             unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
         _complete(queries, union, side.shards)
-        return _table(users, history, weights, union, _priors(general, union, side.shards))
+        return _table(users, history, weights, union, _priors(general, union, side))
 
     def _log(self, users: pa.Table) -> _Log:
         """Events of the users: indptr, micros, item_nums, weights."""
@@ -229,12 +229,14 @@ def _complete(queries: NDArray[np.float64], union: Union, shards: Shards) -> Non
     union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
 
 
-def _priors(general: NDArray[np.float64] | None, union: Union, shards: Shards) -> NDArray[np.float64]:
+def _priors(general: NDArray[np.float64] | None, union: Union, side: Searched) -> NDArray[np.float64]:
     """What of each candidate's logit does not come from the history; 0 without a model."""
     found = np.zeros(union.nums.shape)
-    if general is not None:
+    if general is not None and side.learnt is not None:
+        own = side.learnt.model.dim // 8 * 8  # zeros before it; at a multiple of 8 the sums keep their order, and bits
+        shards = [(first, vectors[:, own:]) for first, vectors in side.shards]
         rows, columns = np.nonzero(used(union.sizes, union.nums.shape[1]))
-        found[rows, columns] = inner_products(general, rows, union.nums[rows, columns], shards)
+        found[rows, columns] = inner_products(general[:, own:], rows, union.nums[rows, columns], shards)
     return found
 
 
