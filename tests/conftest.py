@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from programs import Programs
     from pyspark.sql import SparkSession
 
 
@@ -23,3 +24,11 @@ def spark() -> "Iterator[SparkSession]":
     )
     yield session
     session.stop()
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Programs":
+    """Programs in this process that must end before Spark starts."""
+    from programs import Programs
+
+    return Programs(monkeypatch, capsys)

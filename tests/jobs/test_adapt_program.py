@@ -38,8 +38,8 @@ def test_two_processes_train_on_the_executors_of_a_cluster(tmp_path: Path) -> No
     assert encoders.load(str(tmp_path / "model")).encode(["abde lmno"]).shape == (1, 32)
 
 
-def test_a_config_without_texts_ends_with_one_line_and_a_status(tmp_path: Path) -> None:
+def test_a_config_without_texts_ends_with_one_line_and_a_status(tmp_path: Path, programs) -> None:
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {}\n")
-    done = ran("--config", str(tmp_path / "config.yaml"))
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "names neither `path` nor `lake`" in done.stderr
+    done = programs.job("adapt_encoder.py", "--config", str(tmp_path / "config.yaml"))
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "names neither `path` nor `lake`" in done.err
