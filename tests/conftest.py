@@ -16,11 +16,16 @@ def spark() -> "Iterator[SparkSession]":
     from xlrec.config import SparkConfig
     from xlrec.session import start
 
+    conf = {
+        "spark.sql.adaptive.enabled": "false",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        # Else every column tells the JVM the line of Python that made it.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        # G1 answers Parquet's large buffers with marking that takes a fifth of the JVM's time.
+        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    }
     session = start(
-        SparkConfig(
-            master="local[2,2]", driver_memory="2g", shuffle_partitions=4, conf={"spark.sql.adaptive.enabled": "false"}
-        ),
-        "xlrec-tests",
+        SparkConfig(master="local[2,2]", driver_memory="2g", shuffle_partitions=2, conf=conf), "xlrec-tests"
     )
     yield session
     session.stop()

@@ -12,6 +12,8 @@ from xlrec.cli import main
 from xlrec.pipeline import adapting
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Environment of programs whose JVM lives for seconds: the optimising compiler would cost more than it saves.
+BRIEF = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
 
 
 class Ended(NamedTuple):

@@ -46,12 +46,15 @@ class Ledger:
             LeaseError: a living run holds the lake.
         """
         self.lake.create(RUNS)
-        for row in self._running():
+        of_interest = (F.col("status") == "running") | (F.col("run_date") == F.lit(run_date))
+        runs = self.lake.read(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
+        for row in runs:
+            if row["status"] != "running":
+                continue
             if not self._dead(row):
                 raise LeaseError(_held(row))
             self.end(row["run_id"], "abandoned", message="its process was gone or its lease over")
-        n_same_day = self.lake.read(RUNS).where(F.col("run_date") == F.lit(run_date)).count()
-        run_id = f"{run_date}.{n_same_day + 1}"
+        run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
         values = {
             "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
             "lease_until": self._until(), "config": config, "versions": dict(versions),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from programs import BRIEF
 
 from xlrec.config import EmbedConfig
 from xlrec.pipeline.similarity import Pairing, run
@@ -20,7 +21,7 @@ CONFIG = EmbedConfig(encoder="hashing", dim=64)
 
 
 def ran(program: tuple[str, ...], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | BRIEF | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, *program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 

@@ -22,9 +22,10 @@ def config(spark, tmp_path_factory):
     from xlrec.datasets.demo import write_demo
 
     world = tmp_path_factory.mktemp("world")
-    write_demo(spark, str(world), users=150)
+    write_demo(spark, str(world), users=90)
     inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
-    quick = {"train": {"hybrid": {"epochs": 2}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
+    hybrid = {"epochs": 2, "dim": 16, "spans": 3}
+    quick = {"train": {"hybrid": hybrid}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
     return validate({"lake": str(tmp_path_factory.mktemp("lake")), "inputs": inputs, "k": 5, **quick})
 
 
