@@ -10,6 +10,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start no JVM go first: they fail soonest, and compile the kernels once for Spark's Python workers."""
+    items.sort(key=lambda item: item.path.parent.name in ("jobs", "spark"))
+
+
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     """One Spark with Delta for all: two cores, few partitions; a task is tried again, as on a cluster."""
