@@ -24,6 +24,8 @@ def spark() -> "Iterator[SparkSession]":
     conf = {
         "spark.sql.adaptive.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "1",
+        # `prepare` alone compiles 240 classes: of the default 100 entries nothing is left for the next night.
+        "spark.sql.codegen.cache.maxEntries": "5000",
         # Else every column tells the JVM the line of Python that made it.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         # G1 answers Parquet's large buffers with marking that takes a fifth of the JVM's time.
