@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from programs import Programs
     from pyspark.sql import SparkSession
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start no JVM go first: they fail soonest, and compile the kernels once for Spark's Python workers."""
+    items.sort(key=lambda item: item.path.parent.name in ("jobs", "spark"))
 
 
 @pytest.fixture(scope="session")
@@ -15,11 +21,26 @@ def spark() -> "Iterator[SparkSession]":
     from xlrec.config import SparkConfig
     from xlrec.session import start
 
+    conf = {
+        "spark.sql.adaptive.enabled": "false",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        # `prepare` alone compiles 240 classes: of the default 100 entries nothing is left for the next night.
+        "spark.sql.codegen.cache.maxEntries": "5000",
+        # Else every column tells the JVM the line of Python that made it.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
+        # G1 answers Parquet's large buffers with marking that takes a fifth of the JVM's time.
+        "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
+    }
     session = start(
-        SparkConfig(
-            master="local[2,2]", driver_memory="2g", shuffle_partitions=4, conf={"spark.sql.adaptive.enabled": "false"}
-        ),
-        "xlrec-tests",
+        SparkConfig(master="local[2,2]", driver_memory="2g", shuffle_partitions=2, conf=conf), "xlrec-tests"
     )
     yield session
     session.stop()
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Programs":
+    """Programs in this process that must end before Spark starts."""
+    from programs import Programs
+
+    return Programs(monkeypatch, capsys)

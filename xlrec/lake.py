@@ -1,9 +1,10 @@
 """The only place that knows Delta: reading and replacing the tables of a lake, whole commits only."""
 
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from delta.exceptions.base import (
     ConcurrentAppendException,
@@ -12,7 +13,7 @@ from delta.exceptions.base import (
 )
 from delta.tables import DeltaTable
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -27,6 +28,8 @@ _PROPERTIES: Final = {
     "delta.columnMapping.mode": "none",
     "delta.checkpointPolicy": "classic",
 }
+#: Where Delta keeps the version of this session's newest commit.
+_LAST_COMMIT: Final = "spark.databricks.delta.lastCommitVersionInSession"
 
 
 class Lake:
@@ -106,8 +109,7 @@ class Lake:
         writer = conform(table, frame).write.format("delta").mode("overwrite")
         if where is not None:
             writer = writer.option("replaceWhere", " AND ".join(f"{k} = {_literal(v)}" for k, v in where.items()))
-        writer.save(self.path(table))
-        return self._rows_written(table)
+        return self._saved(table, writer)
 
     def append(self, table: Table, frame: DataFrame) -> int:
         """Rows appended, in one commit.
@@ -116,8 +118,7 @@ class Lake:
             LakeError: the frame has not the table's schema.
         """
         self.create(table)
-        conform(table, frame).write.format("delta").mode("append").save(self.path(table))
-        return self._rows_written(table)
+        return self._saved(table, conform(table, frame).write.format("delta").mode("append"))
 
     def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
         """Inserts the row unless one fulfils `clash` (old rows as `t`, the new one as `s`); one of two rivals loses.
@@ -142,9 +143,22 @@ class Lake:
         """One row of the table; columns that are not named are null."""
         return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
 
-    def _rows_written(self, table: Table) -> int:
-        last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("operationMetrics").first()
-        return int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if last else 0
+    def _saved(self, table: Table, writer: DataFrameWriter) -> int:
+        """Rows that the commit says it wrote: its first line, read without a Spark job; 0 where there was no commit."""
+        self.spark.conf.unset(_LAST_COMMIT)
+        writer.save(self.path(table))
+        version = self.spark.conf.get(_LAST_COMMIT, None)
+        if version is None:
+            return 0
+        context = self.spark.sparkContext
+        jvm: Any = context._jvm
+        path = jvm.org.apache.hadoop.fs.Path(f"{self.path(table)}/_delta_log/{int(version):020d}.json")
+        stream = path.getFileSystem(context._jsc.hadoopConfiguration()).open(path)
+        try:
+            line = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(stream, "UTF-8")).readLine()
+        finally:
+            stream.close()
+        return int(json.loads(line)["commitInfo"].get("operationMetrics", {}).get("numOutputRows", 0))
 
 
 def conform(table: Table, frame: DataFrame) -> DataFrame:

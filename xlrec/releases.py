@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
@@ -16,6 +17,8 @@ from xlrec.lake import Lake
 from xlrec.tables import RECOMMENDATIONS, RELEASES, RUNS
 
 ENDED = ("finished", "published", "rejected", "failed", "abandoned")
+#: Share of a lease that is written on top of it: until that is used up, a renewal has nothing to write.
+_SPARE: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,18 @@ class Ledger:
             LeaseError: a living run holds the lake.
         """
         self.lake.create(RUNS)
-        for row in self._running():
+        of_interest = (F.col("status") == "running") | (F.col("run_date") == F.lit(run_date))
+        runs = self.lake.read(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
+        for row in runs:
+            if row["status"] != "running":
+                continue
             if not self._dead(row):
                 raise LeaseError(_held(row))
             self.end(row["run_id"], "abandoned", message="its process was gone or its lease over")
-        n_same_day = self.lake.read(RUNS).where(F.col("run_date") == F.lit(run_date)).count()
-        run_id = f"{run_date}.{n_same_day + 1}"
-        now = _now()
+        run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
         values = {
-            "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": now,
-            "lease_until": now + self.lease, "config": config, "versions": dict(versions),
+            "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
+            "lease_until": self._until(), "config": config, "versions": dict(versions),
         }  # fmt: skip
         self.lake.insert_unless(RUNS, self.lake.row(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id")
         holder = self.lake.read(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
@@ -62,7 +67,7 @@ class Ledger:
         return run_id
 
     def renew(self, run_id: str) -> None:
-        """Extends the lease.
+        """A whole lease lies ahead: extended where less does, which is a commit.
 
         Raises:
             LeaseError: the run holds the lake no longer; it must stop before it releases anything.
@@ -70,8 +75,8 @@ class Ledger:
         row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
         if row is None or row["status"] != "running" or row["holder"] != _holder():
             raise LeaseError(f"run {run_id} lost the lake {self.lake.root}: its lease ended and another run took over")
-        until = F.lit(_now() + self.lease)
-        self.lake.update(RUNS, F.col("run_id") == run_id, {"lease_until": until})
+        if row["lease_until"].astimezone(UTC) < _now() + self.lease:
+            self.lake.update(RUNS, F.col("run_id") == run_id, {"lease_until": F.lit(self._until())})
 
     def end(
         self,
@@ -165,6 +170,9 @@ class Ledger:
             return None
         runs = self.lake.read(RUNS).where(F.col("status").isin(*status) & F.col("counts").getItem(counted).isNotNull())
         return runs.orderBy(F.desc("started_at")).first()
+
+    def _until(self) -> datetime:
+        return _now() + self.lease * (1 + _SPARE)
 
     def _running(self) -> list[Row]:
         return self.lake.read(RUNS).where(F.col("status") == "running").take(10)

@@ -1,6 +1,8 @@
 """The steps of a night with pivot translation: brought translations, the model, the cache, and what is embedded."""
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,62 +52,67 @@ def config_of(folder: Path, *, brought: bool = True, **more: Any) -> Config:
     return validate({"lake": str(folder / "lake"), "inputs": inputs, "embed": {"dim": 32}, **more})
 
 
-def counts_of(spark, config: Config) -> dict[str, int]:
+@pytest.fixture(scope="module")
+def held(spark, lake) -> Iterator[Run]:
+    """A run that holds the lake."""
+    with running(spark, config_of(lake), Progress(spark), date(2026, 3, 1)) as run:
+        yield run
+
+
+def counts_of(held: Run, config: Config) -> dict[str, int]:
     """What translate and embed counted."""
-    with running(spark, config, Progress(spark), date(2026, 3, 1)) as run:
-        steps.translate(run)
-        steps.embed(run)
-        return {name: n for name, n in run.counts.items() if name == "embed.texts" or name.startswith("translate.")}
+    run = replace(held, config=config, counts={})
+    steps.translate(run)
+    steps.embed(run)
+    return {name: n for name, n in run.counts.items() if name == "embed.texts" or name.startswith("translate.")}
 
 
-def made_of(spark, config: Config) -> list[tuple[str, str]]:
+def made_of(held: Run, config: Config) -> list[tuple[str, str]]:
     """(item, text) of all that the items' vectors are made of."""
-    with running(spark, config, Progress(spark), date(2026, 3, 1)) as run:
-        assert isinstance(run, Run)
-        return sorted((row.item_id, row.text) for row in steps.unified_texts(run).collect())
+    return sorted((row.item_id, row.text) for row in steps.unified_texts(replace(held, config=config)).collect())
 
 
-def test_brought_translations_are_kept_once_and_a_second_run_translates_and_embeds_nothing(spark, lake) -> None:
+def test_brought_translations_are_kept_once_and_a_second_run_translates_and_embeds_nothing(spark, lake, held) -> None:
     config = config_of(lake, unify="pivot")
     expected = {"translate.brought": 2, "translate.texts": 0, "translate.untranslated": 2, "embed.texts": 4}
-    assert counts_of(spark, config) == expected
-    assert counts_of(spark, config) == {**expected, "translate.brought": 0, "embed.texts": 0}
+    assert counts_of(held, config) == expected
+    assert counts_of(held, config) == {**expected, "translate.brought": 0, "embed.texts": 0}
     assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
     own = [("c", "kofia"), ("c", "ヘルメット")]
-    assert made_of(spark, config) == [("a", "bike helmet"), ("b", "desk lamp"), *own]
+    assert made_of(held, config) == [("a", "bike helmet"), ("b", "desk lamp"), *own]
     both = config_of(lake, unify="both")
-    assert made_of(spark, both) == sorted([*((item, title) for item, _, title in TITLES), ("b", "desk lamp")])
+    assert made_of(held, both) == sorted([*((item, title) for item, _, title in TITLES), ("b", "desk lamp")])
 
 
-def test_what_is_brought_anew_replaces_what_was_brought(spark, lake) -> None:
+def test_what_is_brought_anew_replaces_what_was_brought(spark, lake, held) -> None:
     config = config_of(lake, unify="pivot")
-    counts_of(spark, config)
+    counts_of(held, config)
     pq.write_table(
         pa.table({"item_id": ["b"], "language": ["en"], "title": ["office light"]}), lake / "translations.parquet"
     )
-    assert counts_of(spark, config)["translate.brought"] == 2
-    assert ("b", "office light") in made_of(spark, config)
+    assert counts_of(held, config)["translate.brought"] == 2
+    assert ("b", "office light") in made_of(held, config)
     assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
 
 
-def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(spark, lake, tmp_path) -> None:
+def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(lake, held, tmp_path) -> None:
     model = {"model": str(build_translator(tmp_path / "model", "m2m100"))}
     config = config_of(lake, unify="pivot", translate=model)
-    first = counts_of(spark, config)
+    first = counts_of(held, config)
     assert (first["translate.texts"], first["translate.untranslated"]) == (2, 1), "it reads Japanese, not Swahili"
-    assert ("c", "kofia") in made_of(spark, config)
-    assert ("c", "ヘルメット") not in made_of(spark, config)
-    second = counts_of(spark, config)
+    assert ("c", "kofia") in made_of(held, config)
+    assert ("c", "ヘルメット") not in made_of(held, config)
+    second = counts_of(held, config)
     assert second["translate.texts"] == second["embed.texts"] == 0
 
 
-def test_vectors_translates_nothing_and_embeds_the_items_own_texts(spark, lake) -> None:
+def test_vectors_translates_nothing_and_embeds_the_items_own_texts(spark, lake, held) -> None:
     config = config_of(lake)
     before = Lake(spark, config.lake).read(EMBEDDINGS).count() if Lake(spark, config.lake).exists(EMBEDDINGS) else 0
-    counts = counts_of(spark, config)
+    counts = counts_of(held, config)
     assert list(counts) == ["embed.texts"]
     assert before + counts["embed.texts"] >= len(TITLES)
-    assert made_of(spark, config) == sorted((item, title) for item, _, title in TITLES)
+    assert made_of(held, config) == sorted((item, title) for item, _, title in TITLES)
 
 
 def test_pivot_without_any_translations_is_a_wrong_config(tmp_path) -> None:

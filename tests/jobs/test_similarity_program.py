@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from programs import BRIEF
 
 from xlrec.config import EmbedConfig
 from xlrec.pipeline.similarity import Pairing, run
@@ -19,9 +20,8 @@ TEXTS = ["红色连衣裙", "robe rouge d'été", "red summer dress", "drill bit
 CONFIG = EmbedConfig(encoder="hashing", dim=64)
 
 
-def ran(*arguments: str, job: bool = False) -> "subprocess.CompletedProcess[str]":
-    program = [str(ROOT / "jobs" / "similarity.py")] if job else ["-m", "xlrec.cli", "similarity"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def ran(program: tuple[str, ...], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | BRIEF | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, *program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
@@ -31,22 +31,24 @@ def table(path: Path, **columns: list[str | None]) -> str:
     return str(path)
 
 
-def test_a_few_texts_give_a_matrix_with_their_languages_and_start_no_spark() -> None:
-    shown = ran(*TEXTS, "--encoder", "hashing", "--json")
+def test_a_few_texts_give_a_matrix_with_their_languages_and_start_no_spark(programs) -> None:
+    shown = ran(("-m", "xlrec.cli", "similarity"), *TEXTS, "--encoder", "hashing", "--json")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
     assert found["texts"] == TEXTS
     assert found["languages"] == ["zh", "fr", "en", "en"]
     assert [len(row) for row in found["scores"]] == [4] * 4
     assert shown.stderr == ""  # a session would say that it starts
-    assert "red summer dress" in ran(*TEXTS, "--encoder", "hashing").stdout
+    matrix = programs.command("similarity", *TEXTS, "--encoder", "hashing")
+    assert matrix.status == 0
+    assert "red summer dress" in matrix.out
 
 
 def test_the_job_writes_pairs_and_says_what_it_left_out(tmp_path: Path) -> None:
     left = table(tmp_path / "a.parquet", sku=["a", "b", "c"], name=["red dress", "<b></b>", "Bohrer"])
     out = str(tmp_path / "pairs")
     options = ("--id-column", "sku", "--text-column", "name", "--encoder", "hashing", "--languages", "de,en")
-    done = ran("--left", left, "--k", "1", *options, "--out", out, job=True)
+    done = ran((str(ROOT / "jobs" / "similarity.py"),), "--left", left, "--k", "1", *options, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "2 pairs in" in done.stdout
     assert "1 without text" in done.stderr
@@ -66,10 +68,12 @@ def test_the_job_writes_pairs_and_says_what_it_left_out(tmp_path: Path) -> None:
         (("a", "b", "--encoder", "hashing", "--config", "x.yaml"), 2, "leave one out"),
     ],
 )
-def test_wrong_arguments_end_with_one_line_and_a_status(arguments: tuple[str, ...], status: int, said: str) -> None:
-    done = ran(*arguments)
-    assert (done.returncode, done.stderr.count("\n")) == (status, 1)
-    assert said in done.stderr
+def test_wrong_arguments_end_with_one_line_and_a_status(
+    arguments: tuple[str, ...], status: int, said: str, programs
+) -> None:
+    done = programs.command("similarity", *arguments)
+    assert (done.status, done.err.count("\n")) == (status, 1)
+    assert said in done.err
 
 
 def test_no_table_at_the_path_is_said_with_the_option_that_names_it(spark, tmp_path: Path) -> None:

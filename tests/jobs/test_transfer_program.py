@@ -22,9 +22,10 @@ def config(spark, tmp_path_factory):
     from xlrec.datasets.demo import write_demo
 
     world = tmp_path_factory.mktemp("world")
-    write_demo(spark, str(world), users=150)
+    write_demo(spark, str(world), users=90)
     inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
-    quick = {"train": {"hybrid": {"epochs": 2}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
+    hybrid = {"epochs": 2, "dim": 16, "spans": 3}
+    quick = {"train": {"hybrid": hybrid}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
     return validate({"lake": str(tmp_path_factory.mktemp("lake")), "inputs": inputs, "k": 5, **quick})
 
 
@@ -60,9 +61,15 @@ def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark,
         (("--from-language", "klingonese", "--to-language", "en"), "no BCP 47 language"),
     ],
 )
-def test_wrong_arguments_end_with_one_line_before_spark_starts(arguments: tuple[str, ...], said: str) -> None:
-    command = [sys.executable, str(ROOT / "jobs" / "transfer.py"), "--config", str(ROOT / "conf/demo.yaml"), *arguments]
+def test_wrong_arguments_end_with_one_line_before_spark_starts(arguments: tuple[str, ...], said: str, programs) -> None:
+    done = programs.job("transfer.py", "--config", str(ROOT / "conf/demo.yaml"), *arguments)
+    assert (done.status, done.err.count("\n")) == (2, 1), done.err
+    assert said in done.err
+
+
+def test_the_program_itself_refuses_in_one_line() -> None:
+    command = [sys.executable, str(ROOT / "jobs" / "transfer.py"), "--config", str(ROOT / "conf/demo.yaml")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([*command, "--from", "DE"], capture_output=True, text=True, env=environment, check=False)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-    assert said in done.stderr
+    assert "name a source and a target" in done.stderr

@@ -1,7 +1,7 @@
 """The lake as it stands on disk: schemas, properties, whole commits, runs and releases."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -123,6 +123,21 @@ def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned_with_its_rows
     status = {row["run_id"]: row["status"] for row in lake.read(RUNS).collect()}
     assert status == {first: "abandoned", second: "running"}
     assert lake.read(RECOMMENDATIONS).isEmpty()
+
+
+def test_a_renewal_leaves_a_whole_lease_ahead_and_writes_only_where_less_lies_ahead(lake, ledger):
+    run = ledger.begin(DAY, "{}", {})
+    version = lake.version(RUNS)
+    ledger.renew(run)
+    assert lake.version(RUNS) == version
+    assert lease_left(lake) > timedelta(minutes=5)
+    lake.update(RUNS, F.col("run_id") == run, {"lease_until": F.lit(datetime.now(UTC) + timedelta(minutes=4.9))})
+    ledger.renew(run)
+    assert lease_left(lake) > timedelta(minutes=5)
+
+
+def lease_left(lake):
+    return lake.read(RUNS).first()["lease_until"].astimezone(UTC) - datetime.now(UTC)
 
 
 def test_a_lease_that_is_over_is_taken(lake):

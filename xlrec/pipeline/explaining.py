@@ -8,7 +8,7 @@ from rich.table import Table
 from xlrec.config import Config
 from xlrec.errors import ConfigError
 from xlrec.lake import Lake, read_recommendations
-from xlrec.pipeline.samples import user_list
+from xlrec.pipeline.samples import user_lists
 from xlrec.reporting.console import print_explanation
 from xlrec.tables import RELEASES, RUNS, USERS
 
@@ -23,7 +23,8 @@ def explain(spark: SparkSession, config: Config, user_id: str) -> None:
     lists = read_recommendations(spark, config.lake)
     if lake.read(USERS).where(F.col("user_id") == user_id).isEmpty():
         raise ConfigError(f"{config.lake} has no user {user_id}: not in the inputs, rejected, or opted out")
-    print_explanation(user_list(lake, lists, user_id, user_id))
+    (shown,) = user_lists(lake, lists, {user_id: user_id})
+    print_explanation(shown)
 
 
 def releases(spark: SparkSession, config: Config) -> None:

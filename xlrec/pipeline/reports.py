@@ -1,5 +1,6 @@
 """Fills the report of a run from the lake's tables: small aggregates and a few sample lists only."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,21 +108,23 @@ def _lists(lists: DataFrame, users: DataFrame, config: Config) -> data.Lists:
     markets = per_user.groupBy("market").agg(
         F.count("*").alias("users"), F.sum("n").alias("rows"), F.count_if(F.col("n") < config.k).alias("short")
     )
-    n_rows = max(lists.count(), 1)
-    listed = {r[0]: r[1] / n_rows for r in bounded(lists.groupBy("item_language").count(), config)}
+    sources, listed = Counter[tuple[str, str]](), Counter[str]()
+    for row in bounded(lists.groupBy("market", "source", "item_language").count(), config):
+        sources[row["market"], row["source"]] += row["count"]
+        listed[row["item_language"]] += row["count"]
+    n_rows = max(listed.total(), 1)
     pairs = users.select(F.explode(F.arrays_zip("languages", "language_weights")).alias("one")).select("one.*")
     sums = bounded(pairs.groupBy("languages").agg(F.sum("language_weights").alias("weight")), config)
     total = sum(row["weight"] for row in sums) or 1.0
     read = {row["languages"]: row["weight"] / total for row in sums}
-    sources = bounded(lists.groupBy("market", "source").count().orderBy("market", "source"), config)
-    tongues = sorted(listed.keys() | read.keys(), key=lambda name: (-listed.get(name, 0.0), name))
+    tongues = sorted(listed.keys() | read.keys(), key=lambda name: (-listed[name], name))
     return data.Lists(
         tuple(
             data.MarketRow(r["market"], r["users"], r["rows"], r["short"])
             for r in bounded(markets.orderBy("market"), config)
         ),
-        tuple(data.LanguageRow(name, listed.get(name, 0.0), read.get(name, 0.0)) for name in tongues),
-        tuple(data.SourceRow(r["market"], r["source"], r["count"]) for r in sources),
+        tuple(data.LanguageRow(name, listed[name] / n_rows, read.get(name, 0.0)) for name in tongues),
+        tuple(data.SourceRow(market, source, n) for (market, source), n in sorted(sources.items())),
     )
 
 

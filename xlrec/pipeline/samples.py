@@ -1,8 +1,9 @@
 """A few users' lists with titles, histories and reasons, for the report and for `xlrec explain`."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from xlrec.config import Config
@@ -21,30 +22,57 @@ def sample_lists(lake: Lake, lists: DataFrame, config: Config) -> tuple[UserList
     busy = lake.read(EVENTS).where("weight > 0").groupBy("user_id").agg(F.count_distinct("item_num").alias("n"))
     shown = lists.select("user_id", "market").distinct().join(busy.where("n >= 3"), "user_id")
     chosen = shown.groupBy("market").agg(F.min_by("user_id", order).alias("user_id")).orderBy(order).take(_N_SAMPLES)
-    return tuple(user_list(lake, lists, row["user_id"], masked(row["user_id"])) for row in chosen)
+    return user_lists(lake, lists, {row["user_id"]: masked(row["user_id"]) for row in chosen})
 
 
-def user_list(lake: Lake, lists: DataFrame, user_id: str, label: str) -> UserList:
-    """One user's list, newest history and reasons with titles; the user must be in the table users."""
-    user = lake.read(USERS).where(F.col("user_id") == user_id).first()
-    listed = lists.where(F.col("user_id") == user_id).orderBy("rank").collect()
-    events = lake.read(EVENTS).where((F.col("user_id") == user_id) & (F.col("weight") > 0))
-    past = events.groupBy("item_id").agg(F.max("timestamp").alias("at")).orderBy(F.desc("at"), "item_id").take(500)
-    recent = [row["item_id"] for row in past[:_N_HISTORY]]
-    needed = {*recent, *(row["item_id"] for row in listed)} | {i for row in listed for i in row["reason"]["because"]}
+def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple[UserList, ...]:
+    """A few users' lists, newest history and reasons with titles, in the order of `labels`: user_id to the name shown.
+
+    The users must be in the table users. As many Spark jobs as for one user.
+    """
+    named = F.col("user_id").isin(*labels)
+    users = {row["user_id"]: row for row in lake.read(USERS).where(named).collect()}
+    listed = _by_user(lists.where(named).orderBy("user_id", "rank").collect(), labels)
+    past = _by_user(_newest(lake.read(EVENTS).where(named)).collect(), labels)
+    needed = {row["item_id"] for rows in (*listed.values(), *past.values()) for row in rows}
+    needed |= {item for rows in listed.values() for row in rows for item in row["reason"]["because"]}
     texts: dict[str, dict[str, str]] = {}
-    for row in (
-        lake.read(TEXTS).where(F.col("item_id").isin(*sorted(needed))).select("item_id", "language", "title").collect()
-    ):
+    titles = lake.read(TEXTS).where(F.col("item_id").isin(*sorted(needed))).select("item_id", "language", "title")
+    for row in titles.collect():
         texts.setdefault(row["item_id"], {})[row["language"]] = row["title"]
+    return tuple(
+        _user_list(label, users.get(user_id), listed[user_id], past[user_id], texts)
+        for user_id, label in labels.items()
+    )
+
+
+def _by_user(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {user_id: [] for user_id in labels}
+    for row in rows:
+        found[row["user_id"]].append(row)
+    return found
+
+
+def _newest(events: DataFrame) -> DataFrame:
+    """(user_id, item_id, place, n), newest first: the items of the newest part of each history, and how long it is."""
+    past = events.where("weight > 0").groupBy("user_id", "item_id").agg(F.max("timestamp").alias("at"))
+    own = Window.partitionBy("user_id")
+    place = F.row_number().over(own.orderBy(F.desc("at"), "item_id"))
+    counted = past.select("user_id", "item_id", place.alias("place"), F.count("*").over(own).alias("n"))
+    return counted.where(F.col("place") <= _N_HISTORY).orderBy("user_id", "place")
+
+
+def _user_list(
+    label: str, user: Row | None, listed: list[Row], past: list[Row], texts: dict[str, dict[str, str]]
+) -> UserList:
     reads = list(user["languages"]) if user else []
     return UserList(
         label=label,
         market=user["market"] if user else "",
         languages=tuple(reads),
-        history=tuple(Read(item, *_title(texts, item, reads)) for item in recent),
+        history=tuple(Read(row["item_id"], *_title(texts, row["item_id"], reads)) for row in past),
         items=tuple(_listed(row, texts, reads) for row in listed),
-        n_history=len(past),
+        n_history=past[0]["n"] if past else 0,
     )
 
 

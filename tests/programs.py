@@ -1,0 +1,51 @@
+"""The programs run in this process: as from a shell, without the seconds that a new Python takes to import them."""
+
+import runpy
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import xlrec.session
+from xlrec.cli import main
+from xlrec.pipeline import adapting
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Environment of programs whose JVM lives for seconds: the optimising compiler would cost more than it saves.
+BRIEF = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
+
+
+class Ended(NamedTuple):
+    """How a program ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Programs:
+    """Runs programs that must end before Spark starts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+        for module in (xlrec.session, adapting):
+            monkeypatch.setattr(module, "start", lambda *_: pytest.fail("Spark was started"))
+
+    def command(self, *arguments: str) -> Ended:
+        """`xlrec ARGUMENTS`."""
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        return self._ended(end.value)
+
+    def job(self, name: str, *arguments: str) -> Ended:
+        """`python jobs/NAME ARGUMENTS`."""
+        path = str(ROOT / "jobs" / name)
+        self._monkeypatch.setattr(sys, "argv", [path, *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(path, run_name="__main__")
+        return self._ended(end.value)
+
+    def _ended(self, end: SystemExit) -> Ended:
+        assert end.code is None or isinstance(end.code, int)
+        return Ended(end.code or 0, *self._capsys.readouterr())
