@@ -235,8 +235,22 @@ class TrainConfig(Section):
     popularity: PopularityConfig = PopularityConfig()
 
 
+class AnnConfig(Section):
+    """The approximate first pass, where retrieve.search is ann; for catalogues of about a million items and more."""
+
+    n_lists: Count | None = None
+    """Lists that the items are put into. null: four times the root of their number."""
+    n_probe: Count | None = None
+    """Lists that a user looks at, to begin with: doubled, market by market, until min_recall is reached on the sample;
+    a market that would need more than a quarter of the lists is searched exactly. null: a 128th of the lists."""
+    min_recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Share of the exact search's candidates that must be found on the sample, in every market."""
+    sample_users: Annotated[int, Field(ge=1, le=5000)] = 1000
+    """Users, spread evenly over the markets, who are also searched exactly to measure the recall; drawn by the seed."""
+
+
 class RetrieveConfig(Section):
-    """Profiles and the exact search."""
+    """Profiles and the search."""
 
     half_life_days: Positive = 30.0
     """A history event this long before the user's newest one counts half."""
@@ -248,6 +262,10 @@ class RetrieveConfig(Section):
     """Best items of each source that enter the ranking; at least k."""
     exclude_seen: bool = True
     """Never recommend what the user has interacted with."""
+    search: Literal["exact", "ann"] = "exact"
+    """exact: every item is looked at. ann: an approximate first pass whose recall every night measures, for very many
+    items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` on every machine."""
+    ann: AnnConfig = AnnConfig()
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048

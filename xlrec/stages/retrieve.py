@@ -1,6 +1,6 @@
 """Retrieve: for every user the best items of every source, with eligibility, language and seen items masked before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
+from xlrec.index_ivf import opened
 from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _USER = ("user_id", "market", "languages", "language_weights")
+#: Searches as `top_k` does.
+Search = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 _Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
 
@@ -60,9 +63,7 @@ def retrieve(
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
     """
-    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
-    logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
-    rows = _spread(users.select(*_USER)).join(logs, "user_id", "left")
+    rows = with_logs(_spread(users), events)
     if queries is not None:
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
@@ -74,6 +75,13 @@ def retrieve(
     return rows.mapInArrow(found, CANDIDATES.schema)
 
 
+def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
+    """Users as `Retriever.rows` takes them: each with a log of micros, item_num and weight, null without events."""
+    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
+    logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
+    return users.select(*_USER).join(logs, "user_id", "left")
+
+
 def _spread(users: "DataFrame") -> "DataFrame":
     """Users by hash of user_id into as many tasks as the session shuffles into; a number, so that none are merged."""
     n_tasks = users.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
@@ -83,13 +91,14 @@ def _spread(users: "DataFrame") -> "DataFrame":
 class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
-    def __init__(self, index: ItemIndex, config: Config) -> None:
-        """Keeps one score per item as scratch memory."""
+    def __init__(self, index: ItemIndex, config: Config, search: Search | None = None) -> None:
+        """Keeps one score per item as scratch memory; `search` stands in for the one that the config names."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.only = config.rank.languages == "only"
         models = models_of(index) if config.train.hybrid.enabled else None
         learnt = models.each if models else [None]
         self.searched = [searched(index, one, self.config.item_block) for one in learnt]
+        self.search = search
         self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
@@ -122,7 +131,8 @@ class Retriever:
         else:
             reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
             queries, weights, general = asked(side.learnt, visits(*log), history, market_nums, reads)
-        similar = top_k(
+        near = opened(self.index, side.learnt) if self.config.search == "ann" and self.search is None else None
+        similar = (self.search or (near.top_k if near else top_k))(
             queries,
             side.items,
             self.config.candidates,

@@ -1,0 +1,230 @@
+"""The approximate first pass: what it may miss, what it never does, and how many lists the measured recall asks for."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xlrec import index_ivf
+from xlrec.errors import LakeError, MachineError
+from xlrec.index import ItemIndex
+from xlrec.index_writer import write_arrays
+from xlrec.kernels.approximate import Approximate, build, n_lists_for, scales_of
+from xlrec.kernels.mask import Mask, allowed_rows
+from xlrec.kernels.probing import Probes, Sample, overlaps, probes_for
+from xlrec.kernels.topk import inner_products, prepare, top_k
+
+index_ivf.require()
+N_MARKETS = 3
+
+
+def clustered(rng: np.random.Generator, n: int, dim: int, n_kinds: int) -> Any:
+    kinds = rng.normal(size=(n_kinds, dim))
+    return (kinds[rng.integers(0, n_kinds, n)] + 0.3 * rng.normal(size=(n, dim))).astype(np.float32)
+
+
+def mask_of(rng: np.random.Generator, n_users: int, n_items: int, share: float = 0.6, n_seen: int = 20) -> Mask:
+    """Markets that sell a share of the items, seen items of some users, languages that restrict some."""
+    seen = [np.sort(rng.choice(n_items, rng.integers(0, n_seen + 1), replace=False)) for _ in range(n_users)]
+    return Mask(
+        rng.random((N_MARKETS, n_items)) < share,
+        rng.integers(0, N_MARKETS, n_users).astype(np.int32),
+        np.concatenate([[0], np.cumsum([len(nums) for nums in seen])]).astype(np.int64),
+        np.concatenate(seen).astype(np.int32),
+        rng.integers(1, 8, (n_items, 1)).astype(np.uint64),
+        rng.integers(1, 8, (n_users, 1)).astype(np.uint64),
+        rng.random(n_users) < 0.5,
+    )
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), n_items=st.integers(40, 900), k=st.sampled_from([1, 7, 60]),
+    n_lists=st.integers(1, 12), n_probe=st.integers(0, 12), share=st.sampled_from([0.02, 0.5, 1.0]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_lists_are_as_long_as_the_exact_ones_ordered_exactly_and_hold_only_what_the_user_may_get(
+    seed: int, n_items: int, k: int, n_lists: int, n_probe: int, share: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    items = clustered(rng, n_items, 9, 5)
+    items[rng.random(n_items) < 0.1] = 0
+    queries = rng.normal(size=(12, 9)) * 10.0 ** rng.integers(-9, 9)
+    queries[0], queries[1, 3] = 0, np.nan
+    mask, ready = (
+        mask_of(rng, 12, n_items, share),
+        prepare([(0, items[: n_items // 2]), (n_items // 2, items[n_items // 2 :])]),
+    )
+    ivf = build(ready.shards, ready.norms, scales_of(queries), n_lists=n_lists, seed=0)
+    search = Approximate(ivf, scales_of(queries), np.array([n_probe, n_lists, 0]))
+    ids, scores = search.top_k(queries, ready, k, mask)
+    exact_ids, exact_scores = top_k(queries, ready, k, mask, zero_vectors=False)
+    np.testing.assert_array_equal(ids >= 0, exact_ids >= 0)
+    np.testing.assert_array_equal(ids[mask.group == 2], exact_ids[mask.group == 2])  # no probes: the exact search
+    np.testing.assert_array_equal(ids[:2], exact_ids[:2])
+    rows, columns = np.nonzero(ids >= 0)
+    assert allowed_rows(mask, rows, ids[rows, columns]).all()
+    assert (ready.norms[ids[rows, columns]] > 0).all()
+    assert len(np.unique(np.stack([rows, ids[rows, columns]]), axis=1).T) == len(rows)
+    np.testing.assert_array_equal(
+        scores[rows, columns], inner_products(queries, rows, ids[rows, columns], ready.shards)
+    )
+    after = (scores[:, 1:] < scores[:, :-1]) | (scores[:, 1:] == scores[:, :-1]) & (ids[:, 1:] > ids[:, :-1])
+    assert (after | (ids[:, 1:] < 0)).all()
+    assert (scores[rows, columns] <= exact_scores[rows, columns]).all()
+    everywhere = Approximate(ivf, scales_of(queries), np.full(3, n_lists)).top_k(queries, ready, k, mask)[0]
+    assert overlaps(everywhere, exact_ids).sum() >= 0.97 * (exact_ids >= 0).sum() - 1  # all lists: float16 alone errs
+
+
+def test_how_users_are_cut_into_blocks_changes_no_list() -> None:
+    rng = np.random.default_rng(0)
+    items, queries = clustered(rng, 4000, 16, 40), clustered(rng, 90, 16, 40).astype(float)
+    mask, ready, scales = mask_of(rng, 90, 4000), prepare([(0, items)]), scales_of(queries)
+    search = Approximate(build(ready.shards, ready.norms, scales, n_lists=60, seed=1), scales, np.array([2, 5, 9]))
+    whole = search.top_k(queries, ready, 30, mask)
+    for size in (1, 7):
+        for low in range(0, 90, size):
+            users = np.arange(low, min(low + size, 90))
+            part = search.top_k(queries[users], ready, 30, mask.of(users))
+            np.testing.assert_array_equal(part[0], whole[0][users])
+            np.testing.assert_array_equal(part[1], whole[1][users])
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another() -> None:
+    import faiss
+
+    rng = np.random.default_rng(0)
+    items = clustered(rng, 3000, 8, 30)
+    files = [
+        faiss.serialize_index(
+            build([(0, items)], np.linalg.norm(items, axis=1).astype(float), np.ones(8), n_lists=20, seed=seed)
+        ).tobytes()
+        for seed in (5, 5, -6)
+    ]
+    assert files[0] == files[1] != files[2]
+
+
+def learnt_world(rng: np.random.Generator) -> tuple[Any, Any, Mask]:
+    """Items of a learnt part and of 20 markets' popularity, which is large and of which each user asks for one."""
+    items = np.concatenate([clustered(rng, 6000, 12, 60), 8 * rng.normal(size=(6000, 20))], axis=1).astype(np.float32)
+    queries = np.zeros((60, 32))
+    queries[:, :12] = 4 * clustered(rng, 60, 12, 60)
+    queries[np.arange(60), 12 + np.arange(60) % 20] = 0.2
+    return items, queries, mask_of(rng, 60, 6000, 1.0)._replace(restricted=np.zeros(60, np.bool_))
+
+
+def test_scaled_coordinates_find_what_lists_of_unscaled_ones_miss() -> None:
+    items, queries, mask = learnt_world(np.random.default_rng(3))
+    ready = prepare([(0, items)])
+    exact = top_k(queries, ready, 50, mask, zero_vectors=False)[0]
+    recall = {}
+    for name, scales in (("scaled", scales_of(queries)), ("plain", np.ones(32))):
+        ivf = build(ready.shards, ready.norms, scales, n_lists=100, seed=0)
+        found = Approximate(ivf, scales, np.full(N_MARKETS, 10)).find(queries, ready, 50, mask)
+        recall[name] = overlaps(found.ids, exact).mean()
+    assert recall["scaled"] > recall["plain"] + 0.2
+
+
+def test_a_market_looks_at_as_many_lists_as_its_recall_needs_and_one_that_needs_too_many_is_searched_exactly() -> None:
+    rng = np.random.default_rng(4)
+    items = clustered(rng, 8000, 24, 50)
+    group = np.repeat(np.arange(N_MARKETS), 40).astype(np.int32)
+    queries = items[rng.integers(0, 8000, 120)].astype(float)  # market 0 asks for what lies together
+    queries[group == 1] = rng.normal(size=(40, 24))  # market 1 for what lies anywhere
+    queries[group == 2] = np.nan  # nobody of market 2 has a query
+    mask = mask_of(rng, 120, 8000)._replace(group=group, restricted=np.zeros(120, np.bool_))
+    ready = prepare([(0, items)])
+    sample = Sample(queries, mask, top_k(queries, ready, 60, mask, zero_vectors=False)[0])
+    scales = scales_of(queries)
+    ivf = build(ready.shards, ready.norms, scales, n_lists=200, seed=0)
+
+    def chosen(min_recall: float) -> Probes:
+        return probes_for(ivf, scales, sample, ready, k=10, min_recall=min_recall, first=1)
+
+    probes = chosen(0.9)
+    assert 0 < probes.n_probes[0] < probes.n_probes[1]
+    assert probes.n_probes[2] == probes.wanted[2, 0] == 0
+    served = Approximate(ivf, scales, probes.n_probes).top_k(queries, ready, 60, mask)[0]
+    for market in (0, 1):
+        mine = sample.exact[group == market]
+        assert probes.wanted[market].tolist() == [(mine >= 0).sum(), (mine[:, :10] >= 0).sum()]
+        hits = [len(set(a) & set(b)) for a, b in zip(served[group == market].tolist(), mine.tolist(), strict=True)]
+        assert 0.9 * probes.wanted[market, 0] <= probes.found[market, 0] <= sum(hits)  # who came short: exactly
+    assert chosen(1.0).n_probes[1] == 0
+    assert chosen(1.0).found[1].tolist() == probes.wanted[1].tolist()
+    fewer = chosen(0.5).n_probes
+    assert (fewer[:2] <= probes.n_probes[:2]).all()
+
+
+def test_a_market_whose_users_come_short_of_candidates_is_searched_exactly() -> None:
+    rng = np.random.default_rng(5)
+    items = clustered(rng, 4000, 8, 20)
+    mask = mask_of(rng, 60, 4000, share=0.004)  # about 16 items a market, 50 candidates
+    queries, ready = rng.normal(size=(60, 8)), prepare([(0, items)])
+    sample = Sample(queries, mask, top_k(queries, ready, 50, mask, zero_vectors=False)[0])
+    ivf = build(ready.shards, ready.norms, np.ones(8), n_lists=40, seed=0)
+    assert not probes_for(ivf, np.ones(8), sample, ready, k=10, min_recall=0.01, first=1).n_probes.any()
+
+
+def test_overlaps_counts_an_item_wherever_it_stands_in_the_users_own_list() -> None:
+    found, exact = np.array([[3, 1], [2, -1], [-1, -1]]), np.array([[1, 2, 3], [1, 2, -1], [-1, -1, -1]])
+    assert overlaps(found, exact).tolist() == [[True, False, True], [False, True, False], [False] * 3]
+
+
+def test_lists_grow_with_the_root_of_the_items_and_are_never_too_small_to_learn() -> None:
+    assert [n_lists_for(n) for n in (0, 39, 1000, 10_000, 1_000_000)] == [1, 1, 25, 256, 4000]
+
+
+def test_the_file_opens_with_what_was_measured_and_not_for_other_vectors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    vectors = clustered(rng, 500, 8, 10)
+    write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(500)], vectors=vectors)
+    index, scales, probes = ItemIndex.open(str(tmp_path)), np.linspace(1, 2, 8), np.array([3])
+    assert index_ivf.opened(index, None) is None
+    assert not index_ivf.laid(index)
+    ivf = build(index.shards, np.asarray(index.norms), scales, n_lists=12, seed=0)
+    index_ivf.write(index, None, ivf, scales, Probes(probes, np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)))
+    opened = index_ivf.opened(index, None)
+    assert opened is not None
+    assert index_ivf.opened(index, None) is opened
+    assert index_ivf.laid(index)
+    mask, ready = mask_of(rng, 9, 500)._replace(group=np.zeros(9, np.int32)), prepare(index.shards)
+    queries = rng.normal(size=(9, 8))
+    np.testing.assert_array_equal(
+        opened.top_k(queries, ready, 5, mask)[0], Approximate(ivf, scales, probes).top_k(queries, ready, 5, mask)[0]
+    )
+    write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(400)], vectors=vectors[:400])
+    with pytest.raises(LakeError, match=r"ivf-texts.json was made of vectors \[500, 'texts'\], not of the index's"):
+        index_ivf.opened(ItemIndex.open(str(tmp_path)), None)
+    index_ivf.discard(index)
+    assert index_ivf.opened(ItemIndex.open(str(tmp_path)), None) is None
+
+
+def test_a_damaged_file_is_one_line_and_no_crash(tmp_path: Path) -> None:
+    vectors = clustered(np.random.default_rng(7), 200, 8, 5)
+    write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(200)], vectors=vectors)
+    index, nothing = ItemIndex.open(str(tmp_path)), np.zeros((1, 2), np.int64)
+    ivf = build(index.shards, np.asarray(index.norms), np.ones(8), n_lists=4, seed=0)
+    index_ivf.write(index, None, ivf, np.ones(8), Probes(np.array([2]), nothing, nothing))
+    (tmp_path / "ivf-texts.faiss").write_bytes(b"torn")
+    with pytest.raises(LakeError, match=r"cannot be read .*run `xlrec train` again") as error:
+        index_ivf.opened(index, None)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(
+        MachineError, match=r"pip install 'xlrec\[ann\]'` on every machine, or set retrieve.search"
+    ) as e:
+        index_ivf.require()
+    assert "\n" not in str(e.value)
+
+
+def test_faiss_is_not_imported_unless_it_is_used() -> None:
+    code = "import sys, xlrec.cli.app, xlrec.pipeline.night, xlrec.stages.retrieve; sys.exit('faiss' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
