@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-encoders bench-quality test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-ann bench-gpu bench-encoders bench-quality test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -48,6 +48,12 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
 	$(BIN)/python tests/bench/retrieval.py --json .cache/bench/retrieval.json
 	$(BIN)/python tests/bench/embedding.py --json .cache/bench/embedding.json
+
+bench-ann: $(STAMP)  ## the approximate first pass beside the exact one, at 200,000 and a million items
+	$(BIN)/python tests/bench/approximate.py --json .cache/bench/approximate.json
+
+bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit of memory, an encoder beside the peak
+	$(BIN)/python tests/bench/gpu.py --json .cache/bench/gpu.json
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
