@@ -5,6 +5,7 @@ of other vectors does not open, and without it the search is exact. faiss is in 
 """
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,10 @@ from xlrec.index_files import replace
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.approximate import Approximate
 from xlrec.kernels.probing import Probes
+from xlrec.kernels.topk import top_k
+
+#: Searches as `top_k` does, in prepared items.
+Search = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 
 
 def require() -> Any:
@@ -82,6 +87,12 @@ def opened(index: ItemIndex, learnt: Learnt | None) -> Approximate | None:
     """
     path = _path(index, learnt)
     return _opened(index, learnt, path.stat().st_mtime_ns) if path.exists() else None
+
+
+def search_of(index: ItemIndex, learnt: Learnt | None, search: str) -> Search:
+    """The search that `retrieve.search` names: exact, also where no inverted file of these vectors was laid."""
+    near = opened(index, learnt) if search == "ann" else None
+    return near.top_k if near else top_k
 
 
 @lru_cache(maxsize=8)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec import index_ivf
+from xlrec.config import Config
 from xlrec.errors import LakeError, MachineError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
@@ -18,6 +19,7 @@ from xlrec.kernels.approximate import Approximate, build, n_lists_for, scales_of
 from xlrec.kernels.mask import Mask, allowed_rows
 from xlrec.kernels.probing import Probes, Sample, overlaps, probes_for
 from xlrec.kernels.topk import inner_products, prepare, top_k
+from xlrec.pipeline.run import running
 
 index_ivf.require()
 N_MARKETS = 3
@@ -223,6 +225,14 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch: py
     ) as e:
         index_ivf.require()
     assert "\n" not in str(e.value)
+
+
+def test_a_run_stops_at_its_start_where_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: Any = None
+    told = {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "retrieve": {"search": "ann"}}
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(MachineError, match="retrieve.search is ann"):
+        running(nothing, Config.model_validate(told), nothing, None).__enter__()
 
 
 def test_faiss_is_not_imported_unless_it_is_used() -> None:

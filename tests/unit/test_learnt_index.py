@@ -10,11 +10,14 @@ import pyarrow as pa
 import pytest
 from planted_market import planted
 
+from xlrec import index_ivf
 from xlrec.config import Config, HybridConfig, PopularityConfig
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
+from xlrec.kernels.approximate import build
+from xlrec.kernels.probing import Probes
 from xlrec.kernels.ranking import NAMES
 from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
@@ -219,3 +222,26 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     assert [models.of(name).model.fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)
+
+
+def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_lists_other_ones(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "index")
+    index = ItemIndex.open(str(tmp_path / "index"))
+    near = CONFIG.model_copy(update={"retrieve": CONFIG.retrieve.model_copy(update={"search": "ann", "candidates": 9})})
+    config = CONFIG.model_copy(update={"retrieve": near.retrieve.model_copy(update={"search": "exact"})})
+    exact = Retriever(index, config).rows(users_table())
+    assert Retriever(index, near).rows(users_table()).equals(exact)  # nothing was laid: exact
+    models = models_of(index)
+    assert models is not None
+    learnt, nothing = models.each[0], np.zeros((4, 2), np.int64)
+    index_ivf.require()
+    ivf = build(learnt.outputs, learnt.norms, np.ones(learnt.dim), n_lists=6, seed=0)
+    for n_probe in (6, 1):
+        index_ivf.write(index, learnt, ivf, np.ones(learnt.dim), Probes(np.full(4, n_probe), nothing, nothing))
+        found = Retriever(index, near).rows(users_table())
+        assert found.equals(exact) == (n_probe == 6)
+        assert found["user_id"].equals(exact["user_id"])
+    for few, all_of in zip(found["item_nums"].to_pylist(), exact["item_nums"].to_pylist(), strict=True):
+        assert len(few) >= min(9, len(all_of))

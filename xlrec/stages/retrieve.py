@@ -1,6 +1,6 @@
 """Retrieve: for every user the best items of every source, with eligibility, language and seen items masked before."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,14 +14,14 @@ from pyspark.sql import functions as F
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_ivf import opened
+from xlrec.index_ivf import Search, search_of
 from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
-from xlrec.kernels.topk import Items, Mask, Shards, inner_products, prepare, top_k
+from xlrec.kernels.topk import Items, Mask, Shards, inner_products, prepare
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.tables import CANDIDATES
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _USER = ("user_id", "market", "languages", "language_weights")
-#: Searches as `top_k` does.
-Search = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 _Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
 
 
@@ -63,7 +61,7 @@ def retrieve(
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
     """
-    rows = with_logs(_spread(users), events)
+    rows = with_logs(_spread(users.select(*_USER)), events)
     if queries is not None:
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
@@ -131,8 +129,7 @@ class Retriever:
         else:
             reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
             queries, weights, general = asked(side.learnt, visits(*log), history, market_nums, reads)
-        near = opened(self.index, side.learnt) if self.config.search == "ann" and self.search is None else None
-        similar = (self.search or (near.top_k if near else top_k))(
+        similar = (self.search or search_of(self.index, side.learnt, self.config.search))(
             queries,
             side.items,
             self.config.candidates,
