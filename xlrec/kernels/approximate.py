@@ -72,8 +72,9 @@ def build(shards: Shards, norms: NDArray[np.float64], scales: NDArray[np.float64
     dim, ranks = len(scales), np.isfinite(norms) & (norms > 0)
     largest = float(norms[ranks].max(initial=0.0)) or 1.0
     factors = (scales / (scales.max() * largest)).astype(np.float32)  # within what float16 holds
+    wide = _padded(dim)
     index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dim), dim, n_lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
+        faiss.IndexFlatIP(wide), wide, n_lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
     )
     index.cp.seed, index.cp.niter = seed, _SWEEPS
     index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, SAMPLED  # few: no warning on stderr
@@ -87,12 +88,18 @@ def build(shards: Shards, norms: NDArray[np.float64], scales: NDArray[np.float64
 
 
 def _scaled(shards: Shards, nums: NDArray[np.int64], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, dim) float32 scaled vectors of some items, ascending."""
-    found = np.empty((len(nums), len(factors)), dtype=np.float32)
+    """(n, padded dim) float32 scaled vectors of some items, ascending."""
+    dim = len(factors)
+    found = np.zeros((len(nums), _padded(dim)), dtype=np.float32)
     for first, rows in shards:
         low, high = np.searchsorted(nums, [first, first + len(rows)])
-        np.multiply(rows[nums[low:high] - first], factors, out=found[low:high])
+        np.multiply(rows[nums[low:high] - first], factors, out=found[low:high, :dim])
     return found
+
+
+def _padded(dim: int) -> int:
+    """Numbers of a vector in the lists: faiss multiplies float16 in vector instructions by whole sixteens only."""
+    return -(-dim // 16) * 16
 
 
 class Approximate:
@@ -144,7 +151,9 @@ class Approximate:
         ids = np.full((len(wide), k), -1, dtype=np.int32)
         scores = np.full((len(wide), k), -np.inf)
         if len(asks):
-            nums = np.sort(self._proposed((units[asks] / self.scales).astype(np.float32), k, mask.of(asks)), axis=1)
+            scaled = np.zeros((len(asks), self.ivf.d), dtype=np.float32)
+            scaled[:, : wide.shape[1]] = units[asks] / self.scales
+            nums = np.sort(self._proposed(scaled, k, mask.of(asks)), axis=1)
             exact = np.full(nums.shape, -np.inf)
             rows, columns = np.nonzero(nums >= 0)
             kept = allowed_rows(mask, asks[rows], nums[rows, columns])
