@@ -264,7 +264,7 @@ class RetrieveConfig(Section):
     """Never recommend what the user has interacted with."""
     search: Literal["exact", "ann"] = "exact"
     """exact: every item is looked at. ann: an approximate first pass whose recall every night measures, for very many
-    items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` on every machine."""
+    items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` where the driver runs."""
     ann: AnnConfig = AnnConfig()
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""

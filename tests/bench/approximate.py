@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from xlrec.index_ivf import require
-from xlrec.kernels.approximate import Approximate, build, n_lists_for, scales_of
+from xlrec.kernels.approximate import Approximate, build, laid_out, n_lists_for, scales_of
 from xlrec.kernels.probing import overlaps
 from xlrec.kernels.topk import Items, Mask, prepare, top_k
 
@@ -112,10 +112,10 @@ def compared(name: str, one: World, rounds: int) -> tuple[list[Row], dict[str, A
     exact = top_k(one.queries, items, K, one.mask, zero_vectors=False)[0]
     scales, n_lists = scales_of(one.queries), n_lists_for(n_items)
     began = perf_counter()
-    ivf = build(items.shards, items.norms, scales, n_lists=n_lists, seed=0)
+    lists = laid_out(items.shards, build(items.shards, items.norms, scales, n_lists=n_lists, seed=0), scales)
     building = perf_counter() - began
     ways = {max(1, n_lists // part): None for part in PARTS}
-    searches = {n: Approximate(ivf, scales, np.full(N_MARKETS, n)) for n in ways}
+    searches = {n: Approximate(lists, items.norms, scales, np.full(N_MARKETS, n)) for n in ways}
     runs: dict[Any, Any] = {
         n: lambda search=search: search.top_k(one.queries, items, K, one.mask) for n, search in searches.items()
     }

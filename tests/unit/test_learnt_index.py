@@ -16,9 +16,9 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
-from xlrec.kernels.approximate import build
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.ranking import NAMES
+from xlrec.kernels.topk import prepare
 from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
@@ -236,10 +236,10 @@ def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_
     models = models_of(index)
     assert models is not None
     learnt, nothing = models.each[0], np.zeros((4, 2), np.int64)
-    index_ivf.require()
-    ivf = build(learnt.outputs, learnt.norms, np.ones(learnt.dim), n_lists=6, seed=0)
+    ready, scales = prepare(learnt.outputs, norms=learnt.norms), np.ones(learnt.dim)
+    index_ivf.lay(index, learnt, ready, scales, n_lists=6, seed=0)
     for n_probe in (6, 1):
-        index_ivf.write(index, learnt, ivf, np.ones(learnt.dim), Probes(np.full(4, n_probe), nothing, nothing))
+        index_ivf.tell(index, learnt, scales, Probes(np.full(4, n_probe), nothing, nothing))
         found = Retriever(index, near).rows(users_table())
         assert found.equals(exact) == (n_probe == 6)
         assert found["user_id"].equals(exact["user_id"])

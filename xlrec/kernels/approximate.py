@@ -1,14 +1,17 @@
-"""An approximate first pass for very many items: an inverted file proposes, the exact mask and float64 decide.
+"""An approximate search for very many items: a query looks at a few lists of items, and at these exactly.
 
-Items lie in lists around centroids, and a query looks at the few lists whose centroids score best (Jégou, Douze, Schmid
-2011, without residuals). Coordinates are scaled before: v'_j = s_j v_j and q'_j = q_j / s_j leave ⟨q, v⟩ as it is, and
-with s_j the root mean square of the queries' coordinate j, ‖v' - w'‖² is the mean of ⟨q, v - w⟩² over queries whose
-coordinates are independent: items whose scores differ little for those who ask come to lie in one list. Without it,
-coordinates that are large and that few ask for, such as other markets' popularity, would make the lists.
+Items lie in lists around centroids (an inverted file: Jégou, Douze, Schmid 2011), which faiss learns by spherical
+k-means; faiss is the extra `ann`, and only `build` imports it. Coordinates are scaled before: v'_j = s_j v_j and
+q'_j = q_j / s_j leave ⟨q, v⟩ as it is, and with s_j the root mean square of the queries' coordinate j, ‖v' - w'‖² is
+the mean of ⟨q, v - w⟩² over queries whose coordinates are independent: items whose scores differ little for those who
+ask come to lie in one list. Without it, coordinates that are large and that few ask for, such as other markets'
+popularity, would make the lists. A query looks at the lists whose mean vectors score best, not their unit centroids,
+which know no norms.
 
-A query's result hangs on nothing but the query, its mask and the lists: centroids are ranked by the exact `top_k`, and
-how many items are fetched is told by the user's own seen items. What is fetched is masked and ordered as by `top_k`;
-users for whom fewer than k items are found are searched exactly. faiss is the extra `ann`: nothing imports it before.
+Users who look at one list are multiplied with it together. A score of the product lies within e_v of the exact one, by
+the bound of `xlrec.kernels.topk`; what may be among the user's k best is kept, rescored in float64 and ordered, (score
+desc, item_num asc). So a user gets the exact top k of what the user looked at, whatever the block. Seen items, markets
+and languages are masked before. Users for whom fewer than k items are found are searched exactly.
 """
 
 import math
@@ -18,17 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.items import Items, Shards, prepare
-from xlrec.kernels.mask import Mask, allowed_rows
+from xlrec.kernels.mask import Mask
+from xlrec.kernels.paths import Float32, error_factors
+from xlrec.kernels.scan import Buffers, tighten
+from xlrec.kernels.sift import sift
 from xlrec.kernels.topk import inner_products, top_k, units_of
 
-#: Vectors per list that the centroids are learnt from.
-SAMPLED: Final = 64
+_SAMPLED: Final = 64  # vectors per list that the centroids are learnt from
 _SWEEPS: Final = 8  # of k-means
-_ADDED: Final = 1 << 16  # vectors scaled at once
-_FEWEST: Final = 39  # vectors per list below which faiss calls a list too small
+_FEWEST: Final = 39  # vectors per list below which a list is too small to learn
+_AT_ONCE: Final = 1 << 16  # vectors scaled at once
 _LEAST_SCALE: Final = 1e-3  # of the largest scale: what nearly nobody asks for is not scaled away
-_MOST_SEEN: Final = 1024  # seen items that are fetched besides, at most
-_KEPT: Final = 512  # selectors kept: a bit per item each
+
+
+class Lists(NamedTuple):
+    """Items in lists; positions run list after list, ascending by item_num within one."""
+
+    means: NDArray[np.float32]  # (n_lists, dim) of the lists' scaled vectors
+    indptr: NDArray[np.int64]  # (n_lists + 1,) positions where lists begin
+    nums: NDArray[np.int32]  # (n,) item_num at each position
+    vectors: NDArray[np.float32]  # (n, dim) of the items, as they are
 
 
 class Found(NamedTuple):
@@ -40,7 +52,7 @@ class Found(NamedTuple):
 
 
 def n_lists_for(n_items: int) -> int:
-    """4 √n lists, fewer where they would hold less than faiss learns a centroid from; at least 1."""
+    """4 √n lists, fewer where they would hold less than a centroid is learnt from; at least 1."""
     return max(1, min(round(4 * math.sqrt(n_items)), n_items // _FEWEST))
 
 
@@ -53,73 +65,94 @@ def scales_of(queries: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     units, lengths = units_of(np.ascontiguousarray(queries, dtype=np.float64))
     asked = units[np.isfinite(lengths) & (lengths > 0)].astype(np.float64)
     spread = np.sqrt((asked**2).mean(axis=0)) if len(asked) else np.ones(units.shape[1])
-    return np.maximum(spread, _LEAST_SCALE * max(float(spread.max(initial=0.0)), 1e-30))
+    return np.maximum(spread, _LEAST_SCALE * float(spread.max(initial=0.0)))
 
 
-def build(shards: Shards, norms: NDArray[np.float64], scales: NDArray[np.float64], *, n_lists: int, seed: int) -> Any:
-    """A faiss IndexIVFScalarQuantizer of float16 over all items that can rank, by item_num; the same for the same seed.
+def build(
+    shards: Shards, norms: NDArray[np.float64], scales: NDArray[np.float64], *, n_lists: int, seed: int
+) -> NDArray[np.int32]:
+    """(n_items,) the list of each item, -1 where it can never rank; the same for the same seed and threads of faiss.
 
     Args:
         shards: Item vectors, float32.
-        norms: (n_items,) of the items; zero and not finite ones are left out, since they never rank.
+        norms: (n_items,) of the items; zero and not finite ones never rank.
         scales: (dim,) of `scales_of`.
-        n_lists: At most the number of items that can rank.
+        n_lists: At most the number of items that can rank; some lists may stay empty.
         seed: Of the sample and of k-means.
     """
     import faiss
 
     seed %= 1 << 31
-    dim, ranks = len(scales), np.isfinite(norms) & (norms > 0)
-    largest = float(norms[ranks].max(initial=0.0)) or 1.0
-    factors = (scales / (scales.max() * largest)).astype(np.float32)  # within what float16 holds
-    wide = _padded(dim)
-    index = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(wide), wide, n_lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT, False
-    )
-    index.cp.seed, index.cp.niter = seed, _SWEEPS
-    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, SAMPLED  # few: no warning on stderr
-    nums = np.flatnonzero(ranks)
-    rng = np.random.default_rng(seed)
-    sample = np.sort(rng.choice(nums, min(len(nums), SAMPLED * n_lists), replace=False))
-    index.train(_scaled(shards, sample, factors))
-    for low in range(0, len(nums), _ADDED):
-        index.add_with_ids(_scaled(shards, nums[low : low + _ADDED], factors), nums[low : low + _ADDED])
-    return index
+    nums = np.flatnonzero(np.isfinite(norms) & (norms > 0))
+    factors = (scales / (scales.max() * norms[nums].max(initial=0.0))).astype(np.float32)
+    drawn = np.random.default_rng(seed).choice(nums, min(len(nums), _SAMPLED * n_lists), replace=False)
+    learner = faiss.Kmeans(
+        len(scales), n_lists, niter=_SWEEPS, seed=seed, spherical=True,
+        min_points_per_centroid=1, max_points_per_centroid=_SAMPLED,
+    )  # fmt: skip
+    learner.train(_scaled(shards, np.sort(drawn), factors))
+    owners = np.full(len(norms), -1, dtype=np.int32)
+    for low in range(0, len(nums), _AT_ONCE):
+        part = nums[low : low + _AT_ONCE]
+        owners[part] = learner.index.search(_scaled(shards, part, factors), 1)[1][:, 0]
+    return owners
+
+
+def laid_out(
+    shards: Shards, owners: NDArray[np.int32], scales: NDArray[np.float64], vectors: NDArray[np.float32] | None = None
+) -> Lists:
+    """The lists of `build`, without empty ones.
+
+    Args:
+        shards: Item vectors, float32.
+        owners: (n_items,) the list of each, -1: none.
+        scales: (dim,) that they were made with.
+        vectors: (n, dim) filled and used, such as a file; n is the number of items with a list. None: new memory.
+    """
+    nums = np.flatnonzero(owners >= 0)
+    _, own, sizes = np.unique(owners[nums], return_inverse=True, return_counts=True)
+    order = np.argsort(own, kind="stable")
+    places = np.empty(len(nums), dtype=np.int64)
+    places[order] = np.arange(len(nums))
+    vectors = np.empty((len(nums), len(scales)), dtype=np.float32) if vectors is None else vectors
+    sums = np.zeros((len(sizes), len(scales)))
+    for first, rows in shards:
+        here = slice(*np.searchsorted(nums, [first, first + len(rows)]))
+        held = np.asarray(rows)[nums[here] - first]
+        vectors[places[here]] = held
+        np.add.at(sums, own[here], held.astype(np.float64))
+    means = (sums / sizes[:, None] * scales).astype(np.float32)
+    return Lists(means, np.concatenate([[0], np.cumsum(sizes)]), nums[order].astype(np.int32), vectors)
 
 
 def _scaled(shards: Shards, nums: NDArray[np.int64], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, padded dim) float32 scaled vectors of some items, ascending."""
-    dim = len(factors)
-    found = np.zeros((len(nums), _padded(dim)), dtype=np.float32)
+    """(n, dim) float32 scaled vectors of some items, ascending."""
+    found = np.empty((len(nums), len(factors)), dtype=np.float32)
     for first, rows in shards:
         low, high = np.searchsorted(nums, [first, first + len(rows)])
-        np.multiply(rows[nums[low:high] - first], factors, out=found[low:high, :dim])
+        np.multiply(rows[nums[low:high] - first], factors, out=found[low:high])
     return found
 
 
-def _padded(dim: int) -> int:
-    """Numbers of a vector in the lists: faiss multiplies float16 in vector instructions by whole sixteens only."""
-    return -(-dim // 16) * 16
-
-
 class Approximate:
-    """Searches an inverted file of `build`, always with the same items, markets and languages in the mask.
+    """Searches lists; not for several threads at once."""
 
-    Not for several threads at once.
-    """
-
-    def __init__(self, ivf: Any, scales: NDArray[np.float64], n_probes: NDArray[np.int64]) -> None:
-        """Takes the centroids out.
+    def __init__(
+        self, lists: Lists, norms: NDArray[np.float64], scales: NDArray[np.float64], n_probes: NDArray[np.int64]
+    ) -> None:
+        """Keeps a number per item.
 
         Args:
-            ivf: What `build` made.
-            scales: (dim,) that it was made with.
+            lists: Of `laid_out`.
+            norms: (n_items,) of the items.
+            scales: (dim,) that the lists were made with.
             n_probes: (n_groups,) lists that a user of each group of the mask looks at; 0: searched exactly.
         """
-        self.ivf, self.scales = ivf, scales
-        self.n_probes = np.minimum(n_probes, ivf.nlist)
-        self._centroids = prepare([(0, ivf.quantizer.reconstruct_n(0, ivf.nlist))], path="float32")
-        self._selectors: dict[bytes, Any] = {}
+        self.lists, self.scales = lists, scales
+        self.n_probes = np.minimum(n_probes, len(lists.means))
+        self._means = prepare([(0, np.asarray(lists.means))], path="float32")
+        of_norm, _, added = error_factors(len(scales), Float32.roundoff, 0.0)
+        self._errors = (of_norm * norms[lists.nums] + added).astype(np.float32)
 
     def top_k(
         self,
@@ -151,72 +184,55 @@ class Approximate:
         ids = np.full((len(wide), k), -1, dtype=np.int32)
         scores = np.full((len(wide), k), -np.inf)
         if len(asks):
-            scaled = np.zeros((len(asks), self.ivf.d), dtype=np.float32)
-            scaled[:, : wide.shape[1]] = units[asks] / self.scales
-            nums = np.sort(self._proposed(scaled, k, mask.of(asks)), axis=1)
+            nums = np.sort(self._proposed(units[asks], k, mask.of(asks)), axis=1)
             exact = np.full(nums.shape, -np.inf)
             rows, columns = np.nonzero(nums >= 0)
-            kept = allowed_rows(mask, asks[rows], nums[rows, columns])
-            rows, columns = rows[kept], columns[kept]
             exact[rows, columns] = inner_products(wide, asks[rows], nums[rows, columns], items.shards)
             best = np.argsort(-exact, axis=1, kind="stable")[:, :k]  # equal scores keep the order of nums
-            scores[asks] = np.take_along_axis(exact, best, axis=1)
-            ids[asks] = np.where(np.isfinite(scores[asks]), np.take_along_axis(nums, best, axis=1), -1)
+            width = best.shape[1]
+            scores[asks, :width] = np.take_along_axis(exact, best, axis=1)
+            ids[asks, :width] = np.where(np.isfinite(scores[asks, :width]), np.take_along_axis(nums, best, axis=1), -1)
         return Found(ids, scores, ids[:, -1] >= 0)
 
-    def _proposed(self, queries: NDArray[np.float32], k: int, mask: Mask) -> NDArray[np.int64]:
-        """(n_users, any width) item_nums, padded with -1: per user the k, and as many as are seen besides, best."""
-        import faiss
+    def _proposed(self, units: NDArray[np.float32], k: int, mask: Mask) -> NDArray[np.int32]:
+        """(n_users, any width) item_nums, padded with -1: the k best of what each user looks at, and what is near."""
+        n_users, lists = len(units), self.lists
+        buffers = Buffers.empty(np.full(n_users, -np.inf, dtype=np.float32), k, Float32.capacity(k))
+        ones = np.ones(int(np.diff(lists.indptr).max()), dtype=np.float32)
+        for place, users in self._visits(units, mask.group):
+            here = slice(lists.indptr[place], lists.indptr[place + 1])
+            product = np.matmul(units[users], np.asarray(lists.vectors[here]).T)
+            row, column = 0, 0
+            while True:
+                row, column = sift(
+                    product, users, lists.nums[here], self._errors[here], ones, mask, k, row, column, buffers
+                )
+                if row == len(users):
+                    break
+                buffers = _doubled(buffers)  # full of near-ties
+        tighten(np.arange(n_users), k, buffers)
+        width = max(1, int(buffers.counts.max()))
+        return np.where(np.arange(width) < buffers.counts[:, None], buffers.nums[:, :width], -1)
 
-        lists = self._lists(queries, int(self.n_probes[mask.group].max()))
-        widths = k + _fetched_besides(np.diff(mask.seen_indptr))
-        words = np.where(mask.restricted[:, None], mask.user_words, 0).view(np.int64)
-        alike = np.column_stack([mask.group, mask.restricted, widths, words]).astype(np.int64)
-        kinds, kind_of = np.unique(alike, axis=0, return_inverse=True)
-        found = np.full((len(queries), widths.max()), -1, dtype=np.int64)
-        for kind, (group, restricted, width, *_) in enumerate(kinds):
-            users = np.flatnonzero(kind_of.ravel() == kind)
-            n_probe = int(self.n_probes[group])
-            here = np.ascontiguousarray(lists[users, :n_probe])
-            labels = np.empty((len(users), width), dtype=np.int64)
-            arrays = (np.ascontiguousarray(queries[users]), here, np.zeros(here.shape, np.float32))
-            selector = self._selector(mask, int(users[0]), bool(restricted))
-            asked = faiss.SearchParametersIVF(sel=selector, nprobe=n_probe)
-            query, near, far = (faiss.swig_ptr(array) for array in arrays)
-            best = np.empty(labels.shape, dtype=np.float32)
-            self.ivf.search_preassigned_c(
-                len(users), query, int(width), near, far, faiss.swig_ptr(best), faiss.swig_ptr(labels), False, asked
-            )
-            found[users, :width] = labels
-        return found
-
-    def _lists(self, queries: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-        """(n_users, n) the lists whose centroids score best, by the exact order, whatever the block."""
-        n_users, n_lists = len(queries), self._centroids.n_items
+    def _visits(self, units: NDArray[np.float32], group: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
+        """(list, users who look at it), ascending; which lists is told by their exact order, whatever the block."""
+        n_users, n_lists = len(units), self._means.n_items
         everything = Mask(
             np.ones((1, n_lists), np.bool_), np.zeros(n_users, np.int32), np.zeros(n_users + 1, np.int64),
             np.zeros(0, np.int32), np.ones((n_lists, 1), np.uint64), np.zeros((n_users, 1), np.uint64),
             np.zeros(n_users, np.bool_),
         )  # fmt: skip
-        return top_k(queries, self._centroids, n, everything)[0].astype(np.int64)
-
-    def _selector(self, mask: Mask, user: int, restricted: bool) -> Any:
-        """What is eligible in the user's group, and in the user's languages where these restrict; kept for later."""
-        import faiss
-
-        group, words = mask.group[user], mask.user_words[user]
-        key = group.tobytes() + (words.tobytes() if restricted else b"")
-        if key not in self._selectors:
-            allowed = mask.eligible[group]
-            if restricted:
-                allowed = allowed & ((mask.item_words & words) != 0).any(axis=1)
-            if len(self._selectors) == _KEPT:
-                self._selectors.clear()
-            self._selectors[key] = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
-        return self._selectors[key]
+        n_probes = self.n_probes[group]
+        nearest = top_k(units / self.scales, self._means, int(n_probes.max()), everything)[0]
+        users, columns = np.nonzero(np.arange(nearest.shape[1]) < n_probes[:, None])
+        places = nearest[users, columns]
+        order = np.argsort(places, kind="stable")
+        found, starts = np.unique(places[order], return_index=True)
+        return list(zip(found.tolist(), np.split(users[order], starts[1:]), strict=True))
 
 
-def _fetched_besides(n_seen: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n_users,) items fetched for those that are seen: the next power of two, so that few widths differ."""
-    seen = np.minimum(n_seen, _MOST_SEEN)
-    return np.where(seen > 0, 2 ** np.ceil(np.log2(np.maximum(seen, 16))).astype(np.int64), 0)
+def _doubled(buffers: Buffers) -> Buffers:
+    """The same entries, with as much room again."""
+    names = ("nums", "lower", "upper", "exact")
+    arrays = {name: getattr(buffers, name) for name in names}
+    return buffers._replace(**{name: np.concatenate([one, np.empty_like(one)], axis=1) for name, one in arrays.items()})

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.approximate import Approximate
+from xlrec.kernels.approximate import Approximate, Lists
 from xlrec.kernels.items import Items
 from xlrec.kernels.mask import Mask
 
@@ -37,7 +37,7 @@ def overlaps(found: NDArray[np.integer[Any]], exact: NDArray[np.integer[Any]]) -
 
 
 def probes_for(
-    ivf: Any, scales: NDArray[np.float64], sample: Sample, items: Items, *, k: int, min_recall: float, first: int
+    lists: Lists, scales: NDArray[np.float64], sample: Sample, items: Items, *, k: int, min_recall: float, first: int
 ) -> Probes:
     """For each group the fewest lists, doubling from `first`, whose recall at candidates is at least `min_recall`.
 
@@ -45,8 +45,8 @@ def probes_for(
     than a quarter of the lists, and for those where most users would come short and be searched exactly anyway.
 
     Args:
-        ivf: Of `approximate.build`.
-        scales: It was made with.
+        lists: Of `approximate.laid_out`.
+        scales: They were made with.
         sample: Users who are searched.
         items: What they are searched in.
         k: Length of the list that readers see.
@@ -54,19 +54,19 @@ def probes_for(
         first: Lists to begin with.
     """
     group, there = sample.mask.group, sample.exact >= 0
-    n_groups = len(sample.mask.eligible)
+    n_groups, n_lists = len(sample.mask.eligible), len(lists.means)
     wanted = _counted(there, group, n_groups, k)
     probes, found = np.zeros(n_groups, dtype=np.int64), wanted.copy()
-    left, n_probe = wanted[:, 0] > 0, max(1, min(first, ivf.nlist // _MOST))
-    while left.any() and n_probe <= ivf.nlist // _MOST:
+    left, n_probe = wanted[:, 0] > 0, max(1, min(first, n_lists // _MOST))
+    while left.any() and n_probe <= n_lists // _MOST:
         users = np.flatnonzero(left[group])
-        search = Approximate(ivf, scales, np.full(n_groups, n_probe))
-        lists = search.find(sample.queries[users], items, there.shape[1], sample.mask.of(users))
+        search = Approximate(lists, items.norms, scales, np.full(n_groups, n_probe))
+        near = search.find(sample.queries[users], items, there.shape[1], sample.mask.of(users))
         hits = np.zeros_like(there)
-        hits[users] = overlaps(lists.ids, sample.exact[users])
+        hits[users] = overlaps(near.ids, sample.exact[users])
         got = _counted(hits, group, n_groups, k)
         asked = np.bincount(group[users], minlength=n_groups)
-        short = np.bincount(group[users], weights=~lists.whole, minlength=n_groups)
+        short = np.bincount(group[users], weights=~near.whole, minlength=n_groups)
         done = left & (got[:, 0] >= min_recall * wanted[:, 0]) & (short <= _SHORT * asked)
         probes[done], found[done] = n_probe, got[done]
         left &= ~done

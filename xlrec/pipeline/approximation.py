@@ -12,7 +12,7 @@ from xlrec import index_ivf
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.kernels.approximate import build, n_lists_for, scales_of
+from xlrec.kernels.approximate import n_lists_for, scales_of
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.probing import Probes, Sample, probes_for
 from xlrec.kernels.topk import Items, top_k
@@ -25,7 +25,7 @@ _FIRST: Final = 128
 
 
 def lay(run: Run, index: str) -> None:
-    """Writes inverted files beside the index where `retrieve.search` is ann, and counts what they find of the sample.
+    """Writes lists beside the index where `retrieve.search` is ann, and counts what they find of the sample.
 
     Counts `ann.users`; `ann.wanted` and `ann.found`, the candidates of their exact lists and those that the night's
     search finds too; `ann.wanted_k` and `ann.found_k`, the same of the first k; `ann.markets` and, of these,
@@ -109,12 +109,12 @@ def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
 
 
 def _laid(index: ItemIndex, side: Searched, sample: Sample, config: Config) -> Probes:
-    """One inverted file, written with what its markets must look at."""
+    """The lists of one model, written with what its markets must look at."""
     ann, items, scales = config.retrieve.ann, side.items, scales_of(sample.queries)
     n_ranking = int((np.isfinite(items.norms) & (items.norms > 0)).sum())
     n_lists = min(ann.n_lists or n_lists_for(n_ranking), max(1, n_ranking))
-    ivf = build(items.shards, items.norms, scales, n_lists=n_lists, seed=config.seed)
+    lists = index_ivf.lay(index, side.learnt, items, scales, n_lists=n_lists, seed=config.seed)
     first = ann.n_probe or max(1, n_lists // _FIRST)
-    probes = probes_for(ivf, scales, sample, items, k=config.k, min_recall=ann.min_recall, first=first)
-    index_ivf.write(index, side.learnt, ivf, scales, probes)
+    probes = probes_for(lists, scales, sample, items, k=config.k, min_recall=ann.min_recall, first=first)
+    index_ivf.tell(index, side.learnt, scales, probes)
     return probes
