@@ -5,14 +5,14 @@ python tests/bench/approximate.py --json .cache/bench/approximate.json     # sho
 Three worlds. `texts`: the shipped encoder's vectors (240 numbers) of the demo's product names in twelve languages.
 `mixture`: 256 numbers, Gaussians of decaying spectrum around centres around topics. `learnt`: 64 of these, popularity
 in nine markets and twelve languages, scaled as a model of the demo has them. A user is a history near two anchors; nine
-markets sell half of the items each, 20 are seen. The recall is of the exact lists, 200 candidates; all on one thread.
+markets sell half of the items each, 20 are seen. The recall is of the exact lists, 200 candidates; CPU time of one thread.
 """
 
 # ruff: noqa: E402  # threads are set before numpy and torch come in
 import argparse
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -111,16 +111,16 @@ def compared(name: str, one: World, rounds: int) -> tuple[list[Row], dict[str, A
     items: Items = prepare([(0, one.items)])
     exact = top_k(one.queries, items, K, one.mask, zero_vectors=False)[0]
     scales, n_lists = scales_of(one.queries), n_lists_for(n_items)
-    began = perf_counter()
+    began = process_time()
     lists = laid_out(items.shards, build(items.shards, items.norms, scales, n_lists=n_lists, seed=0), scales)
-    building = perf_counter() - began
+    building = process_time() - began
     ways = {max(1, n_lists // part): None for part in PARTS}
     searches = {n: Approximate(lists, items.norms, scales, np.full(N_MARKETS, n)) for n in ways}
     runs: dict[Any, Any] = {
         n: lambda search=search: search.top_k(one.queries, items, K, one.mask) for n, search in searches.items()
     }
     runs["exact"] = lambda: top_k(one.queries, items, K, one.mask, zero_vectors=False)
-    least = minima(runs, rounds)
+    least = minima(runs, rounds, process_time)
     what, against = f"{name}, {n_items:,} × {items.dim}", f"exact ({items.path.name})"
     rows, good = [], [0.0]
     for n, search in searches.items():

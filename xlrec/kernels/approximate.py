@@ -24,12 +24,14 @@ from xlrec.kernels.items import Items, Shards, prepare
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.paths import Float32, error_factors
 from xlrec.kernels.scan import Buffers, tighten
-from xlrec.kernels.sift import sift
+from xlrec.kernels.sift import Visits, sift
 from xlrec.kernels.topk import inner_products, top_k, units_of
 
 _SAMPLED: Final = 64  # vectors per list that the centroids are learnt from
 _SWEEPS: Final = 8  # of k-means
 _FEWEST: Final = 39  # vectors per list below which a list is too small to learn
+_SOON: Final = 8  # the part of a user's lists that is looked at first
+_SCORES: Final = 1 << 18  # made before they are sifted, so that they stay in the cache
 _AT_ONCE: Final = 1 << 16  # vectors scaled at once
 _LEAST_SCALE: Final = 1e-3  # of the largest scale: what nearly nobody asks for is not scaled away
 
@@ -150,6 +152,7 @@ class Approximate:
         """
         self.lists, self.scales = lists, scales
         self.n_probes = np.minimum(n_probes, len(lists.means))
+        self._vectors = np.asarray(lists.vectors)
         self._means = prepare([(0, np.asarray(lists.means))], path="float32")
         of_norm, _, added = error_factors(len(scales), Float32.roundoff, 0.0)
         self._errors = (of_norm * norms[lists.nums] + added).astype(np.float32)
@@ -196,39 +199,63 @@ class Approximate:
 
     def _proposed(self, units: NDArray[np.float32], k: int, mask: Mask) -> NDArray[np.int32]:
         """(n_users, any width) item_nums, padded with -1: the k best of what each user looks at, and what is near."""
-        n_users, lists = len(units), self.lists
+        n_users, n_probes = len(units), self.n_probes[mask.group]
+        nearest = self._nearest(units, int(n_probes.max()))
         buffers = Buffers.empty(np.full(n_users, -np.inf, dtype=np.float32), k, Float32.capacity(k))
-        ones = np.ones(int(np.diff(lists.indptr).max()), dtype=np.float32)
-        for place, users in self._visits(units, mask.group):
-            here = slice(lists.indptr[place], lists.indptr[place + 1])
-            product = np.matmul(units[users], np.asarray(lists.vectors[here]).T)
-            row, column = 0, 0
-            while True:
-                row, column = sift(
-                    product, users, lists.nums[here], self._errors[here], ones, mask, k, row, column, buffers
-                )
-                if row == len(users):
-                    break
-                buffers = _doubled(buffers)  # full of near-ties
-        tighten(np.arange(n_users), k, buffers)
+        columns, soon = np.arange(nearest.shape[1]), -(-n_probes // _SOON)
+        for low, high in ((np.zeros_like(soon), soon), (soon, n_probes)):  # the nearest first: floors rise early
+            chosen = (columns >= low[:, None]) & (columns < high[:, None])
+            buffers = self._sifted(units, _visits(nearest, chosen), k, mask, buffers)
+            tighten(np.arange(n_users), k, buffers)
         width = max(1, int(buffers.counts.max()))
         return np.where(np.arange(width) < buffers.counts[:, None], buffers.nums[:, :width], -1)
 
-    def _visits(self, units: NDArray[np.float32], group: NDArray[np.int32]) -> list[tuple[int, NDArray[np.int64]]]:
-        """(list, users who look at it), ascending; which lists is told by their exact order, whatever the block."""
+    def _nearest(self, units: NDArray[np.float32], n: int) -> NDArray[np.int32]:
+        """(n_users, n) lists whose means score best, in their exact order, so that blocks of users change nothing."""
         n_users, n_lists = len(units), self._means.n_items
         everything = Mask(
             np.ones((1, n_lists), np.bool_), np.zeros(n_users, np.int32), np.zeros(n_users + 1, np.int64),
             np.zeros(0, np.int32), np.ones((n_lists, 1), np.uint64), np.zeros((n_users, 1), np.uint64),
             np.zeros(n_users, np.bool_),
         )  # fmt: skip
-        n_probes = self.n_probes[group]
-        nearest = top_k(units / self.scales, self._means, int(n_probes.max()), everything)[0]
-        users, columns = np.nonzero(np.arange(nearest.shape[1]) < n_probes[:, None])
-        places = nearest[users, columns]
-        order = np.argsort(places, kind="stable")
-        found, starts = np.unique(places[order], return_index=True)
-        return list(zip(found.tolist(), np.split(users[order], starts[1:]), strict=True))
+        return top_k(units / self.scales, self._means, n, everything)[0]
+
+    def _sifted(self, units: NDArray[np.float32], visits: Visits, k: int, mask: Mask, buffers: Buffers) -> Buffers:
+        """The buffers with what of these visits may be among the k best."""
+        lists, sizes, low = self.lists, np.diff(self.lists.indptr), 0
+        ones = np.ones(int(sizes.max()), dtype=np.float32)
+        ends = np.cumsum(np.diff(visits.starts) * sizes[visits.places])
+        while low < len(ends):
+            done = ends[low - 1] if low else 0
+            high = max(low + 1, int(np.searchsorted(ends, done + _SCORES, side="right")))
+            scores = self._products(units, visits, low, high, int(ends[high - 1] - done))
+            at = np.array([low, 0, 0, 0])
+            while not sift(scores, visits, high, lists.indptr, lists.nums, self._errors, ones, mask, k, at, buffers):
+                buffers = _doubled(buffers)  # full of near-ties
+            low = high
+        return buffers
+
+    def _products(
+        self, units: NDArray[np.float32], visits: Visits, low: int, high: int, size: int
+    ) -> NDArray[np.float32]:
+        """(size,) scores of some visits, each users × items."""
+        found, at, indptr = np.empty(size, dtype=np.float32), 0, self.lists.indptr
+        for visit in range(low, high):
+            users = visits.users[visits.starts[visit] : visits.starts[visit + 1]]
+            vectors = self._vectors[indptr[visits.places[visit]] : indptr[visits.places[visit] + 1]]
+            end = at + len(users) * len(vectors)
+            np.matmul(units[users], vectors.T, out=found[at:end].reshape(len(users), len(vectors)))
+            at = end
+        return found
+
+
+def _visits(nearest: NDArray[np.int32], chosen: NDArray[np.bool_]) -> Visits:
+    """The chosen of each user's lists, by list."""
+    users, columns = np.nonzero(chosen)
+    places = nearest[users, columns]
+    order = np.argsort(places, kind="stable")
+    found, starts = np.unique(places[order], return_index=True)
+    return Visits(found.astype(np.int64), np.append(starts, len(order)).astype(np.int64), users[order])
 
 
 def _doubled(buffers: Buffers) -> Buffers:
