@@ -6,10 +6,10 @@ faiss, in the extra `ann`, learns the lists on the driver; workers need none.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from xlrec.kernels.items import Items
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.topk import top_k
 
+MEASURED: Final = "ivf-measured.json"
 #: Searches as `top_k` does, in prepared items.
 Search = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 
@@ -61,7 +62,7 @@ def lay(
     require()
     owners = build(items.shards, items.norms, scales, n_lists=n_lists, seed=seed)
     path = _file(index, learnt, "vectors")
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f"{path.name}.part")
     shape = (int((owners >= 0).sum()), len(scales))
     vectors = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
     lists = laid_out(items.shards, owners, scales, vectors)
@@ -87,9 +88,14 @@ def discard(index: ItemIndex) -> None:
         path.unlink(missing_ok=True)
 
 
+def finish(index: ItemIndex, counts: Mapping[str, int]) -> None:
+    """Writes what was measured in all: from here on the index has its lists, also where too few items were for any."""
+    replace(index.folder / MEASURED, lambda file: file.write(json.dumps(dict(counts)).encode()))
+
+
 def laid(index: ItemIndex) -> bool:
-    """Whether a training laid any lists beside the index."""
-    return any(index.folder.glob("ivf-*.json"))
+    """Whether a training laid lists beside the index."""
+    return (index.folder / MEASURED).exists()
 
 
 def opened(index: ItemIndex, learnt: Learnt | None) -> Approximate | None:

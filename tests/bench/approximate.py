@@ -5,7 +5,7 @@ python tests/bench/approximate.py --json .cache/bench/approximate.json     # sho
 Three worlds. `texts`: the shipped encoder's vectors (240 numbers) of the demo's product names in twelve languages.
 `mixture`: 256 numbers, Gaussians of decaying spectrum around centres around topics. `learnt`: 64 of these, popularity
 in nine markets and twelve languages, scaled as a model of the demo has them. A user is a history near two anchors; nine
-markets sell half of the items each, 20 are seen. The recall is of the exact lists, 200 candidates; CPU time of one thread.
+markets sell half of the items each, 20 are seen. The recall is of exact lists of 200 candidates; CPU time, one thread.
 """
 
 # ruff: noqa: E402  # threads are set before numpy and torch come in

@@ -245,6 +245,7 @@ def test_the_files_open_with_what_was_measured_and_not_for_other_vectors(tmp_pat
     opened = index_ivf.opened(index, None)
     assert opened is not None
     assert index_ivf.opened(index, None) is opened
+    index_ivf.finish(index, {"ann.users": 9})
     assert index_ivf.laid(index)
     mask, queries = mask_of(rng, 9, 500)._replace(group=np.zeros(9, np.int32)), rng.normal(size=(9, 8))
     np.testing.assert_array_equal(

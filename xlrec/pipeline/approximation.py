@@ -36,21 +36,22 @@ def lay(run: Run, index: str) -> None:
     """
     there = ItemIndex.open(index)
     index_ivf.discard(there)
-    if run.config.retrieve.search != "ann" or not there.n_items:
+    if run.config.retrieve.search != "ann":
         return
     index_ivf.require()
     totals, markets, n_users = np.zeros((2, 2), dtype=np.int64), [], 0
     for side, sample in _samples(run, there):
-        probes = _laid(there, side, sample, run.config)
-        met = probes.wanted[:, 0] > 0
-        totals += [probes.wanted.sum(axis=0), probes.found.sum(axis=0)]
-        markets += probes.n_probes[met].tolist()
         n_users += len(sample.exact)
+        probes = _laid(there, side, sample, run.config)
+        totals += [probes.wanted.sum(axis=0), probes.found.sum(axis=0)]
+        markets += probes.n_probes[probes.wanted[:, 0] > 0].tolist()
     (wanted, wanted_k), (found, found_k) = totals.tolist()
-    run.counts |= {
+    counts = {
         "ann.users": n_users, "ann.wanted": wanted, "ann.found": found, "ann.wanted_k": wanted_k,
         "ann.found_k": found_k, "ann.markets": len(markets), "ann.exact_markets": markets.count(0),
     }  # fmt: skip
+    index_ivf.finish(there, counts)
+    run.counts |= counts
 
 
 def told(counts: Mapping[str, int], config: Config) -> str:
@@ -109,10 +110,13 @@ def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
 
 
 def _laid(index: ItemIndex, side: Searched, sample: Sample, config: Config) -> Probes:
-    """The lists of one model, written with what its markets must look at."""
+    """The lists of one model, written with what its markets must look at; none where no item can rank."""
     ann, items, scales = config.retrieve.ann, side.items, scales_of(sample.queries)
     n_ranking = int((np.isfinite(items.norms) & (items.norms > 0)).sum())
-    n_lists = min(ann.n_lists or n_lists_for(n_ranking), max(1, n_ranking))
+    if not n_ranking:
+        nothing = np.zeros((len(index.markets), 2), dtype=np.int64)
+        return Probes(nothing[:, 0], nothing, nothing)
+    n_lists = min(ann.n_lists or n_lists_for(n_ranking), n_ranking)
     lists = index_ivf.lay(index, side.learnt, items, scales, n_lists=n_lists, seed=config.seed)
     first = ann.n_probe or max(1, n_lists // _FIRST)
     probes = probes_for(lists, scales, sample, items, k=config.k, min_recall=ann.min_recall, first=first)
