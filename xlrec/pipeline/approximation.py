@@ -104,7 +104,8 @@ def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
         return ids, scores
 
     retriever = Retriever(index, config, search)
-    retriever.rows(users)
+    if users.num_rows:
+        retriever.rows(users)
     sides = {id(side.items): side for side in retriever.searched}
     return [(sides[id(items)], sample) for items, sample in found]
 
