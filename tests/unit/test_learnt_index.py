@@ -3,6 +3,7 @@
 import shutil
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from xlrec.index_writer import write_arrays
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.ranking import NAMES
 from xlrec.kernels.topk import prepare
+from xlrec.pipeline import approximation
 from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
@@ -245,3 +247,31 @@ def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_
         assert found["user_id"].equals(exact["user_id"])
     for few, all_of in zip(found["item_nums"].to_pylist(), exact["item_nums"].to_pylist(), strict=True):
         assert len(few) >= min(9, len(all_of))
+
+
+def test_a_night_lays_lists_for_each_model_and_counts_what_its_users_are_served(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "index")
+    index = ItemIndex.open(str(tmp_path / "index"))
+    ann = {"search": "ann", "candidates": 5, "ann": {"n_lists": 12, "n_probe": 1, "min_recall": 0.2}}
+    config = Config.model_validate({**CONFIG.model_dump(), "k": 3, "retrieve": ann})
+    monkeypatch.setattr(approximation, "_users", lambda _: users_table())
+    run: Any = SimpleNamespace(config=config, counts={})
+    with pytest.raises(LakeError, match="was made without: run `xlrec train`"):
+        approximation.check(str(index.folder), config)
+    approximation.lay(run, str(index.folder))
+    approximation.check(str(index.folder), config)
+    assert run.counts["ann.users"] == LOGS.n_users + 1
+    assert run.counts["ann.exact_markets"] < run.counts["ann.markets"] == 3
+    exact = config.model_copy(update={"retrieve": config.retrieve.model_copy(update={"search": "exact"})})
+    hits = np.zeros(2, np.int64)
+    few, every = (Retriever(index, one).rows(users_table()).to_pylist() for one in (config, exact))
+    for near, best in zip(few, every, strict=True):
+        for place, k in enumerate((5, 3)):
+            order = np.lexsort((best["item_nums"], -np.array(best["similar"])))[:k]
+            hits[place] += len(set(np.array(best["item_nums"])[order]) & set(near["item_nums"]))
+    assert run.counts["ann.found"] <= hits[0] <= run.counts["ann.wanted"] == 5 * (LOGS.n_users + 1)
+    assert run.counts["ann.found_k"] <= hits[1] <= run.counts["ann.wanted_k"] == 3 * (LOGS.n_users + 1)
+    assert 0.2 * run.counts["ann.wanted"] <= run.counts["ann.found"] < run.counts["ann.wanted"]
+    assert approximation.told(run.counts, config).startswith("approximate search, recall@5 0.")

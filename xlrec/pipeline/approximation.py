@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -88,13 +89,18 @@ def sampled(users: DataFrame, seed: int, n_users: int) -> DataFrame:
     return ranked.orderBy("place", drawn, "user_id").limit(n_users).drop("place")
 
 
-def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
-    """The sample's users by what they are searched in, with their exact lists."""
-    config, found = run.config, []
-    drawn = sampled(run.lake.read(USERS), config.seed, config.retrieve.ann.sample_users).persist()
+def _users(run: Run) -> pa.Table:
+    """The sample's users and their logs."""
+    drawn = sampled(run.lake.read(USERS), run.config.seed, run.config.retrieve.ann.sample_users).persist()
     events = run.lake.read(EVENTS).join(F.broadcast(drawn.select("user_id")), "user_id", "left_semi")
     users = with_logs(drawn, events).toArrow().sort_by("user_id")
     drawn.unpersist()
+    return users
+
+
+def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
+    """The sample's users by what they are searched in, with their exact lists."""
+    config, found, users = run.config, [], _users(run)
 
     def search(
         queries: NDArray[np.float64], items: Items, k: int, mask: Mask, **how: Any
