@@ -236,7 +236,7 @@ class TrainConfig(Section):
 
 
 class AnnConfig(Section):
-    """The approximate first pass, where retrieve.search is ann; for catalogues of about a million items and more."""
+    """The approximate search, where retrieve.search is ann; up to 200,000 items the exact one is as fast."""
 
     n_lists: Count | None = None
     """Lists that the items are put into. null: four times the root of their number."""
@@ -263,7 +263,7 @@ class RetrieveConfig(Section):
     exclude_seen: bool = True
     """Never recommend what the user has interacted with."""
     search: Literal["exact", "ann"] = "exact"
-    """exact: every item is looked at. ann: an approximate first pass whose recall every night measures, for very many
+    """exact: every item is looked at. ann: a few lists of items, whose recall every night measures, for very many
     items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` where the driver runs."""
     ann: AnnConfig = AnnConfig()
     user_block: Count = 1024
