@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-night bench-encoders bench-quality test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-encoders bench-quality test unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -51,6 +51,12 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 
 bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more
 	$(BIN)/python tests/bench/night.py --json .cache/bench/night.json
+
+bench-ann: $(STAMP)  ## the approximate first pass beside the exact one, at 200,000 and a million items
+	$(BIN)/python tests/bench/approximate.py --json .cache/bench/approximate.json
+
+bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit of memory, an encoder beside the peak
+	$(BIN)/python tests/bench/gpu.py --json .cache/bench/gpu.json
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)

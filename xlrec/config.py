@@ -250,8 +250,22 @@ class IncrementalConfig(Section):
     """Items kept beyond `candidates`: the more, the longer a list can be brought up to date. They take 4 bytes each."""
 
 
+class AnnConfig(Section):
+    """The approximate search, where retrieve.search is ann; up to 200,000 items the exact one is as fast."""
+
+    n_lists: Count | None = None
+    """Lists that the items are put into. null: four times the root of their number."""
+    n_probe: Count | None = None
+    """Lists that a user looks at, to begin with: doubled, market by market, until min_recall is reached on the sample;
+    a market that would need more than a quarter of the lists is searched exactly. null: a 128th of the lists."""
+    min_recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Share of the exact search's candidates that must be found on the sample, in every market."""
+    sample_users: Annotated[int, Field(ge=1, le=5000)] = 1000
+    """Users, spread evenly over the markets, who are also searched exactly to measure the recall; drawn by the seed."""
+
+
 class RetrieveConfig(Section):
-    """Profiles and the exact search."""
+    """Profiles and the search."""
 
     half_life_days: Positive = 30.0
     """A history event this long before the user's newest one counts half."""
@@ -263,6 +277,10 @@ class RetrieveConfig(Section):
     """Best items of each source that enter the ranking; at least k."""
     exclude_seen: bool = True
     """Never recommend what the user has interacted with."""
+    search: Literal["exact", "ann"] = "exact"
+    """exact: every item is looked at. ann: a few lists of items, whose recall every night measures, for very many
+    items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` where the driver runs."""
+    ann: AnnConfig = AnnConfig()
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048

@@ -49,8 +49,12 @@ def texts_of(n: int) -> list[str]:
     return found
 
 
-def minilm(folder: Path, texts: list[str]) -> str:
-    """A random transformer of MiniLM's shape, with word pieces of the texts."""
+#: MiniLM's.
+SHAPE = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+
+
+def minilm(folder: Path, texts: list[str], shape: dict[str, int] | None = None) -> str:
+    """A random transformer of MiniLM's or another shape, with word pieces of the texts."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
@@ -65,8 +69,7 @@ def minilm(folder: Path, texts: list[str]) -> str:
     core.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=around)
     wrap: Any = PreTrainedTokenizerFast
     torch.manual_seed(0)
-    shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
-    model: Any = BertModel(BertConfig(vocab_size=30_522, **shape))
+    model: Any = BertModel(BertConfig(vocab_size=30_522, **(shape or SHAPE)))
     model.save_pretrained(folder / "model")
     wrap(tokenizer_object=core, model_max_length=256, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
         folder / "model"

@@ -3,6 +3,7 @@
 import shutil
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,16 @@ import pyarrow as pa
 import pytest
 from planted_market import planted
 
+from xlrec import index_ivf
 from xlrec.config import Config, HybridConfig, PopularityConfig
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
+from xlrec.kernels.probing import Probes
 from xlrec.kernels.ranking import NAMES
+from xlrec.kernels.topk import prepare
+from xlrec.pipeline import approximation
 from xlrec.recommenders.hybrid import HybridModel, save_all, serving
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
@@ -219,3 +224,54 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     assert [models.of(name).model.fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)
+
+
+def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_lists_other_ones(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "index")
+    index = ItemIndex.open(str(tmp_path / "index"))
+    near = CONFIG.model_copy(update={"retrieve": CONFIG.retrieve.model_copy(update={"search": "ann", "candidates": 9})})
+    config = CONFIG.model_copy(update={"retrieve": near.retrieve.model_copy(update={"search": "exact"})})
+    exact = Retriever(index, config).rows(users_table())
+    assert Retriever(index, near).rows(users_table()).equals(exact)  # nothing was laid: exact
+    models = models_of(index)
+    assert models is not None
+    learnt, nothing = models.each[0], np.zeros((4, 2), np.int64)
+    ready, scales = prepare(learnt.outputs, norms=learnt.norms), np.ones(learnt.dim)
+    index_ivf.lay(index, learnt, ready, scales, n_lists=6, seed=0)
+    for n_probe in (6, 1):
+        index_ivf.tell(index, learnt, scales, Probes(np.full(4, n_probe), nothing, nothing))
+        found = Retriever(index, near).rows(users_table())
+        assert found.equals(exact) == (n_probe == 6)
+        assert found["user_id"].equals(exact["user_id"])
+    for few, all_of in zip(found["item_nums"].to_pylist(), exact["item_nums"].to_pylist(), strict=True):
+        assert len(few) >= min(9, len(all_of))
+
+
+def test_a_night_lays_lists_for_each_model_and_counts_what_its_users_are_served(
+    trained: tuple[str, HybridModel, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "index")
+    index = ItemIndex.open(str(tmp_path / "index"))
+    ann = {"search": "ann", "candidates": 5, "ann": {"n_lists": 12, "n_probe": 1, "min_recall": 0.2}}
+    config = Config.model_validate({**CONFIG.model_dump(), "k": 3, "retrieve": ann})
+    monkeypatch.setattr(approximation, "_users", lambda _: users_table())
+    run: Any = SimpleNamespace(config=config, counts={})
+    with pytest.raises(LakeError, match="was made without: run `xlrec train`"):
+        approximation.check(str(index.folder), config)
+    approximation.lay(run, str(index.folder))
+    approximation.check(str(index.folder), config)
+    assert run.counts["ann.users"] == LOGS.n_users + 1
+    assert run.counts["ann.exact_markets"] < run.counts["ann.markets"] == 3
+    exact = config.model_copy(update={"retrieve": config.retrieve.model_copy(update={"search": "exact"})})
+    hits = np.zeros(2, np.int64)
+    few, every = (Retriever(index, one).rows(users_table()).to_pylist() for one in (config, exact))
+    for near, best in zip(few, every, strict=True):
+        for place, k in enumerate((5, 3)):
+            order = np.lexsort((best["item_nums"], -np.array(best["similar"])))[:k]
+            hits[place] += len(set(np.array(best["item_nums"])[order]) & set(near["item_nums"]))
+    assert run.counts["ann.found"] <= hits[0] <= run.counts["ann.wanted"] == 5 * (LOGS.n_users + 1)
+    assert run.counts["ann.found_k"] <= hits[1] <= run.counts["ann.wanted_k"] == 3 * (LOGS.n_users + 1)
+    assert 0.2 * run.counts["ann.wanted"] <= run.counts["ann.found"] < run.counts["ann.wanted"]
+    assert approximation.told(run.counts, config).startswith("approximate search, recall@5 0.")

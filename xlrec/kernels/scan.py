@@ -104,7 +104,7 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
         if seen < seen_end:
             seen = first_from(seen_nums, seen, seen_end, first + place)
         while place < n_columns and not (zero[user] and count >= k):
-            hits = _hits(scores, columns, error, place, scale, relative, floor)
+            hits = hit_mask(scores, columns, error, place, scale, relative, floor)
             while hits != 0:
                 column = place + lowest_bit(hits)
                 num = first + column
@@ -116,7 +116,7 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
                 spread = abs(score) * relative + error[column]
                 if may and score + spread >= floor:
                     if count == limits[user]:
-                        floor, count = _compact(user, count, k, floor, buffers)
+                        floor, count = compacted(user, count, k, floor, buffers)
                         limits[user] = min(capacity, 2 * count + 64)
                         if count > k + (capacity - k) // 2:
                             places[user] = column
@@ -137,7 +137,7 @@ def scan(product, first, scales, relative, columns, errors, rows, zero, k, mask,
 
 
 @njit(cache=True, inline="always")
-def _hits(scores, columns, error, place, scale, relative, floor):  # type: ignore[no-untyped-def]
+def hit_mask(scores, columns, error, place, scale, relative, floor):  # type: ignore[no-untyped-def]
     """Mask of the next columns that are worth a look: all of them where fewer than LANES are left."""
     left = len(scores) - place
     if left < LANES:
@@ -146,7 +146,7 @@ def _hits(scores, columns, error, place, scale, relative, floor):  # type: ignor
 
 
 @njit(cache=True)
-def _compact(user, count, k, floor, buffers):  # type: ignore[no-untyped-def]
+def compacted(user, count, k, floor, buffers):  # type: ignore[no-untyped-def]
     """Drops what cannot be in the top k any more; the new floor, and the new count."""
     _, _, _, nums, lower, upper, exact = buffers
     floor = max(floor, np.partition(lower[user, :count], count - k)[count - k])
@@ -166,7 +166,7 @@ def tighten(users, k, buffers):  # type: ignore[no-untyped-def]
     """Drops from the users' buffers what cannot be in the top k."""
     for user in users:
         if buffers.counts[user] > k:
-            floor, count = _compact(user, buffers.counts[user], k, buffers.floors[user], buffers)
+            floor, count = compacted(user, buffers.counts[user], k, buffers.floors[user], buffers)
             buffers.floors[user], buffers.counts[user] = floor, count
 
 

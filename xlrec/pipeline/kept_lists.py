@@ -13,7 +13,8 @@ def pays(config: Config) -> bool:
     neutral, hybrid = config.embed.neutral, config.train.hybrid
     same_texts = not neutral.enabled or neutral.reuse_days > 0
     same_model = not hybrid.enabled or hybrid.reuse_days > 0 or hybrid.model is not None
-    return config.retrieve.incremental.enabled and same_texts and same_model
+    proves = config.retrieve.search == "exact" and config.retrieve.incremental.enabled
+    return proves and same_texts and same_model
 
 
 def lists_of(run: Run) -> Lists:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from xlrec import __version__
+from xlrec import __version__, index_ivf
 from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
 from xlrec.lake import Lake
@@ -94,11 +94,13 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     Raises:
         LakeError: the date is None and nothing was prepared yet, or there is no whole ranker where `rank.ranker` says.
         LeaseError: another run holds the lake.
-        MachineError: `rank.ranker` is set, and LightGBM is missing.
+        MachineError: `rank.ranker` is set, and LightGBM is missing; or `retrieve.search` is ann, and faiss is.
     """
     told = versions()
     if config.rank.ranker:
         told |= {"lightgbm": ranking.require().__version__, "ranker": ranking.load(config.rank.ranker).fingerprint}
+    if config.retrieve.search == "ann":
+        told |= {"faiss": index_ivf.require().__version__}
     lake = Lake(spark, config.lake)
     ledger = Ledger(lake, config.publish.lease_minutes)
     if run_date is None:

@@ -14,7 +14,7 @@ from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.lake import Lake
-from xlrec.pipeline import kept_lists, learning, neutral_vectors, quality
+from xlrec.pipeline import approximation, kept_lists, learning, neutral_vectors, quality
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
@@ -217,7 +217,8 @@ def train(run: Run) -> None:
     """Learns co-visitation, popularity and the hybrid, and lays the item index that workers map into memory."""
     with run.stage("train") as shown:
         n_rows = learn(run, run.index)
-        note = f"model {run.model}, {run.counts['train.model_visits']:,} visits" if run.model else ""
+        model = f"model {run.model}, {run.counts['train.model_visits']:,} visits" if run.model else ""
+        note = " · ".join(filter(None, (model, approximation.told(run.counts, run.config))))
         shown.done(rows_in=run.counts.get("prepare.events"), rows_out=n_rows, note=note)
 
 
@@ -231,6 +232,7 @@ def learn(run: Run, index: str) -> int:
     write_index(index, items, item_vectors(run), lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
     run.counts["index.items"] = ItemIndex.open(index).n_items
     run.model = learning.learn(run, index, learning.teller("train"))
+    approximation.lay(run, index)
     return n_rows
 
 
@@ -244,6 +246,7 @@ def item_vectors(run: Run) -> DataFrame:
 def recommend(run: Run, index: str | None = None) -> None:
     """Finds every user's candidates, ranks them and writes the run's rows; no reader sees them yet."""
     lake, index = run.lake, index or run.index
+    approximation.check(index, run.config)
     users = lake.read(USERS)
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from xlrec.config import RetrieveConfig
 from xlrec.index import META, ItemIndex
+from xlrec.index_ivf import Search as Engine
+from xlrec.index_ivf import search_of
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.renewal import Lists, digests, lists_of, renew, rescored, slack
@@ -45,7 +47,14 @@ class Search:
     """Finds the best items of users' queries on one index, and keeps what it proved."""
 
     def __init__(
-        self, index: ItemIndex, config: RetrieveConfig, *, old: str | None = None, keep: bool = False, part: int = 0
+        self,
+        index: ItemIndex,
+        config: RetrieveConfig,
+        *,
+        old: str | None = None,
+        keep: bool = False,
+        part: int = 0,
+        engine: Engine | None = None,
     ) -> None:
         """Searches in full where no lists are kept, or none that fit.
 
@@ -55,9 +64,13 @@ class Search:
             old: Folder of an earlier night's lists.
             keep: Collect what is found, for `save`.
             part: Number of the task.
+            engine: Searches in full; None: as the config says. What an approximate one finds proves nothing, and is
+                not kept.
         """
         self.index, self.config, self.keep, self.part = index, config, keep, part
         self.k = config.candidates
+        self.engine = engine
+        keep, old = (keep, old) if config.search == "exact" else (False, None)
         self.width = self.k + config.incremental.spare if keep or old else self.k
         self.kept = _fitting(old, index) if old else None
         self.told: Counter[str] = Counter()
@@ -86,9 +99,11 @@ class Search:
             left = asked[~proven]
             known = known[left]
         if len(left):
-            found = top_k(
+            engine = self.engine or search_of(self.index, side.learnt, self.config.search)
+            more = {} if known is None else {"known": known}
+            found = engine(
                 queries[left], side.items, self.width, mask.of(left), zero_vectors=False,
-                user_block=self.config.user_block, known=known,
+                user_block=self.config.user_block, **more,
             )  # fmt: skip
             lists = lists_of(*found, self.k)
             ids[left], scores[left] = found

@@ -86,9 +86,7 @@ def retrieve(
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
     """
-    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
-    logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
-    rows = _spread(users.select(*_USER)).join(logs, "user_id", "left")
+    rows = with_logs(_spread(users.select(*_USER)), events)
     if queries is not None:
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
@@ -106,6 +104,13 @@ def retrieve(
         return then.of(found(batches)) if then else found(batches)
 
     return rows.mapInArrow(made, then.schema if then else CANDIDATES.schema)
+
+
+def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
+    """Users as `Retriever.rows` takes them: each with a log of micros, item_num and weight, null without events."""
+    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
+    logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
+    return users.select(*_USER).join(logs, "user_id", "left")
 
 
 def _spread(users: "DataFrame") -> "DataFrame":
