@@ -18,7 +18,7 @@ from xlrec.errors import EncoderError
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
 #: The same where nothing is padded: enough to fill rows well, so few that others are tokenised meanwhile.
-_UNPADDED_SLAB = 2048
+UNPADDED_SLAB = 2048
 #: Tokens at which texts are cut where neither config nor model says.
 _LONGEST = 512
 
@@ -92,7 +92,7 @@ class SentenceEncoder:
         self._unpadded, self._slab = None, _SLAB
         if cpu and takes(self._model):
             n_tokens = max(self._longest, min(config.batch_tokens, CPU_ROW_TOKENS))
-            self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), _UNPADDED_SLAB
+            self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), UNPADDED_SLAB
 
     def _cut_at(self, max_tokens: int) -> int:
         """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
