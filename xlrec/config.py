@@ -120,8 +120,9 @@ class EmbedConfig(Section):
     """Tokens per batch, padding included."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU that Spark assigned to the task, else the CPU."""
-    texts_per_task: Count = 10_000
-    """Size of a Spark task: smaller gives finer progress, larger less overhead and fuller batches."""
+    texts_per_task: Count | None = None
+    """Size of a Spark task: smaller gives finer progress, larger less overhead. null: 10,000; for a shipped encoder,
+    whose texts take microseconds, 100,000, or fewer where cores would stay idle."""
     neutral: NeutralConfig = NeutralConfig()
 
 

@@ -120,7 +120,7 @@ def compared(name: str, one: World, rounds: int) -> tuple[list[Row], dict[str, A
         n: lambda search=search: search.top_k(one.queries, items, K, one.mask) for n, search in searches.items()
     }
     runs["exact"] = lambda: top_k(one.queries, items, K, one.mask, zero_vectors=False)
-    least = minima(runs, rounds, process_time)
+    least = minima(runs, rounds, clock=process_time)
     what, against = f"{name}, {n_items:,} × {items.dim}", f"exact ({items.path.name})"
     rows, good = [], [0.0]
     for n, search in searches.items():

@@ -30,17 +30,22 @@ class Row:
 
 
 def one_thread() -> None:
-    """One thread for every BLAS and OpenMP; call it before numpy is imported."""
+    """One thread for every BLAS, OpenMP and tokenizer; call it before numpy is imported."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ[name] = "1"
 
 
 def minima(
-    runs: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = perf_counter
+    runs: dict[str, Callable[[], Any]],
+    rounds: int,
+    *,
+    warm: bool = False,
+    clock: Callable[[], float] = perf_counter,
 ) -> dict[str, float]:
-    """Least seconds of each run; all run in turn, `rounds` times, after one that warms up."""
+    """Least seconds of each run; all run in turn, `rounds` times, after one that warms up unless they are `warm`."""
     least = dict.fromkeys(runs, float("inf"))
-    for turn in range(rounds + 1):
+    for turn in range(int(warm), rounds + 1):
         for name, run in runs.items():
             began = clock()
             run()

@@ -76,6 +76,25 @@ def test_tasks_hold_about_texts_per_task(texts: "DataFrame", spark: "SparkSessio
     assert stage.embed(new, config, FINGERPRINT, n_texts=0).rdd.getNumPartitions() == 1
 
 
+@pytest.mark.parametrize(
+    ("encoder", "n_texts", "n_cores", "expected"),
+    [
+        ("default", 0, 2, 1),
+        ("default", 9_000, 2, 1),
+        ("default", 90_000, 1, 1),
+        ("default", 90_000, 4, 4),
+        ("default", 90_000, 64, 9),
+        ("default", 450_000, 2, 5),
+        ("folder", 90_000, 1, 9),
+        ("folder", 90_000, 64, 9),
+    ],
+)
+def test_a_shipped_encoder_has_large_tasks_but_one_for_every_core(
+    encoder: str, n_texts: int, n_cores: int, expected: int
+) -> None:
+    assert stage.task_count(n_texts, EmbedConfig(encoder=encoder), n_cores) == expected
+
+
 def test_anyone_can_put_the_udf_on_a_column_and_null_stays_null(spark: "SparkSession") -> None:
     frame = spark.createDataFrame([(1, "bike"), (2, None), (3, "")], "n int, name string").repartition(2)
     found = frame.select("n", stage.embedding_udf(CONFIG)(F.col("name")).alias("v")).orderBy("n").collect()

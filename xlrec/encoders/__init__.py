@@ -64,19 +64,20 @@ def load(
     Args:
         config: the config, its JSON (what workers get), or the bare name of an encoder.
         device: torch device; default: the config's, where `auto` is the CPU outside a Spark task.
-        n_threads: threads of torch on the CPU, for the whole process; default: torch's own.
+        n_threads: threads of torch on the CPU, for the whole process; tokenizers then use one; default: their own.
         local_only: never download: for workers, which may have no network.
 
     Raises:
         EncoderError: the model is missing, not pinned, not safetensors, or its device is.
     """
     config = _config(config)
+    if n_threads is not None:
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if config.encoder in BUILT_IN:
         return _load(config, "cpu", local_only, "")
     if n_threads is not None:
         import torch
 
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         torch.set_num_threads(n_threads)
     device = device or ("cuda" if config.device == "cuda" else "cpu")
     return _load(config, device, local_only, source.stamp(config))

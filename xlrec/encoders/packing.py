@@ -1,9 +1,11 @@
 """How texts are cut into batches of fixed shapes, so that a text's vector never depends on its neighbours.
 
-A matrix product may round differently when its shape changes. So every text is padded to the next length of a fixed
-ladder, and every batch of one length has the same number of rows, the last one filled up with copies.
+A matrix product may round differently when its shape changes. So either every text is padded to the next length of a
+fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies (`pack`);
+or texts of any lengths share a row of a fixed number of tokens, for models that keep them apart (`fill`).
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
@@ -23,7 +25,11 @@ FINE = np.concatenate(
         np.arange(512, 2049, 32),
     ]
 )
-#: Tokens of a batch on a CPU: more make it hardly faster there, and waste more on filling up the last batch.
+#: Of each length in a batch: the length, and the rows of its texts.
+Batch = list[tuple[int, npt.NDArray[np.int64]]]
+#: Tokens of a batch without padding on a CPU: with more its numbers leave the cache, fewer leave more of it empty.
+CPU_ROW_TOKENS = 512
+#: Tokens of a padded batch on a CPU: more make it hardly faster there, and waste more on filling up the last batch.
 CPU_BATCH_TOKENS = 512
 
 
@@ -53,3 +59,36 @@ def pack(
         for start in range(0, len(members), n_rows):
             rows = members[start : start + n_rows]
             yield length, len(rows), np.append(rows, np.full(n_rows - len(rows), rows[0]))
+
+
+def fill(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
+    """Batches of at most `n_tokens` tokens without padding: the longest texts first, then the longest that still fit.
+
+    Args:
+        lengths: (n,) tokens of each text, from 1 to n_tokens.
+        n_tokens: tokens in a batch.
+    """
+    order = np.argsort(lengths, kind="stable")
+    sizes, starts = np.unique(lengths[order], return_index=True)
+    left = dict(zip(sizes.tolist(), np.split(order, starts[1:]), strict=False))
+    ascending = sizes.tolist()
+    while ascending:
+        batch, room = [], n_tokens
+        place = bisect_right(ascending, room)
+        while place:
+            size = ascending[place - 1]
+            rows, left[size] = np.split(left[size], [room // size])
+            if not len(left[size]):
+                del ascending[place - 1]
+            batch.append((size, rows))
+            room -= size * len(rows)
+            place = bisect_right(ascending, min(room, size - 1))
+        yield batch
+
+
+def in_order(parts: list[npt.NDArray[np.float32]], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
+    """(n, dim) the rows of `parts`, each put where `rows` says; together they say each of 0..n-1 once."""
+    found = np.concatenate(parts)
+    ordered = np.empty_like(found)
+    ordered[np.concatenate(rows)] = found
+    return ordered

@@ -9,12 +9,16 @@ import numpy.typing as npt
 
 from xlrec.config import EmbedConfig
 from xlrec.encoders import presets
-from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, FINE, pack
+from xlrec.encoders.ahead import ahead
+from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
 from xlrec.encoders.source import fingerprint, locate
+from xlrec.encoders.unpadded import UnpaddedModel, takes
 from xlrec.errors import EncoderError
 
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
+#: The same where nothing is padded: enough to fill rows well, so few that others are tokenised meanwhile.
+UNPADDED_SLAB = 2048
 #: Tokens at which texts are cut where neither config nor model says.
 _LONGEST = 512
 
@@ -85,6 +89,10 @@ class SentenceEncoder:
         cpu = device == "cpu"
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if cpu else config.batch_tokens
         self._ladder = FINE if cpu else COARSE
+        self._unpadded, self._slab = None, _SLAB
+        if cpu and takes(self._model):
+            n_tokens = max(self._longest, min(config.batch_tokens, CPU_ROW_TOKENS))
+            self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), UNPADDED_SLAB
 
     def _cut_at(self, max_tokens: int) -> int:
         """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
@@ -98,11 +106,12 @@ class SentenceEncoder:
         return longest
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n_texts, dim) float32, unit norm; zero only for a text in which a bag of words sees nothing."""
+        """(n_texts, dim) float32, unit norm; zero only for a text in which the model sees no token."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        for start in range(0, len(texts), _SLAB):
-            slab = list(texts[start : start + _SLAB])
-            vectors[start : start + len(slab)] = self._normalise(self._encode_slab(slab))
+        starts = range(0, len(texts), self._slab)
+        slabs = (list(texts[start : start + self._slab]) for start in starts)
+        for start, features in zip(starts, ahead(self._tokenised, slabs), strict=True):
+            vectors[start : start + self._slab] = self._normalise(self._encode_slab(features))
         return vectors
 
     def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -114,24 +123,26 @@ class SentenceEncoder:
         lengths = np.diff(features["offsets"].numpy(), append=n_ids)  # a bag of words: all ids in a row
         return np.asarray(lengths >= self._longest)
 
-    def _encode_slab(self, texts: list[str]) -> npt.NDArray[np.float32]:
+    def _tokenised(self, texts: list[str]) -> dict[str, Any]:
+        """What the model reads of the texts."""
+        return dict(self._model.preprocess(texts, prompt=self._prompt))
+
+    def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""
         import torch
 
         with torch.inference_mode():
-            features = self._model.preprocess(texts, prompt=self._prompt)
             mask = features.get("attention_mask")
             if mask is None:  # no transformer: a bag of words, in which rows never meet
                 return self._forward(features)
             lengths = mask.sum(dim=1).numpy()
+            if self._unpadded is not None:
+                return self._unpadded.vectors(features, lengths)
             parts, order = [], []
             for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens, self._ladder):
                 parts.append(self._forward(self._cut(features, torch.from_numpy(rows), length))[:n_texts])
                 order.append(rows[:n_texts])
-            found = np.concatenate(parts)
-            vectors = np.empty_like(found)
-            vectors[np.concatenate(order)] = found
-            return vectors
+            return in_order(parts, order)
 
     def _cut(self, features: dict[str, Any], rows: Any, length: int) -> dict[str, Any]:
         """The features of some rows, cut or padded to `length` tokens on the side where the tokenizer pads."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column
 
+#: Texts of a task where the config does not say: of a model, and of a shipped encoder (starting a task takes as long as
+#: some thousand texts).
+_PER_TASK, _PER_BUILT_IN_TASK = 10_000, 100_000
 #: Schema of `item_vectors`.
 ITEM_VECTORS = "item_num int, vector binary"
 
@@ -83,6 +86,13 @@ def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Calla
     return cast("Callable[[Column], Column]", make(vectors, "binary"))
 
 
+def task_count(n_texts: int, config: EmbedConfig, n_cores: int) -> int:
+    """Number of tasks of about `texts_per_task`; without it, a shipped encoder's are large, but one for every core."""
+    if config.texts_per_task or config.encoder not in BUILT_IN:
+        return max(1, -(-n_texts // (config.texts_per_task or _PER_TASK)))
+    return max(1, -(-n_texts // _PER_BUILT_IN_TASK), min(n_cores, -(-n_texts // _PER_TASK)))
+
+
 def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_texts: int) -> DataFrame:
     """Vectors of the new texts, as rows of `tables.EMBEDDINGS`.
 
@@ -90,9 +100,9 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
         new_texts: (text_hash, text), each hash once.
         config: the encoder and how it runs.
         fingerprint: of the encoder, as `encoders.fingerprint(config)` gives it.
-        n_texts: rows of new_texts; cuts them into tasks of about `texts_per_task`.
+        n_texts: rows of new_texts; cuts them into tasks, as `task_count` says.
     """
-    n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    n_tasks = task_count(n_texts, config, new_texts.sparkSession.sparkContext.defaultParallelism)
     config_json = config.model_dump_json()
 
     def embedded(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
