@@ -11,8 +11,9 @@ from xlrec.planning.sizes import Sizes
 
 #: Bytes of one raw score of each first pass.
 SCORE_BYTES: Final = {"float32": 4, "bf16": 2, "int8": 4}
-#: A Python worker with numpy, numba, pyarrow and torch before its first row.
-WORKER_BYTES: Final = 420 << 20
+#: A Python worker with numpy, numba and pyarrow before its first row, and what torch adds where the search rounds.
+WORKER_BYTES: Final = 150 << 20
+TORCH_BYTES: Final = 490 << 20
 #: A list's row in the lake, compressed.
 _ROW_BYTES: Final = 24
 #: Passes after which a training is taken to be best where no older model tells.
@@ -203,7 +204,8 @@ def worker_bytes(case: Case) -> int:
     queries = block * case.dim * (8 + 8 + 8 + 4 + kind.bytes_each)
     union = block * 3 * config.candidates * (4 + 4 * 8 + 2 * 8)
     logs = block * config.max_history * 2 * (8 + 4 + 8 + 8)
-    return WORKER_BYTES + kept + scores + buffers + queries + union + logs + 8 * n_items
+    python = WORKER_BYTES + (TORCH_BYTES if kind.bytes_each else 0)
+    return python + kept + scores + buffers + queries + union + logs + 8 * n_items
 
 
 def index_bytes(case: Case) -> int:
@@ -219,7 +221,7 @@ def driver_bytes(case: Case) -> int:
     hybrid, sizes, markets = case.config.train.hybrid, case.sizes, case.sizes.markets + 1
     spans = min(hybrid.spans, max(1, 200_000_000 // max(1, markets * sizes.items)))
     items = sizes.items * (4 * case.text_dim + 2 * 3 * 4 * hybrid.dim + 4 * spans * (markets + 1))
-    return WORKER_BYTES + 2 * 52 * sizes.events + 2 * items
+    return WORKER_BYTES + TORCH_BYTES + 2 * 52 * sizes.events + 2 * items
 
 
 def disk_bytes(case: Case) -> int:

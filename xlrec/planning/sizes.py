@@ -133,12 +133,13 @@ class Column:
         wanted = [self.names.get(column, column) for column in columns]
         step = max(1, -(-self.n_rows // most_rows))
         for file, group in self.groups[::step]:
-            try:
-                yield file.read_row_group(group, columns=wanted).select(wanted).rename_columns(list(columns))
-            except KeyError as error:
+            missing = [name for name in wanted if name not in file.schema_arrow.names]
+            if missing:
                 raise InputError(
-                    f"{self.name} has no column {error.args[0]}: map it in columns.{self.name} of the config"
-                ) from error
+                    f"{self.name} has no column {missing[0]}, it has {', '.join(file.schema_arrow.names)}: map it in "
+                    f"columns.{self.name} of the config"
+                )
+            yield file.read_row_group(group, columns=wanted).select(wanted).rename_columns(list(columns))
 
 
 def read(config: Config) -> tuple[Sizes, Texts]:
