@@ -43,7 +43,7 @@ def run(record: Path, files: list[str]) -> None:
         wall = perf_counter() - began
         night, training = past.newest_night(config), past.training(config)
         assert night is not None
-        measured = calibration.measure(config, whole, texts)
+        measured = calibration.measure(config, whole, texts, machine_of(config)[0].per_machine)
         seconds = {name: night.seconds[name] for name in STAGES[:-1]}
         seconds["start, report"] = wall - sum(seconds.values())
         told[file] = {

@@ -12,7 +12,7 @@ from test_plan_sizes import world
 from typer.testing import CliRunner
 
 from xlrec.cli.app import app
-from xlrec.planning import calibration
+from xlrec.planning import calibration, clocks
 from xlrec.planning.costs import WORKER_BYTES, index_bytes, worker_bytes
 from xlrec.planning.plan import plan
 from xlrec.planning.trial import Trial
@@ -25,7 +25,7 @@ N_ITEMS = 4000
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """A calibration of a second or two."""
-    monkeypatch.setattr(calibration, "PATIENCE", 0.01)
+    monkeypatch.setattr(clocks, "PATIENCE", 0.01)
     monkeypatch.setattr(calibration, "_ITEMS", 600)
     monkeypatch.setattr(calibration, "_USERS", 64)
     monkeypatch.setattr(calibration, "crowded", lambda _: 1.25)
@@ -84,7 +84,7 @@ def test_the_command_prints_a_plan_for_people_and_for_programs(tmp_path: Path) -
 def test_the_median_of_a_step_is_cpu_time() -> None:
     import time
 
-    assert calibration.timed(lambda: time.sleep(0.05), 0, 1) < 0.02
+    assert clocks.timed(lambda: time.sleep(0.05), 0, 1) < 0.02
 
 
 @pytest.mark.parametrize(("n", "said"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.55e10, "26 GB")])

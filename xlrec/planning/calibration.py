@@ -1,24 +1,19 @@
 """Rates of this machine, by running pieces of a night on small blocks: about ten seconds in all."""
 
-import hashlib
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from statistics import median
 from time import perf_counter, process_time
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec import encoders
+from xlrec import encoders, machine
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish as finish_learnt
@@ -26,6 +21,8 @@ from xlrec.index_learnt import write_shard
 from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
 from xlrec.kernels.topk import Items as Searched
 from xlrec.kernels.topk import prepare, top_k
+from xlrec.planning import clocks
+from xlrec.planning.clocks import crowded, fixed_work, one_thread, timed
 from xlrec.planning.costs import searched_dim
 from xlrec.planning.levers import changed, overrides
 from xlrec.planning.rates import Rates
@@ -36,23 +33,9 @@ from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 
-#: Seconds of the fixed piece of work on the machine on which Spark's costs were measured.
-REFERENCE_SECONDS: Final = 0.1
-#: 1: about ten seconds in all; less is quicker and rougher.
-PATIENCE = 1.0
 _USERS, _ITEMS, _RANKED = 1024, 16_384, 256
 _ENCODING, _TEACHING = 1.5, 2.0  # seconds
 _SMALL: Final = 1 << 21  # as `kernels.items`: numbers from which a rounded first pass is tried
-_BUSY: Final = """
-import hashlib, sys, time
-import numpy as np
-a = np.random.default_rng(0).random((256, 256), dtype=np.float32)
-sys.stdin.readline()
-began, cpu, n = time.perf_counter(), time.process_time(), 0
-while time.perf_counter() < began + 0.5:
-    a @ a; np.sort(a, axis=1); hashlib.sha256(a).digest(); n += 1
-print(n / (time.process_time() - cpu))
-"""
 
 
 class Calibration(NamedTuple):
@@ -66,8 +49,14 @@ class Calibration(NamedTuple):
     """That it took."""
 
 
-def measure(config: Config, sizes: Sizes, texts: Texts) -> Calibration:
+def measure(config: Config, sizes: Sizes, texts: Texts, cores: int | None = None) -> Calibration:
     """Runs the pieces on one thread, the encoder included.
+
+    Args:
+        config: Encoder, recommender, retrieval and ranking are tried as it says.
+        sizes: Histories, markets and neighbours are like these.
+        texts: Of the catalogue.
+        cores: Of this machine that work at once in the night; None: all.
 
     Raises:
         EncoderError: The config's encoder cannot be had.
@@ -76,7 +65,7 @@ def measure(config: Config, sizes: Sizes, texts: Texts) -> Calibration:
     encoder = encoders.load(config.embed, n_threads=1)
     cleaning, detecting, cleaned = _texts(texts)
     some = [text for text in cleaned if text][: max(64, _ITEMS)]
-    encoding, vectors = _encoded(encoder, some)
+    encoding, vectors = _encoded(encoder, some, perf_counter if config.embed.device == "cuda" else process_time)
     rng = np.random.default_rng(0)
     n_items = min(sizes.items, max(_ITEMS, -(-_SMALL // searched_dim(config, sizes, encoder.dim))))
     whole = _grown(vectors, max(64, n_items), rng)
@@ -85,76 +74,13 @@ def measure(config: Config, sizes: Sizes, texts: Texts) -> Calibration:
         step, validate = _taught(trial, config, Path(folder)) if config.train.hybrid.enabled else (0.0, 0.0)
         found = _served(trial, config)
         others = _others(trial, config, found)
-    speed, crowding = fixed_work() / REFERENCE_SECONDS, crowded(len(os.sched_getaffinity(0)))
+    speed, crowding = fixed_work() / clocks.REFERENCE_SECONDS, crowded(min(cores or machine.cores(), machine.cores()))
     rates = Rates(
         clean=cleaning, detect=detecting, encode=encoding, **found._asdict(), step=step, validate=validate,
         speed=speed, crowding=crowding,
     )  # fmt: skip
     measured = {override: replace(rates, **other._asdict()) for override, other in others.items()}
     return Calibration(rates, measured, encoder.dim, perf_counter() - began)
-
-
-def timed(step: Callable[[], Any], seconds: float, least: int = 3) -> float:
-    """Median CPU seconds of a step that runs until the time is over, after one that warms up.
-
-    CPU time, so that what else runs here does not count.
-    """
-    step()
-    found: list[float] = []
-    while len(found) < least or sum(found) < seconds * PATIENCE:
-        began = process_time()
-        step()
-        found.append(process_time() - began)
-    return median(found)
-
-
-def fixed_work() -> float:
-    """Seconds of a fixed piece of work: sorting, hashing, and Python's own loop."""
-    numbers = np.random.default_rng(0).random(400_000)
-    raw = numbers.tobytes()
-
-    def work() -> None:
-        np.sort(numbers)
-        hashlib.sha256(raw).digest()
-        sum(value * value for value in range(400_000))
-
-    return timed(work, 0.4)
-
-
-def crowded(n_cores: int) -> float:
-    """Time of a piece of work while all cores work over its time on one core alone; at least 1."""
-    alone, together = _rate(1), _rate(n_cores)
-    return max(1.0, alone / together) if n_cores > 1 else 1.0
-
-
-def _rate(n_processes: int) -> float:
-    """Rounds of a process in a second of CPU time, on average, while so many work at once."""
-    environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    command = [sys.executable, "-c", _BUSY]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)  # noqa: S603
-        for _ in range(n_processes)
-    ]
-    for process in started:
-        assert process.stdin is not None  # noqa: S101  # it is a pipe
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return float(np.mean([float(process.communicate()[0]) for process in started]))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch and BLAS, as in a Spark task."""
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1):
-            yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _texts(texts: Texts) -> tuple[float, float, list[str]]:
@@ -178,16 +104,18 @@ def _texts(texts: Texts) -> tuple[float, float, list[str]]:
     return cleaning, timed(lambda: [detect(text, languages) for text in some], 0.4, 1) / len(some), plain
 
 
-def _encoded(encoder: encoders.Encoder, texts: list[str]) -> tuple[float, NDArray[np.float32]]:
+def _encoded(
+    encoder: encoders.Encoder, texts: list[str], clock: Callable[[], float]
+) -> tuple[float, NDArray[np.float32]]:
     """Seconds to embed a text, and vectors of as many as `_ENCODING` seconds allow."""
     if not texts:
         return 0.0, np.eye(64, encoder.dim, dtype=np.float32)
     encoder.encode(texts[:8])
     found, spent, size, at = [], 0.0, 64, 0
-    while spent < _ENCODING * PATIENCE and at < len(texts):
-        began = process_time()
+    while spent < _ENCODING * clocks.PATIENCE and at < len(texts):
+        began = clock()
         found.append(encoder.encode(texts[at : at + size]))
-        spent, at, size = spent + process_time() - began, at + size, 4 * size
+        spent, at, size = spent + clock() - began, at + size, 4 * size
     vectors = np.concatenate(found)
     return spent / len(vectors), vectors
 
@@ -217,7 +145,7 @@ def _taught(trial: Trial, config: Config, folder: Path) -> tuple[float, float]:
 
     def tell(_: int, __: float) -> None:
         moments.append(process_time())
-        if len(moments) > 4 and moments[-1] - moments[1] > _TEACHING * PATIENCE:
+        if len(moments) > 4 and moments[-1] - moments[1] > _TEACHING * clocks.PATIENCE:
             raise _EnoughError
 
     with suppress(_EnoughError):

@@ -118,7 +118,9 @@ def _config(case: Case, others: Mapping[str, Rates]) -> Iterator[Lever]:
     if case.training.passes:
         reused = replace(case, training=Training(0.0))
         if not hybrid.reuse_days:
-            yield Lever("a model of the last week again", "train.hybrid.reuse_days=7", estimate(reused).seconds)
+            yield Lever(
+                "a model of the last week again, 7 nights of 8", "train.hybrid.reuse_days=7", estimate(reused).seconds
+            )
         if hybrid.guard:
             plain = changed(case.config, {"train": {"hybrid": {**hybrid.model_dump(), "guard": False}}})
             guarded = training_of(case.config)

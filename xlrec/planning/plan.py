@@ -54,8 +54,8 @@ def plan(
     """
     whole, texts = sizes.read(config)
     whole = whole.scaled(users, items)
-    measured = calibration.measure(config, whole, texts)
     runs_on, note = machine_of(config, cores)
+    measured = calibration.measure(config, whole, texts, runs_on.per_machine)
     training = past.training(config)
     case = Case(config, whole, measured.rates, runs_on, training, measured.text_dim)
     notes = [*whole.notes, note, *_notes(training.known, config)]
@@ -95,6 +95,8 @@ def _notes(known: bool, config: Config) -> list[str]:
     busy, here = os.getloadavg()[0], machine.cores()
     if busy > here + 1:
         said.append(f"{busy:.1f} processes want this machine's {here} cores: the night is told for an idle one")
+    if config.unify != "vectors" and config.translate.model:
+        said.append("translation by a model is not counted")
     hybrid = config.train.hybrid
     if hybrid.enabled and not hybrid.model and not known:
         said.append("how many passes the training makes is assumed: no model of an earlier night lies in the lake")

@@ -54,7 +54,7 @@ def stage_table(plan: Plan) -> Table:
     title = f"The night on {whole.cores} cores: about {duration(whole.seconds)}"
     table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold")
     table.add_column("stage")
-    for name in ("time", "share", "made shorter by cores", *(["last night"] if last else [])):
+    for name in ("time", "share", "shared by cores", *(["last night"] if last else [])):
         table.add_column(name, justify="right")
     for part in whole.parts:
         own = part.seconds(whole.cores)
