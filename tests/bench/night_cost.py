@@ -2,12 +2,16 @@
 
     python tests/bench/night_cost.py run record.json a.yaml b.yaml     # each into an empty lake, then calibrates
     python tests/bench/night_cost.py fit record.json --check b.yaml    # constants of the others, and b foretold by them
+    python tests/bench/night_cost.py fit record.json --cpu             # rows' costs from CPU time: on a busy machine
 
-Needs an idle machine. The constants are what stands in `xlrec/planning/rates.py`.
+The constants are what stands in `xlrec/planning/rates.py`. Wall time needs an idle machine. CPU time does not, but
+tells nothing of what no core shortens: with `--cpu` the fixed seconds stay as they stand there.
 """
 
 import argparse
 import json
+import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, fields, replace
@@ -23,7 +27,7 @@ from scipy.optimize import nnls
 from xlrec.planning import calibration, past, sizes
 from xlrec.planning.costs import Case, Training, estimate, stages
 from xlrec.planning.plan import machine_of
-from xlrec.planning.rates import Rates, SparkCosts
+from xlrec.planning.rates import SPARK, Rates, SparkCosts
 from xlrec.settings import load
 
 STAGES = ("prepare", "embed", "train", "recommend", "publish", "start, report")
@@ -39,7 +43,7 @@ def run(record: Path, files: list[str]) -> None:
             sys.exit(f"{config.lake} is there already: name an empty lake")
         whole, texts = sizes.read(config)
         began = perf_counter()
-        subprocess.run([sys.executable, "-m", "xlrec.cli", "run", "--config", file], check=True)
+        cpu = watched([sys.executable, "-m", "xlrec.cli", "run", "--config", file])
         wall = perf_counter() - began
         night, training = past.newest_night(config), past.training(config)
         assert night is not None
@@ -47,10 +51,46 @@ def run(record: Path, files: list[str]) -> None:
         seconds = {name: night.seconds[name] for name in STAGES[:-1]}
         seconds["start, report"] = wall - sum(seconds.values())
         told[file] = {
-            "seconds": seconds, "sizes": asdict(whole), "rates": asdict(measured.rates), "text_dim": measured.text_dim,
-            "training": asdict(training),
+            "seconds": seconds, "cpu": cpu, "sizes": asdict(whole), "rates": asdict(measured.rates),
+            "text_dim": measured.text_dim, "training": asdict(training),
         }  # fmt: skip
         record.write_text(json.dumps(told, indent=1))
+
+
+def watched(command: list[str]) -> dict[str, float]:
+    """Runs a night; CPU seconds of its processes by stage."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    found, before = {}, 0.0
+    for line in process.stderr:
+        print(line, end="", flush=True)  # noqa: T201
+        ended = re.match(r"(prepare|embed|train|recommend|publish) .* out ·", line)
+        if ended:
+            now = cpu_of(process.pid)
+            found[ended[1]], before = now - before, now
+    if process.wait():
+        sys.exit(f"{' '.join(command)} failed")
+    return found
+
+
+def cpu_of(root: int) -> float:
+    """CPU seconds of a process and all below it, ended ones included."""
+    parents: dict[int, list[int]] = {}
+    spent: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields_of = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(path.parent.name)
+        parents.setdefault(int(fields_of[1]), []).append(pid)
+        spent[pid] = sum(map(int, fields_of[11:15]))
+    total, todo = 0, [root]
+    while todo:
+        pid = todo.pop()
+        total += spent.get(pid, 0)
+        todo += parents.get(pid, [])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def case_of(file: str, told: dict[str, Any], spark: SparkCosts) -> Case:
@@ -61,22 +101,33 @@ def case_of(file: str, told: dict[str, Any], spark: SparkCosts) -> Case:
     return Case(config, whole, Rates(**told["rates"]), machine, training, told["text_dim"], spark)
 
 
-def fit(record: dict[str, Any], files: list[str]) -> SparkCosts:
-    """Non-negative least squares of relative errors, stage by stage."""
+def fit(record: dict[str, Any], files: list[str], kind: str) -> SparkCosts:
+    """Non-negative least squares of relative errors, stage by stage; `kind` is seconds or cpu."""
     names = [field.name for field in fields(SparkCosts)]
     none = SparkCosts(**dict.fromkeys(names, 0.0))
     found: dict[str, float] = {}
     for stage in STAGES:
+        if stage not in record[files[0]][kind]:
+            found |= {name: value for name, value in asdict(SPARK).items() if name.startswith("around_")}
+            continue
         mine = [name for name in names if name.startswith(PREFIXES.get(stage, stage) + "_")]
         rows, rest = [], []
         for file in files:
-            real = record[file]["seconds"][stage]
-            base = estimate(case_of(file, record[file], none)).stage(stage)
-            ones = [estimate(case_of(file, record[file], replace(none, **{name: 1.0}))).stage(stage) for name in mine]
+            real = record[file][kind][stage]
+            base = by_model(case_of(file, record[file], none), stage, kind)
+            ones = [by_model(case_of(file, record[file], replace(none, **{name: 1.0})), stage, kind) for name in mine]
             rows.append([(one - base) / real for one in ones])
             rest.append((real - base) / real)
         found |= dict(zip(mine, nnls(np.array(rows), np.array(rest))[0], strict=True))
     return SparkCosts(**found)
+
+
+def by_model(case: Case, stage: str, kind: str) -> float:
+    """Wall or CPU seconds of a stage by the model."""
+    whole = estimate(case)
+    if kind == "seconds":
+        return whole.stage(stage)
+    return sum(part.serial + part.work for part in whole.parts if stage in (part.of, part.name))
 
 
 def compared(record: dict[str, Any], file: str, spark: SparkCosts, fitted: bool) -> Table:
@@ -102,13 +153,17 @@ def main() -> None:
     parser.add_argument("record", type=Path)
     parser.add_argument("configs", nargs="*")
     parser.add_argument("--check", nargs="*", default=[])
+    parser.add_argument("--cpu", action="store_true")
     options = parser.parse_args()
     if options.what == "run":
         run(options.record, options.configs)
         return
     record, console = json.loads(options.record.read_text()), Console(width=110)
     files = [file for file in record if file not in options.check]
-    spark = fit(record, files)
+    spark = fit(record, files, "cpu" if options.cpu else "seconds")
+    if options.cpu:
+        console.print({name: round(value, 1) for name, value in asdict(spark).items() if name.endswith("_fixed")})
+        spark = replace(spark, **{name: value for name, value in asdict(SPARK).items() if name.endswith("_fixed")})
     for file in record:
         console.print(compared(record, file, spark, file in files))
         own = [part for part in stages(case_of(file, record[file], spark)) if part.of]

@@ -68,10 +68,10 @@ class SparkCosts:
 
 #: Fitted to small nights by `tests/bench/night_cost.py`; the README says on which machine.
 SPARK: Final = SparkCosts(
-    prepare_fixed=30.0, prepare_text=5e-5, prepare_event=1e-5, prepare_user=1e-5,
-    embed_fixed=6.0, embed_text=2e-5,
-    train_fixed=15.0, train_pair=1e-6, train_item=1e-4,
-    recommend_fixed=5.0, recommend_event=2e-6, recommend_row=2e-6,
-    publish_fixed=5.0, publish_row=2e-6,
+    prepare_fixed=23.0, prepare_text=5e-5, prepare_event=1e-5, prepare_user=1e-5,
+    embed_fixed=9.0, embed_text=2e-5,
+    train_fixed=14.0, train_pair=1e-6, train_item=1e-4,
+    recommend_fixed=3.5, recommend_event=2e-6, recommend_row=2e-6,
+    publish_fixed=3.9, publish_row=2e-6,
     around_fixed=15.0, around_row=1e-6,
 )  # fmt: skip
