@@ -5,7 +5,8 @@
     python tests/bench/night_cost.py fit record.json --cpu             # rows' costs from CPU time: on a busy machine
 
 The constants are what stands in `xlrec/planning/rates.py`. Wall time needs an idle machine. CPU time does not, but
-tells nothing of what no core shortens: with `--cpu` the fixed seconds stay as they stand there.
+tells nothing of what no core shortens: with `--cpu` the fixed seconds stay as they stand there, and are taken to keep
+`FILLED` cores busy.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from xlrec.settings import load
 
 STAGES = ("prepare", "embed", "train", "recommend", "publish", "start, report")
 PREFIXES = {"start, report": "around"}
+FILLED = 1.6
 
 
 def run(record: Path, files: list[str]) -> None:
@@ -104,13 +106,12 @@ def case_of(file: str, told: dict[str, Any], spark: SparkCosts) -> Case:
 def fit(record: dict[str, Any], files: list[str], kind: str) -> SparkCosts:
     """Non-negative least squares of relative errors, stage by stage; `kind` is seconds or cpu."""
     names = [field.name for field in fields(SparkCosts)]
-    none = SparkCosts(**dict.fromkeys(names, 0.0))
-    found: dict[str, float] = {}
-    for stage in STAGES:
-        if stage not in record[files[0]][kind]:
-            found |= {name: value for name, value in asdict(SPARK).items() if name.startswith("around_")}
-            continue
+    fixed = {name: FILLED * value for name, value in asdict(SPARK).items() if name.endswith("_fixed")}
+    none = SparkCosts(**{**dict.fromkeys(names, 0.0), **(fixed if kind == "cpu" else {})})
+    found: dict[str, float] = asdict(SPARK)
+    for stage in (stage for stage in STAGES if stage in record[files[0]][kind]):
         mine = [name for name in names if name.startswith(PREFIXES.get(stage, stage) + "_")]
+        mine = [name for name in mine if kind == "seconds" or name not in fixed]
         rows, rest = [], []
         for file in files:
             real = record[file][kind][stage]
@@ -136,13 +137,15 @@ def compared(record: dict[str, Any], file: str, spark: SparkCosts, fitted: bool)
     whole, real = estimate(one), record[file]["seconds"]
     size = f"{one.sizes.users:,} users × {one.sizes.items:,} items, k = {one.config.k}"
     table = Table("stage", title=f"{Path(file).name}: {size}{', fitted to' if fitted else ', not fitted to'}")
-    for name in ("foretold", "real", "foretold / real"):
+    for name in ("foretold", "real", "foretold / real", "core-s foretold", "real"):
         table.add_column(name, justify="right")
     for stage in STAGES:
         told = whole.stage(stage)
-        table.add_row(stage, f"{told:.1f}", f"{real[stage]:.1f}", f"{told / real[stage]:.2f}")
+        cpu = (by_model(one, stage, "cpu"), record[file]["cpu"].get(stage))
+        cells = [f"{told:.1f}", f"{real[stage]:.1f}", f"{told / real[stage]:.2f}"]
+        table.add_row(stage, *cells, f"{cpu[0]:.1f}", f"{cpu[1]:.1f}" if cpu[1] else "")
     total = sum(real.values())
-    table.add_row("night", f"{whole.seconds:.1f}", f"{total:.1f}", f"{whole.seconds / total:.2f}")
+    table.add_row("night", f"{whole.seconds:.1f}", f"{total:.1f}", f"{whole.seconds / total:.2f}", "", "")
     return table
 
 
@@ -161,9 +164,6 @@ def main() -> None:
     record, console = json.loads(options.record.read_text()), Console(width=110)
     files = [file for file in record if file not in options.check]
     spark = fit(record, files, "cpu" if options.cpu else "seconds")
-    if options.cpu:
-        console.print({name: round(value, 1) for name, value in asdict(spark).items() if name.endswith("_fixed")})
-        spark = replace(spark, **{name: value for name, value in asdict(SPARK).items() if name.endswith("_fixed")})
     for file in record:
         console.print(compared(record, file, spark, file in files))
         own = [part for part in stages(case_of(file, record[file], spark)) if part.of]
