@@ -5,8 +5,8 @@
     python tests/bench/night_cost.py fit record.json --cpu             # rows' costs from CPU time: on a busy machine
 
 The constants are what stands in `xlrec/planning/rates.py`. Wall time needs an idle machine. CPU time does not, but
-tells nothing of what no core shortens: with `--cpu` the fixed seconds stay as they stand there, and are taken to keep
-`FILLED` cores busy.
+tells nothing of what no core shortens: with `--cpu` a stage's fixed core-seconds are fitted, printed and left out, and
+its fixed seconds stay as they stand there.
 """
 
 import argparse
@@ -33,7 +33,6 @@ from xlrec.settings import load
 
 STAGES = ("prepare", "embed", "train", "recommend", "publish", "start, report")
 PREFIXES = {"start, report": "around"}
-FILLED = 1.6
 
 
 def run(record: Path, files: list[str]) -> None:
@@ -106,12 +105,10 @@ def case_of(file: str, told: dict[str, Any], spark: SparkCosts) -> Case:
 def fit(record: dict[str, Any], files: list[str], kind: str) -> SparkCosts:
     """Non-negative least squares of relative errors, stage by stage; `kind` is seconds or cpu."""
     names = [field.name for field in fields(SparkCosts)]
-    fixed = {name: FILLED * value for name, value in asdict(SPARK).items() if name.endswith("_fixed")}
-    none = SparkCosts(**{**dict.fromkeys(names, 0.0), **(fixed if kind == "cpu" else {})})
+    none = SparkCosts(**dict.fromkeys(names, 0.0))
     found: dict[str, float] = asdict(SPARK)
     for stage in (stage for stage in STAGES if stage in record[files[0]][kind]):
         mine = [name for name in names if name.startswith(PREFIXES.get(stage, stage) + "_")]
-        mine = [name for name in mine if kind == "seconds" or name not in fixed]
         rows, rest = [], []
         for file in files:
             real = record[file][kind][stage]
@@ -164,6 +161,9 @@ def main() -> None:
     record, console = json.loads(options.record.read_text()), Console(width=110)
     files = [file for file in record if file not in options.check]
     spark = fit(record, files, "cpu" if options.cpu else "seconds")
+    if options.cpu:
+        console.print({name: round(value, 1) for name, value in asdict(spark).items() if name.endswith("_fixed")})
+        spark = replace(spark, **{name: value for name, value in asdict(SPARK).items() if name.endswith("_fixed")})
     for file in record:
         console.print(compared(record, file, spark, file in files))
         own = [part for part in stages(case_of(file, record[file], spark)) if part.of]

@@ -143,8 +143,8 @@ def _said(plan: Plan) -> list[str]:
         )
     said += [f"Note: {note}." for note in plan.notes]
     said.append(
-        f"Rates were measured here in {plan.calibrated:.0f} s, on one core; what Spark itself costs comes from small "
-        "nights on another machine, scaled by the speed of this one's core. Expect a factor of 1.5 either way."
+        f"Rates were measured here in {plan.calibrated:.0f} s, on one core. What Spark itself costs is rougher: from "
+        "small nights on a busy machine, partly guessed, scaled by the speed of this one's core."
     )
     return said
 
