@@ -74,7 +74,7 @@ def stage_table(plan: Plan) -> Table:
 def lever_table(plan: Plan) -> Table:
     """Each change with the night that it makes; those that halve it are bold."""
     whole = plan.whole
-    table = Table(box=SIMPLE_HEAD, title="What would make it shorter, each alone", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, title="What would shorten it, each alone", title_justify="left")
     table.title_style = "bold"
     table.add_column("change", overflow="fold")
     table.add_column("how", overflow="fold", style="dim")
