@@ -1,4 +1,4 @@
-"""Commands that only look: one user's list, the contract, the releases, the machine."""
+"""Commands that only look: what a night will take, one user's list, the contract, the releases, the machine."""
 
 from typing import Annotated
 
@@ -52,6 +52,41 @@ def doctor(
     raise typer.Exit(physician.run(lake))
 
 
+def plan(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    users: Annotated[int | None, typer.Option(min=1, help="As many users instead of the inputs'.")] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="As many items instead of the inputs'.")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of the night, all machines together.")] = None,
+    gpu_tflops: Annotated[
+        float, typer.Option(min=0.1, help="A GPU's TFLOP/s, dense bfloat16; default: an L4's.")
+    ] = 121,
+    gpu_gbs: Annotated[float, typer.Option(min=0.1, help="Its memory's GB/s.")] = 300,
+    gpu_share: Annotated[float, typer.Option(min=0.01, max=1, help="Share of both that is reached; a guess.")] = 0.3,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+) -> None:
+    """What the night will take: pairs, bytes, memory, time by stage, and what to change to halve it.
+
+    Nothing runs and no Spark starts: sizes come from the Parquet inputs, rates from pieces of the night that are tried
+    here on small blocks for about ten seconds. Run it on a machine like the night's. What if there were more:
+
+        xlrec plan --config conf/demo.yaml --users 1000000 --items 200000 --cores 64
+    """
+    import json
+
+    from xlrec.planning.levers import Gpu
+    from xlrec.planning.plan import plan as made
+    from xlrec.reporting import plan as told
+    from xlrec.settings import load
+
+    gpu = Gpu(gpu_tflops, gpu_gbs, gpu_share)
+    found = made(load(config, overrides or []), users=users, items=items, cores=cores, gpu=gpu)
+    if as_json:
+        typer.echo(json.dumps(told.as_json(found), indent=1, ensure_ascii=False))
+    else:
+        told.show(found)
+
+
 def schema() -> None:
     """The config's JSON schema, which editors use to complete and check a config."""
     import json
@@ -61,4 +96,4 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False))
 
 
-COMMANDS = (explain, releases, contract, encoders, doctor, schema)
+COMMANDS = (plan, explain, releases, contract, encoders, doctor, schema)

@@ -1,0 +1,226 @@
+"""Rates of this machine, by running pieces of a night on small blocks: about ten seconds in all."""
+
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xlrec import encoders, machine
+from xlrec.config import Config
+from xlrec.index import ItemIndex
+from xlrec.index_learnt import finish as finish_learnt
+from xlrec.index_learnt import write_shard
+from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.kernels.topk import Items as Searched
+from xlrec.kernels.topk import prepare, top_k
+from xlrec.planning import clocks
+from xlrec.planning.clocks import crowded, fixed_work, one_thread, timed
+from xlrec.planning.costs import searched_dim
+from xlrec.planning.levers import changed, overrides
+from xlrec.planning.rates import Rates
+from xlrec.planning.sizes import Sizes, Texts
+from xlrec.planning.trial import Trial
+from xlrec.stages.prepare.detection import detect
+from xlrec.stages.rank.lists import Ranker
+from xlrec.stages.rank.rows import recommendations_of
+from xlrec.stages.retrieve import Retriever
+
+_USERS, _ITEMS, _RANKED = 1024, 16_384, 256
+_ENCODING, _TEACHING = 1.5, 2.0  # seconds
+_SMALL: Final = 1 << 21  # as `kernels.items`: numbers from which a rounded first pass is tried
+
+
+class Calibration(NamedTuple):
+    """Rates, and the encoder's dimension."""
+
+    rates: Rates
+    others: dict[str, Rates]
+    """By override of the config."""
+    text_dim: int
+    seconds: float
+    """That it took."""
+
+
+def measure(config: Config, sizes: Sizes, texts: Texts, cores: int | None = None) -> Calibration:
+    """Runs the pieces on one thread, the encoder included.
+
+    Args:
+        config: Encoder, recommender, retrieval and ranking are tried as it says.
+        sizes: Histories, markets and neighbours are like these.
+        texts: Of the catalogue.
+        cores: Of this machine that work at once in the night; None: all.
+
+    Raises:
+        EncoderError: The config's encoder cannot be had.
+    """
+    began = perf_counter()
+    encoder = encoders.load(config.embed, n_threads=1)
+    cleaning, detecting, cleaned = _texts(texts)
+    some = [text for text in cleaned if text][: max(64, _ITEMS)]
+    encoding, vectors = _encoded(encoder, some, perf_counter if config.embed.device == "cuda" else process_time)
+    rng = np.random.default_rng(0)
+    n_items = min(sizes.items, max(_ITEMS, -(-_SMALL // searched_dim(config, sizes, encoder.dim))))
+    whole = _grown(vectors, max(64, n_items), rng)
+    with tempfile.TemporaryDirectory() as folder, one_thread():
+        trial = Trial(Path(folder) / "index", whole, sizes, config, _USERS)
+        step, validate = _taught(trial, config, Path(folder)) if config.train.hybrid.enabled else (0.0, 0.0)
+        found = _served(trial, config)
+        others = _others(trial, config, found)
+    speed, crowding = fixed_work() / clocks.REFERENCE_SECONDS, crowded(min(cores or machine.cores(), machine.cores()))
+    rates = Rates(
+        clean=cleaning, detect=detecting, encode=encoding, **found._asdict(), step=step, validate=validate,
+        speed=speed, crowding=crowding,
+    )  # fmt: skip
+    measured = {override: replace(rates, **other._asdict()) for override, other in others.items()}
+    return Calibration(rates, measured, encoder.dim, perf_counter() - began)
+
+
+def _texts(texts: Texts) -> tuple[float, float, list[str]]:
+    """Seconds to clean a text, to detect the language of one that states none, and cleaned texts."""
+    rows = list(zip(texts.titles, texts.descriptions, strict=True))
+    if not rows:
+        return 0.0, 0.0, []
+
+    def cleaned(some: list[tuple[str, str | None]]) -> list[str]:
+        found = [embedded_text(clean(title, 500), clean(about, 5000)) for title, about in some]
+        for text in found:
+            text_hash(text)
+        return found
+
+    first = rows[:2000]
+    cleaning = timed(lambda: cleaned(first), 0.4, 1) / len(first)
+    languages = tuple(sorted({tag for one in texts.languages if (tag := canonical_language(one))}))
+    plain = cleaned(rows)
+    unstated = [text for text, tag in zip(plain, texts.languages, strict=True) if tag is None] or plain
+    some = unstated[:300]
+    return cleaning, timed(lambda: [detect(text, languages) for text in some], 0.4, 1) / len(some), plain
+
+
+def _encoded(
+    encoder: encoders.Encoder, texts: list[str], clock: Callable[[], float]
+) -> tuple[float, NDArray[np.float32]]:
+    """Seconds to embed a text, and vectors of as many as `_ENCODING` seconds allow."""
+    if not texts:
+        return 0.0, np.eye(64, encoder.dim, dtype=np.float32)
+    encoder.encode(texts[:8])
+    found, spent, size, at = [], 0.0, 64, 0
+    while spent < _ENCODING * clocks.PATIENCE and at < len(texts):
+        began = clock()
+        found.append(encoder.encode(texts[at : at + size]))
+        spent, at, size = spent + clock() - began, at + size, 4 * size
+    vectors = np.concatenate(found)
+    return spent / len(vectors), vectors
+
+
+def _grown(vectors: NDArray[np.float32], n: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(n, dim) of these unit vectors, with others near them where they are too few."""
+    if len(vectors) >= n:
+        return vectors[:n]
+    found = vectors[rng.integers(0, len(vectors), n)]
+    found = found + rng.normal(scale=0.3 * found.shape[1] ** -0.5, size=found.shape).astype(np.float32)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+
+
+class _EnoughError(Exception):
+    """Ends a pass of a training that has been timed for long enough."""
+
+
+def _taught(trial: Trial, config: Config, folder: Path) -> tuple[float, float]:
+    """Seconds to learn from an example, and to score an item for a user of the inner split; lays the model."""
+    from xlrec.training.recommender.loop import Task, Trainer
+    from xlrec.training.recommender.loop import measure as validated
+    from xlrec.training.recommender.scoring import truth_after
+
+    hybrid = config.train.hybrid.model_copy(update={"spans": 1})
+    task = Task(trial.logs(20 * hybrid.batch), trial.items(), hybrid, config.train.popularity, 0)
+    trainer, moments = Trainer(task), [0.0]
+
+    def tell(_: int, __: float) -> None:
+        moments.append(process_time())
+        if len(moments) > 4 and moments[-1] - moments[1] > _TEACHING * clocks.PATIENCE:
+            raise _EnoughError
+
+    with suppress(_EnoughError):
+        trainer.epoch(0, 1, tell)
+    step = float(np.median(np.diff(moments[1:]))) / hybrid.batch
+    model = trainer.model(trial.index.item_ids, {})
+    cut = float(np.quantile(task.logs.visits.micros, 0.8))
+    truth = truth_after(task.logs, np.full(task.logs.n_users, cut), cut, 128, 0)
+    rows = trainer.rows()
+    validate = timed(lambda: validated(model, rows, task, truth), 0.5, 1) / max(1, len(truth.users) * trial.n_items)
+    model.save(folder / "model")
+    write_shard(str(trial.index.folder), str(folder / "model"), 0, np.full(trial.n_items, np.nan), 0.0)
+    finish_learnt(str(trial.index.folder), str(folder / "model"))
+    return step, validate
+
+
+class _Served(NamedTuple):
+    scan: float
+    number: float
+    search: float
+    retrieve: float
+    rank: float
+    path: str
+
+
+def _served(trial: Trial, config: Config) -> _Served:
+    """Retrieval and ranking of the users; the search alone, of fewer items and with half of the numbers."""
+    index = ItemIndex.open(str(trial.index.folder))  # again: a model may lie in it now
+    retriever, ranker, users = Retriever(index, config), Ranker(index, config), trial.users()
+    side = retriever.searched[0]
+    vectors = np.concatenate([np.asarray(rows) for _, rows in side.shards])
+    n, dim = vectors.shape
+    n_few, half = max(1, n // 4), max(1, dim // 2)
+    whole = _searching(trial, side.items, vectors, config)
+    few, short = (
+        _searching(trial, _prepared(some, side.items, config), some, config)
+        for some in (vectors[:n_few], np.ascontiguousarray(vectors[:, :half]))
+    )
+    pair = max(whole - few, 0.05 * whole) / max(1, n - n_few)
+    number = min(max(whole - short, 0.0) / n, pair) / max(1, dim - half)
+    asked = 1.0 if config.train.hybrid.enabled else float((trial.lengths > 0).mean())
+    rows = timed(lambda: retriever.rows(users), 0.6, 2) / trial.n_users
+    return _Served(
+        scan=max(0.0, pair - dim * number),
+        number=number,
+        search=max(0.0, whole - n * pair),
+        retrieve=max(0.0, rows - asked * whole),
+        rank=_ranking(retriever, ranker, users),
+        path=side.items.path.name,
+    )
+
+
+def _ranking(retriever: Retriever, ranker: Ranker, users: pa.Table) -> float:
+    """Seconds to rank a user."""
+    (batch,) = retriever.rows(users.slice(0, _RANKED)).combine_chunks().to_batches()
+    return timed(lambda: recommendations_of(batch, ranker, "trial", date(2026, 1, 1)), 0.5, 1) / batch.num_rows
+
+
+def _prepared(vectors: NDArray[np.float32], like: Searched, config: Config) -> Searched:
+    return prepare([(0, vectors)], path=like.path.name, item_block=config.retrieve.item_block)
+
+
+def _searching(trial: Trial, items: Searched, vectors: NDArray[np.float32], config: Config) -> float:
+    """Seconds of a user's search."""
+    n = config.retrieve.user_block if config.retrieve.user_block < _USERS else _USERS
+    queries, n_seen = trial.queries(vectors, n), int(min(trial.lengths.mean(), items.n_items / 2))
+    mask, k = trial.mask(n, items.n_items, n_seen), config.retrieve.candidates
+    return timed(lambda: top_k(queries, items, k, mask, zero_vectors=False, user_block=n), 0.5, 2) / n
+
+
+def _others(trial: Trial, config: Config, found: _Served) -> dict[str, _Served]:
+    """Of configs that retrieve or rank otherwise, by override; the search's own time is taken to stay."""
+    index, users, made = ItemIndex.open(str(trial.index.folder)), trial.users(), {}
+    for override, tree in overrides(config).items():
+        other = changed(config, tree)
+        retriever, ranker = Retriever(index, other), Ranker(index, other)
+        made[override] = found._replace(rank=_ranking(retriever, ranker, users))
+    return made

@@ -1,0 +1,234 @@
+"""The cost model: sizes, config and rates in; seconds, bytes and memory out. Plain arithmetic."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from xlrec.config import Config
+from xlrec.kernels.items import KEPT_BYTES
+from xlrec.kernels.paths import PATHS
+from xlrec.planning.rates import SPARK, Rates, SparkCosts
+from xlrec.planning.sizes import Sizes
+
+#: Bytes of one raw score of each first pass.
+SCORE_BYTES: Final = {"float32": 4, "bf16": 2, "int8": 4}
+#: A Python worker with numpy, numba and pyarrow before its first row, and what torch adds where the search rounds.
+WORKER_BYTES: Final = 150 << 20
+TORCH_BYTES: Final = 490 << 20
+#: A list's row in the lake, compressed.
+_ROW_BYTES: Final = 24
+#: Passes after which a training is taken to be best where no older model tells.
+_BEST: Final = 4
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the night runs on."""
+
+    cores: int
+    per_machine: int
+    """Cores of one machine."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How often a training passes over the logs; 0: nothing is trained."""
+
+    passes: float
+    known: bool = False
+    """As the newest model of the lake says."""
+
+
+def searched_dim(config: Config, sizes: Sizes, text_dim: int) -> int:
+    """Numbers of a vector that the search multiplies: the text's, or a model's with one per market and language."""
+    hybrid = config.train.hybrid
+    return hybrid.dim + sizes.markets + 1 + sizes.languages if hybrid.enabled else text_dim
+
+
+@dataclass(frozen=True)
+class Case:
+    """One night: all that its cost hangs on."""
+
+    config: Config
+    sizes: Sizes
+    rates: Rates
+    machine: Machine
+    training: Training
+    text_dim: int
+    """Numbers of a text's vector."""
+    spark: SparkCosts = SPARK
+
+    @property
+    def dim(self) -> int:
+        """Numbers of a vector that the search multiplies."""
+        return searched_dim(self.config, self.sizes, self.text_dim)
+
+    @property
+    def asked(self) -> int:
+        """Users with a query: all where a model knows markets and languages, else those with a history."""
+        return self.sizes.users if self.config.train.hybrid.enabled else self.sizes.active
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stage, or a part of one."""
+
+    name: str
+    serial: float
+    """Seconds that no core shortens."""
+    work: float
+    """Core-seconds that tasks share."""
+    of: str = ""
+    """The stage that it is a part of."""
+
+    def seconds(self, cores: int) -> float:
+        """Wall seconds on that many cores."""
+        return self.serial + self.work / cores
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a night takes."""
+
+    parts: tuple[Part, ...]
+    cores: int
+    pairs: int
+    """Users times items that are scored."""
+    streamed: int
+    """Bytes of item vectors that the search goes through."""
+    read: int
+    """Bytes of input."""
+    disk: int
+    """Bytes that the lake grows by."""
+    worker: int
+    """Bytes of a retrieving Python worker of its own."""
+    shared: int
+    """Bytes of the index that the workers of a machine map together."""
+    driver: int
+    """Bytes of the driver's Python while it trains; 0 where it does not."""
+    per_machine: int
+    """Cores of one machine."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of the whole night."""
+        return self.on(self.cores)
+
+    def on(self, cores: int) -> float:
+        """Wall seconds of the whole night on that many cores."""
+        return sum(part.seconds(cores) for part in self.parts)
+
+    def stage(self, name: str) -> float:
+        """Wall seconds of a stage with all its parts, or of a part."""
+        return sum(part.seconds(self.cores) for part in self.parts if name in (part.of, part.name))
+
+    def cores_for(self, seconds: float) -> int | None:
+        """Fewest cores that make the night so short; None where its serial part alone is longer."""
+        serial, work = sum(part.serial for part in self.parts), sum(part.work for part in self.parts)
+        return -int(-work // (seconds - serial)) if seconds > serial else None
+
+    def memory(self, heap: int) -> int:
+        """Bytes that a machine needs: a retrieving and a ranking worker per core, the index, the JVM, the driver."""
+        jvm = heap + max(heap // 10, 384 << 20)  # as Spark reckons a JVM's memory beside its heap
+        return self.per_machine * (self.worker + WORKER_BYTES) + self.shared + jvm + self.driver
+
+
+def training_of(config: Config, inner: int | None = None, best: int | None = None) -> Training:
+    """Passes over the logs: of the inner split, then over everything, then of the guard's two ways for each market.
+
+    Args:
+        config: `train.hybrid`.
+        inner: Passes that an older training made on its inner split; None: unknown.
+        best: Those after which it was best.
+    """
+    hybrid = config.train.hybrid
+    if not hybrid.enabled or hybrid.model:
+        return Training(0.0)
+    whole = min(_BEST, hybrid.epochs) if best is None else best
+    tried = min(whole + hybrid.patience, hybrid.epochs) if inner is None else inner
+    older = 1 - hybrid.validation_share
+    return Training(whole + tried * older * (3 if hybrid.guard else 1), inner is not None)
+
+
+def estimate(case: Case) -> Estimate:
+    """What a night takes; every size makes it longer or leaves it."""
+    config, sizes, rates = case.config, case.sizes, case.rates
+    crowding = rates.crowding if case.machine.per_machine > 1 else 1.0
+    blocks = -(-case.asked // config.retrieve.user_block)
+    return Estimate(
+        parts=tuple(replace(part, work=part.work * crowding) for part in stages(case)),
+        cores=case.machine.cores,
+        pairs=case.asked * sizes.items,
+        streamed=blocks * sizes.items * case.dim * (PATHS[rates.path].bytes_each or 4),
+        read=sizes.input_bytes,
+        disk=disk_bytes(case),
+        worker=worker_bytes(case),
+        shared=index_bytes(case),
+        driver=driver_bytes(case) if case.training.passes else 0,
+        per_machine=case.machine.per_machine,
+    )
+
+
+def stages(case: Case) -> tuple[Part, ...]:
+    """The stages in order, on one core alone; parts follow their stage."""
+    config, sizes, rates, spark = case.config, case.sizes, case.rates, case.spark.on(case.rates.speed)
+    users, rows, texts = sizes.users, sizes.users * config.k, sizes.texts
+    checked = min(texts, config.prepare.checked_texts)
+    learning = sizes.visits * rates.step
+    validating = min(config.train.hybrid.validation_users, sizes.active) * sizes.items * rates.validate
+    detecting = sizes.unstated * rates.detect if config.prepare.detect_languages else 0.0
+    preparing = texts * (rates.clean + spark.prepare_text) + detecting
+    preparing += sizes.events * spark.prepare_event + users * spark.prepare_user
+    counting = sizes.pairs * spark.train_pair + sizes.items * spark.train_item
+    joining = sizes.events * spark.recommend_event + rows * spark.recommend_row
+    return (
+        Part("prepare", spark.prepare_fixed, preparing),
+        Part("embed", spark.embed_fixed + checked * rates.detect, texts * spark.embed_text),
+        Part("encoder", 0.0, sizes.new_texts * rates.encode, "embed"),
+        Part("train", spark.train_fixed, counting),
+        Part("learnt model", case.training.passes * (learning + validating), 0.0, "train"),
+        Part("recommend", spark.recommend_fixed, joining),
+        Part("search", 0.0, case.asked * (sizes.items * rates.pair(case.dim) + rates.search), "recommend"),
+        Part("sources", 0.0, users * rates.retrieve, "recommend"),
+        Part("rank", 0.0, users * rates.rank, "recommend"),
+        Part("publish", spark.publish_fixed, rows * spark.publish_row),
+        Part("start, report", spark.around_fixed, rows * spark.around_row),
+    )
+
+
+def worker_bytes(case: Case) -> int:
+    """Of a retrieving Python worker of its own: rounded items, raw scores, what a block of users holds."""
+    config, n_items, kind = case.config.retrieve, case.sizes.items, PATHS[case.rates.path]
+    block = min(config.user_block, max(1, case.sizes.users))
+    kept = min(KEPT_BYTES, n_items * case.dim * kind.bytes_each) + (12 * n_items if kind.bytes_each else 0)
+    scores = block * min(config.item_block, n_items) * SCORE_BYTES[kind.name]
+    buffers = block * kind.capacity(config.candidates) * 20
+    queries = block * case.dim * (8 + 8 + 8 + 4 + kind.bytes_each)
+    union = block * 3 * config.candidates * (4 + 4 * 8 + 2 * 8)
+    logs = block * config.max_history * 2 * (8 + 4 + 8 + 8)
+    python = WORKER_BYTES + (TORCH_BYTES if kind.bytes_each else 0)
+    return python + kept + scores + buffers + queries + union + logs + 8 * n_items
+
+
+def index_bytes(case: Case) -> int:
+    """Of the index, files that the workers of a machine map together."""
+    config, sizes = case.config, case.sizes
+    learnt = 4 * (case.dim + config.train.hybrid.dim + 1) + 13 if config.train.hybrid.enabled else 0
+    near = 12 * min(config.train.covisitation.neighbours, -(-2 * sizes.pairs // max(1, sizes.items)))
+    return sizes.items * (4 * case.text_dim + learnt + (sizes.markets + 1) * (1 + 8 + 4) + near + 8 + 8 + 8 + 24)
+
+
+def driver_bytes(case: Case) -> int:
+    """Of the driver's Python while it trains: logs of all and of the inner split, items, tables with two moments."""
+    hybrid, sizes, markets = case.config.train.hybrid, case.sizes, case.sizes.markets + 1
+    spans = min(hybrid.spans, max(1, 200_000_000 // max(1, markets * sizes.items)))
+    items = sizes.items * (4 * case.text_dim + 2 * 3 * 4 * hybrid.dim + 4 * spans * (markets + 1))
+    return WORKER_BYTES + TORCH_BYTES + 2 * 52 * sizes.events + 2 * items
+
+
+def disk_bytes(case: Case) -> int:
+    """What a night adds to the lake: tables, vectors, index and lists."""
+    sizes = case.sizes
+    near = 12 * min(case.config.train.covisitation.neighbours, -(-2 * sizes.pairs // max(1, sizes.items)))
+    tables = 2 * sizes.input_bytes + sizes.new_texts * 4 * case.text_dim
+    tables += sizes.items * (near + 12 * (sizes.markets + 1))
+    return tables + index_bytes(case) + sizes.users * case.config.k * _ROW_BYTES
