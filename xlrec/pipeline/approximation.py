@@ -30,8 +30,8 @@ def lay(run: Run, index: str) -> None:
     """Writes lists beside the index where `retrieve.search` is ann, and counts what they find of the sample.
 
     Counts `ann.users`, who have a query; `ann.wanted` and `ann.found`, the candidates of their exact lists and those
-    that the night's search finds too; `ann.wanted_k` and `ann.found_k`, the same of the first k; `ann.markets` and, of these,
-    `ann.exact_markets`, which would not reach `min_recall` by a quarter of the lists and are searched exactly.
+    that the night's search finds too; `ann.wanted_k` and `ann.found_k`, the same of the first k; `ann.markets` and, of
+    these, `ann.exact_markets`, which would not reach `min_recall` by a quarter of the lists and are searched exactly.
 
     Raises:
         MachineError: faiss is missing.
