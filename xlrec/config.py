@@ -343,6 +343,8 @@ class PublishConfig(Section):
 
     lease_minutes: Positive = 360.0
     """A run that has not ended by then is taken for dead; its process being gone on the same host is seen at once."""
+    kept_indexes: Count = 3
+    """Runs, the newest, whose item index and search lists stay in the lake's folder; older ones go after a release."""
 
 
 class AlsConfig(Section):

@@ -49,6 +49,7 @@ class StageProgress:
         self.total = total
         self.tasks = Tasks(0, 0)
         self._share = 0.0
+        self._measure: Callable[[], float] | None = None
         self._clock = clock
         self._started = clock()
         self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
@@ -56,6 +57,10 @@ class StageProgress:
     def expect(self, total: int, unit: str | None = None) -> None:
         """Sets how many units the stage will work on, where that is known only after its start."""
         self.total, self.unit = total, unit or self.unit
+
+    def follow(self, measure: Callable[[], float]) -> None:
+        """Lets `measure` say what share of the units is done, where most tasks that Spark shows do other work."""
+        self._measure = measure
 
     def done(
         self, rows_in: int | None = None, rows_out: int | None = None, rejected: int | None = None, note: str = ""
@@ -66,7 +71,7 @@ class StageProgress:
     def see(self, tasks: Tasks) -> None:
         """Takes in the tasks that Spark shows. The share done never falls, though Spark learns of jobs one by one."""
         self.tasks = tasks
-        self._share = max(self._share, tasks.share)
+        self._share = max(self._share, self._measure() if self._measure else tasks.share)
 
     @property
     def elapsed(self) -> float:

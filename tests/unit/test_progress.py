@@ -107,3 +107,12 @@ def test_the_summary_table_has_a_row_per_stage() -> None:
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_a_stage_that_says_what_is_done_is_not_told_by_tasks_that_do_other_work() -> None:
+    clock = Clock()
+    stage = StageProgress("recommend", 1000, "users", clock)
+    stage.follow(lambda: 0.25)
+    clock.now += 10
+    stage.see(Tasks(19, 20))
+    assert stage.line() == "19/20 tasks so far · about 250 of 1,000 users · 25 users/s · 30 s left"

@@ -122,7 +122,7 @@ def _write(apart: Run, index: str, vectors: DataFrame, neighbours: DataFrame, di
 
 
 def _index(apart: Run, model: str) -> str:
-    return f"{apart.lake.folder}/_index/{model}"
+    return f"{apart.lake.folder}/{INDEXES}/{model}"
 
 
 def _lists_of(lake: Lake, system: str) -> DataFrame:

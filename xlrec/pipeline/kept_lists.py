@@ -28,6 +28,12 @@ def _folder(run: Run, run_id: str) -> str:
     return f"{run.lake.folder}/{searches.KEPT}/{run_id}"
 
 
+def share(run: Run, lists: Lists) -> float:
+    """Share of the tasks that have told their end; each does as many users as the others."""
+    told = run.spark.conf.get("spark.sql.shuffle.partitions") or ""
+    return min(1.0, searches.n_told(lists.new) / int(told)) if told.isdigit() else 0.0
+
+
 def finish(run: Run, lists: Lists, index: str) -> str:
     """Makes tonight's lists whole and counts what the tasks told; a note on it, empty where all was searched."""
     counts: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.lake import Lake
 from xlrec.pipeline import steps
+from xlrec.pipeline.housekeeping import tidy
 from xlrec.pipeline.run import index_folder, running
 from xlrec.progress import Progress
 from xlrec.releases import Ledger
@@ -37,6 +38,7 @@ def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, co
         steps.train(run)
         steps.recommend(run)
         verdicts = steps.publish(run)
+        tidy(run.lake.folder, config.publish.kept_indexes)
         if evaluating:
             score(run, inputs)
     progress.print_summary()

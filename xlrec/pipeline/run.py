@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -20,6 +20,9 @@ from xlrec.recommenders import ranking
 from xlrec.releases import Ledger, Release
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
+
+#: Folder of the lake below which each run has its item index.
+INDEXES: Final = "_index"
 
 
 @dataclass
@@ -81,7 +84,7 @@ class Run:
 
 def index_folder(lake: Lake, run_id: str) -> str:
     """Folder of a run's item index: files that driver and workers see under this path."""
-    return f"{lake.folder}/_index/{run_id}"
+    return f"{lake.folder}/{INDEXES}/{run_id}"
 
 
 @contextmanager

@@ -251,6 +251,7 @@ def recommend(run: Run, index: str | None = None) -> None:
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:
         kept, day = kept_lists.lists_of(run), run.run_date
+        shown.follow(lambda: kept_lists.share(run, kept))
         then = Then(ranking(run.config, index=index, run_id=run.run_id, run_date=day), RECOMMENDATIONS.schema)
         lists = retrieve(users, lake.read(EVENTS), run.config, index=index, run_date=day, lists=kept, then=then)
         rows = run.replace("recommend", RECOMMENDATIONS, lists)

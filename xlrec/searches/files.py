@@ -141,6 +141,11 @@ def write_told(folder: str, part: int, told: dict[str, Any]) -> None:
     replace(Path(folder) / f"told-{part:05d}.json", lambda file: file.write(json.dumps(told).encode()))
 
 
+def n_told(folder: str) -> int:
+    """Tasks that have told."""
+    return sum(1 for _ in Path(folder).glob("told-*.json"))
+
+
 def finish(folder: str, index: str) -> Iterator[dict[str, Any]]:
     """Makes the folder whole, and yields what each task told."""
     replace(Path(folder) / _META, lambda file: file.write(json.dumps({"layout": _LAYOUT, "index": index}).encode()))
