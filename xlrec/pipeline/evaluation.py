@@ -8,7 +8,7 @@ from xlrec.config import Config
 from xlrec.index_writer import write_index
 from xlrec.lake import Lake
 from xlrec.pipeline import steps
-from xlrec.pipeline.run import Run, running
+from xlrec.pipeline.run import INDEXES, Run, running
 from xlrec.progress import Progress
 from xlrec.recommenders import als, baselines
 from xlrec.stages import evaluate as scoring
