@@ -47,6 +47,7 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
 	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
 	$(BIN)/python tests/bench/retrieval.py --json .cache/bench/retrieval.json
+	$(BIN)/python tests/bench/incremental.py --json .cache/bench/incremental.json
 	$(BIN)/python tests/bench/embedding.py --json .cache/bench/embedding.json
 
 bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more

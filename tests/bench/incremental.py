@@ -2,7 +2,7 @@
 
     python tests/bench/incremental.py --json .cache/bench/incremental.json     # part of make bench
 
-Invented items and a model of random weights: adapted texts and residuals of 64 numbers, popularity in 8 markets by
+Invented items and a model of random weights: adapted texts and residuals of 244 numbers, popularity in 8 markets by
 Zipf's law, freshness. The second night has 1 % new items, and 1 % of the users chose something. `held` leaves
 popularity and freshness as they were; `moved` decays both by a day and adds that day's events.
 """
@@ -35,7 +35,7 @@ from xlrec.searches import Search
 from xlrec.searches import finish as finish_lists
 from xlrec.stages.retrieve import Retriever
 
-DIM, TEXT_DIM, DAY, PRIOR = 64, 256, 86_400e6, 200.0
+DIM, TEXT_DIM, DAY, PRIOR = 244, 256, 86_400e6, 200.0
 MARKETS = tuple(f"M{num}" for num in range(7))
 LANGUAGES = ("aa", "bb", "cc", "dd")
 
@@ -129,8 +129,8 @@ def both(
 def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=4096)
-    parser.add_argument("--items", type=int, default=100_000)
+    parser.add_argument("--users", type=int, default=2048)
+    parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -183,7 +183,7 @@ def main() -> None:
                 "µs a user": {k: round(v / args.users * 1e6) for k, v in least.items()},
             }
     facts["load after"] = machine()["load"]
-    report(f"Incremental nights, {args.users:,} users × {n + n_new:,} items × {DIM}, k = 50", rows, facts, args.json)
+    report(f"Incremental nights, {args.users:,} users × {n + n_new:,} items × 256, k = 50", rows, facts, args.json)
 
 
 if __name__ == "__main__":
