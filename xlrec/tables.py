@@ -330,7 +330,9 @@ RUNS = Table(
             column("ended_at", TIMESTAMP, "wall clock, UTC"),
             column("config", STRING, "the effective config as JSON"),
             column(
-                "versions", MapType(STRING, STRING), "xlrec, Spark, Delta, libraries, and model: the learnt recommender"
+                "versions",
+                MapType(STRING, STRING),
+                "xlrec, Spark, Delta, libraries; model: the learnt recommender; search: the workers' first passes",
             ),
             column("counts", MapType(STRING, LONG), "rows by stage and meaning, such as prepare.events"),
             column("seconds", MapType(STRING, DOUBLE), "wall seconds by stage"),
