@@ -86,9 +86,10 @@ class Watched:
     def _look(self) -> None:
         while self.process.poll() is None:
             found = dict.fromkeys(("driver's Python", "JVM", "workers"), 0.0)
-            for pid in tree(self.process.pid):
-                kind = "JVM" if name_of(pid) == "java" else "driver's Python" if pid == self.process.pid else "workers"
-                found[kind] += gib(pid)
+            with suppress(OSError):  # a process ended while it was looked at
+                for pid in tree(self.process.pid):
+                    java, driver = name_of(pid) == "java", pid == self.process.pid
+                    found["JVM" if java else "driver's Python" if driver else "workers"] += gib(pid)
             best = self.peaks.setdefault(self.stage, dict.fromkeys(found, 0.0))
             for kind, value in found.items():
                 best[kind] = max(best[kind], round(value, 2))

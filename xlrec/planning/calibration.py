@@ -33,7 +33,7 @@ from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 
-_USERS, _ITEMS, _RANKED = 1024, 16_384, 256
+_USERS, _ITEMS, _RANKED, _TIMES = 1024, 16_384, 256, 4
 _ENCODING, _TEACHING = 1.5, 2.0  # seconds
 _SMALL: Final = 1 << 21  # as `kernels.items`: numbers from which a rounded first pass is tried
 
@@ -172,26 +172,27 @@ class _Served(NamedTuple):
 
 
 def _served(trial: Trial, config: Config) -> _Served:
-    """Retrieval and ranking of the users; the search alone, of fewer items and with half of the numbers."""
+    """Retrieval and ranking of the users; the search alone, of more items and with half of the numbers."""
     index = ItemIndex.open(str(trial.index.folder))  # again: a model may lie in it now
     retriever, ranker, users = Retriever(index, config), Ranker(index, config), trial.users()
     side = retriever.searched[0]
     vectors = np.concatenate([np.asarray(rows) for _, rows in side.shards])
     n, dim = vectors.shape
-    n_few, half = max(1, n // 4), max(1, dim // 2)
+    half, more = max(1, dim // 2), _spread(vectors)
     whole = _searching(trial, side.items, vectors, config)
-    few, short = (
+    many, short = (
         _searching(trial, _prepared(some, side.items, config), some, config)
-        for some in (vectors[:n_few], np.ascontiguousarray(vectors[:, :half]))
+        for some in (more, np.ascontiguousarray(more[:, :half]))
     )
-    pair = max(whole - few, 0.05 * whole) / max(1, n - n_few)
-    number = min(max(whole - short, 0.0) / n, pair) / max(1, dim - half)
+    # Of many items: among few, most of a search is what a list of its length costs whatever the catalogue.
+    pair = max(many - whole, 0.05 * many) / max(1, len(more) - n)
+    number = min(max(many - short, 0.0) / len(more), pair) / max(1, dim - half)
     asked = 1.0 if config.train.hybrid.enabled else float((trial.lengths > 0).mean())
     rows = timed(lambda: retriever.rows(users), 0.6, 2) / trial.n_users
     return _Served(
         scan=max(0.0, pair - dim * number),
         number=number,
-        search=max(0.0, whole - n * pair),
+        search=max(0.0, many - len(more) * pair),
         retrieve=max(0.0, rows - asked * whole),
         rank=_ranking(retriever, ranker, users),
         path=side.items.path.name,
@@ -202,6 +203,14 @@ def _ranking(retriever: Retriever, ranker: Ranker, users: pa.Table) -> float:
     """Seconds to rank a user."""
     (batch,) = retriever.rows(users.slice(0, _RANKED)).combine_chunks().to_batches()
     return timed(lambda: recommendations_of(batch, ranker, "trial", date(2026, 1, 1)), 0.5, 1) / batch.num_rows
+
+
+def _spread(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Several times as many vectors: each with others beside it, a tenth of its length away."""
+    rng = np.random.default_rng(0)
+    away = 0.1 * np.linalg.norm(vectors, axis=1, keepdims=True) / vectors.shape[1] ** 0.5
+    beside = (vectors + away * rng.standard_normal(vectors.shape, dtype=np.float32) for _ in range(_TIMES - 1))
+    return np.concatenate([vectors, *beside])
 
 
 def _prepared(vectors: NDArray[np.float32], like: Searched, config: Config) -> Searched:
