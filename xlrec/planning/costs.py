@@ -127,9 +127,9 @@ class Estimate:
         return -int(-work // (seconds - serial)) if seconds > serial else None
 
     def memory(self, heap: int) -> int:
-        """Bytes that a machine needs: a retrieving and a ranking worker per core, the index, the JVM, the driver."""
+        """Bytes that a machine needs: a worker that retrieves and ranks per core, the index, the JVM, the driver."""
         jvm = heap + max(heap // 10, 384 << 20)  # as Spark reckons a JVM's memory beside its heap
-        return self.per_machine * (self.worker + WORKER_BYTES) + self.shared + jvm + self.driver
+        return self.per_machine * self.worker + self.shared + jvm + self.driver
 
 
 def training_of(config: Config, inner: int | None = None, best: int | None = None) -> Training:
