@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.errors import LakeError, MachineError
+from xlrec.errors import LakeError
 from xlrec.index import ItemIndex, load
 from xlrec.index_files import replace, save
 from xlrec.index_learnt import Learnt
@@ -22,10 +22,11 @@ from xlrec.kernels.approximate import Approximate, Lists, build, laid_out
 from xlrec.kernels.items import Items
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.topk import top_k
+from xlrec.machine import imported
 
 MEASURED: Final = "ivf-measured.json"
 #: Searches as `top_k` does, in prepared items.
-Search = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
+TopK = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 
 
 def require() -> Any:
@@ -34,14 +35,11 @@ def require() -> Any:
     Raises:
         MachineError: it is not installed here, or misses a library of the system.
     """
-    try:
-        import faiss
-    except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise MachineError(
-            f"retrieve.search is ann, and faiss cannot be imported ({reason}): run `pip install 'xlrec[ann]'` where "
-            "the driver runs, or set retrieve.search to exact"
-        ) from error
+    faiss = imported(
+        "faiss",
+        "retrieve.search is ann, and faiss",
+        "run `pip install 'xlrec[ann]'` where the driver runs, or set retrieve.search to exact",
+    )
     faiss.omp_set_num_threads(1)
     return faiss
 
@@ -108,7 +106,7 @@ def opened(index: ItemIndex, learnt: Learnt | None) -> Approximate | None:
     return _opened(index, learnt, path.stat().st_mtime_ns) if path.exists() else None
 
 
-def search_of(index: ItemIndex, learnt: Learnt | None, search: str) -> Search:
+def search_of(index: ItemIndex, learnt: Learnt | None, search: str) -> TopK:
     """The search that `retrieve.search` names: exact, also where no lists of these vectors were laid."""
     near = opened(index, learnt) if search == "ann" else None
     return near.top_k if near else top_k

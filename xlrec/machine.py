@@ -1,5 +1,6 @@
 """Facts about this machine: Java, Python workers, jars, memory, cores. Each is looked up when asked, none at import."""
 
+import importlib
 import json
 import os
 import re
@@ -10,8 +11,10 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
+
+from xlrec.errors import MachineError
 
 #: CPU features that change how fast the kernels are, as /proc/cpuinfo names them.
 CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "asimd")
@@ -86,6 +89,19 @@ def delta_jar(package: str) -> Path | None:
         found += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
         found += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
     return next((path for path in found if path.is_file() and path.stat().st_size), None)
+
+
+def imported(module: str, why: str, fix: str) -> Any:
+    """A module that an extra brings.
+
+    Raises:
+        MachineError: it is not installed here, or misses a library of the system; `why … cannot be imported: fix`.
+    """
+    try:
+        return importlib.import_module(module)
+    except (ImportError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise MachineError(f"{why} cannot be imported ({reason}): {fix}") from error
 
 
 def local_folder(place: str) -> Path | None:

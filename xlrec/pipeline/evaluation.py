@@ -8,14 +8,13 @@ from xlrec.config import Config
 from xlrec.index_writer import write_index
 from xlrec.lake import Lake
 from xlrec.pipeline import steps
+from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import INDEXES, Run, running
 from xlrec.progress import Progress
 from xlrec.recommenders import als, baselines
 from xlrec.stages import evaluate as scoring
 from xlrec.stages import prepare as preparing
 from xlrec.stages import split as splitting
-from xlrec.stages.rank import rank
-from xlrec.stages.retrieve import retrieve
 from xlrec.stages.train import train
 from xlrec.tables import EMBEDDINGS, EVENTS, HOLDOUT, ITEMS, METRICS, NEIGHBOURS, POPULARITY, RECOMMENDATIONS, USERS
 
@@ -96,8 +95,7 @@ def _lists(apart: Run, system: baselines.System) -> None:
         else:
             vectors, queries = als.fit(events, system.config.evaluate.als, seed=system.config.seed)
             _write(apart, index, vectors, lake.read(NEIGHBOURS).limit(0), system.config.evaluate.als.rank)
-        candidates = retrieve(users, events, system.config, index=index, run_date=day, queries=queries)
-        lists = rank(candidates, system.config, index=index, run_id=system.name, run_date=day)
+        lists = listed(users, events, system.config, index=index, run_id=system.name, run_date=day, queries=queries)
         rows = lake.replace(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
         shown.done(rows_out=rows)
 

@@ -6,6 +6,7 @@ from xlrec import searches
 from xlrec.config import Config
 from xlrec.pipeline.run import Run
 from xlrec.stages.retrieve import Lists
+from xlrec.tasks import shuffle_tasks
 
 
 def pays(config: Config) -> bool:
@@ -30,8 +31,8 @@ def _folder(run: Run, run_id: str) -> str:
 
 def share(run: Run, lists: Lists) -> float:
     """Share of the tasks that have told their end; each does as many users as the others."""
-    told = run.spark.conf.get("spark.sql.shuffle.partitions") or ""
-    return min(1.0, searches.n_told(lists.new) / int(told)) if told.isdigit() else 0.0
+    n_tasks = shuffle_tasks(run.spark)
+    return min(1.0, searches.n_told(lists.new) / n_tasks) if n_tasks else 0.0
 
 
 def finish(run: Run, lists: Lists, index: str) -> str:

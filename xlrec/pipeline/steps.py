@@ -15,13 +15,12 @@ from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.lake import Lake
 from xlrec.pipeline import approximation, kept_lists, learning, neutral_vectors, quality
+from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import Run
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
 from xlrec.stages import translate as translating
-from xlrec.stages.rank import ranking
-from xlrec.stages.retrieve import Then, retrieve
 from xlrec.stages.train import train as training
 from xlrec.tables import (
     CATALOG,
@@ -250,10 +249,11 @@ def recommend(run: Run, index: str | None = None) -> None:
     users = lake.read(USERS)
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:
-        kept, day = kept_lists.lists_of(run), run.run_date
+        kept = kept_lists.lists_of(run)
         shown.follow(lambda: kept_lists.share(run, kept))
-        then = Then(ranking(run.config, index=index, run_id=run.run_id, run_date=day), RECOMMENDATIONS.schema)
-        lists = retrieve(users, lake.read(EVENTS), run.config, index=index, run_date=day, lists=kept, then=then)
+        lists = listed(
+            users, lake.read(EVENTS), run.config, index=index, run_id=run.run_id, run_date=run.run_date, kept=kept
+        )
         rows = run.replace("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users
         shown.done(rows_in=n_users, rows_out=rows, note=kept_lists.finish(run, kept, index))

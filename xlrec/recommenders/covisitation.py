@@ -12,11 +12,13 @@ from xlrec.kernels.covisits import Logs, Rules, neighbours
 from xlrec.kernels.csr import indptr_of
 from xlrec.sums import exact_sum
 from xlrec.tables import NEIGHBOURS
+from xlrec.tasks import shuffle_tasks
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame
 
 _DAY = 86_400_000_000.0
+_BLOCKS = 200  # of items, where the session does not say into how many tasks it shuffles
 
 
 def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "DataFrame":
@@ -49,7 +51,7 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
     norms = totals.select(
         "item_num", F.pow(F.col("total") + F.lit(config.shrinkage), F.lit(config.normalisation)).alias("norm")
     )
-    n_blocks = _tasks(events.sparkSession)
+    n_blocks = shuffle_tasks(events.sparkSession) or _BLOCKS
     blocks = _by_block(positive.withColumn("decay", decay).join(norms, "item_num"), config.max_history, n_blocks)
 
     def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
@@ -62,12 +64,6 @@ def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "Dat
         return pa.table(columns)
 
     return blocks.groupBy("block").applyInArrow(of_block, NEIGHBOURS.schema)
-
-
-def _tasks(session: "SparkSession") -> int:
-    """Blocks of items: as many as the session shuffles into."""
-    told = session.conf.get("spark.sql.shuffle.partitions") or ""
-    return int(told) if told.isdigit() else 200
 
 
 def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFrame":

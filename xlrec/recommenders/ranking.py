@@ -13,8 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.errors import LakeError, MachineError
+from xlrec.errors import LakeError
 from xlrec.kernels.ranking import NAMES
+from xlrec.machine import imported
 
 #: Layout of the folder; another layout does not load.
 LAYOUT: Final = 1
@@ -28,15 +29,11 @@ def require() -> Any:
     Raises:
         MachineError: it is not installed here, or misses a library of the system.
     """
-    try:
-        import lightgbm
-    except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise MachineError(
-            f"a learnt ranker needs LightGBM, which cannot be imported ({reason}): run `pip install 'xlrec[ranker]'` "
-            "on every machine, or set rank.ranker to null"
-        ) from error
-    return lightgbm
+    return imported(
+        "lightgbm",
+        "a learnt ranker needs LightGBM, which",
+        "run `pip install 'xlrec[ranker]'` on every machine, or set rank.ranker to null",
+    )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from xlrec.kernels.gather import gather
 from xlrec.kernels.items import Items, prepare
 from xlrec.kernels.renewal import best_rise
 from xlrec.kernels.topk import Shards
+from xlrec.searches.files import Kept
 
 #: With a larger part of a full search expected, everything is searched for.
 WORTH: Final = 0.5
@@ -44,6 +45,8 @@ class Changes(NamedTuple):
     """(n_markets,) how much the score of any other item rose at most."""
     markets: tuple[Changed, ...]
     """What changed in each market."""
+    longest: float
+    """Largest norm of an item."""
 
 
 def comparable(old: ItemIndex, new: ItemIndex) -> bool:
@@ -59,20 +62,18 @@ def _fingerprints(index: ItemIndex) -> list[tuple[str | None, str]]:
 
 
 @lru_cache(maxsize=8)
-def changes_of(
-    old: ItemIndex, new: ItemIndex, place: int | None, margins: tuple[float, ...], item_block: int
-) -> Changes | None:
+def changes_of(kept: Kept, new: ItemIndex, place: int | None, item_block: int) -> Changes | None:
     """The changes; None where so much changed that a full search costs no more.
 
     Args:
-        old: An earlier index, `comparable` with tonight's.
+        kept: Lists of an earlier index that is `comparable` with tonight's.
         new: Tonight's index.
         place: Of the model; None: the texts' vectors.
-        margins: A sample of the lists' margins.
         item_block: Items per matrix product.
     """
     if len(new.markets) * new.n_items > _MOST:
         return None
+    old = ItemIndex.open(kept.index)
     then, now = _numbers(old.item_ids, new.item_ids)
     before, after, markets, norms = _vectors(old, new, place)
     n_markets = len(new.markets)
@@ -90,12 +91,11 @@ def changes_of(
     same &= (bits == np.asarray(new.language_bits)).all(axis=1)
     changed = np.zeros((n_markets, new.n_items), dtype=np.bool_)
     highest, costs = np.zeros(n_markets), np.zeros(n_markets)
-    sample = np.array(margins)
     for num in range(n_markets):
         eligible = np.asarray(new.eligible_rows[num]) & (norms > 0)
         known = same & eligible & (then >= 0) & np.asarray(old.eligible_rows[num])[np.maximum(then, 0)]
         rise = rises[num if markets else 0]
-        highest[num], costs[num] = best_rise(rise[known], sample, _SHARES)
+        highest[num], costs[num] = best_rise(rise[known], kept.margins, _SHARES)
         changed[num] = eligible & ~(known & (rise <= highest[num]))
     if (costs > WORTH).all() or changed.sum() > new.n_items:
         return None
@@ -104,7 +104,8 @@ def changes_of(
         nums = np.flatnonzero(row).astype(np.int32)
         vectors = gather(after, nums, len(own))
         found.append(Changed(nums, prepare([(0, vectors)], norms=norms[nums], item_block=item_block)))
-    return Changes(now, then, changed, highest, tuple(found))
+    longest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
+    return Changes(now, then, changed, highest, tuple(found), longest)
 
 
 def _vectors(

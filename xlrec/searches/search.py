@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from xlrec.config import RetrieveConfig
 from xlrec.index import META, ItemIndex
-from xlrec.index_ivf import Search as Engine
-from xlrec.index_ivf import search_of
+from xlrec.index_ivf import TopK, search_of
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.renewal import Lists, digests, lists_of, renew, rescored, slack
@@ -54,7 +53,7 @@ class Search:
         old: str | None = None,
         keep: bool = False,
         part: int = 0,
-        engine: Engine | None = None,
+        engine: TopK | None = None,
     ) -> None:
         """Searches in full where no lists are kept, or none that fit.
 
@@ -126,8 +125,7 @@ class Search:
         if self.kept is None:
             return None
         place = None if side.learnt is None else side.learnt.place
-        old, margins = ItemIndex.open(self.kept.index), tuple(self.kept.margins.tolist())
-        changes = changes_of(old, self.index, place, margins, self.config.item_block)
+        changes = changes_of(self.kept, self.index, place, self.config.item_block)
         return None if changes is None else (self.kept, changes)
 
     def _renewed(
@@ -151,10 +149,8 @@ class Search:
         some, query = some.of(np.flatnonzero(here)), queries[rows]
         nums = np.where(lists.nums[here] >= 0, changes.renumbered[lists.nums[here]], -1).astype(np.int32)
         known[rows] = nums
-        norms = side.items.norms
-        old = nums, rescored(query, nums, changes.changed, norms, some, side.shards)
-        longest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
-        bounds = lists.floors[here] + changes.rises[some.group] + slack(query, longest)
+        old = nums, rescored(query, nums, changes.changed, side.items.norms, some, side.shards)
+        bounds = lists.floors[here] + changes.rises[some.group] + slack(query, changes.longest)
         new = self._changed(query, some, changes, bounds)
         done = renew(old, new, bounds, self.k)
         ids, scores, floors, margins = out

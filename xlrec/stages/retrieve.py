@@ -25,6 +25,7 @@ from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.searches import Search, Searched, searched
 from xlrec.tables import CANDIDATES
+from xlrec.tasks import spread
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -86,7 +87,7 @@ def retrieve(
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
     """
-    rows = with_logs(_spread(users.select(*_USER)), events)
+    rows = with_logs(spread(users.select(*_USER), "user_id"), events)
     if queries is not None:
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
@@ -111,12 +112,6 @@ def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
     event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
     logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
     return users.select(*_USER).join(logs, "user_id", "left")
-
-
-def _spread(users: "DataFrame") -> "DataFrame":
-    """Users by hash of user_id into as many tasks as the session shuffles into; a number, so that none are merged."""
-    n_tasks = users.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
-    return users.repartition(int(n_tasks), "user_id") if n_tasks.isdigit() else users.repartition("user_id")
 
 
 class Retriever:

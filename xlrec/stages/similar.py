@@ -14,6 +14,7 @@ from xlrec.kernels.pairs import pair_mask
 from xlrec.kernels.topk import Mask, prepare, top_k
 from xlrec.kernels.vectors import decode_vectors
 from xlrec.tables import SIMILARITIES, UNKNOWN_LANGUAGE
+from xlrec.tasks import spread
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,9 +58,7 @@ def similar(
             yield from searcher.rows(block).to_batches()
 
     rows = left.select("id", "language", "vector", "num")
-    n_tasks = rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or ""
-    spread = rows.repartition(int(n_tasks), "id") if n_tasks.isdigit() else rows.repartition("id")
-    return spread.mapInArrow(found, SIMILARITIES.schema)
+    return spread(rows, "id").mapInArrow(found, SIMILARITIES.schema)
 
 
 class Searcher:
