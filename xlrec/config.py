@@ -282,6 +282,8 @@ class RetrieveConfig(Section):
     """exact: every item is looked at. ann: a few lists of items, whose recall every night measures, for very many
     items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` where the driver runs."""
     ann: AnnConfig = AnnConfig()
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where an exact search runs; no result changes. auto: the GPU that Spark assigned to the task, else the CPU."""
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048

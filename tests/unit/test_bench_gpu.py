@@ -32,10 +32,10 @@ def _same_environment() -> Iterator[None]:
 SHAPE = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
 
 
-def test_the_limit_is_the_slower_of_the_link_and_the_memory() -> None:
-    # two passes over 100 items of 8 numbers: 6,400 bytes over the link; 19,200 for items and 8,000 for scores within
-    assert bench.limit(10, 100, 8, 5, host=100.0, inside=1e9) == pytest.approx(64.0)
-    assert bench.limit(10, 100, 8, 5, host=1e9, inside=100.0) == pytest.approx(272.0)
+def test_the_limits_are_those_of_arithmetic_memory_and_link() -> None:
+    # 1,000 pairs of 8 numbers: 16,000 operations; 1,600 bytes of items and 4,000 of scores within, 3,200 over the link
+    least = bench.limits(10, 100, 8, most=1000.0, host=100.0, inside=10.0)
+    assert least == pytest.approx({"arithmetic": 16.0, "memory": 560.0, "link": 32.0})
 
 
 def test_operations_are_those_of_the_models_matrices_and_of_attention() -> None:
@@ -56,11 +56,11 @@ def test_the_peer_finds_what_sorting_finds_whatever_the_block() -> None:
 
 
 def test_every_figure_comes_out_on_a_processor_too() -> None:
-    rows = bench.searching("cpu", 20, 500, 16, 5, 1)
+    rows = bench.searching("cpu", 20, 500, 16, 5, 1e9, 1)
     rows.append(bench.forward("cpu", 4, 8, SHAPE, bench.peak("cpu", 64, 1), 1))
     rows += bench.embedding("cpu", 12, SHAPE, 1e9, 1)
     assert all(np.isfinite(row.figure) and row.figure > 0 for row in rows)
-    assert next(row.figure for row in rows if row.what.endswith("ids")) == 1.0
+    assert next(row.figure for row in rows if row.what.endswith("ids that are the same")) == 1.0
 
 
 def test_the_least_of_some_rounds_is_taken_after_one_that_warms_up() -> None:

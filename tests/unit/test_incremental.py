@@ -2,21 +2,25 @@
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec.config import Config
+from xlrec.errors import MachineError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, write_shard
 from xlrec.index_writer import write_arrays
 from xlrec.kernels.attention import N_AGES, N_LENGTHS, N_PLACES
 from xlrec.kernels.renewal import best_rise
+from xlrec.kernels.topk_torch import top_k_torch
 from xlrec.recommenders.hybrid import HybridModel
 from xlrec.searches import Search, whole
 from xlrec.searches import finish as finish_lists
@@ -179,6 +183,23 @@ def test_most_lists_are_brought_up_to_date_where_little_changes(tmp_path: Path, 
     assert told["kept"] > 0.8 * told["users"]
     assert told["pairs"] < (0.6 if drift else 0.5) * told["users"] * 80
     assert told["full"] + told["kept"] == told["users"]
+
+
+def test_a_search_on_a_device_gives_the_same_rows(tmp_path: Path, model: str) -> None:
+    rng, how = np.random.default_rng(5), config(12)
+    world = first_night(rng)
+    users = table(world)
+    for learnt in (None, model):
+        index = laid(tmp_path / f"index-{learnt is None}", world, learnt, 0)
+        search = Search(index, how.retrieve, engine=partial(top_k_torch, device="cpu"))
+        assert Retriever(index, how, search).rows(users).equals(Retriever(index, how).rows(users))
+
+
+def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    index = laid(tmp_path / "index", first_night(np.random.default_rng(0)), None, 0)
+    with pytest.raises(MachineError, match=r"retrieve.device is cuda:0, but torch sees no GPU on this worker: mend"):
+        Search(index, config(1).retrieve, device="cuda:0")
 
 
 def test_lists_of_other_markets_or_models_or_unfinished_ones_are_not_used(tmp_path: Path, model: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from xlrec.kernels import topk_torch
 from xlrec.kernels.fastest import fastest, supported
 from xlrec.kernels.paths import PATHS
 from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
@@ -105,13 +106,14 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     np.testing.assert_array_equal(scores, expected_scores)
     on_device = top_k_torch(
         queries,
-        ready.shards,
+        ready,
         k,
         mask,
         device="cpu",
         dtype=data.draw(st.sampled_from([torch.float32, torch.bfloat16])),
         user_block=data.draw(st.integers(1, n_users)),
         item_block=data.draw(st.sampled_from([50, 128, 1000])),
+        known={"none": None, "nonsense": wild, "last night's": np.concatenate([near, wild], axis=1)}[known],
     )
     np.testing.assert_array_equal(on_device[0], expected_ids)
     np.testing.assert_array_equal(on_device[1], expected_scores)
@@ -226,3 +228,15 @@ def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_other
     assert prepare([(0, vectors[:100])]).path.name == "float32"
     vectors[:, 0] = 100
     assert prepare([(0, vectors)]).path.name == "bf16"
+
+
+def test_on_a_device_slices_that_let_too_many_through_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topk_torch, "_PAIRS", 60)
+    monkeypatch.setattr(topk_torch, "_SMALL", 3)
+    rng = np.random.default_rng(3)
+    items = np.sort(rng.random(900))[:, None].astype(np.float32) * np.ones((1, 6), np.float32)
+    queries, mask = np.abs(rng.normal(size=(4, 6))) * [[1], [1], [0], [1]], open_mask(4, 900)
+    found = top_k_torch(queries, [(0, items)], 5, mask, device="cpu")
+    expected = oracle(queries, items, 5, mask)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])

@@ -70,3 +70,32 @@ def to_int8(rows, rounded, scales, distances):  # type: ignore[no-untyped-def]
             rounded[row, j] = np.int8(whole)
         scales[row] = scale
         distances[row] = _distance(rows[row], near)
+
+
+@njit(cache=True, fastmath={"reassoc"})
+def query_norms(rows):  # type: ignore[no-untyped-def]
+    """(n,) float64 Euclidean norms of float64 rows of any scale; NaN where a row is not finite."""
+    found = np.empty(len(rows))
+    for row in range(len(rows)):
+        peak, zeros = 0.0, 0.0
+        for j in range(rows.shape[1]):
+            peak = max(peak, abs(rows[row, j]))
+            zeros += rows[row, j] * 0.0  # NaN where one is not finite
+        scale = peak if peak > 0 else 1.0
+        total = 0.0
+        for j in range(rows.shape[1]):
+            part = rows[row, j] / scale
+            total += part * part
+        found[row] = np.sqrt(total) * scale + zeros
+    return found
+
+
+@njit(cache=True)
+def to_units(rows, norms):  # type: ignore[no-untyped-def]
+    """(n, dim) float32: float64 rows over their norms; 0 stays 0, NaN where a norm is NaN."""
+    units = np.empty(rows.shape, np.float32)
+    for row in range(len(rows)):
+        length = norms[row] if norms[row] != 0 else 1.0
+        for j in range(rows.shape[1]):
+            units[row, j] = np.float32(rows[row, j] / length)
+    return units

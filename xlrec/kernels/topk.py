@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
 from xlrec.kernels.mask import Mask, allowed_rows
 from xlrec.kernels.paths import Block, error_factors
+from xlrec.kernels.rounding import query_norms, to_units
 from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
 
 __all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
@@ -81,10 +82,10 @@ def top_k(
     smallest = 0.0 if zero_vectors else 5e-324
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
-        block = _Users(wide[users], lengths[users], mask.of(users), k, smallest)
-        least = _floors(block, items, None if known is None else known[users])
+        block = Users(wide[users], lengths[users], mask.of(users), k, smallest)
+        least = known_floors(block, items, None if known is None else known[users])
         if floors is not None:
-            least = np.maximum(least, _rounded_down(floors[users], block.lengths))
+            least = np.maximum(least, rounded_down(floors[users], block.lengths))
         ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
     return ids, scores
 
@@ -107,7 +108,7 @@ def inner_products(
     return found
 
 
-class _Users(NamedTuple):
+class Users(NamedTuple):
     """A block of users, whose queries are finite."""
 
     wide: NDArray[np.float64]
@@ -117,25 +118,29 @@ class _Users(NamedTuple):
     smallest: float  # items of a smaller norm never rank
 
 
-def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Unit queries for the product (zero stays zero, NaN where not finite), and their float64 norms."""
-    finite = np.isfinite(queries).all(axis=1)
-    peaks = np.abs(queries).max(axis=1, initial=0.0)
-    scaled = queries / np.where(finite & (peaks > 0), peaks, 1.0)[:, None]
-    lengths = np.sqrt((scaled**2).sum(axis=1))
-    units = (scaled / np.where(lengths > 0, lengths, 1.0)[:, None]).astype(np.float32)
-    units[~finite] = np.nan
-    lengths = np.where(finite, lengths * np.where(finite, peaks, 0.0), np.nan)
+def lengths_of(queries: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n_users,) float64 norms of queries, NaN where not finite.
+
+    Raises:
+        ValueError: One is outside of what float64 sums of scores hold.
+    """
+    lengths: NDArray[np.float64] = query_norms(queries)
     low, high = _QUERY_RANGE
-    bad = finite & (peaks > 0) & ~((lengths >= low) & (lengths <= high))
+    bad = ~np.isnan(lengths) & (lengths != 0) & ~((lengths >= low) & (lengths <= high))
     if bad.any():
         raise ValueError(
             f"a query has norm {lengths[bad][0]:g}, allowed is 0 or {low:g} to {high:g}: scale the queries"
         )
-    return units, lengths
+    return lengths
 
 
-def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None) -> NDArray[np.float32]:
+def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Unit queries for the product (zero stays zero, NaN where not finite), and their norms as of `lengths_of`."""
+    lengths = lengths_of(queries)
+    return to_units(queries, lengths), lengths
+
+
+def known_floors(users: Users, items: Items, known: NDArray[np.integer[Any]] | None) -> NDArray[np.float32]:
     """(n_users,) what the k-th best score is no lower than: the k-th best of the allowed known items, else -inf."""
     floors = np.full(len(users.wide), -np.inf, dtype=np.float32)
     if known is None or known.shape[1] < users.k:
@@ -151,10 +156,10 @@ def _floors(users: _Users, items: Items, known: NDArray[np.integer[Any]] | None)
     lengths = np.where(users.lengths > 0, users.lengths, 1.0)
     found[rows, columns] = inner_products(users.wide, rows, chosen, items.shards) / lengths[rows]
     best = np.partition(found, -users.k, axis=1)[:, -users.k]
-    return _rounded_down(best, np.sign(users.lengths))
+    return rounded_down(best, np.sign(users.lengths))
 
 
-def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+def rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
     """(n_users,) scores of unit queries that are no higher than these; -inf for a query of zero."""
     wide = scores / np.where(lengths > 0, lengths, 1.0)
     wide -= 1e-12 * np.abs(np.where(np.isfinite(wide), wide, 0.0))
@@ -164,7 +169,7 @@ def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> 
 
 
 def _search(
-    users: _Users, items: Items, queries: Block, floors: NDArray[np.float32]
+    users: Users, items: Items, queries: Block, floors: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Ids and scores of one block of users."""
     n_users, k = len(floors), users.k
@@ -196,7 +201,7 @@ def _search(
     return ids, scores
 
 
-def _sharpen(users: _Users, items: Items, rows: NDArray[np.int64], buffers: Buffers) -> None:
+def _sharpen(users: Users, items: Items, rows: NDArray[np.int64], buffers: Buffers) -> None:
     """Exact scores of the likely k of these users, which rule most of their other entries out."""
     cuts = np.full(len(buffers.floors), -np.inf, dtype=np.float32)
     tighten(rows, users.k, buffers)
@@ -205,7 +210,7 @@ def _sharpen(users: _Users, items: Items, rows: NDArray[np.int64], buffers: Buff
     tighten(rows, users.k, buffers)
 
 
-def _rescore(users: _Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers) -> None:
+def _rescore(users: Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers) -> None:
     """Exact scores of what these users' buffers hold, where the lower bound is at least the user's cut."""
     for first, vectors in items.shards:
         rescore(rows, cuts, users.wide, users.lengths, first, vectors, buffers)

@@ -1,12 +1,13 @@
 """The exact top-k on a device of torch: the same ids and scores as `xlrec.kernels.topk`, bit for bit.
 
-Tiles of items are multiplied in bfloat16 (float32 on a CPU), within the bound of that module. The k-th best of the
-maxima of groups of columns is no higher than the k-th best score, so only groups whose upper bound reaches it are
-looked at, and only their columns that reach it are rescored in float64, in the one fixed order, while their tile is
-there. Items may lie in host memory only: the copy of the next tile runs beside the work on this one.
+Slices of items are multiplied in bfloat16 (float32 on a CPU), within the bound of that module. The k-th best of lower
+bounds is a floor of the k-th best score; only items whose upper bound reaches the user's floor are rescored, in float64
+and in the one fixed order. On CUDA product, bound and mask are one compiled pass that writes the best upper bound of
+each group of items alone, and the members of the groups that reach the floor are rescored (`group_maxima`).
 """
 
-from collections.abc import Iterator
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,106 +15,260 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xlrec.kernels.items import Shards, checked_norms
+from xlrec.kernels.device_items import DeviceItems, Piece, padded
+from xlrec.kernels.items import Items, Shards, prepare
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.paths import error_factors
-from xlrec.kernels.topk import units_of
+from xlrec.kernels.topk import Users, known_floors, lengths_of, rounded_down, top_k
 
-_GROUP: Final = 64  # columns whose maximum is looked at first
+_GROUPS: Final = 1 << 30  # maxima of one slice in memory, at most
+_SCORES: Final = 1 << 27  # of one slice in memory, at most, where they are written
+_PAIRS: Final = 1 << 24  # that are rescored at once; a slice that lets more through is cut in halves
+_BLOCKS: Final = 4  # times k of them tell the floor well enough
+_SMALL: Final = 2048  # items of a slice that is not cut any more
 _NUMBERS: Final = 1 << 24  # of vectors gathered at once for rescoring
 
 
 def top_k_torch(
     queries: NDArray[np.floating[Any]],
-    shards: Shards,
+    items: Items | Shards | DeviceItems,
     k: int,
     mask: Mask,
     *,
     device: str = "cuda",
     dtype: torch.dtype | None = None,
-    norms: NDArray[np.float64] | None = None,
     zero_vectors: bool = True,
     user_block: int = 4096,
-    item_block: int = 65536,
+    item_block: int = 1 << 22,
+    known: NDArray[np.integer[Any]] | None = None,
+    floors: NDArray[np.float64] | None = None,
+    fused: bool | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """What `xlrec.kernels.topk.top_k` returns, found on a device.
 
     Args:
         queries: (n_users, dim), any scale.
-        shards: Item vectors, float32, in host memory; more than the device holds, if so.
+        items: Item vectors, float32, in host memory; more than the device holds, if so. `Items` are copied once, and
+            stay there for the process's next searches where they fit.
         k: At least 1.
         mask: What each user may get.
-        device: Of torch.
+        device: Of torch; that of `DeviceItems`, where given.
         dtype: Of the product, float32 or bfloat16; None: bfloat16 on CUDA, float32 elsewhere.
-        norms: (n_items,) of the items, where known.
         zero_vectors: False: items whose vector is zero never rank.
         user_block: Users per matrix product.
-        item_block: Items per matrix product.
+        item_block: Items per matrix product, at most.
+        known: As of `top_k`.
+        floors: As of `top_k`.
+        fused: Whether the compiled pass is taken; None: on CUDA, where Triton is installed.
 
     Raises:
         ValueError: As of `top_k`; or float32 is asked for on CUDA, where the product may be TF32.
     """
+    there = _there(items, device, dtype)
+    wide = np.ascontiguousarray(queries, dtype=np.float64)
+    lengths = lengths_of(wide)
+    ids, scores = np.full((len(wide), k), -1, dtype=np.int32), np.full((len(wide), k), -np.inf)
+    ranked = np.flatnonzero(np.isfinite(lengths))
+    ranked = ranked[np.argsort(mask.group[ranked], kind="stable")]
+    if fused is None:
+        fused = there.device.type == "cuda" and find_spec("triton") is not None
+    smallest = 0.0 if zero_vectors else 5e-324
+    zero, ranked = ranked[lengths[ranked] == 0], ranked[lengths[ranked] > 0]
+    if len(zero):  # all scores are alike: nothing to multiply
+        ids[zero], scores[zero] = top_k(wide[zero], there.items, k, mask.of(zero), zero_vectors=zero_vectors)
+    for start in range(0, len(ranked) if there.items.n_items else 0, user_block):
+        rows = ranked[start : start + user_block]
+        block = Users(_rows(wide, rows), lengths[rows], mask.of(rows), k, smallest)
+        least = known_floors(block, there.items, None if known is None else known[rows])
+        if floors is not None:
+            least = np.maximum(least, rounded_down(floors[rows], block.lengths))
+        ids[rows], scores[rows] = _Search(block, least, there, item_block, fused=fused).found()
+    return ids, scores
+
+
+def _rows(array: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """array[rows], without a copy where they follow each other."""
+    first, last = int(rows[0]), int(rows[-1])
+    follow = last - first == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+    return array[first : last + 1] if follow else array[rows]
+
+
+def _there(items: Items | Shards | DeviceItems, device: str, dtype: torch.dtype | None) -> DeviceItems:
+    if isinstance(items, DeviceItems):
+        return items
     on_cuda = torch.device(device).type == "cuda"
     kind = dtype or (torch.bfloat16 if on_cuda else torch.float32)
     if on_cuda and kind != torch.bfloat16:
         raise ValueError(f"dtype is {kind}, allowed on CUDA is bfloat16: leave it out")
-    wide = np.ascontiguousarray(queries, dtype=np.float64)
-    norms = checked_norms(shards, norms)
-    units, lengths = units_of(wide)
-    ids, scores = np.full((len(wide), k), -1, dtype=np.int32), np.full((len(wide), k), -np.inf)
-    ranked = np.flatnonzero(np.isfinite(lengths))
-    ranks = (norms >= (0.0 if zero_vectors else 5e-324)) & (norms < np.inf)
-    for start in range(0, len(ranked), user_block):
-        rows = ranked[start : start + user_block]
-        here = [torch.from_numpy(array[rows]).to(device) for array in (wide, units, lengths)]
-        users = _Users(here[0], here[1], here[2], mask.of(rows), k, kind)
-        nums, best = _search(users, shards, norms, ranks, item_block)
-        ids[rows], scores[rows] = nums.cpu().numpy(), best.cpu().numpy()
-    return ids, scores
+    return on_device(items, device, kind) if isinstance(items, Items) else DeviceItems(prepare(items), device, kind)
 
 
-class _Users(NamedTuple):
-    wide: Tensor  # (n_users, dim) float64
-    units: Tensor  # (n_users, dim) float32
-    lengths: Tensor  # (n_users,) float64
-    mask: Mask
-    k: int
-    kind: torch.dtype
+@lru_cache(maxsize=4)
+def on_device(items: Items, device: str, kind: torch.dtype) -> DeviceItems:
+    """The items on a device, copied once for all searches of this process."""
+    return DeviceItems(items, device, kind)
 
 
-def _search(
-    users: _Users, shards: Shards, norms: NDArray[np.float64], ranks: NDArray[np.bool_], item_block: int
-) -> tuple[Tensor, Tensor]:
-    """(n_users, k) int64 numbers and float64 scores of one block of users."""
-    device, n_users = users.wide.device, len(users.wide)
-    near = users.units.to(users.kind)
-    apart = float((users.units.double() - near.double()).norm(dim=1).max()) if n_users else 0.0
-    roundoff = 2.0**-23 if users.kind == torch.bfloat16 else 2.0**-24
-    factors = error_factors(users.wide.shape[1], roundoff, apart)
-    nums = torch.full((n_users, users.k), -1, device=device)
-    best = torch.full((n_users, users.k), -torch.inf, dtype=torch.float64, device=device)
-    floors = torch.full((n_users,), -torch.inf, device=device)
-    for first, tile in _streamed(shards, item_block, device):
-        here = slice(first, first + len(tile))
-        rounded = tile.to(users.kind)
-        residuals = (tile.double() - rounded.double()).norm(dim=1)
-        error = factors[0] * torch.from_numpy(norms[here]).to(device) + factors[1] * residuals + factors[2]
-        score, relative = _product(near, rounded)
-        spread = score.abs() * relative + error.float()
-        allowed = _allowed(users.mask, ranks[here], first, len(tile), device)
-        upper = torch.where(allowed, score + spread, -torch.inf)
-        lower = torch.where(allowed, score - spread, -torch.inf)
-        groups = _grouped(lower).amax(dim=2)
-        if groups.shape[1] >= users.k:
-            floors = torch.maximum(floors, groups.topk(users.k, dim=1).values[:, -1])
-        rows, columns = _reaching(upper, floors)
-        found = _exact(users.wide, rows, tile, columns)
-        nums, best = _merged(nums, best, rows, columns + first, found)
-        exact = best[:, -1] / torch.where(users.lengths > 0, users.lengths, 1.0)
-        down = torch.nextafter(exact.float(), torch.full_like(floors, -torch.inf))
-        done = torch.where((users.lengths == 0) & (nums[:, -1] >= 0), torch.inf, down)  # all scores are equal: no more
-        floors = torch.maximum(floors, done)
-    return nums, best
+class _Found(NamedTuple):
+    """Scores of some items, by row, then in any order."""
+
+    rows: Tensor  # (n,) int64, ascending
+    nums: Tensor  # (n,) int64
+    scores: Tensor  # (n,) float64
+
+
+class _Search:
+    """One block of users, whose queries are finite and not 0, in the order of their groups."""
+
+    def __init__(
+        self,
+        users: Users,
+        floors: NDArray[np.float32],
+        there: DeviceItems,
+        item_block: int,
+        *,
+        fused: bool,
+    ) -> None:
+        self.there, self.device, self.k, self.fused = there, there.device, users.k, fused
+        self.item_block = max(1, min(item_block, (_GROUPS * 8 if fused else _SCORES) // len(floors)))
+        self.wide, self.lengths, self.floors = (self._moved(part) for part in (users.wide, users.lengths, floors))
+        units = (self.wide / self.lengths[:, None]).float()
+        n_users, dim = units.shape
+        self.near = torch.zeros((n_users, padded(dim)), dtype=there.kind, device=self.device)
+        self.near[:, :dim] = units
+        apart = float((units.double() - self.near[:, :dim].double()).norm(dim=1).max())
+        self.factors = error_factors(dim, 2.0**-23 if there.kind == torch.bfloat16 else 2.0**-24, apart)
+        self._masked(users.mask, (there.norms >= users.smallest) & (there.norms < torch.inf))
+
+    def found(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """(n_users, k) numbers and scores."""
+        n_users = len(self.wide)
+        self.nums = torch.full((n_users, self.k), -1, device=self.device)
+        self.scores = torch.full((n_users, self.k), -torch.inf, dtype=torch.float64, device=self.device)
+        for piece in self.there.pieces():
+            for low in range(0, len(piece.vectors), self.item_block):
+                self._look(piece.cut(low, min(len(piece.vectors), low + self.item_block)))
+        return self.nums.int().cpu().numpy(), self.scores.cpu().numpy()
+
+    def _moved(self, array: NDArray[Any]) -> Tensor:
+        array = np.ascontiguousarray(array)
+        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+
+    def _masked(self, mask: Mask, ranks: Tensor) -> None:
+        used, group = np.unique(mask.group, return_inverse=True)
+        self.group = self._moved(group.astype(np.int32))
+        self.eligible = self._moved(mask.eligible[used].view(np.uint8)) * ranks
+        self.words = None
+        if mask.restricted.any():
+            theirs, ours = self._moved(mask.user_words.view(np.int64)), self._moved(mask.item_words.view(np.int64))
+            self.words = theirs, ours, self._moved(mask.restricted.view(np.uint8))
+        self.seen_rows = self._moved(np.repeat(np.arange(len(mask.group)), np.diff(mask.seen_indptr)))
+        self.seen_nums = self._moved(mask.seen_nums.astype(np.int64))
+        self.seen_keys = self.seen_rows * self.there.items.n_items + self.seen_nums  # ascending
+
+    def _allowed(self, rows: Tensor, nums: Tensor) -> Tensor:
+        """Whether each of some rows may get an item; rows and nums broadcast."""
+        found = self.eligible[self.group.long()[rows], nums] != 0
+        if self.words:
+            theirs, ours, restricted = self.words
+            shared = restricted[rows] == 0
+            for word in range(theirs.shape[1]):
+                shared = shared | ((theirs[rows, word] & ours[nums, word]) != 0)
+            found &= shared
+        if len(self.seen_keys):
+            keys = rows * self.there.items.n_items + nums
+            places = torch.searchsorted(self.seen_keys, keys).clamp_(max=len(self.seen_keys) - 1)
+            found &= self.seen_keys[places] != keys
+        return found
+
+    def _look(self, piece: Piece) -> None:
+        """The best of what was held and of a slice."""
+        error = self.factors[0] * self.there.norms[piece.first : piece.first + len(piece.vectors)]
+        error = (error + self.factors[1] * piece.residuals + self.factors[2]).float()
+        found = (self._of_groups if self.fused else self._of_items)(piece, error)
+        if found is not None:
+            self._merge(found)
+            return
+        middle = len(piece.vectors) // 2
+        self._look(piece.cut(0, middle))
+        self._look(piece.cut(middle, len(piece.vectors)))
+
+    def _of_groups(self, piece: Piece, error: Tensor) -> _Found | None:
+        """What may be among the best, by the maxima of groups; None: too many."""
+        from xlrec.kernels.group_maxima import GROUP, ROUNDED, exact, group_maxima, members
+
+        maxima, tops = group_maxima(
+            self.near, piece.rounded, error, (self.eligible, self.group, piece.first), self.words
+        )  # fmt: skip
+        self._floors_of_groups(piece, error, maxima, tops)
+        least = (self.floors - 2 * ROUNDED * self.floors.abs()).clamp(min=torch.finfo(torch.bfloat16).min)
+        rows, blocks = torch.nonzero(tops >= least[:, None], as_tuple=True)
+        hits, inner = torch.nonzero(maxima.view(len(tops), -1, GROUP)[rows, blocks] >= least[rows, None], as_tuple=True)
+        rows, groups = rows[hits], blocks[hits] * GROUP + inner
+        if len(rows) * GROUP > _PAIRS and len(piece.vectors) > _SMALL:
+            return None
+        scores, columns = exact(self.wide, piece.vectors, rows, groups), members(groups)
+        reaching = scores >= (self.floors.double() * self.lengths)[rows, None]
+        pairs, inner = torch.nonzero(reaching & (columns < len(piece.vectors)), as_tuple=True)
+        rows, nums, scores = rows[pairs], columns[pairs, inner] + piece.first, scores[pairs, inner]
+        kept = self._allowed(rows, nums)
+        return _Found(rows[kept], nums[kept], scores[kept])
+
+    def _floors_of_groups(self, piece: Piece, error: Tensor, maxima: Tensor, tops: Tensor) -> None:
+        """Floors by the k-th best block, or group where blocks are few, but for those in which an item was seen."""
+        from xlrec.kernels.group_maxima import BLOCK, GROUP, ROUNDED, group_of
+
+        here = (self.seen_nums >= piece.first) & (self.seen_nums < piece.first + len(piece.vectors))
+        rows, columns = self.seen_rows[here], self.seen_nums[here] - piece.first
+        enough = tops.shape[1] >= _BLOCKS * self.k
+        values, places = (tops, columns // BLOCK) if enough else (maxima, group_of(columns))
+        if values.shape[1] < self.k:
+            return
+        held = values[rows, places]
+        values[rows, places] = -torch.inf
+        best, chosen = torch.topk(values, self.k, dim=1, sorted=False)
+        values[rows, places] = held
+        padded_error = torch.nn.functional.pad(error.nan_to_num(nan=0.0, posinf=0.0), (0, -len(error) % BLOCK))
+        most = padded_error.view(-1, GROUP, GROUP)
+        errors = most.amax(dim=(1, 2)) if enough else most.amax(dim=1).flatten()
+        best = best.float()
+        self.floors = torch.maximum(self.floors, (best - ROUNDED * best.abs() - 2 * errors[chosen]).amin(dim=1))
+
+    def _of_items(self, piece: Piece, error: Tensor) -> _Found | None:
+        """What may be among the best, by all scores; None: too many."""
+        score, relative = _product(self.near, piece.rounded)
+        spread = score.abs() * relative + error
+        nums = torch.arange(piece.first, piece.first + len(piece.vectors), device=self.device)
+        allowed = self._allowed(torch.arange(len(self.wide), device=self.device)[:, None], nums[None, :])
+        if len(nums) >= self.k:
+            lower = torch.where(allowed, score - spread, -torch.inf)
+            self.floors = torch.maximum(self.floors, lower.topk(self.k, dim=1, sorted=False).values.amin(dim=1))
+        rows, columns = torch.nonzero(allowed & (score + spread >= self.floors[:, None]), as_tuple=True)
+        if len(rows) > _PAIRS and len(nums) > _SMALL:
+            return None
+        return _Found(rows, nums[columns], _inner_products(self.wide, rows, piece.vectors, columns))
+
+    def _merge(self, found: _Found) -> None:
+        """The best k of what is held and of entries of higher numbers, (score desc, item_num asc); then the floors."""
+        rows, nums, scores = found
+        n_users = len(self.wide)
+        sizes = torch.bincount(rows, minlength=n_users)
+        most = int(sizes.max())
+        if not most:
+            return
+        places = torch.arange(len(rows), device=self.device) - (torch.cumsum(sizes, 0) - sizes)[rows]
+        beyond = self.there.items.n_items
+        numbers = torch.full((n_users, most), beyond, device=self.device)
+        values = torch.full((n_users, most), -torch.inf, dtype=torch.float64, device=self.device)
+        numbers[rows, places], values[rows, places] = nums, scores
+        numbers, order = torch.sort(numbers, dim=1)
+        values = values.gather(1, order)
+        values, order = torch.sort(torch.cat([self.scores, values], dim=1), dim=1, descending=True, stable=True)
+        numbers = torch.cat([self.nums, numbers], dim=1).gather(1, order[:, : self.k])
+        self.scores = values[:, : self.k].contiguous()
+        self.nums = torch.where(self.scores > -torch.inf, numbers, -1)
+        exact = (self.scores[:, -1] / self.lengths).float()
+        self.floors = torch.maximum(self.floors, torch.nextafter(exact, torch.full_like(exact, -torch.inf)))
 
 
 def _product(queries: Tensor, items: Tensor) -> tuple[Tensor, float]:
@@ -123,77 +278,14 @@ def _product(queries: Tensor, items: Tensor) -> tuple[Tensor, float]:
     return torch.mm(queries, items.T).float(), 1.01 * 2.0**-8 if queries.dtype == torch.bfloat16 else 0.0
 
 
-def _streamed(shards: Shards, item_block: int, device: torch.device) -> Iterator[tuple[int, Tensor]]:
-    """(first item_num, vectors on the device) of each tile; the next is copied while this one is worked on."""
-    parts = (
-        (first + low, rows[low : low + item_block]) for first, rows in shards for low in range(0, len(rows), item_block)
-    )
-    if device.type != "cuda":
-        yield from ((first, torch.from_numpy(np.array(rows))) for first, rows in parts)
-        return
-    copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    def start(first: int, rows: NDArray[np.float32]) -> tuple[int, Tensor, Tensor, Any]:
-        host = torch.from_numpy(np.array(rows)).pin_memory()
-        with torch.cuda.stream(copies):
-            copied = host.to(device, non_blocking=True)
-        return first, copied, host, copies.record_event()
-
-    ahead: tuple[int, Tensor, Tensor, Any] | None = None
-    for part in [*parts, None]:
-        current, ahead = ahead, None if part is None else start(*part)
-        if current is not None:
-            working = torch.cuda.current_stream(device)
-            working.wait_event(current[3])
-            current[1].record_stream(working)
-            yield current[0], current[1]
-
-
-def _allowed(mask: Mask, ranks: NDArray[np.bool_], first: int, n_items: int, device: torch.device) -> Tensor:
-    """(n_users, n_items) bool: what each user may get of a tile."""
-    here = slice(first, first + n_items)
-    group, eligible = torch.from_numpy(mask.group.astype(np.int64)), torch.from_numpy(mask.eligible[:, here] & ranks)
-    found = eligible.to(device)[group.to(device)]
-    restricted = torch.from_numpy(mask.restricted).to(device)
-    if bool(restricted.any()):
-        theirs, ours = (
-            torch.from_numpy(words.view(np.int64)).to(device)
-            for words in (np.ascontiguousarray(mask.item_words[here]), np.ascontiguousarray(mask.user_words))
-        )
-        shared = torch.zeros_like(found)
-        for word in range(ours.shape[1]):
-            shared |= (ours[:, word, None] & theirs[None, :, word]) != 0
-        found &= shared | ~restricted[:, None]
-    rows = np.repeat(np.arange(len(mask.group)), np.diff(mask.seen_indptr))
-    held = (mask.seen_nums >= first) & (mask.seen_nums < first + n_items)
-    places = (torch.from_numpy(array[held].astype(np.int64)).to(device) for array in (rows, mask.seen_nums - first))
-    found[tuple(places)] = False
-    return found
-
-
-def _grouped(values: Tensor) -> Tensor:
-    """(n_users, n_groups, _GROUP), filled up with -inf."""
-    short = -values.shape[1] % _GROUP
-    return torch.nn.functional.pad(values, (0, short), value=-torch.inf).view(len(values), -1, _GROUP)
-
-
-def _reaching(upper: Tensor, floors: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns, ascending, whose upper bound is at least the row's floor and not -inf."""
-    least = torch.clamp(floors, min=torch.finfo(torch.float32).min)
-    grouped = _grouped(upper)
-    rows, groups = torch.nonzero(grouped.amax(dim=2) >= least[:, None], as_tuple=True)
-    pairs, inner = torch.nonzero(grouped[rows, groups] >= least[rows, None], as_tuple=True)
-    return rows[pairs], groups[pairs] * _GROUP + inner
-
-
-def _exact(wide: Tensor, rows: Tensor, tile: Tensor, columns: Tensor) -> Tensor:
+def _inner_products(wide: Tensor, rows: Tensor, vectors: Tensor, columns: Tensor) -> Tensor:
     """(n,) float64 inner products, summed as `xlrec.kernels.scan.dot` does."""
     dim = wide.shape[1]
     step, whole = max(1, _NUMBERS // max(1, dim)), dim // 8 * 8
     found = torch.empty(len(rows), dtype=torch.float64, device=wide.device)
     for low in range(0, len(rows), step):
         part = slice(low, low + step)
-        terms = wide[rows[part]] * tile[columns[part]].double()
+        terms = wide[rows[part]] * vectors[columns[part]].double()
         sums = torch.zeros((len(terms), 8), dtype=torch.float64, device=wide.device)
         for start in range(0, whole, 8):
             sums = sums + terms[:, start : start + 8]
@@ -204,22 +296,3 @@ def _exact(wide: Tensor, rows: Tensor, tile: Tensor, columns: Tensor) -> Tensor:
             sums = sums[:, ::2] + sums[:, 1::2]
         found[part] = sums[:, 0] + rest
     return found
-
-
-def _merged(nums: Tensor, best: Tensor, rows: Tensor, new: Tensor, found: Tensor) -> tuple[Tensor, Tensor]:
-    """The best k of what was held and of new entries, whose numbers are higher; (score desc, item_num asc)."""
-    n_users, k = nums.shape
-    held = nums >= 0
-    everyone = torch.arange(n_users, device=nums.device)
-    all_rows = torch.cat([everyone[:, None].expand(n_users, k)[held], rows])
-    all_nums, all_scores = torch.cat([nums[held], new]), torch.cat([best[held], found])
-    order = torch.sort(all_scores, descending=True, stable=True).indices
-    order = order[torch.sort(all_rows[order], stable=True).indices]
-    all_rows, all_nums, all_scores = all_rows[order], all_nums[order], all_scores[order]
-    sizes = torch.bincount(all_rows, minlength=n_users)
-    places = torch.arange(len(all_rows), device=nums.device) - (torch.cumsum(sizes, 0) - sizes)[all_rows]
-    kept = places < k
-    nums, best = torch.full_like(nums, -1), torch.full_like(best, -torch.inf)
-    nums[all_rows[kept], places[kept]] = all_nums[kept]
-    best[all_rows[kept], places[kept]] = all_scores[kept]
-    return nums, best

@@ -1,7 +1,7 @@
 """The search of a block of users: in full, or by bringing last night's lists up to date; the same result either way."""
 
 from collections import Counter
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.config import RetrieveConfig
+from xlrec.errors import MachineError
 from xlrec.index import META, ItemIndex
 from xlrec.index_ivf import TopK, search_of
 from xlrec.index_learnt import Learnt
@@ -35,11 +36,18 @@ class Searched(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def searched(index: ItemIndex, learnt: Learnt | None, item_block: int) -> Searched:
-    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker."""
+def searched(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str | None = None) -> Searched:
+    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker.
+
+    Args:
+        index: Tonight's.
+        learnt: The model.
+        item_block: Items per matrix product.
+        path: As of `prepare`.
+    """
     found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     vectors, norms, dim = found
-    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block), dim)
+    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path), dim)
 
 
 class Search:
@@ -54,6 +62,7 @@ class Search:
         keep: bool = False,
         part: int = 0,
         engine: TopK | None = None,
+        device: str = "cpu",
     ) -> None:
         """Searches in full where no lists are kept, or none that fit.
 
@@ -65,10 +74,17 @@ class Search:
             part: Number of the task.
             engine: Searches in full; None: as the config says. What an approximate one finds proves nothing, and is
                 not kept.
+            device: Of torch: where an exact search multiplies.
+
+        Raises:
+            MachineError: The device is a GPU, and this worker's torch sees none.
         """
         self.index, self.config, self.keep, self.part = index, config, keep, part
         self.k = config.candidates
         self.engine = engine
+        self.device = device if engine is None and config.search == "exact" else "cpu"
+        if self.device != "cpu":
+            self.engine = _on_device(device)
         keep, old = (keep, old) if config.search == "exact" else (False, None)
         self.width = self.k + config.incremental.spare if keep or old else self.k
         self.kept = _fitting(old, index) if old else None
@@ -84,7 +100,7 @@ class Search:
             mask: What each user may get.
             side: What is searched in.
         """
-        self.paths.add(side.items.path.name)
+        self.paths.add(side.items.path.name if self.device == "cpu" else f"bfloat16 on {self.device.split(':')[0]}")
         asked = np.flatnonzero(np.isfinite(queries).all(axis=1))
         self.told["users"] += len(asked)
         ids = np.full((len(queries), self.width), -1, dtype=np.int32)
@@ -191,6 +207,19 @@ def _among(mask: Mask, nums: NDArray[np.int32]) -> Mask:
         eligible=np.ones((1, len(nums)), dtype=np.bool_), group=np.zeros_like(mask.group),
         seen_indptr=ends[mask.seen_indptr], seen_nums=places[hit].astype(np.int32), item_words=mask.item_words[nums],
     )  # fmt: skip
+
+
+def _on_device(device: str) -> TopK:
+    """The exact search on a device of torch."""
+    import torch
+
+    from xlrec.kernels.topk_torch import top_k_torch
+
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise MachineError(
+            f"retrieve.device is {device}, but torch sees no GPU on this worker: mend its driver, or set it to cpu"
+        )
+    return partial(top_k_torch, device=device)
 
 
 def _fitting(folder: str, index: ItemIndex) -> Kept | None:

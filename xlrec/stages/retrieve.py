@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from xlrec.config import Config
+from xlrec.devices import task_device
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of
@@ -86,6 +87,7 @@ def retrieve(
 
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
+        MachineError: In the worker: a GPU is asked for, and there is none.
     """
     rows = with_logs(spread(users.select(*_USER), "user_id"), events)
     if queries is not None:
@@ -94,11 +96,13 @@ def retrieve(
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         opened, context = ItemIndex.open(index), TaskContext.get()
         part = context.partitionId() if context else 0
-        search = Search(opened, config.retrieve, old=lists.old, keep=lists.keep, part=part) if lists else None
+        device = task_device(config.retrieve.device, "retrieve.device")
+        old, keep = (lists.old, lists.keep) if lists else (None, False)
+        search = Search(opened, config.retrieve, old=old, keep=keep, part=part, device=device)
         retriever = Retriever(opened, config, search)
         for block in blocks(batches, config.retrieve.user_block):
             yield from retriever.rows(block).to_batches()
-        if search and lists:
+        if lists:
             search.save(lists.new)
 
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -124,7 +128,8 @@ class Retriever:
         self.only = config.rank.languages == "only"
         models = models_of(index) if config.train.hybrid.enabled else None
         learnt = models.each if models else [None]
-        self.searched = [searched(index, one, self.config.item_block) for one in learnt]
+        path = None if self.search.device == "cpu" else "float32"
+        self.searched = [searched(index, one, self.config.item_block, path) for one in learnt]
         self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
