@@ -200,12 +200,13 @@ def embed(run: Run) -> None:
     lake.create(EMBEDDINGS)
     fingerprint = encoders.fingerprint(config)
     texts = unified_texts(run)
-    new = embedding.new_texts(texts, lake.read(EMBEDDINGS), fingerprint)
+    new = embedding.new_texts(texts, lake.read(EMBEDDINGS), fingerprint).persist()  # counted, then embedded
     n_new = new.count()
     with run.stage("embed", total=n_new, unit="texts") as shown:
         if n_new:
             encoders.fetch(config)
             lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
+        new.unpersist()
         run.counts["embed.texts"] = n_new
         neutral_vectors.fit(run, texts, fingerprint)
         note = quality.check_texts(run)
