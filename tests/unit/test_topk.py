@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xlrec.kernels import topk_torch
+from xlrec.kernels.device_items import DeviceItems
 from xlrec.kernels.fastest import fastest, supported
 from xlrec.kernels.paths import PATHS
 from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
@@ -104,13 +105,12 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     )
     np.testing.assert_array_equal(ids, expected_ids)
     np.testing.assert_array_equal(scores, expected_scores)
+    kind = data.draw(st.sampled_from([torch.float32, torch.bfloat16]))
     on_device = top_k_torch(
         queries,
-        ready,
+        DeviceItems(ready, "cpu", kind, keep_bytes=data.draw(st.sampled_from([0, None]))),
         k,
         mask,
-        device="cpu",
-        dtype=data.draw(st.sampled_from([torch.float32, torch.bfloat16])),
         user_block=data.draw(st.integers(1, n_users)),
         item_block=data.draw(st.sampled_from([50, 128, 1000])),
         known={"none": None, "nonsense": wild, "last night's": np.concatenate([near, wild], axis=1)}[known],

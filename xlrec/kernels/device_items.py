@@ -47,15 +47,14 @@ class DeviceItems:
         self.items, self.device, self.kind = items, torch.device(device), kind
         needed = items.n_items * (4 * items.dim + 2 * padded(items.dim) + 32)
         if keep_bytes is None:
-            cuda = self.device.type == "cuda"
-            keep_bytes = int(_SHARE * torch.cuda.mem_get_info(self.device)[0]) if cuda else 1 << 62
+            keep_bytes = int(_SHARE * self._free())
         self._kept = self._whole() if needed <= keep_bytes else None
+        self.room = self._free()
         self.norms = torch.tensor(items.norms, device=device)
 
-    @property
-    def resident(self) -> bool:
-        """Whether all items are on the device."""
-        return self._kept is not None
+    def _free(self) -> int:
+        """Bytes of the device's memory that nobody holds; of a CPU's, more than any."""
+        return int(torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else 1 << 60
 
     def pieces(self) -> Iterator[Piece]:
         """All items, ascending."""

@@ -130,7 +130,9 @@ class _Search:
         fused: bool,
     ) -> None:
         self.there, self.device, self.k, self.fused = there, there.device, users.k, fused
-        self.item_block = max(1, min(item_block, (_GROUPS * 8 if fused else _SCORES) // len(floors)))
+        self.item_block = max(
+            1, min(item_block, (min(_GROUPS, there.room // 8) * 8 if fused else _SCORES) // len(floors))
+        )
         self.wide, self.lengths, self.floors = (self._moved(part) for part in (users.wide, users.lengths, floors))
         units = (self.wide / self.lengths[:, None]).float()
         n_users, dim = units.shape
