@@ -31,14 +31,14 @@ def main() -> None:
 
     # the interpreter knows no product of bfloat16
     device, dtype = ("cpu", torch.float32) if os.environ.get("TRITON_INTERPRET") else ("cuda", torch.bfloat16)
-    from xlrec.kernels import topk_torch
+    from xlrec.kernels import device_search
     from xlrec.kernels.items import prepare
     from xlrec.kernels.mask import Mask
     from xlrec.kernels.topk import top_k
     from xlrec.kernels.topk_torch import top_k_torch
 
     for case in range(CASES):
-        topk_torch._PAIRS, topk_torch._SMALL = (400, 64) if case % 2 else (1 << 24, 2048)  # the former: slices are cut
+        device_search._PAIRS, device_search._SMALL = (400, 64) if case % 2 else (1 << 24, 2048)
         rng = np.random.default_rng(case)
         n_users, n_items, dim, k = 150 if case == 0 else 9, 700, (8, 65, 21)[case % 3], (1, 30, 600)[case // 2]
         kinds = rng.normal(size=(3 if case % 4 == 1 else n_items, dim))

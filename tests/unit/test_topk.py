@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xlrec.kernels import topk_torch
+from xlrec.kernels import device_search
 from xlrec.kernels.device_items import DeviceItems
 from xlrec.kernels.fastest import fastest, supported
 from xlrec.kernels.paths import PATHS
@@ -231,8 +231,8 @@ def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_other
 
 
 def test_on_a_device_slices_that_let_too_many_through_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(topk_torch, "_PAIRS", 60)
-    monkeypatch.setattr(topk_torch, "_SMALL", 3)
+    monkeypatch.setattr(device_search, "_PAIRS", 60)
+    monkeypatch.setattr(device_search, "_SMALL", 3)
     rng = np.random.default_rng(3)
     items = np.sort(rng.random(900))[:, None].astype(np.float32) * np.ones((1, 6), np.float32)
     queries, mask = np.abs(rng.normal(size=(4, 6))) * [[1], [1], [0], [1]], open_mask(4, 900)
