@@ -48,6 +48,8 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
         "spark.sql.ansi.enabled": "true",
         # Results never depend on it: sums that order could change are made on integers.
         "spark.sql.adaptive.enabled": "true",
+        # Keys that a task collects lists for before it sorts its rows instead: Spark's 128 sorts nearly always.
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
     }
     if local:
         found |= {

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+from pyspark.sql import functions as F
 
 from xlrec.config import AuditConfig
 from xlrec.stages.audit import content_hash, measure, verdicts
@@ -45,13 +46,25 @@ def test_rows_coverage_and_short_lists_are_counted(new, users):
         [("u1", 1, "a", 1.0, "ja"), ("u1", 1, "b", 1.0, "ja")],
         [("u1", 1, "a", 1.0, "ja"), ("u1", 2, "a", 1.0, "ja")],
         [("u1", n, f"i{n}", 1.0, "ja") for n in range(1, 5)],
+        [("u1", 0, "a", 1.0, "ja"), ("u1", 2, "b", 1.0, "ja")],
+        [("u1", 1, "a", 1.0, "ja"), ("u1", 2, None, 1.0, "ja")],
+        [("u1", 1, "a", 1.0, "ja"), ("u1", None, "b", 1.0, "ja")],
     ],
-    ids=["gap", "same rank", "same item", "more than k"],
+    ids=["gap", "same rank", "same item", "more than k", "rank 0", "no item", "no rank"],
 )
 def test_broken_lists_are_seen(spark, users, rows):
     found = measure(lists(spark, rows), None, users, k=3).first().asDict()
     assert found["broken_lists"] == 1
     assert not verdicts(found, AuditConfig())[0].passed
+
+
+@pytest.mark.parametrize(("left_out", "twice"), [(None, None), (70, None), (None, 130), (70, 130)])
+def test_lists_longer_than_a_word_of_ranks_are_whole_or_broken(spark, users, left_out, twice):
+    ranks = [rank for rank in range(1, 131) if rank != left_out] + ([twice] if twice else [])
+    rows = [(user, rank, f"i{place}", 1.0, "ja") for user in ("u1", "u2") for place, rank in enumerate(ranks)]
+    found = measure(lists(spark, rows).repartition(3), None, users, k=131).first()
+    assert found["rows"] == 2 * len(ranks)
+    assert found["broken_lists"] == (2 if left_out or twice else 0)
 
 
 def test_drift_is_zero_against_itself_and_one_against_the_opposite(spark, new, users):
@@ -65,6 +78,24 @@ def test_drift_is_zero_against_itself_and_one_against_the_opposite(spark, new, u
     assert {v.name for v in verdicts(far, AuditConfig()) if not v.passed} == {
         "coverage", "language drift", "score drift",
     }  # fmt: skip
+
+
+def test_drift_is_that_of_shares_and_distributions_counted_by_hand(spark, users):
+    new = lists(spark, [("u1", 1, "a", 1.0, "ja"), ("u1", 2, "b", 9.0, "en"), ("u2", 1, "a", 0.5, "ja")])
+    live = lists(spark, [("u1", 1, "a", 0.5, "en"), ("u1", 2, "b", 0.5, "de")])
+    found = measure(new, live, users, 2).first()
+    assert found["language_drift"] == pytest.approx((2 / 3 + 1 / 6 + 1 / 2) / 2)
+    assert found["score_drift"] == 0.5  # one step of two is above the live run's only one; rank 2 has no say
+    assert found["live_rows"] == 2
+    nothing = measure(new.limit(0), live, users, 2).first()
+    assert (nothing["rows"], nothing["language_drift"], nothing["score_drift"]) == (0, 0.5, 1.0)
+
+
+def test_the_hash_is_the_sum_of_the_rows_hashes_modulo_two_to_the_64(new):
+    rows = new.union(new.withColumn("item_id", F.lit('"\n\\'))).drop("run_id", "run_date")
+    hashes = [row[0] for row in rows.select(F.xxhash64(F.to_json(F.struct("*")))).collect()]
+    assert min(hashes) < 0 < max(hashes)
+    assert content_hash(rows).first()[0] == f"{len(hashes)}-{sum(hashes) % 2**64}"
 
 
 def test_the_hash_tells_contents_apart_but_not_order_files_or_runs(spark, new):

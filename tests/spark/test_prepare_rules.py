@@ -51,6 +51,31 @@ def test_of_repeated_events_the_one_that_says_more_is_kept(spark: SparkSession, 
     assert kept == {"rating": (5.0, "JP"), "unknown": (None, "JP")}
 
 
+def test_a_user_busier_than_allowed_on_one_day_is_a_bot_on_all_of_them(spark: SparkSession) -> None:
+    hours = [NOON.replace(hour=hour) for hour in (1, 9, 23)]
+    rows = [("busy", "i", hour, "view", None, None) for hour in hours]
+    rows += [("busy", "j", NOON.replace(day=3), "view", None, None)]
+    rows += [("calm", "i", hour, "view", None, None) for hour in (hours[0], hours[0], hours[1])]  # one counts once
+    rows += [("calm", item, NOON.replace(day=3), "view", None, None) for item in ("i", "j")]
+    rows += [("calm", "gone", hours[2], "view", None, None), (None, "i", NOON, "view", None, None)]
+    config = PrepareConfig(max_events_per_user_day=2)
+    marked = p.mark_interactions(frame(spark, rows, INTERACTIONS), known(spark), nobody(spark), config, DAY)
+    assert p.valid(marked).where("user_id = 'calm'").count() == 4
+    broken = marked.where("_broken IS NOT NULL").select("user_id", "_broken.rule", "_broken.reason")
+    found = [tuple(row) for row in broken.collect()]
+    assert [rule for user, rule, _ in found if user == "busy"] == ["bot"] * 4
+    assert sorted(rule for user, rule, _ in found if user != "busy") == ["duplicate", "missing_user_id", "unknown_item"]
+    assert {reason for _, rule, reason in found if rule == "bot"} == {"the user has 3 events on one day, allowed are 2"}
+
+
+def test_one_sort_serves_every_window_over_interactions(spark: SparkSession) -> None:
+    raw = frame(spark, [("u", "i", NOON, "view", None, None)], INTERACTIONS)
+    marked = p.mark_interactions(raw, known(spark), nobody(spark), PrepareConfig(), DAY)
+    plan = marked._jdf.queryExecution().executedPlan().toString()  # type: ignore[operator]
+    assert plan.count("Window ") == 3
+    assert plan[: plan.index("Join")].count("Sort [") == 1
+
+
 def test_weights_are_of_the_event_the_rating_and_else_the_default(spark: SparkSession) -> None:
     config = PrepareConfig(default_event_weight=0.5)
     given = [("purchase", None), ("swipe", None), (None, None), ("rating", None), ("rating", 3.9), ("rating", 4.0)]

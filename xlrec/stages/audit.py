@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from xlrec.config import AuditConfig
+
+#: Ranks that are told apart as bits of one integer.
+_WORD: Final = 64
 
 
 @dataclass(frozen=True)
@@ -36,19 +41,16 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
     or an item twice), live_rows, language_drift (total variation distance of item_language, in [0, 1]) and score_drift
     (Kolmogorov-Smirnov distance of the scores at rank 1, on steps of 0.01). The last three are null without a live run.
     """
-    lists = new.groupBy("user_id").agg(
-        F.count("*").alias("n"),
-        F.max("rank").alias("last"),
-        F.countDistinct("rank").alias("ranks"),
-        F.countDistinct("item_id").alias("items"),
+    found = (
+        _lists(new, k)
+        .agg(
+            F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
+            F.count("*").alias("users_with_list"),
+            F.count_if(F.col("n") < k).alias("short_lists"),
+            F.count_if("broken").alias("broken_lists"),
+        )
+        .crossJoin(users.agg(F.count("*").alias("users")))
     )
-    broken = (F.col("n") != F.col("last")) | (F.col("ranks") != F.col("n")) | (F.col("items") != F.col("n"))
-    found = lists.agg(
-        F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
-        F.count("*").alias("users_with_list"),
-        F.count_if(F.col("n") < k).alias("short_lists"),
-        F.count_if(broken | (F.col("n") > k)).alias("broken_lists"),
-    ).crossJoin(users.agg(F.count("*").alias("users")))
     if live is None:
         nothing = F.lit(None)
         return found.select(
@@ -57,11 +59,30 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
             nothing.cast("double").alias("language_drift"),
             nothing.cast("double").alias("score_drift"),
         )
-    return (
-        found.crossJoin(live.agg(F.count("*").alias("live_rows")))
-        .crossJoin(_total_variation(new, live).alias("l"))
-        .crossJoin(_kolmogorov_smirnov(new, live).alias("s"))
-    )
+    shapes = _shapes(new, live)
+    return found.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
+
+
+def _lists(rows: DataFrame, k: int) -> DataFrame:
+    """user_id, n and broken (ranks are not 1..n, an item is there twice, or n > k): a row per list.
+
+    Ranks are bits of integers, items 64-bit hashes, so a list crosses the shuffle as one small row. Two items that
+    share a hash (one list of 50 in 10^16) would count as the same: a list is never taken for whole that is not.
+    """
+    words = range(0, k, _WORD)
+    counts = [F.count("*").alias("n"), F.max("rank").alias("last")]
+    ranks = [F.bit_or(_bit(F.col("rank") - 1 - first)).alias(f"ranks_{first}") for first in words]
+    hashes = F.collect_list(F.when(F.col("item_id").isNotNull(), F.xxhash64("item_id"))).alias("items")
+    lists = rows.groupBy("user_id").agg(*counts, *ranks, hashes)
+    n_ranks = reduce(Column.__add__, (F.bit_count(F.coalesce(f"ranks_{first}", F.lit(0))) for first in words))
+    n_items = F.size(F.array_distinct("items"))
+    whole = (F.col("last") == F.col("n")) & (n_ranks == F.col("n")) & (n_items == F.col("n")) & (F.col("n") <= k)
+    return lists.select("user_id", "n", (~F.coalesce(whole, F.lit(False))).alias("broken"))
+
+
+def _bit(place: Column) -> Column:
+    """The bigint with this bit; 0 where the place is not in one word."""
+    return F.when(place.between(0, _WORD - 1), F.call_function("shiftleft", F.lit(1).cast("bigint"), place))
 
 
 def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[Verdict]:
@@ -99,34 +120,50 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
 def content_hash(recommendations: DataFrame) -> DataFrame:
     """One row, `content_hash` string: equal for equal lists, whatever the order, files, run_id and run_date.
 
-    The sum of the rows' 64-bit hashes modulo 2^64 and the row count, so equal rows do not cancel out. Source: multiset
-    hashing by addition (Clarke et al. 2003).
+    The sum of the rows' 64-bit hashes modulo 2^64 and the row count, so equal rows do not cancel out. Their halves are
+    summed as integers (to 2^31 rows; above, an error). Source: multiset hashing by addition (Clarke et al. 2003).
     """
     columns = [F.col(name) for name in recommendations.columns if name not in ("run_id", "run_date")]
-    row = F.xxhash64(F.to_json(F.struct(*columns))).cast("decimal(38,0)")
-    total = F.pmod(F.coalesce(F.sum(row), F.lit(0)), F.lit("18446744073709551616").cast("decimal(38,0)"))
-    return recommendations.agg(F.concat_ws("-", F.count("*"), total).alias("content_hash"))
+    row = F.xxhash64(F.to_json(F.struct(*columns)))
+    sums = recommendations.select(row.alias("row")).agg(
+        F.count("*").alias("n"),
+        F.sum(F.shiftright("row", 32)).alias("high"),
+        F.sum(F.col("row").bitwiseAND(F.lit((1 << 32) - 1))).alias("low"),
+    )
+    high, low = (F.coalesce(name, F.lit(0)).cast("decimal(19,0)") for name in ("high", "low"))
+    total = F.pmod(high * F.lit(1 << 32) + low, F.lit(str(1 << 64)).cast("decimal(20,0)"))
+    return sums.select(F.concat_ws("-", "n", total).alias("content_hash"))
 
 
-def _total_variation(new: DataFrame, live: DataFrame) -> DataFrame:
-    def shares(rows: DataFrame, name: str) -> DataFrame:
-        counts = rows.groupBy("item_language").agg(F.count("*").alias("n"))
-        return counts.crossJoin(rows.agg(F.count("*").alias("all"))).select(
-            "item_language", (F.col("n") / F.col("all")).alias(name)
-        )
+def _shapes(new: DataFrame, live: DataFrame) -> DataFrame:
+    """item_language, step (score to 0.01 at rank 1, else null), a and b: rows of new and of live; a few thousand."""
+    step = F.when(F.col("rank") == 1, F.round("score", 2)).alias("step")
 
-    both = shares(new, "a").join(shares(live, "b"), "item_language", "full")
-    gap = F.abs(F.coalesce("a", F.lit(0.0)) - F.coalesce("b", F.lit(0.0)))
-    return both.agg((F.coalesce(F.sum(gap), F.lit(0.0)) / 2).alias("language_drift"))
+    def rows(lists: DataFrame, a: int, b: int) -> DataFrame:
+        return lists.select("item_language", step, F.lit(a).alias("a"), F.lit(b).alias("b"))
+
+    both = rows(new, 1, 0).unionByName(rows(live, 0, 1))
+    return both.groupBy("item_language", "step").agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
 
 
-def _kolmogorov_smirnov(new: DataFrame, live: DataFrame) -> DataFrame:
-    def steps(rows: DataFrame, side: str) -> DataFrame:
-        first = rows.where("rank = 1").select(F.round("score", 2).alias("score"))
-        return first.groupBy("score").agg(F.count("*").alias(side))
+def _total_variation(shapes: DataFrame) -> DataFrame:
+    whole = Window.orderBy(F.lit(0)).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
 
-    grid = steps(new, "a").join(steps(live, "b"), "score", "full").na.fill(0, ["a", "b"])
-    up_to = Window.orderBy("score").rowsBetween(Window.unboundedPreceding, 0)  # a few thousand steps at most
+    def share(side: str) -> Column:
+        return F.col(side) / F.greatest(F.sum(side).over(whole), F.lit(1))
+
+    languages = shapes.groupBy("item_language").agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
+    gaps = languages.select("b", F.abs(share("a") - share("b")).alias("gap"))
+    return gaps.agg(
+        F.coalesce(F.sum("b"), F.lit(0)).alias("live_rows"),
+        (F.coalesce(F.sum("gap"), F.lit(0.0)) / 2).alias("language_drift"),
+    )
+
+
+def _kolmogorov_smirnov(shapes: DataFrame) -> DataFrame:
+    steps = shapes.where(F.col("step").isNotNull()).groupBy("step")
+    grid = steps.agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
+    up_to = Window.orderBy("step").rowsBetween(Window.unboundedPreceding, 0)
     whole = Window.orderBy(F.lit(0)).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
 
     def cdf(side: str) -> Column:

@@ -45,17 +45,18 @@ def mark_interactions(
             ),
             broken("unknown_item", F.col("item_num").isNull(), "the catalog has no valid row of this item"),
         ],
-    ).drop("_out")  # fmt: skip
-    marked = marked.repartition("user_id")  # one shuffle serves every window below
-    fine = F.col("_broken").isNull()
+    ).drop("_out", BAD)  # fmt: skip
+    # One shuffle, and one sort by user, day and all else, serve every window below.
+    marked = marked.withColumns({"_day": F.to_date("timestamp"), "_fine": F.col("_broken").isNull()})
+    marked = marked.repartition("user_id")
     best = (F.col("market").asc_nulls_last(), F.col("value").desc_nulls_last())
-    same = Window.partitionBy("user_id", "item_id", "_event", "timestamp", fine).orderBy(*best, "event")
+    same = Window.partitionBy("user_id", "_day", "item_id", "_event", "timestamp", "_fine").orderBy(*best, "event")
     marked = mark_more(
         marked, broken("duplicate", F.row_number().over(same) > 1, "same user, item, event and timestamp")
     )
-    if config.max_events_per_user_day is None:
-        return marked
-    return _mark_bots(marked, config.max_events_per_user_day)
+    if config.max_events_per_user_day is not None:
+        marked = _mark_bots(marked, config.max_events_per_user_day)
+    return marked.drop("_day", "_fine")
 
 
 def _event() -> Column:
@@ -64,9 +65,8 @@ def _event() -> Column:
 
 
 def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
-    per_day = Window.partitionBy("user_id", F.to_date("timestamp"), F.col("_broken").isNull())
-    per_user = Window.partitionBy("user_id")
-    n_day = F.when(F.col("_broken").isNull() & F.col("user_id").isNotNull(), F.count("*").over(per_day))
+    per_day, per_user = Window.partitionBy("user_id", "_day"), Window.partitionBy("user_id")
+    n_day = F.count_if(F.col("_broken").isNull() & F.col("user_id").isNotNull()).over(per_day)
     counted = marked.withColumn("_n_day", n_day).withColumn("_busiest", F.max("_n_day").over(per_user))
     bot = F.col("_busiest") > limit
     reason = ("the user has ", F.col("_busiest"), " events on one day, allowed are ", F.lit(limit))

@@ -10,6 +10,7 @@ from xlrec.stages.prepare.languages import canonical_all, market_code
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more
 from xlrec.sums import exact_sum
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
+from xlrec.tasks import spread
 
 #: Languages under this share of a history are left out: everyone clicks on something foreign once.
 _MIN_SHARE: Final = 0.15
@@ -51,15 +52,14 @@ def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFram
         events: Table events; the history alone where it is evaluated.
         items: Table items.
     """
-    latest = F.max_by("market", F.struct("timestamp", "item_num", "market"))
-    told = events.where(F.col("market") != UNKNOWN_MARKET).groupBy("user_id").agg(latest.alias("latest_market"))
-    everyone = stated.select("user_id").union(events.select("user_id")).distinct()
+    place = F.when(F.col("market") != UNKNOWN_MARKET, F.struct("timestamp", "item_num", "market"))  # null: no say
+    history = events.groupBy("user_id").agg(F.max_by("market", place).alias("latest_market"))
     known = stated.select("user_id", F.col("_market").alias("stated_market"), F.col("_languages").alias("stated"))
     rows = (
-        everyone.join(known, "user_id", "left")
-        .join(told, "user_id", "left")
+        known.join(history, "user_id", "full")
         .join(_shares(events, items), "user_id", "left")
         .withColumn("stated", F.when(F.size("stated") > 0, F.col("stated")))
+        .withColumns({"kept": _kept(), "wanted": _wanted()})  # columns, as each is looked at several times a row
     )
     mix = F.sort_array(F.when(F.col("stated").isNotNull(), _blended()).otherwise(_inferred()), asc=True)
     return rows.withColumn("mix", mix).select(
@@ -75,6 +75,7 @@ def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
     """user_id, shares: the history's languages as array<struct<language, share>>; positives only."""
     tongues = items.select("item_num", F.array_remove("languages", UNKNOWN_LANGUAGE).alias("languages"))
     read = events.where("weight > 0").join(tongues, "item_num").where(F.size("languages") > 0)
+    read = spread(read.select("user_id", "weight", "languages"), "user_id")  # one shuffle for both groupings
     parts = read.select(
         "user_id", F.explode("languages").alias("language"), (F.col("weight") / F.size("languages")).alias("part")
     )
@@ -91,17 +92,15 @@ def _normalised(parts: Column, name: str) -> Column:
     )
 
 
-def _inferred() -> Column:
-    kept = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
-    chosen = F.when(F.size(kept) > 0, kept).otherwise(F.col("shares"))
-    return F.coalesce(
-        _heaviest(_normalised(chosen, "share")), F.array().cast("array<struct<minus:double,language:string>>")
-    )
+def _kept() -> Column:
+    """Of shares those that are not small; all where all are."""
+    large = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
+    return F.when(F.size(large) > 0, large).otherwise(F.col("shares"))
 
 
-def _blended() -> Column:
-    even = F.lit(1.0) / F.size("stated")
-    share_of = F.transform(
+def _wanted() -> Column:
+    """array<struct<language, share>>: the stated languages' shares of the history."""
+    return F.transform(
         "stated",
         lambda language: F.struct(
             language.alias("language"),
@@ -115,9 +114,18 @@ def _blended() -> Column:
             ).alias("share"),
         ),
     )
-    total = F.aggregate(share_of, F.lit(0.0), lambda sum_, one: sum_ + one["share"])
+
+
+def _inferred() -> Column:
+    nothing = F.array().cast("array<struct<minus:double,language:string>>")
+    return F.coalesce(_heaviest(_normalised(F.col("kept"), "share")), nothing)
+
+
+def _blended() -> Column:
+    even = F.lit(1.0) / F.size("stated")
+    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, one: sum_ + one["share"])
     mixed = F.transform(
-        share_of,
+        "wanted",
         lambda one: F.struct(
             one["language"].alias("language"),
             F.when(total > 0, (even + one["share"] / total) / 2).otherwise(even).alias("share"),
