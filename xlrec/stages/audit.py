@@ -120,18 +120,21 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
 def content_hash(recommendations: DataFrame) -> DataFrame:
     """One row, `content_hash` string: equal for equal lists, whatever the order, files, run_id and run_date.
 
-    The sum of the rows' 64-bit hashes modulo 2^64 and the row count, so equal rows do not cancel out. Their halves are
-    summed as integers (to 2^31 rows; above, an error). Source: multiset hashing by addition (Clarke et al. 2003).
+    The sum of the rows' 64-bit hashes modulo 2^64 and the row count, so equal rows do not cancel out. Summed as
+    integers in three parts, of which none overflows below 2^40 rows. Source: multiset hashing by addition (Clarke et al.
+    2003).
     """
     columns = [F.col(name) for name in recommendations.columns if name not in ("run_id", "run_date")]
     row = F.xxhash64(F.to_json(F.struct(*columns)))
+    masked = F.shiftright("row", 22).bitwiseAND(F.lit((1 << 21) - 1))
+    parts = {43: F.shiftright("row", 43), 22: masked, 0: F.col("row").bitwiseAND(F.lit((1 << 22) - 1))}
     sums = recommendations.select(row.alias("row")).agg(
         F.count("*").alias("n"),
-        F.sum(F.shiftright("row", 32)).alias("high"),
-        F.sum(F.col("row").bitwiseAND(F.lit((1 << 32) - 1))).alias("low"),
+        *(F.coalesce(F.sum(part), F.lit(0)).alias(f"from_{bit}") for bit, part in parts.items()),
     )
-    high, low = (F.coalesce(name, F.lit(0)).cast("decimal(19,0)") for name in ("high", "low"))
-    total = F.pmod(high * F.lit(1 << 32) + low, F.lit(str(1 << 64)).cast("decimal(20,0)"))
+    whole = "decimal(20,0)"
+    powers = [F.pmod(f"from_{bit}", F.lit(1 << min(62, 64 - bit))).cast(whole) * F.lit(1 << bit) for bit in parts]
+    total = F.pmod(reduce(Column.__add__, powers), F.lit(str(1 << 64)).cast(whole))
     return sums.select(F.concat_ws("-", "n", total).alias("content_hash"))
 
 
