@@ -121,8 +121,8 @@ def content_hash(recommendations: DataFrame) -> DataFrame:
     """One row, `content_hash` string: equal for equal lists, whatever the order, files, run_id and run_date.
 
     The sum of the rows' 64-bit hashes modulo 2^64 and the row count, so equal rows do not cancel out. Summed as
-    integers in three parts, of which none overflows below 2^40 rows. Source: multiset hashing by addition (Clarke et al.
-    2003).
+    integers in three parts, of which none overflows below 2^40 rows. Source: multiset
+    hashing by addition (Clarke et al. 2003).
     """
     columns = [F.col(name) for name in recommendations.columns if name not in ("run_id", "run_date")]
     row = F.xxhash64(F.to_json(F.struct(*columns)))
