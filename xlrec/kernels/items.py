@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.fastest import fastest
+from xlrec.kernels.gather import gather
 from xlrec.kernels.paths import PATHS, Block, Float32
 from xlrec.kernels.rounding import lengths
 
@@ -58,12 +59,20 @@ class Items:
         self.n_items = len(norms)
         self._kept: dict[int, Block] = {}
         self._left = kept_bytes
+        self._samples: dict[int, tuple[NDArray[np.int64], Block]] = {}
 
     def tiles(self) -> Iterator[tuple[int, Block]]:
         """(first item_num, rounded vectors) of at most `item_block` items each, ascending."""
         for first, vectors in self.shards:
             for low in range(0, len(vectors), self.item_block):
                 yield first + low, self._tile(first + low, vectors[low : low + self.item_block])
+
+    def sample(self, size: int) -> tuple[NDArray[np.int64], Block]:
+        """(size,) item_nums drawn evenly, ascending, always the same; and their rounded vectors, which are kept."""
+        if size not in self._samples:
+            nums = np.sort(np.random.default_rng(0).choice(self.n_items, size, replace=False))
+            self._samples[size] = nums, self.path.block(gather(self.shards, nums, self.dim))
+        return self._samples[size]
 
     def _tile(self, first: int, vectors: NDArray[np.float32]) -> Block:
         block = self._kept.get(first)

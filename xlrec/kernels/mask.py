@@ -38,6 +38,17 @@ class Mask(NamedTuple):
             restricted=self.restricted[users],
         )
 
+    def among(self, nums: NDArray[np.int64]) -> "Mask":
+        """The mask on some items only, ascending, by their place in `nums`."""
+        places = np.minimum(np.searchsorted(nums, self.seen_nums), max(len(nums) - 1, 0))
+        hit: NDArray[np.bool_] = np.isin(self.seen_nums, nums)
+        return self._replace(
+            eligible=self.eligible[:, nums],
+            seen_indptr=indptr_of(hit.astype(np.int64))[self.seen_indptr],
+            seen_nums=places[hit].astype(np.int32),
+            item_words=self.item_words[nums],
+        )
+
 
 @njit(cache=True, inline="always")
 def shares(left, right):  # type: ignore[no-untyped-def]

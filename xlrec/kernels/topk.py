@@ -15,7 +15,9 @@ norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] wi
 
 The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
 The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
-float64 search, for every path, block size and known candidate. A buffer that overflows is rescored in float64 at once.
+float64 search, for every path, block size and known candidate. A floor may be guessed (`xlrec.kernels.guess`): what is
+left out scores less than it, so a list whose k-th score reaches the guess is the full search's. A buffer that overflows
+is rescored in float64 at once.
 """
 
 from typing import Any, Final, NamedTuple
@@ -23,6 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrec.kernels.guess import guessed
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
 from xlrec.kernels.mask import Mask, allowed_rows
 from xlrec.kernels.paths import Block, error_factors
@@ -81,11 +84,12 @@ def top_k(
     smallest = 0.0 if zero_vectors else 5e-324
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
-        block = _Users(wide[users], lengths[users], mask.of(users), k, smallest)
+        block = _Users(wide[users], units[users], lengths[users], mask.of(users), k, smallest)
         least = _floors(block, items, None if known is None else known[users])
         if floors is not None:
             least = np.maximum(least, _rounded_down(floors[users], block.lengths))
-        ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
+        search = _search if floors is not None else _guessing
+        ids[users], scores[users] = search(block, items, items.path.block(block.units), least)
     return ids, scores
 
 
@@ -111,10 +115,16 @@ class _Users(NamedTuple):
     """A block of users, whose queries are finite."""
 
     wide: NDArray[np.float64]
+    units: NDArray[np.float32]
     lengths: NDArray[np.float64]
     mask: Mask
     k: int
     smallest: float  # items of a smaller norm never rank
+
+    def of(self, rows: NDArray[np.int64]) -> "_Users":
+        """Some of them, in their order."""
+        wide, units, lengths = self.wide[rows], self.units[rows], self.lengths[rows]
+        return self._replace(wide=wide, units=units, lengths=lengths, mask=self.mask.of(rows))
 
 
 def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -161,6 +171,20 @@ def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> 
     rounded = wide.astype(np.float32)
     down = np.where(rounded > wide, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
+
+
+def _guessing(
+    users: _Users, items: Items, queries: Block, floors: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """`_search` from guessed floors; users whose lists do not prove theirs are searched for again without."""
+    guesses = guessed(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
+    ids, scores = _search(users, items, queries, np.maximum(floors, guesses))
+    open_to_doubt = (guesses > floors) & (_rounded_down(scores[:, -1], users.lengths) < guesses)
+    rows = np.flatnonzero(open_to_doubt)
+    if len(rows):
+        again = users.of(rows)
+        ids[rows], scores[rows] = _search(again, items, items.path.block(again.units), floors[rows])
+    return ids, scores
 
 
 def _search(
