@@ -268,9 +268,9 @@ def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_other
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
-    vectors = np.random.default_rng(0).normal(size=(10_000, 256)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(20_000, 256)).astype(np.float32)
     assert prepare([(0, vectors)]).path.name == "int8"
-    assert prepare([(0, vectors[:, :248])]).path.name == "bf16"
+    assert prepare([(0, vectors[:, :152])]).path.name == "bf16"
     assert prepare([(0, vectors)], n_queries=3).path.name == "float32"
     assert prepare([(0, vectors[:100])]).path.name == "float32"
     vectors[:, 0] = 100

@@ -20,7 +20,7 @@ ITEM_BLOCK: Final = 2048
 KEPT_BYTES: Final = 256 << 20
 _LARGEST_ITEM: Final = 2.0**120
 _SMALL: Final = 1 << 21  # numbers in all items below which float32 is fast enough
-_WIDE: Final = 256  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
+_WIDE: Final = 160  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
 _FEW: Final = 160  # queries below which rounding the items costs more than it saves
 _COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this part of their spread
 
