@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec.kernels.calibration import divergence
+from xlrec.kernels.diversity import collapse, copies_of
 from xlrec.kernels.selection import Caps, Mix, fill, select
 
 
@@ -77,6 +78,62 @@ def test_every_step_of_the_greedy_takes_the_largest_gain_that_the_caps_allow(
             break
         gains = {i: gain(one, taken[:step], i, diversity, weight) for i in allowed}
         assert gains[taken[step]] == pytest.approx(max(gains.values()), abs=1e-9)
+
+
+def greedy(one: World, k: int, diversity: float, weight: float) -> list[int]:
+    """Every cosine exact, summed in order; ties to the first position."""
+    wide = one.vectors.astype(float)
+    taken: list[int] = []
+    cosines = np.zeros((len(wide), len(wide)))
+    for d in range(wide.shape[1]):
+        cosines += wide[:, d, None] * wide[None, :, d]
+    lengths = np.sqrt(np.diag(cosines))
+    both = lengths[:, None] * lengths[None]
+    cosines = np.where(both > 0, cosines / np.where(both > 0, both, 1), 0.0)
+    for _ in range(min(k, len(wide))):
+        near = cosines[:, taken].max(axis=1) if taken else np.zeros(len(wide))
+        gains = (1 - diversity) * one.relevance - diversity * near
+        if weight:
+            costs = [divergence(one.target, np.bincount([*one.groups[taken], g], minlength=3)) for g in range(3)]
+            gains = (1 - weight) * gains - weight * np.array(costs)[one.groups]
+        gains[taken] = -np.inf
+        taken.append(int(np.argmax(gains)))
+    return taken
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, SHARES, st.sampled_from([0.0, 0.5]), st.sampled_from([2, 3, 40]), st.sampled_from([0.0, 1e-8, 1e-3]))
+def test_bounds_of_cosines_choose_what_exact_ones_choose(
+    seed: int, diversity: float, weight: float, dim: int, jitter: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    kinds = rng.normal(size=(30, dim))[rng.integers(0, 30, 170)]  # many near-ties, closer than float32 can tell
+    vectors = kinds + jitter * rng.normal(size=kinds.shape)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    relevance = np.sort(rng.integers(0, 4, 170) / 3)[::-1].copy()
+    one = World(relevance, vectors, rng.integers(0, 3, 170), np.array([0.6, 0.4, 0.0]), [])
+    taken = select(25, relevance, vectors, diversity, one.mix(weight), Caps.none())
+    assert taken.tolist() == greedy(one, 25, diversity, weight)
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.2, 0.9, 0.97, 1.0]), st.sampled_from([0, 3, 140, 200]))
+def test_copies_that_are_decided_when_asked_leave_the_list_of_what_collapse_keeps(
+    seed: int, diversity: float, threshold: float, enough: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(200, 6)) + 2 * rng.normal(size=(9, 6))[rng.integers(0, 9, 200)]
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    vectors[rng.random(200) < 0.2] = vectors[0]
+    relevance, groups = np.sort(rng.random(200))[::-1].copy(), rng.integers(0, 3, 200)
+    target, kept = np.array([0.6, 0.4, 0.0]), np.flatnonzero(collapse(vectors, threshold))
+    few = select(60, relevance[kept], vectors[kept], diversity, Mix(groups[kept], target, 0.5), Caps.none())
+    copies = copies_of(vectors, threshold, enough)
+    assert (copies.kept == 1).sum() >= min(enough, len(kept))
+    whole = select(60, relevance, vectors, diversity, Mix(groups, target, 0.5), Caps.none(), copies)
+    assert whole.tolist() == kept[few].tolist()
+    decided = copies.kept >= 0
+    assert (np.isin(np.arange(200), kept)[decided] == (copies.kept[decided] == 1)).all()
 
 
 @settings(deadline=None)

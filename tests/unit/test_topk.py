@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xlrec.kernels import device_search
+from xlrec.kernels import device_search, guess, topk
 from xlrec.kernels.device_items import DeviceItems
 from xlrec.kernels.fastest import fastest, supported
 from xlrec.kernels.paths import PATHS
@@ -95,14 +95,17 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     known = data.draw(st.sampled_from(["none", "nonsense", "last night's"]))
     near = np.where(rng.random((n_users, k)) < 0.8, expected_ids, rng.integers(-9, 2 * n_items, (n_users, k)))
     wild = rng.integers(-9, 2 * n_items, (n_users, k + 3))
-    ids, scores = top_k(
-        queries,
-        ready,
-        k,
-        mask,
-        user_block=data.draw(st.integers(1, n_users)),
-        known={"none": None, "nonsense": wild, "last night's": np.concatenate([near, wild], axis=1)}[known],
-    )
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(guess, "SAMPLE", data.draw(st.sampled_from([guess.SAMPLE, 5, 40])))
+        patched.setattr(guess, "place_of", data.draw(st.sampled_from([guess.place_of, lambda *_: 1])))  # mostly wrong
+        ids, scores = top_k(
+            queries,
+            ready,
+            k,
+            mask,
+            user_block=data.draw(st.integers(1, n_users)),
+            known={"none": None, "nonsense": wild, "last night's": np.concatenate([near, wild], axis=1)}[known],
+        )
     np.testing.assert_array_equal(ids, expected_ids)
     np.testing.assert_array_equal(scores, expected_scores)
     kind = data.draw(st.sampled_from([torch.float32, torch.bfloat16]))
@@ -117,6 +120,51 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     )
     np.testing.assert_array_equal(on_device[0], expected_ids)
     np.testing.assert_array_equal(on_device[1], expected_scores)
+
+
+@pytest.mark.parametrize("path", sorted(PATHS))
+def test_a_guessed_floor_is_hardly_ever_wrong_and_where_it_is_the_user_is_searched_for_again(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    items, queries, k = rng.normal(size=(3000, 24)).astype(np.float32), rng.normal(size=(40, 24)), 60
+    mask, ready = open_mask(40, 3000), prepare([(0, items)], path=path, item_block=900)
+    expected = oracle(queries, items, k, mask)
+    again: list[int] = []
+    whole = topk.Users.of
+
+    def counted(self: Any, rows: NDArray[np.int64]) -> Any:
+        again.append(len(rows))
+        return whole(self, rows)
+
+    monkeypatch.setattr(topk.Users, "of", counted)
+    monkeypatch.setattr(guess, "SAMPLE", 300)
+    for place, redone in ((guess.place_of, 0), (lambda *_: 1, 30)):
+        monkeypatch.setattr(guess, "place_of", place)
+        ids, scores = top_k(queries, ready, k, mask)
+        np.testing.assert_array_equal(ids, expected[0])
+        np.testing.assert_array_equal(scores, expected[1])
+        assert sum(again) <= redone if redone == 0 else sum(again) >= redone
+
+
+def test_a_guess_that_nothing_proves_would_lose_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(6)
+    items, queries, mask = rng.normal(size=(3000, 24)).astype(np.float32), rng.normal(size=(9, 24)), open_mask(9, 3000)
+    monkeypatch.setattr(guess, "SAMPLE", 300)
+    monkeypatch.setattr(guess, "place_of", lambda *_: 1)
+    assert (top_k(queries, [(0, items)], 200, mask)[0] >= 0).all()
+    monkeypatch.setattr(topk, "rounded_down", lambda scores, _: np.full(len(scores), np.float32(np.inf)))
+    assert (top_k(queries, [(0, items)], 200, mask)[0] < 0).any()
+
+
+def test_few_allowed_items_give_no_guess() -> None:
+    eligible = np.zeros((1, 40_000), np.bool_)
+    eligible[0, ::900] = True
+    items = np.random.default_rng(7).normal(size=(40_000, 8)).astype(np.float32)
+    mask = open_mask(1, 40_000, eligible=eligible)
+    ids, _ = top_k(np.ones((1, 8)), [(0, items)], 50, mask)
+    assert sorted(ids[0, :45].tolist()) == list(range(0, 40_000, 900))
+    assert (ids[0, 45:] == -1).all()
 
 
 def test_a_score_that_float32_misorders_is_ordered_in_float64() -> None:
@@ -221,9 +269,9 @@ def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_other
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
-    vectors = np.random.default_rng(0).normal(size=(10_000, 256)).astype(np.float32)
+    vectors = np.random.default_rng(0).normal(size=(20_000, 256)).astype(np.float32)
     assert prepare([(0, vectors)]).path.name == "int8"
-    assert prepare([(0, vectors[:, :248])]).path.name == "bf16"
+    assert prepare([(0, vectors[:, :152])]).path.name == "bf16"
     assert prepare([(0, vectors)], n_queries=3).path.name == "float32"
     assert prepare([(0, vectors[:100])]).path.name == "float32"
     vectors[:, 0] = 100

@@ -1,17 +1,37 @@
 """Which items are copies of better ones: near-duplicates, and one product under several item_ids."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 _EPSILON: Final = float(np.finfo(np.float32).eps)
+_HEAD: Final = 128  # best items whose products come at once; of later pairs few are asked for
+
+
+class Copies(NamedTuple):
+    """What is known of which of n items, best first, are copies of better ones; the rest is decided when asked."""
+
+    head: NDArray[np.float32]
+    """`products` of the items' vectors."""
+    kept: NDArray[np.int8]
+    """(n,) 1: stays, 0: falls out, -1: not decided; written to."""
+    threshold: float
+    """Smallest cosine of near-duplicates."""
+    least: NDArray[np.float32]
+    """(n,) the product of a near pair is at least that of both of these, its rounding included; NaN: any."""
+
+    @staticmethod
+    def none(head: NDArray[np.float32], n: int) -> "Copies":
+        """All n items stay."""
+        return Copies(head, np.ones(n, dtype=np.int8), 1.0, np.zeros(n, dtype=np.float32))
 
 
 def products(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, n) float32 inner products of all pairs, within `roundoff` of the exact ones times both norms."""
-    return vectors @ vectors.T
+    """(m, m) float32 inner products of the first m = min(n, 128), within `roundoff` times both norms."""
+    head = vectors[:_HEAD]
+    return head @ head.T
 
 
 def roundoff(dim: int) -> float:
@@ -19,27 +39,50 @@ def roundoff(dim: int) -> float:
     return 4 * (dim + 4) * _EPSILON
 
 
-def collapse(
-    vectors: NDArray[np.float32], threshold: float, gram: NDArray[np.float32] | None = None
-) -> NDArray[np.bool_]:
-    """Which items stay when near-duplicates fall out, walking from the best item on.
+def collapse(vectors: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """(n,) which items stay when near-duplicates fall out, walking from the best item on.
 
     An item falls out when its cosine with one that stays, and is better, reaches the threshold; a chain of items that
-    are each near the next only is so not all one. A zero vector is near nothing. A float32 matrix product finds the
-    pairs that may be near; each is then decided in float64 with a fixed order of the sum, so that the answer does not
-    depend on the BLAS.
+    are each near the next only is so not all one. A zero vector is near nothing. float32 products find the pairs that
+    may be near; each is then decided in float64 with a fixed order of the sum, so that the answer does not depend on
+    the BLAS.
 
     Args:
         vectors: (n, dim) float32, best item first, of any norm.
         threshold: Smallest cosine of near-duplicates, > 0; 1 = the same direction exactly.
-        gram: `products(vectors)`, where known.
-
-    Returns:
-        (n,) bool.
     """
-    gram = products(vectors) if gram is None else gram
-    kept: NDArray[np.bool_] = _walk(vectors, gram, threshold, roundoff(vectors.shape[1]))
-    return kept
+    found: NDArray[np.bool_] = copies_of(vectors, threshold, len(vectors)).kept == 1
+    return found
+
+
+def copies_of(vectors: NDArray[np.float32], threshold: float, enough: int) -> Copies:
+    """`collapse` from the best item on, until `enough` items are known to stay.
+
+    Args:
+        vectors: As of `collapse`.
+        threshold: As of `collapse`.
+        enough: At least 0.
+    """
+    head, margin = products(vectors), roundoff(vectors.shape[1])
+    least = np.empty(len(vectors), dtype=np.float32)
+    _least(vectors, head, threshold, margin, least)
+    found = Copies(head, np.full(len(vectors), -1, dtype=np.int8), threshold, least)
+    _walk(vectors, *found, enough)
+    return found
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _rough_dot(a: Any, b: Any) -> Any:
+    total = np.float32(0.0)
+    for d in range(len(a)):
+        total += a[d] * b[d]
+    return total
+
+
+@njit(cache=True)
+def product(vectors: Any, head: Any, i: Any, j: Any) -> Any:
+    """float32 inner product of two items, within `roundoff` times both norms."""
+    return head[i, j] if i < len(head) and j < len(head) else _rough_dot(vectors[i], vectors[j])
 
 
 @njit(cache=True)
@@ -51,23 +94,67 @@ def _dot(a: Any, b: Any) -> Any:
 
 
 @njit(cache=True)
-def _walk(vectors: Any, gram: Any, threshold: Any, margin: Any) -> Any:
-    n = len(vectors)
-    kept, squares, least = np.ones(n, dtype=np.bool_), np.full(n, -1.0), np.empty(n, dtype=np.float32)
-    rules_out = threshold > margin
-    for i in range(n):  # least[i] * least[j] is what the product of a near pair reaches, its rounding included
-        least[i] = np.sqrt(max(gram[i, i], np.float32(0.0)) * (1 - margin) * max(threshold - margin, 0.0))
-    for i in range(n):
-        row, bar = gram[i], least[i]
-        for j in range(i):
-            if (rules_out and row[j] < bar * least[j]) or not kept[j]:
+def _least(vectors: Any, head: Any, threshold: Any, margin: Any, found: Any) -> None:
+    for i in range(len(found)):
+        square = np.float64(max(product(vectors, head, i, i), np.float32(0.0)))
+        found[i] = np.sqrt(square * (1 - margin) * (threshold - margin)) if threshold > margin else np.nan
+
+
+@njit(cache=True)
+def _walk(vectors: Any, head: Any, kept: Any, threshold: Any, least: Any, enough: Any) -> None:
+    n_kept = 0
+    for i in range(len(vectors)):
+        if n_kept >= enough:
+            break
+        n_kept += stays(i, vectors, head, kept, threshold, least)
+
+
+@njit(cache=True)
+def stays(i: Any, vectors: Any, head: Any, kept: Any, threshold: Any, least: Any) -> Any:
+    """Whether an item is none of the copies; decides it, and the better items that this hangs on, in `kept`."""
+    if kept[i] >= 0:
+        return kept[i] == 1
+    waiting, size = np.empty(i + 1, dtype=np.int64), 1
+    waiting[0] = i
+    while size > 0:
+        one = waiting[size - 1]
+        if kept[one] < 0:
+            kept[one], asked = _verdict(one, vectors, head, kept, threshold, least)
+            if kept[one] < 0:
+                waiting[size] = asked
+                size += 1
                 continue
-            for one in (i, j):
-                if squares[one] < 0:
-                    squares[one] = _dot(vectors[one], vectors[one])
-            dot = _dot(vectors[i], vectors[j])
-            # Squares, not roots: a copy then has a cosine of exactly 1.
-            if dot > 0 and dot * dot >= threshold * threshold * squares[i] * squares[j]:
-                kept[i] = False
-                break
-    return kept
+        size -= 1
+    return kept[i] == 1
+
+
+@njit(cache=True)
+def _products_before(i: Any, vectors: Any, head: Any) -> Any:
+    """(at least i,) float32 products with the better items."""
+    if i < len(head):
+        return head[i]
+    found = np.empty(i, dtype=np.float32)
+    for j in range(i):
+        found[j] = _rough_dot(vectors[i], vectors[j])
+    return found
+
+
+@njit(cache=True)
+def _verdict(i: Any, vectors: Any, head: Any, kept: Any, threshold: Any, least: Any) -> Any:
+    """0 where the item is near one that stays, 1 where it is near none; -1, and one to decide first, where unknown."""
+    row, bar = _products_before(i, vectors, head), least[i]
+    n_near, asked, square = 0, -1, -1.0
+    for j in range(i):  # branchless, so that it becomes vector instructions; nearly always there is none
+        n_near += not row[j] < bar * least[j]
+    for j in range(i if n_near > 0 else 0):
+        if row[j] < bar * least[j] or kept[j] == 0:
+            continue
+        if square < 0:
+            square = _dot(vectors[i], vectors[i])
+        dot = _dot(vectors[i], vectors[j])
+        # Squares, not roots: a copy then has a cosine of exactly 1.
+        if dot > 0 and dot * dot >= threshold * threshold * square * _dot(vectors[j], vectors[j]):
+            if kept[j] == 1:
+                return np.int8(0), asked
+            asked = j if asked < 0 else asked
+    return np.int8(1 if asked < 0 else -1), asked

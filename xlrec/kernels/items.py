@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.fastest import fastest
+from xlrec.kernels.gather import gather
 from xlrec.kernels.paths import PATHS, Block, Float32
 from xlrec.kernels.rounding import lengths
 
@@ -19,7 +20,7 @@ ITEM_BLOCK: Final = 2048
 KEPT_BYTES: Final = 256 << 20
 _LARGEST_ITEM: Final = 2.0**120
 _SMALL: Final = 1 << 21  # numbers in all items below which float32 is fast enough
-_WIDE: Final = 256  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
+_WIDE: Final = 160  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
 _FEW: Final = 160  # queries below which rounding the items costs more than it saves
 _COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this part of their spread
 
@@ -58,12 +59,20 @@ class Items:
         self.n_items = len(norms)
         self._kept: dict[int, Block] = {}
         self._left = kept_bytes
+        self._samples: dict[int, tuple[NDArray[np.int64], Block]] = {}
 
     def tiles(self) -> Iterator[tuple[int, Block]]:
         """(first item_num, rounded vectors) of at most `item_block` items each, ascending."""
         for first, vectors in self.shards:
             for low in range(0, len(vectors), self.item_block):
                 yield first + low, self._tile(first + low, vectors[low : low + self.item_block])
+
+    def sample(self, size: int) -> tuple[NDArray[np.int64], Block]:
+        """(size,) item_nums drawn evenly, ascending, always the same; and their rounded vectors, which are kept."""
+        if size not in self._samples:
+            nums = np.sort(np.random.default_rng(0).choice(self.n_items, size, replace=False))
+            self._samples[size] = nums, self.path.block(gather(self.shards, nums, self.dim))
+        return self._samples[size]
 
     def _tile(self, first: int, vectors: NDArray[np.float32]) -> Block:
         block = self._kept.get(first)

@@ -1,6 +1,6 @@
 """Who may get what: eligibility, languages and seen items of all sources, for compiled loops."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -36,6 +36,17 @@ class Mask(NamedTuple):
             seen_nums=self.seen_nums[places],
             user_words=self.user_words[users],
             restricted=self.restricted[users],
+        )
+
+    def among(self, nums: NDArray[np.integer[Any]]) -> "Mask":
+        """The mask on some items only, ascending, by their place in `nums`."""
+        places = np.minimum(np.searchsorted(nums, self.seen_nums), max(len(nums) - 1, 0))
+        hit: NDArray[np.bool_] = np.isin(self.seen_nums, nums)
+        return self._replace(
+            eligible=self.eligible[:, nums],
+            seen_indptr=indptr_of(hit.astype(np.int64))[self.seen_indptr],
+            seen_nums=places[hit].astype(np.int32),
+            item_words=self.item_words[nums],
         )
 
 

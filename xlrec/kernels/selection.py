@@ -11,7 +11,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.calibration import ALPHA
-from xlrec.kernels.diversity import products, roundoff
+from xlrec.kernels.diversity import Copies, products, roundoff, stays
+from xlrec.kernels.nearest import Nearest, begin, catch_up, exactly
 
 
 class Caps(NamedTuple):
@@ -66,7 +67,7 @@ def select(
     diversity: float,
     mix: Mix,
     caps: Caps,
-    gram: NDArray[np.float32] | None = None,
+    copies: Copies | None = None,
 ) -> NDArray[np.int64]:
     """Positions of up to k items in list order; fewer only where the caps leave no more.
 
@@ -81,18 +82,19 @@ def select(
         diversity: 0..1.
         mix: Languages.
         caps: Categories; an item with a full category is passed over.
-        gram: `diversity.products(vectors)`, where known: saves a matrix product.
+        copies: Items that fall out, of the same vectors, as `diversity.copies_of` decided and goes on to decide; None:
+            none do.
 
     Returns:
-        (at most k,) int64; all sums run in a fixed order in float64.
+        (at most k,) int64; what decides is summed in a fixed order in float64.
     """
-    if diversity == 0:
-        cosines = np.zeros((0, len(relevance)), dtype=np.float32)
-    else:
-        cosines = products(vectors) if gram is None else gram
-    margin = 2 * roundoff(vectors.shape[1])  # norms, too, are rounded
-    taken: NDArray[np.int64] = _select(k, relevance, vectors, cosines, margin, diversity, *mix, *caps)
-    return taken
+    n, margin = len(relevance), 2 * roundoff(vectors.shape[1])  # norms, too, are rounded
+    if copies is None:
+        copies = Copies.none(products(vectors if diversity else vectors[:0]), n)
+    taken = np.empty(min(k, n), dtype=np.int64)
+    near = Nearest.of(n, len(taken))
+    size = _select(taken, relevance, vectors, near, margin, diversity, *copies, *mix, *caps)
+    return taken[:size]
 
 
 @njit(cache=True)
@@ -129,79 +131,77 @@ def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
 
 
 @njit(cache=True)
-def _length(i: Any, vectors: Any, lengths: Any) -> Any:
-    if np.isnan(lengths[i]):
-        square = 0.0
-        for d in range(vectors.shape[1]):
-            square += np.float64(vectors[i, d]) * np.float64(vectors[i, d])
-        lengths[i] = np.sqrt(square)
-    return lengths[i]
-
-
-@njit(cache=True)
-def _nearest(i: Any, taken: Any, cosines: Any, least: Any, vectors: Any, lengths: Any) -> Any:
-    """Largest cosine of an item with those taken: float64 sums over dim in order, of those that may be the largest."""
-    nearest = -np.inf
-    for other in taken:
-        if cosines[i, other] < least:
-            continue
-        cosine, both = 0.0, _length(i, vectors, lengths) * _length(other, vectors, lengths)
-        for d in range(vectors.shape[1]):
-            cosine += np.float64(vectors[i, d]) * np.float64(vectors[other, d])
-        nearest = max(nearest, cosine / both if both > 0 else 0.0)
-    return nearest
+def _gain(base: Any, nearest: Any, diversity: Any, weight: Any, cost: Any) -> Any:
+    """Falls as `nearest` grows, in floating point too: a bound of one is a bound of the other."""
+    gain = base - diversity * nearest
+    return (1 - weight) * gain - cost if weight > 0 else gain
 
 
 @njit(cache=True)
 def _best(
-    free: Any, relevance: Any, near: Any, diversity: Any, groups: Any, costs: Any, weight: Any,
-    indptr: Any, codes: Any, in_category: Any, most: Any,
+    taken: Any, free: Any, bases: Any, near: Any, vectors: Any, head: Any, margin: Any, diversity: Any,
+    weight: Any, costs: Any, indptr: Any, codes: Any, in_category: Any, most: Any, found: Any, uppers: Any,
 ) -> Any:  # fmt: skip
-    """The first free item of the largest gain that the caps allow; -1 where there is none."""
-    best, most_gain = -1, -np.inf
+    """The first free item of the largest gain that the caps allow; -1 where there is none. The last two are scratch."""
+    bar, n_found, best, most_gain = -np.inf, 0, -1, -np.inf
+    apart = diversity > 0 and len(taken) > 0
     for i in range(len(free)):
-        gain = (1 - diversity) * relevance[i] - diversity * near[i]
-        if weight > 0:
-            gain = (1 - weight) * gain - weight * costs[groups[i]]
-        if free[i] and gain > most_gain and not _full(i, indptr, codes, in_category, most):
+        uppers[i] = _gain(bases[i], near.low[i], diversity, weight, costs[i])
+    for i in range(len(free)):
+        if uppers[i] < bar or not free[i] or _full(i, indptr, codes, in_category, most):
+            continue
+        if apart:
+            catch_up(i, taken, near, vectors, head, margin)
+            uppers[i] = _gain(bases[i], near.low[i], diversity, weight, costs[i])
+        bar = max(bar, _gain(bases[i], near.high[i], diversity, weight, costs[i]))
+        found[n_found] = i
+        n_found += 1
+    n_left = 0
+    for i in found[:n_found]:
+        if uppers[i] >= bar:
+            found[n_left] = i
+            n_left += 1
+    for i in found[:n_left]:
+        nearest = exactly(i, taken, near, vectors, margin) if apart and n_left > 1 else near.low[i]
+        gain = _gain(bases[i], nearest, diversity, weight, costs[i])
+        if gain > most_gain:
             best, most_gain = i, gain
     return best
 
 
 @njit(cache=True)
 def _select(
-    k: Any, relevance: Any, vectors: Any, cosines: Any, margin: Any, diversity: Any,
-    groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
+    taken: Any, relevance: Any, vectors: Any, near: Any, margin: Any, diversity: Any, head: Any, kept: Any,
+    threshold: Any, least: Any, groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
 ) -> Any:  # fmt: skip
-    """Lazily: the product's cosines less a margin bound every gain from above, and only the best are made exact."""
+    """Fills `taken`; returns how many there are. Whether an item is a copy is asked when it would be taken."""
     n = len(relevance)
-    taken, free = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_)
-    near, rough, exact = np.zeros(n), np.zeros(n), np.ones(n, dtype=np.bool_)
-    lengths = np.full(n, np.nan)
+    free, bases = kept != 0, (1 - diversity) * relevance
+    found, uppers = np.empty(n, dtype=np.int64), np.empty(n)
     counts, in_category = np.zeros(len(target), dtype=np.int64), _empty_counts(codes)
-    costs = np.zeros(len(target))
+    divergences, costs = np.zeros(len(target)), np.zeros(n)
     for size in range(len(taken)):
         if weight > 0:
-            _divergences(target, counts, size, costs)
+            _divergences(target, counts, size, divergences)
+            for i in range(n):
+                costs[i] = weight * divergences[groups[i]]
         best = -1
-        while best < 0 or not exact[best]:
-            if best >= 0:
-                near[best] = _nearest(best, taken[:size], cosines, rough[best] - 2 * margin, vectors, lengths)
-                exact[best] = True
-            best = _best(free, relevance, near, diversity, groups, costs, weight, indptr, codes, in_category, most)
+        while best < 0:
+            best = _best(
+                taken[:size], free, bases, near, vectors, head, margin, diversity,
+                weight, costs, indptr, codes, in_category, most, found, uppers,
+            )  # fmt: skip
             if best < 0:
-                return taken[:size]
-        taken[size], free[best] = best, False
+                return size
+            free[best] = False
+            if not stays(best, vectors, head, kept, threshold, least):
+                best = -1
+        taken[size] = best
         counts[groups[best]] += 1
         _count(best, indptr, codes, in_category, most)
-        if diversity > 0:
-            for i in range(n):
-                cosine = np.float64(cosines[best, i])
-                if size == 0:
-                    near[i] = rough[i] = -np.inf
-                exact[i] = exact[i] and cosine + margin < near[i]
-                near[i], rough[i] = max(near[i], cosine - margin), max(rough[i], cosine)
-    return taken
+        if size == 0 and diversity > 0:
+            begin(near)
+    return len(taken)
 
 
 def fill(

@@ -15,7 +15,9 @@ norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] wi
 
 The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
 The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
-float64 search, for every path, block size and known candidate. A buffer that overflows is rescored in float64 at once.
+float64 search, for every path, block size and known candidate. A floor may be guessed (`xlrec.kernels.guess`): what is
+left out scores less than it, so a list whose k-th score reaches the guess is the full search's. A buffer that overflows
+is rescored in float64 at once.
 """
 
 from typing import Any, Final, NamedTuple
@@ -23,6 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrec.kernels.guess import guessed
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
 from xlrec.kernels.mask import Mask, allowed_rows
 from xlrec.kernels.paths import Block, error_factors
@@ -84,9 +87,11 @@ def top_k(
         users = ranked[start : start + user_block]
         block = Users(wide[users], lengths[users], mask.of(users), k, smallest)
         least = known_floors(block, items, None if known is None else known[users])
-        if floors is not None:
+        if floors is None:
+            ids[users], scores[users] = _guessing(block, items, units[users], least)
+        else:
             least = np.maximum(least, rounded_down(floors[users], block.lengths))
-        ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
+            ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
     return ids, scores
 
 
@@ -116,6 +121,10 @@ class Users(NamedTuple):
     mask: Mask
     k: int
     smallest: float  # items of a smaller norm never rank
+
+    def of(self, rows: NDArray[np.int64]) -> "Users":
+        """Some of them, in their order."""
+        return self._replace(wide=self.wide[rows], lengths=self.lengths[rows], mask=self.mask.of(rows))
 
 
 def lengths_of(queries: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -166,6 +175,20 @@ def rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> N
     rounded = wide.astype(np.float32)
     down = np.where(rounded > wide, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
+
+
+def _guessing(
+    users: Users, items: Items, units: NDArray[np.float32], floors: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """`_search` from guessed floors; users whose lists do not prove theirs are searched for again without."""
+    queries = items.path.block(units)
+    guesses = guessed(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
+    ids, scores = _search(users, items, queries, np.maximum(floors, guesses))
+    open_to_doubt = (guesses > floors) & (rounded_down(scores[:, -1], users.lengths) < guesses)
+    rows = np.flatnonzero(open_to_doubt)
+    if len(rows):
+        ids[rows], scores[rows] = _search(users.of(rows), items, items.path.block(units[rows]), floors[rows])
+    return ids, scores
 
 
 def _search(

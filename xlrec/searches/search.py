@@ -200,13 +200,8 @@ class Search:
 
 def _among(mask: Mask, nums: NDArray[np.int32]) -> Mask:
     """The mask of users of one market on some items, all of which are eligible there, by their place in `nums`."""
-    places = np.minimum(np.searchsorted(nums, mask.seen_nums), len(nums) - 1)
-    hit = nums[places] == mask.seen_nums
-    ends = np.concatenate([[0], np.cumsum(hit)])
-    return mask._replace(
-        eligible=np.ones((1, len(nums)), dtype=np.bool_), group=np.zeros_like(mask.group),
-        seen_indptr=ends[mask.seen_indptr], seen_nums=places[hit].astype(np.int32), item_words=mask.item_words[nums],
-    )  # fmt: skip
+    everywhere = np.ones((1, len(nums)), dtype=np.bool_)
+    return mask.among(nums)._replace(eligible=everywhere, group=np.zeros_like(mask.group))
 
 
 def _on_device(device: str) -> TopK:

@@ -10,7 +10,7 @@ from xlrec.config import Config, RankConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import Learnt, models_of
 from xlrec.kernels.calibration import shown_languages
-from xlrec.kernels.diversity import collapse, products
+from xlrec.kernels.diversity import Copies, collapse, copies_of, products
 from xlrec.kernels.fusion import Fused, best_first, covisited_terms, credit, fuse, heaviest, odds, similar_terms
 from xlrec.kernels.selection import Caps, Mix, fill, select
 from xlrec.recommenders import ranking
@@ -109,7 +109,7 @@ class Ranker:
 
     def _greedy(self, nums: _Nums, scores: _Floats, user: User, reads: NDArray[np.int64]) -> NDArray[np.int64]:
         """Positions in `nums` (best first) of up to k items, from the best that are no near-duplicates."""
-        rows, vectors, gram = self._distinct(nums)
+        rows, vectors, copies = self._distinct(nums)
         best = scores[0] if len(scores) and scores[0] > 0 else 1.0
         target, weight = np.zeros(len(reads) + 1), 0.0
         total = float(user.language_weights.sum())
@@ -117,27 +117,30 @@ class Ranker:
             target[:-1], weight = user.language_weights / total, self.config.calibration
         mix = Mix(shown_languages(self.bits, nums[rows], reads)[0], target, weight)
         caps = self._caps(nums[rows])
-        picks = select(self.k, scores[rows] / best, vectors, self.config.diversity, mix, caps, gram)
+        picks = select(self.k, scores[rows] / best, vectors, self.config.diversity, mix, caps, copies)
         return rows[picks]
 
-    def _distinct(self, nums: _Nums) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
-        """The shortlist: its positions, ascending, its vectors, and their products.
+    def _distinct(self, nums: _Nums) -> tuple[NDArray[np.int64], NDArray[np.float32], Copies]:
+        """The shortlist: its positions, ascending, its vectors, and what is known of copies among them.
 
         Walks on past the first `shortlist` items only where more than half of them are copies of better ones.
         """
-        rows, vectors = np.zeros(0, dtype=np.int64), np.zeros((0, self.index.dim), dtype=np.float32)
-        gram = products(vectors)
-        for start in range(0, len(nums), self.shortlist):
-            if 2 * len(rows) >= self.shortlist:
+        near, half = self.config.near_duplicate, (self.shortlist + 1) // 2
+        vectors = self.index.gather(nums[: self.shortlist])
+        copies = copies_of(vectors, near, half if len(nums) > self.shortlist else 0)
+        rows = np.arange(len(vectors))
+        if len(nums) <= self.shortlist or (copies.kept == 1).sum() >= half:
+            return rows, vectors, copies
+        rows, vectors = rows[copies.kept == 1], vectors[copies.kept == 1]
+        for start in range(self.shortlist, len(nums), self.shortlist):
+            if len(rows) >= half:
                 break
             more = nums[start : start + self.shortlist]
             rows = np.concatenate([rows, np.arange(start, start + len(more))])
             vectors = np.concatenate([vectors, self.index.gather(more)])
-            gram = products(vectors)
-            kept = collapse(vectors, self.config.near_duplicate, gram)
-            if not kept.all():
-                rows, vectors, gram = rows[kept], vectors[kept], gram[kept][:, kept]
-        return rows, vectors, gram
+            kept = collapse(vectors, near)
+            rows, vectors = rows[kept], vectors[kept]
+        return rows, vectors, Copies.none(products(vectors), len(rows))
 
     def _filled(self, nums: _Nums, taken: NDArray[np.int64], n_candidates: int) -> NDArray[np.int64]:
         walk = np.concatenate([taken, np.setdiff1d(np.arange(len(nums)), taken)])
