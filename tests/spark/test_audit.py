@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from xlrec.config import AuditConfig
+from xlrec.stages import audit
 from xlrec.stages.audit import content_hash, measure, verdicts
 from xlrec.tables import RECOMMENDATIONS, USERS
 
@@ -91,11 +92,23 @@ def test_drift_is_that_of_shares_and_distributions_counted_by_hand(spark, users)
     assert (nothing["rows"], nothing["language_drift"], nothing["score_drift"]) == (0, 0.5, 1.0)
 
 
-def test_the_hash_is_the_sum_of_the_rows_hashes_modulo_two_to_the_64(new):
-    rows = new.union(new.withColumn("item_id", F.lit('"\n\\'))).drop("run_id", "run_date")
-    hashes = [row[0] for row in rows.select(F.xxhash64(F.to_json(F.struct("*")))).collect()]
-    assert min(hashes) < 0 < max(hashes)
-    assert content_hash(rows).first()[0] == f"{len(hashes)}-{sum(hashes) % 2**64}"
+def test_sums_of_hashes_are_taken_modulo_two_to_the_64(spark, monkeypatch):
+    numbers = [2**63 - 1, 2**63 - 1, -(2**63), -1, 5, 2**43, -(2**43), 2**22 - 1]
+    monkeypatch.setattr(audit.F, "xxhash64", lambda *_: F.col("number"))
+    for some in (numbers, numbers[:2], numbers[2:4]):
+        frame = spark.createDataFrame([(number,) for number in some], "number bigint")
+        assert content_hash(frame).first()[0] == f"{len(some)}-{sum(some) % 2**64}"
+
+
+def test_the_hash_tells_nulls_and_ends_of_lists_apart(spark):
+    schema = "a string, b string, c struct<kind:string, because:array<string>>"
+    rows = [
+        ("x", None, None), (None, "x", None), ("x", None, (None, None)), ("x", None, (None, [])), ("x", "", None),
+        (None, None, ("x", [])), ("x", None, (None, [None])), ("x", None, (None, ["y"])),
+        ("x", None, (None, ["y", None])),
+    ]  # fmt: skip
+    found = {content_hash(spark.createDataFrame([row], schema)).first()[0] for row in rows}
+    assert len(found) == len(rows)
 
 
 def test_the_hash_tells_contents_apart_but_not_order_files_or_runs(spark, new):

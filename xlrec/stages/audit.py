@@ -1,12 +1,13 @@
 """Audit: what a new run's lists look like, beside the live run's, and which bars of the config they miss."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, StructType
 
 from xlrec.config import AuditConfig
 
@@ -124,8 +125,8 @@ def content_hash(recommendations: DataFrame) -> DataFrame:
     integers in three parts, of which none overflows below 2^40 rows. Source: multiset
     hashing by addition (Clarke et al. 2003).
     """
-    columns = [F.col(name) for name in recommendations.columns if name not in ("run_id", "run_date")]
-    row = F.xxhash64(F.to_json(F.struct(*columns)))
+    fields = [field for field in recommendations.schema.fields if field.name not in ("run_id", "run_date")]
+    row = F.xxhash64(*(part for field in fields for part in _parts(F.col(field.name), field.dataType)))
     masked = F.shiftright("row", 22).bitwiseAND(F.lit((1 << 21) - 1))
     parts = {43: F.shiftright("row", 43), 22: masked, 0: F.col("row").bitwiseAND(F.lit((1 << 22) - 1))}
     sums = recommendations.select(row.alias("row")).agg(
@@ -136,6 +137,21 @@ def content_hash(recommendations: DataFrame) -> DataFrame:
     powers = [F.pmod(f"from_{bit}", F.lit(1 << min(62, 64 - bit))).cast(whole) * F.lit(1 << bit) for bit in parts]
     total = F.pmod(reduce(Column.__add__, powers), F.lit(str(1 << 64)).cast(whole))
     return sums.select(F.concat_ws("-", "n", total).alias("content_hash"))
+
+
+def _parts(value: Column, kind: DataType) -> Iterator[Column]:
+    """What tells a value: a row's hash passes over null, in arrays too, and knows no end of an array.
+
+    Where nulls stand in an array is not told.
+    """
+    yield value.isNull()
+    if isinstance(kind, StructType):
+        for field in kind.fields:
+            yield from _parts(value[field.name], field.dataType)
+        return
+    yield value
+    if isinstance(kind, ArrayType):
+        yield F.size(value)
 
 
 def _shapes(new: DataFrame, live: DataFrame) -> DataFrame:
