@@ -59,7 +59,7 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         market_logs=tuple(data.MarketLogRow(*log) for log in run.markets),
         guard=tuple(map(_guard, run.guard)),
         release=_release(run, verdicts),
-        lists=_lists(lists, lake.read(USERS), config) if lists is not None else None,
+        lists=lists_told(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),
         samples=sample_lists(lake, lists, config) if lists is not None else (),
     )
@@ -103,15 +103,18 @@ def _release(run: Run, verdicts: Sequence[Verdict]) -> data.Release | None:
     )
 
 
-def _lists(lists: DataFrame, users: DataFrame, config: Config) -> data.Lists:
-    per_user = lists.groupBy("market", "user_id").agg(F.count("*").alias("n"))
-    markets = per_user.groupBy("market").agg(
-        F.count("*").alias("users"), F.sum("n").alias("rows"), F.count_if(F.col("n") < config.k).alias("short")
-    )
+def lists_told(lists: DataFrame, users: DataFrame, config: Config) -> data.Lists:
+    """Of lists that the audit found whole: each has one row of rank 1, and one of rank k unless it is short."""
+    groups = lists.groupBy("market", "source", "item_language").agg(
+        F.count("*").alias("n"), F.count_if(F.col("rank") == 1).alias("lists"),
+        F.count_if(F.col("rank") == config.k).alias("full"),
+    )  # fmt: skip
     sources, listed = Counter[tuple[str, str]](), Counter[str]()
-    for row in bounded(lists.groupBy("market", "source", "item_language").count(), config):
-        sources[row["market"], row["source"]] += row["count"]
-        listed[row["item_language"]] += row["count"]
+    markets: dict[str, Counter[str]] = {}
+    for row in bounded(groups, config):
+        sources[row["market"], row["source"]] += row["n"]
+        listed[row["item_language"]] += row["n"]
+        markets.setdefault(row["market"], Counter()).update({name: row[name] for name in ("n", "lists", "full")})
     n_rows = max(listed.total(), 1)
     pairs = users.select(F.explode(F.arrays_zip("languages", "language_weights")).alias("one")).select("one.*")
     sums = bounded(pairs.groupBy("languages").agg(F.sum("language_weights").alias("weight")), config)
@@ -120,8 +123,8 @@ def _lists(lists: DataFrame, users: DataFrame, config: Config) -> data.Lists:
     tongues = sorted(listed.keys() | read.keys(), key=lambda name: (-listed[name], name))
     return data.Lists(
         tuple(
-            data.MarketRow(r["market"], r["users"], r["rows"], r["short"])
-            for r in bounded(markets.orderBy("market"), config)
+            data.MarketRow(market, found["lists"], found["n"], found["lists"] - found["full"])
+            for market, found in sorted(markets.items())
         ),
         tuple(data.LanguageRow(name, listed[name] / n_rows, read.get(name, 0.0)) for name in tongues),
         tuple(data.SourceRow(market, source, n) for (market, source), n in sorted(sources.items())),

@@ -20,7 +20,7 @@ def sample_lists(lake: Lake, lists: DataFrame, config: Config) -> tuple[UserList
     """Lists of a few users with a history: the first by hash of (seed, user_id) in each of several markets."""
     order = F.xxhash64(F.lit(config.seed), "user_id")
     busy = lake.read(EVENTS).where("weight > 0").groupBy("user_id").agg(F.count_distinct("item_num").alias("n"))
-    shown = lists.select("user_id", "market").distinct().join(busy.where("n >= 3"), "user_id")
+    shown = lists.where("rank = 1").select("user_id", "market").join(busy.where("n >= 3"), "user_id")
     chosen = shown.groupBy("market").agg(F.min_by("user_id", order).alias("user_id")).orderBy(order).take(_N_SAMPLES)
     return user_lists(lake, lists, {row["user_id"]: masked(row["user_id"]) for row in chosen})
 
