@@ -74,18 +74,18 @@ class Search:
             part: Number of the task.
             engine: Searches in full; None: as the config says. What an approximate one finds proves nothing, and is
                 not kept.
-            device: Of torch: where an exact search multiplies.
+            device: Of torch: where an exact search multiplies. A GPU searches in full, keeping nothing: that takes less
+                time than bringing lists up to date.
 
         Raises:
             MachineError: The device is a GPU, and this worker's torch sees none.
         """
-        self.index, self.config, self.keep, self.part = index, config, keep, part
-        self.k = config.candidates
-        self.engine = engine
+        self.index, self.config, self.part, self.k, self.engine = index, config, part, config.candidates, engine
         self.device = device if engine is None and config.search == "exact" else "cpu"
         if self.device != "cpu":
             self.engine = _on_device(device)
-        keep, old = (keep, old) if config.search == "exact" else (False, None)
+        keep, old = (keep, old) if config.search == "exact" and self.device == "cpu" else (False, None)
+        self.keep = keep
         self.width = self.k + config.incremental.spare if keep or old else self.k
         self.kept = _fitting(old, index) if old else None
         self.told: Counter[str] = Counter()
