@@ -45,10 +45,10 @@ evaluate: $(DEMO)/demo.json  ## time split, metrics and baselines on the demo wo
 
 bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread, each beside its aim
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
-	$(BIN)/python tests/bench/kernel.py --json .cache/bench/kernel.json
-	$(BIN)/python tests/bench/retrieval.py --json .cache/bench/retrieval.json
-	$(BIN)/python tests/bench/incremental.py --json .cache/bench/incremental.json
-	$(BIN)/python tests/bench/embedding.py --json .cache/bench/embedding.json
+	$(BIN)/python tests/bench/kernel.py --rounds 2 --json .cache/bench/kernel.json
+	$(BIN)/python tests/bench/retrieval.py --rounds 1 --json .cache/bench/retrieval.json
+	$(BIN)/python tests/bench/incremental.py --rounds 1 --json .cache/bench/incremental.json
+	$(BIN)/python tests/bench/embedding.py --rounds 1 --json .cache/bench/embedding.json
 
 bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more
 	$(BIN)/python tests/bench/night.py --json .cache/bench/night.json
