@@ -232,9 +232,8 @@ def main() -> None:
         facts[name] = {
             "seconds": round(seconds, 1), "by stage": run["seconds"], "peak GiB by stage": peaks, "search": searched,
         }  # fmt: skip
-    facts["disk"] = disk(args.folder / "lake")
-    facts["load after"] = machine()["load"]
-    report("The whole night, two cores", rows, facts, args.json)
+        facts |= {"disk": disk(args.folder / "lake"), "load after": machine()["load"]}
+        report("The whole night, two cores", rows, facts, args.json)
 
 
 if __name__ == "__main__":
