@@ -1,6 +1,7 @@
 """The exact top-k beside the bare product, faiss, torch.topk and implicit: ratios of interleaved runs on one thread.
 
 python tests/bench/kernel.py --json .cache/bench/kernel.json     # part of make bench
+python tests/bench/kernel.py --dims                              # pairs that a core-hour scores, by numbers in a vector
 """
 
 # ruff: noqa: E402  # threads are set before numpy and torch come in
@@ -9,6 +10,7 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -151,6 +153,18 @@ def memory(n_users: int, n_items: int) -> Row:
     return Row(f"{n_users:,} users, peak memory", "items + 2 tiles + 300 MB", grown / 1e6, allowed / 1e6, "MB", True)
 
 
+def by_dim(n_users: int) -> list[Row]:
+    """What a core-hour scores, by CPU time: 200 of 200,000 items a user, no masks, for vectors of some lengths."""
+    rng, n_items, rows = np.random.default_rng(0), 200_000, []
+    mask = mask_of(rng, n_users, n_items, 1, 0)
+    for dim in (64, 88, 128, 240, 256, 512):
+        ready, queries = prepare([(0, unit(rng, n_items, dim))]), unit(rng, n_users, dim)
+        runs = {"search": lambda queries=queries, ready=ready: top_k(queries, ready, 200, mask)}
+        hours = minima(runs, 2, clock=process_time)["search"] / 3600
+        rows.append(Row(f"{dim} numbers, {ready.path.name}", "", n_users * n_items / hours / 1e9, 0, "10⁹ pairs"))
+    return rows
+
+
 def main() -> None:
     """Measures, prints, writes."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -159,11 +173,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peak", action="store_true", help="only the memory of one search")
+    parser.add_argument("--dims", action="store_true", help="only what a core-hour scores")
     args = parser.parse_args()
     if args.peak:
         peak(args.users, args.items)
         return
     torch.set_num_threads(1)
+    if args.dims:
+        report("Pairs a core-hour scores", by_dim(args.users), {"machine": machine()}, args.json)
+        return
     facts: dict[str, Any] = {"machine": machine(), "paths, fastest first": list(fastest(DIM))}
     rows = [memory(args.users, args.items)]
     rng = np.random.default_rng(0)
