@@ -41,6 +41,9 @@ def test_the_formulas_of_memory_are_near_what_index_and_retrieval_take(tmp_path:
     trial = Trial(tmp_path / "index", vectors, sizes, night.config, 1024)
     files = sum(path.stat().st_size for path in (tmp_path / "index").iterdir())
     assert index_bytes(night) == pytest.approx(files, rel=0.05)
+    many = trial.mask(3, 5 * N_ITEMS, 2)  # of more items than the index has
+    assert many.eligible.shape[1] == len(many.item_words) == 5 * N_ITEMS
+    np.testing.assert_array_equal(many.eligible[:, -N_ITEMS:], trial.index.eligible_rows)
     retriever, users = Retriever(trial.index, night.config), trial.users()
     retriever.rows(users)
     tracemalloc.start()

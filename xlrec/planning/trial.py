@@ -108,15 +108,15 @@ class Trial:
         return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
 
     def mask(self, n_users: int, n_items: int, n_seen: int) -> Mask:
-        """Of the first items: sold as in the index, some seen by every user."""
-        rng = self.rng
+        """Sold as in the index, which more items than it has go through again; some seen by every user."""
+        rng, nums = self.rng, np.arange(n_items) % self.index.n_items
         seen = np.sort(rng.integers(0, n_items, (n_users, n_seen)), axis=1).astype(np.int32)
         return Mask(
-            np.ascontiguousarray(self.index.eligible_rows[:, :n_items]),
+            np.ascontiguousarray(self.index.eligible_rows[:, nums]),
             rng.integers(0, len(self.index.markets), n_users).astype(np.int32),
             np.arange(n_users + 1, dtype=np.int64) * n_seen,
             seen.ravel(),
-            np.asarray(self.index.language_bits[:n_items]),
+            np.asarray(self.index.language_bits)[nums],
             np.zeros((n_users, self.index.n_words), np.uint64),
             np.zeros(n_users, np.bool_),
         )
