@@ -107,9 +107,11 @@ def searching(device: str, n_users: int, n_items: int, dim: int, k: int, most: f
     rng = np.random.default_rng(0)
     items, queries = unit(rng, n_items, dim), unit(rng, n_users, dim)
     open_mask, markets = mask_of(rng, n_users, n_items, 1, 0), mask_of(rng, n_users, n_items, 8, 30)
-    ready, kind = prepare([(0, items)], path="float32"), torch.bfloat16 if torch.device(device).type == "cuda" else None
-    rounding = kind or torch.float32
-    there, streamed = DeviceItems(ready, device, rounding), DeviceItems(ready, device, rounding, keep_bytes=0)
+    ready, kind = (
+        prepare([(0, items)], path="float32"),
+        torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32,
+    )
+    there, streamed = DeviceItems(ready, device, kind), DeviceItems(ready, device, kind, keep_bytes=0)
 
     def ours(held: DeviceItems, mask: Any = open_mask) -> Any:
         return top_k_torch(queries, held, k, mask, user_block=n_users)

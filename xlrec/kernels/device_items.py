@@ -65,8 +65,7 @@ class DeviceItems:
             yield self._rounded(first, vectors)
 
     def _rounded(self, first: int, vectors: Tensor) -> Piece:
-        rounded = torch.zeros((len(vectors), padded(vectors.shape[1])), dtype=self.kind, device=self.device)
-        rounded[:, : vectors.shape[1]] = vectors
+        rounded = filled(vectors, self.kind)
         residuals = torch.empty(len(vectors), dtype=torch.float64, device=self.device)
         step = max(1, (1 << 26) // rounded.shape[1])
         for low in range(0, len(vectors), step):
@@ -103,6 +102,13 @@ class DeviceItems:
 def padded(dim: int) -> int:
     """Numbers of a rounded vector."""
     return -(-dim // WIDTH) * WIDTH
+
+
+def filled(vectors: Tensor, kind: torch.dtype) -> Tensor:
+    """(n, width) vectors rounded to a kind of numbers, filled up with zeros."""
+    rounded = torch.zeros((len(vectors), padded(vectors.shape[1])), dtype=kind, device=vectors.device)
+    rounded[:, : vectors.shape[1]] = vectors
+    return rounded
 
 
 def _copied(rows: NDArray[np.float32], copies: Any) -> tuple[Tensor, Tensor, Any]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from xlrec.kernels.device_items import DeviceItems, Piece, padded
+from xlrec.kernels.device_items import DeviceItems, Piece, filled
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.paths import error_factors
 from xlrec.kernels.topk import Users
@@ -60,9 +60,8 @@ class DeviceSearch:
         self.item_block = max(1, min(item_block, most // len(floors)))
         self.wide, self.lengths, self.floors = (self._moved(part) for part in (users.wide, users.lengths, floors))
         units = (self.wide / self.lengths[:, None]).float()
-        n_users, dim = units.shape
-        self.near = torch.zeros((n_users, padded(dim)), dtype=there.kind, device=self.device)
-        self.near[:, :dim] = units
+        dim = units.shape[1]
+        self.near = filled(units, there.kind)
         apart = float((units.double() - self.near[:, :dim].double()).norm(dim=1).max())
         self.factors = error_factors(dim, 2.0**-23 if there.kind == torch.bfloat16 else 2.0**-24, apart)
         self._masked(users.mask, (there.norms >= users.smallest) & (there.norms < torch.inf))
