@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Final
@@ -85,9 +85,7 @@ def list_files(spark: SparkSession, path: str, name: str, named_by: str | None =
     found: list[InputFile] = []
     others: list[str] = []
     for match in system.globStatus(pattern) or []:
-        files = system.listFiles(match.getPath(), True)
-        while files.hasNext():
-            status = files.next()
+        for status in _files_below(system, match):
             full = str(status.getPath().toString())
             below = full.removeprefix(root).strip("/") if full != root else full.rsplit("/", 1)[-1]
             parts = below.split("/")
@@ -106,6 +104,21 @@ def list_files(spark: SparkSession, path: str, name: str, named_by: str | None =
         mend = f"inputs.{name} in the config"
         raise InputError(f"there is no Parquet file for {name} at {path}{seen}: correct {named_by or mend}")
     return sorted(found, key=lambda file: file.path)
+
+
+def _files_below(system: Any, status: Any) -> Iterator[Any]:
+    """Status of every file at or below a path: object stores list flat, a local disk folder by folder.
+
+    Hadoop's flat listing of a local disk starts a process per file, to learn an owner that nobody asks for.
+    """
+    if system.getUri().getScheme() == "file":
+        found = system.listStatus(status.getPath()) if status.isDirectory() else [status]
+        for one in found:
+            yield from _files_below(system, one) if one.isDirectory() else (one,)
+        return
+    files = system.listFiles(status.getPath(), True)
+    while files.hasNext():
+        yield files.next()
 
 
 def _root(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -150,6 +150,16 @@ def test_a_stated_language_is_kept_before_a_detected_one(spark: SparkSession, ba
     texts = {row["language"]: row["title"] for row in p.texts_of(marked).collect()}
     assert texts == {"de": "Zwei-Personen-Zelt", "en": "Tent"}
     assert p.items_of(marked, DAY).collect()[0]["markets"] is None
+
+
+def test_days_begin_at_midnight_before_and_after_1970(spark: SparkSession) -> None:
+    day = 86_400_000_000
+    micros = (-day - 1, -day, -1, 0, day - 1, day, 253402300799_999999, -62135596800_000000, 2**63 - 1, -(2**63))
+    times = spark.createDataFrame([(one,) for one in micros], "micros bigint").selectExpr("timestamp_micros(micros) t")
+    found = p.days_of(times.withColumnRenamed("t", "timestamp")).collect()
+    begin = date(1970, 1, 1)
+    wanted = [(begin - timedelta(2), 1), (begin - timedelta(1), 2), (begin, 2), (begin + timedelta(1), 1)]
+    assert sorted(map(tuple, found)) == [(date.min, 1), *wanted, (date.max, 1)]
 
 
 def test_days_leave_out_years_that_python_has_not(spark: SparkSession) -> None:

@@ -11,15 +11,14 @@ from xlrec.errors import InputError
 
 #: Newest rows after a long gap are clocks set wrongly where they are under this share of all rows.
 _STRAY_SHARE: Final = 0.001
+#: Whole days since 1970, rounded down: grouping by a number costs half of what grouping by a date does.
+_EPOCH_DAY: Final = "unix_micros(timestamp) div 86400000000 - int(unix_micros(timestamp) % 86400000000 < 0)"
 
 
 def days_of(interactions: DataFrame) -> DataFrame:
-    """Rows per day: day date, n. As many rows as there are days; years after 9999 (Python has none) do not count."""
-    return (
-        interactions.where(F.year("timestamp").between(1, 9999))
-        .groupBy(F.to_date("timestamp").alias("day"))
-        .agg(F.count("*").alias("n"))
-    )
+    """Rows per day (UTC): day date, n; as many as there are days. Years after 9999 (Python has none) do not count."""
+    counts = interactions.groupBy(F.expr(_EPOCH_DAY).cast("int").alias("day")).agg(F.count("*").alias("n"))
+    return counts.withColumn("day", F.date_from_unix_date("day")).where(F.year("day").between(1, 9999))
 
 
 def default_run_date(days: Mapping[date, int], max_gap_days: int) -> date:
