@@ -30,14 +30,6 @@ def dot(left, right):  # type: ignore[no-untyped-def]  # compiled for any pair o
     return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)) + rest
 
 
-@njit(cache=True)
-def dots(queries, rows, nums, first, vectors, found):  # type: ignore[no-untyped-def]
-    """Puts the inner product of queries[rows[j]] and item nums[j] at found[j], where the item lies in this shard."""
-    for j in range(len(nums)):
-        if first <= nums[j] < first + len(vectors):
-            found[j] = dot(queries[rows[j]], vectors[nums[j] - first])
-
-
 _AHEAD: Final = 3  # vectors asked for before they are read
 _NEAR: Final = 64  # items whose vectors lie together
 
@@ -191,15 +183,34 @@ def quick_dot(left, right):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def dots(queries, rows, nums, first, vectors, found):  # type: ignore[no-untyped-def]
+    """Puts the inner product of queries[rows[j]] and item nums[j] at found[j], where the item lies in this shard."""
+    places, n_here = np.empty(len(nums), np.int64), 0
+    for j in range(len(nums)):
+        places[n_here] = j
+        n_here += first <= nums[j] < first + len(vectors)
+    for turn in range(n_here + _AHEAD):
+        if turn < n_here:
+            _fetch_row(vectors[nums[places[turn]] - first])
+        if turn >= _AHEAD:
+            j = places[turn - _AHEAD]
+            found[j] = quick_dot(queries[rows[j]], vectors[nums[j] - first])
+
+
+@njit(cache=True, inline="always")
+def _fetch_row(vector):  # type: ignore[no-untyped-def]
+    for place in range(0, len(vector), 16):
+        fetch(vector, place)
+
+
+@njit(cache=True)
 def rescore(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
     """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
     _, _, _, nums, lower, upper, exact = buffers
     rows, slots = _by_item(users, cuts, first, len(vectors), buffers)
     for j in range(len(rows) + _AHEAD):
         if j < len(rows):
-            vector = vectors[nums[rows[j], slots[j]] - first]
-            for place in range(0, len(vector), 16):
-                fetch(vector, place)
+            _fetch_row(vectors[nums[rows[j], slots[j]] - first])
         if j >= _AHEAD:
             user, slot = rows[j - _AHEAD], slots[j - _AHEAD]
             score = quick_dot(queries[user], vectors[nums[user, slot] - first])

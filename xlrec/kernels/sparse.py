@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.mask import Mask, allowed
+from xlrec.kernels.mask import Mask, shares
 from xlrec.kernels.profiles import Histories
 
 
@@ -39,6 +39,20 @@ class Union(NamedTuple):
     fallback: NDArray[np.int32]
 
 
+class Scratch(NamedTuple):
+    """Memory that `unite` uses, (n_items,) each, all 0 before and after."""
+
+    sums: NDArray[np.float64]
+    """Co-visitation."""
+    places: NDArray[np.int32]
+    """From 1, in the union; -1 for what the user has seen."""
+
+    @staticmethod
+    def of(n_items: int) -> "Scratch":
+        """Zeros."""
+        return Scratch(np.zeros(n_items), np.zeros(n_items, np.int32))
+
+
 def empty_union(n_users: int, width: int, k: int) -> Union:
     """A union to be filled by `unite`; `width` is 3 × the candidates of each source."""
     shape = (n_users, width)
@@ -59,7 +73,7 @@ def unite(
     neighbours: Neighbours,
     market: Market,
     mask: Mask,
-    scratch: NDArray[np.float64],
+    scratch: Scratch,
     union: Union,
 ) -> None:
     """Fills the rows of `users`, who share a market, in `union`.
@@ -75,7 +89,7 @@ def unite(
         neighbours: Co-visitation.
         market: Popularity.
         mask: What each user may get.
-        scratch: (n_items,) float64 of zeros; zeros again on return.
+        scratch: Of all items.
         union: Written to.
     """
     _unite(users, similar[0], similar[1], history, neighbours, market, mask, scratch, union)
@@ -85,94 +99,112 @@ def unite(
 def _unite(users, ids, scores, history, neighbours, market, mask, scratch, union):  # type: ignore[no-untyped-def]
     n_candidates = ids.shape[1]
     chosen = np.empty(3 * n_candidates, np.int32)
+    sums, places = scratch.sums, scratch.places
     for user in users:
+        seen = mask.seen_nums[mask.seen_indptr[user] : mask.seen_indptr[user + 1]]
+        places[seen] = -1
+        listed = ids[user][ids[user] >= 0]
         n_chosen = 0
-        while n_chosen < n_candidates and ids[user, n_chosen] >= 0:
-            chosen[n_chosen] = ids[user, n_chosen]
-            n_chosen += 1
-        touched = _covisit(user, history, neighbours, scratch)
-        n_chosen = _best_covisited(user, touched, scratch, mask, n_candidates, chosen, n_chosen)
-        n_chosen = _most_popular(user, market, mask, n_candidates, chosen, n_chosen)
-        nums = np.unique(chosen[:n_chosen])
-        union.sizes[user] = len(nums)
-        for j in range(len(nums)):
+        for num in listed:
+            n_chosen = _chosen(num, chosen, n_chosen, places)
+        touched = _covisit(user, history, neighbours, sums)
+        n_chosen = _best_covisited(user, touched, sums, mask, places, n_candidates, chosen, n_chosen)
+        n_chosen = _most_popular(user, market, mask, places, n_candidates, chosen, n_chosen)
+        nums = np.sort(chosen[:n_chosen])
+        union.sizes[user] = n_chosen
+        for j in range(n_chosen):
             union.nums[user, j] = nums[j]
-            union.covisited[user, j] = scratch[nums[j]]
+            union.covisited[user, j] = sums[nums[j]]
             union.popular[user, j] = market.scores[nums[j]]
-        for j in range(n_candidates):
-            if ids[user, j] < 0:
-                break
-            union.similar[user, np.searchsorted(nums, ids[user, j])] = scores[user, j]
-        _fall_back(user, market, mask, nums, union.fallback[user])
-        for num in touched:
-            scratch[num] = 0.0
+            places[nums[j]] = j + 1
+        for j in range(len(listed)):
+            union.similar[user, places[listed[j]] - 1] = scores[user, j]
+        _fall_back(user, market, mask, places, union.fallback[user])
+        sums[touched] = 0.0
+        places[nums] = 0
+        places[seen] = 0
+
+
+@njit(cache=True, inline="always")
+def _chosen(num, chosen, n_chosen, places):  # type: ignore[no-untyped-def]
+    """Adds an item that is not chosen yet; the new count."""
+    chosen[n_chosen] = num
+    n_chosen += places[num] == 0
+    places[num] = 1
+    return n_chosen
+
+
+@njit(cache=True, inline="always")
+def _readable(user, num, mask):  # type: ignore[no-untyped-def]
+    return not mask.restricted[user] or shares(mask.user_words[user], mask.item_words[num])
 
 
 @njit(cache=True)
-def _covisit(user, history, neighbours, scratch):  # type: ignore[no-untyped-def]
-    """Adds up the scores in scratch; returns the items touched, each once."""
+def _covisit(user, history, neighbours, sums):  # type: ignore[no-untyped-def]
+    """Adds up the scores; returns the items touched, each once."""
     low, high = history.indptr[user], history.indptr[user + 1]
     most = 0
     for row in range(low, high):
         most += neighbours.indptr[history.nums[row] + 1] - neighbours.indptr[history.nums[row]]
-    touched = np.empty(most, np.int32)
+    touched = np.empty(most + 1, np.int32)
     count = 0
     for row in range(low, high):
-        num = history.nums[row]
+        num, weight = history.nums[row], history.weights[row]
         for pair in range(neighbours.indptr[num], neighbours.indptr[num + 1]):
-            term = history.weights[row] * neighbours.scores[pair]
+            term = weight * neighbours.scores[pair]
             other = neighbours.nums[pair]
             if term > 0.0:
-                if scratch[other] == 0.0:
-                    touched[count] = other
-                    count += 1
-                scratch[other] += term
+                touched[count] = other
+                count += sums[other] == 0.0
+                sums[other] += term
     return touched[:count]
 
 
 @njit(cache=True)
-def _best_covisited(user, touched, scratch, mask, n_best, chosen, n_chosen):  # type: ignore[no-untyped-def]
-    found = np.empty(len(touched), np.int32)
-    n_found = 0
+def _best_covisited(user, touched, sums, mask, places, n_best, chosen, n_chosen):  # type: ignore[no-untyped-def]
+    found, values = np.empty(len(touched), np.int32), np.empty(len(touched))
+    eligible, n_found = mask.eligible[mask.group[user]], 0
     for num in touched:
-        if allowed(mask, user, num):
-            found[n_found] = num
+        if eligible[num] and places[num] >= 0 and _readable(user, num, mask):
+            found[n_found], values[n_found] = num, sums[num]
             n_found += 1
-    found = np.sort(found[:n_found])
-    bar = 0.0
-    n_ties = n_found
-    if n_found > n_best:
-        values = scratch[found]
-        bar = np.partition(values, n_found - n_best)[n_found - n_best]
-        n_ties = n_best - np.sum(values > bar)
-    for num in found:
-        if scratch[num] > bar or (scratch[num] == bar and n_ties > 0):
-            n_ties -= scratch[num] == bar
-            chosen[n_chosen] = num
-            n_chosen += 1
+    if n_found <= n_best:
+        for num in found[:n_found]:
+            n_chosen = _chosen(num, chosen, n_chosen, places)
+        return n_chosen
+    bar = np.partition(values[:n_found], n_found - n_best)[n_found - n_best]
+    ties, n_ties, n_above = np.empty(n_found, np.int32), 0, 0
+    for j in range(n_found):
+        if values[j] > bar:
+            n_chosen = _chosen(found[j], chosen, n_chosen, places)
+            n_above += 1
+        elif values[j] == bar:
+            ties[n_ties] = found[j]
+            n_ties += 1
+    for num in np.sort(ties[:n_ties])[: n_best - n_above]:
+        n_chosen = _chosen(num, chosen, n_chosen, places)
     return n_chosen
 
 
 @njit(cache=True)
-def _most_popular(user, market, mask, n_best, chosen, n_chosen):  # type: ignore[no-untyped-def]
-    last = n_chosen + n_best
+def _most_popular(user, market, mask, places, n_best, chosen, n_chosen):  # type: ignore[no-untyped-def]
+    count = 0
     for num in market.order:
-        if n_chosen == last or market.scores[num] <= 0.0:
+        if count == n_best or market.scores[num] <= 0.0:
             break
-        if allowed(mask, user, num):
-            chosen[n_chosen] = num
-            n_chosen += 1
+        if places[num] >= 0 and _readable(user, num, mask):
+            n_chosen = _chosen(num, chosen, n_chosen, places)
+            count += 1
     return n_chosen
 
 
 @njit(cache=True)
-def _fall_back(user, market, mask, union_nums, fallback):  # type: ignore[no-untyped-def]
+def _fall_back(user, market, mask, places, fallback):  # type: ignore[no-untyped-def]
     count = 0
     for num in market.order:
         if count == len(fallback):
             break
-        place = np.searchsorted(union_nums, num)
-        if (place == len(union_nums) or union_nums[place] != num) and allowed(mask, user, num):
+        if places[num] == 0 and _readable(user, num, mask):
             fallback[count] = num
             count += 1
 

@@ -21,7 +21,7 @@ from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
-from xlrec.kernels.sparse import Market, Neighbours, Union, empty_union, unite, used
+from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.searches import Search, Searched, searched
@@ -122,7 +122,7 @@ class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
     def __init__(self, index: ItemIndex, config: Config, search: Search | None = None) -> None:
-        """Keeps one score per item as scratch memory; `search` None searches in full and keeps nothing."""
+        """Keeps scratch memory of one score and place per item; `search` None searches in full and keeps nothing."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.search = search or Search(index, config.retrieve)
         self.only = config.rank.languages == "only"
@@ -133,7 +133,7 @@ class Retriever:
         self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
         indptr, nums, scores = index.neighbours
         self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
-        self.scratch = np.zeros(index.n_items)
+        self.scratch = Scratch.of(index.n_items)
 
     def rows(self, users: pa.Table) -> pa.Table:
         """A block of users as a `CANDIDATES` table, in the same order.
