@@ -41,7 +41,7 @@ class Mask(NamedTuple):
     def among(self, nums: NDArray[np.integer[Any]]) -> "Mask":
         """The mask on some items only, ascending, by their place in `nums`."""
         places = np.minimum(np.searchsorted(nums, self.seen_nums), max(len(nums) - 1, 0))
-        hit: NDArray[np.bool_] = np.isin(self.seen_nums, nums)
+        hit: NDArray[np.bool_] = nums[places] == self.seen_nums if len(nums) else np.zeros(len(places), dtype=np.bool_)
         return self._replace(
             eligible=self.eligible[:, nums],
             seen_indptr=indptr_of(hit.astype(np.int64))[self.seen_indptr],

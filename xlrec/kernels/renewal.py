@@ -1,55 +1,86 @@
-"""An earlier top-k list brought up to date: what it held is scored anew, what changed is searched, the rest is bounded.
+"""An earlier top-k list brought up to date: what it held is scored, what changed is searched, the rest is bounded.
 
 Let a list hold a user's best items of an earlier night, and `floor` be a score that no allowed item outside of it had.
-Tonight the query is the same. Items fall into those that changed, which are searched, and those of which it is known
-that no score rose by more than `rise`. So an unchanged item outside of the list scores at most floor + rise, up to
-rounding: the best k of what the list and the changed items hold, where all of them lie above that, are the best k of
-all. A list for which this cannot be said is searched for in full.
+Tonight the query and what masks items are the same. Items fall into those that changed, which are searched, and those
+of which it is known that no score rose by more than `rise`: where no number of its vector changed, a listed item's
+score of then is tonight's, to the bit; elsewhere it is computed anew. So an unchanged item outside of the list scores
+at most floor + rise, up to rounding: the best k of what the list and the changed items hold, where all of them lie
+above that, are the best k of all. A list for which this cannot be said is searched for in full.
 """
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.mask import Mask, allowed
-from xlrec.kernels.scan import dot
-from xlrec.kernels.topk import Shards
+from xlrec.kernels.mask import Mask
+from xlrec.kernels.topk import Shards, inner_products
+
+#: What a listed item is tonight: not to be taken from lists, to be scored anew, or scored as it was.
+OUT: Final = 0
+MOVED: Final = 1
+SAME: Final = 2
 
 
 class Lists(NamedTuple):
-    """Lists of n users: `nums` (n, width) int32, best first, padded with -1; `floors` (n,) float64.
+    """Lists of n users: `nums` (n, width) int32, best first, padded with -1; their `scores` (n, width) float64, -inf.
 
-    No allowed item outside of a list scores above its floor; -inf: all that may rank are in it. `margins` (n,) float64:
-    how far above the floor the list's k-th score lies.
+    No allowed item outside of a list scores above its floor, `floors` (n,) float64; -inf: all that may rank are in it.
+    `margins` (n,) float64: how far above the floor the list's k-th score lies.
     """
 
     nums: NDArray[np.int32]
+    scores: NDArray[np.float64]
     floors: NDArray[np.float64]
     margins: NDArray[np.float64]
 
+    @staticmethod
+    def empty(n: int, width: int) -> "Lists":
+        """Lists that hold nothing and prove nothing."""
+        nums, scores = np.full((n, width), -1, dtype=np.int32), np.full((n, width), -np.inf)
+        return Lists(nums, scores, np.full(n, np.inf), np.zeros(n))
 
-def digests(queries: NDArray[np.float64], mask: Mask, seen: Mask | None = None) -> NDArray[np.uint64]:
-    """(n, 2) uint64: 128 bits that tell apart what is asked: query, group, seen items, and readable words.
+    def of(self, rows: NDArray[np.int64], width: int) -> "Lists":
+        """A copy of some lists, in their order, padded to this width."""
+        if self.nums.shape[1] == width:
+            return Lists(self.nums[rows], self.scores[rows], self.floors[rows], self.margins[rows])
+        found, own = Lists.empty(len(rows), width), self.nums.shape[1]
+        found.nums[:, :own], found.scores[:, :own] = self.nums[rows], self.scores[rows]
+        found.floors[:], found.margins[:] = self.floors[rows], self.margins[rows]
+        return found
+
+    def put(self, rows: NDArray[np.int64], lists: "Lists") -> None:
+        """Writes lists of the same width to some rows."""
+        self.nums[rows], self.scores[rows] = lists.nums, lists.scores
+        self.floors[rows], self.margins[rows] = lists.floors, lists.margins
+
+
+def digests(
+    queries: NDArray[np.float64], mask: Mask, numberings: Sequence[NDArray[np.int32]]
+) -> list[NDArray[np.uint64]]:
+    """(n, 2) uint64 each: 128 bits that tell apart what is asked: query, group, seen items, and readable words.
 
     Args:
         queries: (n, dim) float64.
         mask: What each user may get.
-        seen: Holds the seen items instead, as numbered elsewhere; None: those of `mask`.
+        numberings: The seen items, as `mask.seen_nums` or as they are numbered elsewhere; digests are made of each.
     """
-    indptr, nums = (mask if seen is None else seen)[2:4]
-    found = np.empty((len(queries), 2), dtype=np.uint64)
+    queries, ends = np.ascontiguousarray(queries), (4 * mask.seen_indptr).tolist()
+    groups, words, restricted = mask.group.tolist(), mask.user_words, mask.restricted.tolist()
+    seen = [np.ascontiguousarray(nums, dtype=np.int32).tobytes() for nums in numberings]
+    found: list[list[bytes]] = [[] for _ in seen]
     for row, query in enumerate(queries):
-        told = hashlib.blake2b(query.tobytes(), digest_size=16)
-        told.update(mask.group[row].tobytes())
-        told.update(nums[indptr[row] : indptr[row + 1]].tobytes())
-        if mask.restricted[row]:
-            told.update(b"only" + mask.user_words[row].tobytes())
-        found[row] = np.frombuffer(told.digest(), dtype=np.uint64)
-    return found
+        told = hashlib.blake2b(query, digest_size=16)
+        more = b"only" + words[row].tobytes() if restricted[row] else b""
+        told.update(groups[row].to_bytes(4, "little") + more)
+        for nums, some in zip(seen, found, strict=True):
+            one = told.copy()
+            one.update(nums[ends[row] : ends[row + 1]])
+            some.append(one.digest())
+    return [np.frombuffer(b"".join(some), dtype=np.uint64).reshape(-1, 2) for some in found]
 
 
 def lists_of(ids: NDArray[np.int32], scores: NDArray[np.float64], k: int) -> Lists:
@@ -63,50 +94,61 @@ def lists_of(ids: NDArray[np.int32], scores: NDArray[np.float64], k: int) -> Lis
     floors = scores[:, -1].copy()  # -inf where the list is not full: it holds everything
     with np.errstate(invalid="ignore"):
         margins = np.where(np.isfinite(floors), scores[:, k - 1] - floors, np.inf)
-    return Lists(ids, floors, margins)
+    return Lists(ids, scores, floors, margins)
 
 
-def rescored(
+def taken(
     queries: NDArray[np.float64],
-    nums: NDArray[np.int32],
-    changed: NDArray[np.bool_],
-    norms: NDArray[np.float64],
-    mask: Mask,
+    lists: Lists,
+    renumbered: NDArray[np.int32],
+    states: NDArray[np.uint8],
+    group: NDArray[np.int32],
     shards: Shards,
-) -> NDArray[np.float64]:
-    """(n, width) float64 scores of listed items, as `top_k` scores them; -inf where one may not rank or changed.
+) -> tuple[NDArray[np.int32], NDArray[np.float64], int]:
+    """(n, width) item_nums of what is listed, float64 scores as `top_k` has them, and how many were computed anew.
+
+    Numbers are tonight's, -1 where an item is gone; scores are -inf where it is `OUT`.
 
     Args:
         queries: (n, dim) float64.
-        nums: (n, width) int32, -1 where there is none.
-        changed: (n_groups, n_items) bool.
-        norms: (n_items,) float64; items of norm 0 do not rank.
-        mask: What each user may get.
+        lists: Of the same queries, groups, seen items and words as tonight's.
+        renumbered: (n_old_items,) int32, each item's number tonight; -1 where it is gone.
+        states: (n_groups, n_items) uint8, `OUT`, `MOVED` or `SAME`. An item is one of the last two only where its group
+            may get it and its words are the same both nights, and `SAME` only where its vector is.
+        group: (n,) int32 of each user.
         shards: Item vectors.
     """
-    found = np.full(nums.shape, -np.inf)
-    for first, vectors in shards:
-        _rescore(queries, nums, changed, norms, mask, first, vectors, found)
-    return found
+    n, width = lists.nums.shape
+    nums, scores = np.full((n, width), -1, dtype=np.int32), np.full((n, width), -np.inf)
+    moved = np.empty(nums.size, dtype=np.int64)
+    moved = moved[: _take(lists.nums, lists.scores, renumbered, states, group, nums, scores, moved)]
+    if len(moved):
+        scores.ravel()[moved] = inner_products(queries, moved // width, nums.ravel()[moved], shards)
+    return nums, scores, len(moved)
 
 
 @njit(cache=True)
-def _rescore(queries, nums, changed, norms, mask, first, vectors, found):  # type: ignore[no-untyped-def]
+def _take(old_nums, old_scores, renumbered, states, group, nums, scores, moved):  # type: ignore[no-untyped-def]
+    """Fills numbers, scores that stay, and `moved` with the flat places of those to be computed; how many these are."""
+    n_moved, width = 0, nums.shape[1]
     for user in range(len(nums)):
-        group = mask.group[user]
-        for place in range(nums.shape[1]):
-            num = nums[user, place]
-            if not first <= num < first + len(vectors) or changed[group, num] or not 0 < norms[num] < np.inf:
-                continue
-            if allowed(mask, user, num):
-                found[user, place] = dot(queries[user], vectors[num - first])
+        state = states[group[user]]
+        for place in range(width):
+            old = old_nums[user, place]
+            num = renumbered[old] if old >= 0 else -1
+            nums[user, place] = num
+            if num >= 0 and state[num] == SAME:
+                scores[user, place] = old_scores[user, place]
+            elif num >= 0 and state[num] == MOVED:
+                moved[n_moved] = user * width + place
+                n_moved += 1
+    return n_moved
 
 
 class Renewed(NamedTuple):
-    """Tonight's lists: `scores` (n, width) float64, -inf where padded; `proven` (n,) bool: the first k are the best."""
+    """Tonight's lists; `proven` (n,) bool: the first k are the best."""
 
     lists: Lists
-    scores: NDArray[np.float64]
     proven: NDArray[np.bool_]
 
 
@@ -131,7 +173,7 @@ def renew(
     floors = np.where(scores[:, -1] > -np.inf, np.maximum(bounds, scores[:, -1]), bounds)
     with np.errstate(invalid="ignore"):
         margins = np.where(np.isfinite(floors), scores[:, k - 1] - floors, np.inf)
-    return Renewed(Lists(nums, floors, margins), scores, proven)
+    return Renewed(Lists(nums, scores, floors, margins), proven)
 
 
 @njit(cache=True)

@@ -13,7 +13,7 @@ from xlrec.index import LEARNT, ItemIndex
 from xlrec.index_learnt import models_of
 from xlrec.kernels.gather import gather
 from xlrec.kernels.items import Items, prepare
-from xlrec.kernels.renewal import best_rise
+from xlrec.kernels.renewal import MOVED, SAME, best_rise
 from xlrec.kernels.topk import Shards
 from xlrec.searches.files import Kept
 
@@ -39,10 +39,11 @@ class Changes(NamedTuple):
     """(n_old_items,) tonight's item_num of each item of then; -1 where it is gone."""
     numbers_then: NDArray[np.int32]
     """(n_items,) the item_num of then; -1 where the item is new."""
-    changed: NDArray[np.bool_]
-    """(n_markets, n_items) what is searched for every user of a market."""
+    states: NDArray[np.uint8]
+    """(n_markets, n_items) what a listed item is tonight, `OUT`, `MOVED` or `SAME` as `xlrec.kernels.renewal.taken` has
+    it; `OUT` is what a market may not get, or what is searched for every user of it."""
     rises: NDArray[np.float64]
-    """(n_markets,) how much the score of any other item rose at most."""
+    """(n_markets,) how much the score of any item that is not searched rose at most."""
     markets: tuple[Changed, ...]
     """What changed in each market."""
     longest: float
@@ -62,7 +63,9 @@ def _fingerprints(index: ItemIndex) -> list[tuple[str | None, str]]:
 
 
 @lru_cache(maxsize=8)
-def changes_of(kept: Kept, new: ItemIndex, place: int | None, item_block: int) -> Changes | None:
+def changes_of(
+    kept: Kept, new: ItemIndex, place: int | None, item_block: int, path: str | None = None
+) -> Changes | None:
     """The changes; None where so much changed that a full search costs no more.
 
     Args:
@@ -70,6 +73,7 @@ def changes_of(kept: Kept, new: ItemIndex, place: int | None, item_block: int) -
         new: Tonight's index.
         place: Of the model; None: the texts' vectors.
         item_block: Items per matrix product.
+        path: By which what changed is searched, as of `prepare`.
     """
     if len(new.markets) * new.n_items > _MOST:
         return None
@@ -90,22 +94,24 @@ def changes_of(kept: Kept, new: ItemIndex, place: int | None, item_block: int) -
     bits = np.asarray(old.language_bits)[np.maximum(then, 0)] if old.n_items else np.asarray(new.language_bits)
     same &= (bits == np.asarray(new.language_bits)).all(axis=1)
     changed = np.zeros((n_markets, new.n_items), dtype=np.bool_)
+    states = np.zeros(changed.shape, dtype=np.uint8)
     highest, costs = np.zeros(n_markets), np.zeros(n_markets)
     for num in range(n_markets):
-        eligible = np.asarray(new.eligible_rows[num]) & (norms > 0)
+        eligible = np.asarray(new.eligible_rows[num]) & (norms > 0) & (norms < np.inf)
         known = same & eligible & (then >= 0) & np.asarray(old.eligible_rows[num])[np.maximum(then, 0)]
         rise = rises[num if markets else 0]
         highest[num], costs[num] = best_rise(rise[known], kept.margins, _SHARES)
-        changed[num] = eligible & ~(known & (rise <= highest[num]))
+        stays = known & (rise <= highest[num])
+        changed[num], states[num] = eligible & ~stays, np.where((rise == 0) & kept.scored, SAME, MOVED) * stays
     if (costs > WORTH).all() or changed.sum() > new.n_items:
         return None
     found = []
     for row in changed:
         nums = np.flatnonzero(row).astype(np.int32)
-        vectors = gather(after, nums, len(own))
-        found.append(Changed(nums, prepare([(0, vectors)], norms=norms[nums], item_block=item_block)))
+        items = prepare([(0, gather(after, nums, len(own)))], norms=norms[nums], item_block=item_block, path=path)
+        found.append(Changed(nums, items))
     longest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
-    return Changes(now, then, changed, highest, tuple(found), longest)
+    return Changes(now, then, states, highest, tuple(found), longest)
 
 
 def _vectors(

@@ -19,7 +19,8 @@ from xlrec.kernels.renewal import Lists
 #: Folder of the lake below which each run has one.
 KEPT: Final = "_searches"
 _META: Final = "meta.json"
-_LAYOUT: Final = 1
+#: Of the files and of what they mean: another order in which scores are summed is another layout.
+_LAYOUT: Final = 2
 
 
 class Part(NamedTuple):
@@ -28,6 +29,8 @@ class Part(NamedTuple):
     digests: NDArray[np.uint64]
     """(n, 2)."""
     lists: Lists
+    scored: bool
+    """Whether the lists have scores; else these are -inf."""
 
     def rows(self, wanted: NDArray[np.uint64]) -> NDArray[np.int64]:
         """(m,) row of each wanted digest; -1 where there is none."""
@@ -56,28 +59,33 @@ class Kept:
         """Every file's lists."""
         return tuple(_opened(path) for path in sorted(self.folder.glob("part-*.arrow")))
 
-    def found(self, wanted: NDArray[np.uint64], first: int, width: int) -> tuple[NDArray[np.bool_], Lists]:
-        """Which digests have a list, and the lists, row for row; others are empty.
+    def found(self, wanted: NDArray[np.uint64], first: int, width: int) -> tuple[NDArray[np.int64], Lists]:
+        """(m,) rows of the digests that have a list, in any order, and (m,) these lists.
 
         Args:
             wanted: (n, 2) digests.
             first: Part where most of them are expected.
             width: Numbers of each row of the lists; longer lists are not found.
         """
-        n = len(wanted)
-        here = np.zeros(n, dtype=np.bool_)
-        lists = Lists(np.full((n, width), -1, dtype=np.int32), np.full(n, np.inf), np.zeros(n))
-        order = sorted(range(len(self.parts)), key=lambda part: part != first)
-        for part in (self.parts[num] for num in order):
-            missing = np.flatnonzero(~here)
+        missing = np.arange(len(wanted))
+        rows, lists = [missing[:0]], [Lists.empty(0, width)]
+        for num in sorted(range(len(self.parts)), key=lambda part: part != first):
+            part = self.parts[num]
             if not len(missing) or part.lists.nums.shape[1] > width:
                 break
             at = part.rows(wanted[missing])
-            rows, at = missing[at >= 0], at[at >= 0]
-            lists.nums[rows, : part.lists.nums.shape[1]] = part.lists.nums[at]
-            lists.floors[rows] = part.lists.floors[at]
-            here[rows] = True
-        return here, lists
+            here = at >= 0
+            rows.append(missing[here])
+            lists.append(part.lists.of(at[here], width))
+            missing = missing[~here]
+        filled = [some for some in lists if len(some.nums)]
+        joined = filled[0] if len(filled) == 1 else Lists(*(np.concatenate(each) for each in zip(*lists, strict=True)))
+        return np.concatenate(rows), joined
+
+    @cached_property
+    def scored(self) -> bool:
+        """Whether every list has its scores; else these are -inf."""
+        return all(part.scored for part in self.parts)
 
     @cached_property
     def margins(self) -> NDArray[np.float64]:
@@ -87,9 +95,13 @@ class Kept:
 
 
 def whole(folder: str) -> Kept | None:
-    """The lists in a folder, the same object for all callers in this process; None where none were finished there."""
+    """The lists in a folder, the same object for all callers in this process; None where none were finished there.
+
+    Those of another layout are none.
+    """
     path = Path(folder) / _META
-    return _kept(folder, path.stat().st_mtime_ns) if path.exists() else None
+    kept = _kept(folder, path.stat().st_mtime_ns) if path.exists() else None
+    return kept if kept and kept.meta["layout"] == _LAYOUT else None
 
 
 @lru_cache(maxsize=2)
@@ -99,17 +111,21 @@ def _kept(folder: str, changed: int) -> Kept:  # noqa: ARG001  # a folder writte
 
 def _opened(path: Path) -> Part:
     table = pa.ipc.open_file(pa.memory_map(str(path))).read_all().combine_chunks()
-    columns: dict[str, Any] = {name: table[name].chunk(0) if table.num_rows else None for name in table.column_names}
+    width = table.schema.field("nums").type.list_size
     if not table.num_rows:
-        width = table.schema.field("nums").type.list_size
-        empty = np.zeros(0)
-        return Part(np.zeros((0, 2), dtype=np.uint64), Lists(np.zeros((0, width), dtype=np.int32), empty, empty))
+        return Part(np.zeros((0, 2), dtype=np.uint64), Lists.empty(0, width), scored=True)
+    columns: dict[str, Any] = {name: table[name].chunk(0) for name in table.column_names}
     halves = np.stack([columns[name].to_numpy() for name in ("high", "low")], axis=1)
-    nums = columns["nums"].values.to_numpy().reshape(table.num_rows, -1)
-    return Part(halves, Lists(nums, columns["floor"].to_numpy(), columns["margin"].to_numpy()))
+    nums = columns["nums"].values.to_numpy().reshape(-1, width)
+    scored = "scores" in columns
+    scores = columns["scores"].values.to_numpy() if scored else np.broadcast_to(-np.inf, nums.size)
+    lists = Lists(nums, scores.reshape(-1, width), columns["floor"].to_numpy(), columns["margin"].to_numpy())
+    return Part(halves, lists, scored)
 
 
-def write_part(folder: str, part: int, blocks: Iterable[tuple[NDArray[np.uint64], Lists]], width: int) -> None:
+def write_part(
+    folder: str, part: int, blocks: Iterable[tuple[NDArray[np.uint64], Lists]], width: int, *, scored: bool
+) -> None:
     """Writes the lists of one task; what was asked twice is kept once.
 
     Args:
@@ -117,16 +133,19 @@ def write_part(folder: str, part: int, blocks: Iterable[tuple[NDArray[np.uint64]
         part: Number of the task.
         blocks: Digests and lists.
         width: Numbers of each row of the lists.
+        scored: Write the scores too, twice as many bytes as the numbers.
     """
     found = list(blocks)
     halves = np.concatenate([np.zeros((0, 2), dtype=np.uint64), *(one for one, _ in found)])
     _, rows = np.unique(halves[:, 0], return_index=True)
-    nums = np.concatenate([np.zeros((0, width), dtype=np.int32), *(lists.nums for _, lists in found)])[rows]
-    floors, margins = (np.concatenate([np.zeros(0), *(lists[place] for _, lists in found)])[rows] for place in (1, 2))
+    every = zip(Lists.empty(0, width), *(lists for _, lists in found), strict=True)
+    lists = Lists(*(np.concatenate(each)[rows] for each in every))
     columns: dict[str, Any] = {
-        "high": halves[rows, 0], "low": halves[rows, 1], "floor": floors, "margin": margins,
-        "nums": pa.FixedSizeListArray.from_arrays(pa.array(nums.ravel()), width),
+        "high": halves[rows, 0], "low": halves[rows, 1], "floor": lists.floors, "margin": lists.margins,
+        "nums": pa.FixedSizeListArray.from_arrays(pa.array(lists.nums.ravel()), width),
     }  # fmt: skip
+    if scored:
+        columns["scores"] = pa.FixedSizeListArray.from_arrays(pa.array(lists.scores.ravel()), width)
     table = pa.table(columns)
 
     def written(file: Any) -> None:

@@ -14,7 +14,7 @@ from xlrec.index import META, ItemIndex
 from xlrec.index_ivf import TopK, search_of
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.mask import Mask
-from xlrec.kernels.renewal import Lists, digests, lists_of, renew, rescored, slack
+from xlrec.kernels.renewal import Lists, digests, lists_of, renew, slack, taken
 from xlrec.kernels.topk import Items, Shards, prepare, top_k
 from xlrec.searches.changes import Changes, changes_of, comparable
 from xlrec.searches.files import Kept, whole, write_part, write_told
@@ -88,6 +88,7 @@ class Search:
         self.keep = keep
         self.width = self.k + config.incremental.spare if keep or old else self.k
         self.kept = _fitting(old, index) if old else None
+        self.scored = True  # while no model's scores came, which popularity and freshness move every night
         self.told: Counter[str] = Counter()
         self.paths: set[str] = set()
         self._collected: list[tuple[NDArray[np.uint64], Lists]] = []
@@ -102,46 +103,56 @@ class Search:
         """
         self.paths.add(side.items.path.name if self.device == "cpu" else f"bfloat16 on {self.device.split(':')[0]}")
         asked = np.flatnonzero(np.isfinite(queries).all(axis=1))
-        self.told["users"] += len(asked)
-        ids = np.full((len(queries), self.width), -1, dtype=np.int32)
-        scores = np.full((len(queries), self.width), -np.inf)
-        floors, margins = np.full(len(queries), np.inf), np.zeros(len(queries))
-        left, known = asked, None
-        fitting = self._changes(side)
+        if len(asked) == len(queries):
+            lists = self._lists(queries, mask, side)
+        else:
+            lists = Lists.empty(len(queries), self.width)
+            lists.put(asked, self._lists(queries[asked], mask.of(asked), side))
+        return lists.nums[:, : self.k], lists.scores[:, : self.k]
+
+    def _lists(self, queries: NDArray[np.float64], mask: Mask, side: Searched) -> Lists:
+        """The lists of users who all ask; what is to be kept of them is collected."""
+        n = len(queries)
+        self.told["users"] += n
+        self.scored &= side.learnt is None
+        lists, known, left = Lists.empty(n, self.width), None, np.arange(n)
+        fitting, numberings = self._changes(side), [mask.seen_nums]
         if fitting is not None:
-            known = np.full((len(queries), self.width), -1, dtype=np.int32)
-            proven = self._renewed(queries, mask, side, fitting, asked, (ids, scores, floors, margins), known)
-            left = asked[~proven]
-            known = known[left]
+            numberings.append(fitting[1].numbers_then[mask.seen_nums])
+        asked = digests(queries, mask, numberings) if self.keep or fitting else []
+        if fitting is not None:
+            known, proven = self._renewed(queries, mask, side, fitting, asked[1], lists)
+            left = np.flatnonzero(~proven)
         if len(left):
-            engine = self.engine or search_of(self.index, side.learnt, self.config.search)
-            more = {} if known is None else {"known": known}
-            found = engine(
-                queries[left], side.items, self.width, mask.of(left), zero_vectors=False,
-                user_block=self.config.user_block, **more,
-            )  # fmt: skip
-            lists = lists_of(*found, self.k)
-            ids[left], scores[left] = found
-            floors[left], margins[left] = lists.floors, lists.margins
-            self.told["pairs"] += len(left) * self.index.n_items
-        self.told["full"] += len(left)
-        if self.keep and len(asked):
-            self._collected.append(
-                (digests(queries[asked], mask.of(asked)), Lists(ids[asked], floors[asked], margins[asked]))
-            )
-        return ids[:, : self.k], scores[:, : self.k]
+            lists.put(left, self._searched(queries[left], mask.of(left), side, None if known is None else known[left]))
+        if self.keep and n:
+            self._collected.append((asked[0], lists))
+        return lists
+
+    def _searched(
+        self, queries: NDArray[np.float64], mask: Mask, side: Searched, known: NDArray[np.int32] | None
+    ) -> Lists:
+        """The lists of a full search; `known` items only save work."""
+        engine = self.engine or search_of(self.index, side.learnt, self.config.search)
+        more = {} if known is None else {"known": known}
+        found = engine(
+            queries, side.items, self.width, mask, zero_vectors=False, user_block=self.config.user_block, **more
+        )
+        self.told["pairs"] += len(queries) * self.index.n_items
+        self.told["full"] += len(queries)
+        return lists_of(*found, self.k)
 
     def save(self, folder: str) -> None:
         """Writes what was found and counted to this task's files."""
         if self.keep:
-            write_part(folder, self.part, self._collected, self.width)
+            write_part(folder, self.part, self._collected, self.width, scored=self.scored)
         write_told(folder, self.part, {"counts": self.told, "paths": sorted(self.paths)})
 
     def _changes(self, side: Searched) -> tuple[Kept, Changes] | None:
         if self.kept is None:
             return None
         place = None if side.learnt is None else side.learnt.place
-        changes = changes_of(self.kept, self.index, place, self.config.item_block)
+        changes = changes_of(self.kept, self.index, place, self.config.item_block, side.items.path.name)
         return None if changes is None else (self.kept, changes)
 
     def _renewed(
@@ -150,33 +161,34 @@ class Search:
         mask: Mask,
         side: Searched,
         fitting: tuple[Kept, Changes],
-        asked: NDArray[np.int64],
-        out: tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-        known: NDArray[np.int32],
-    ) -> NDArray[np.bool_]:
-        """Which of the asked have their lists now, written to `out`; what else was listed goes to `known`."""
+        asked: NDArray[np.uint64],
+        out: Lists,
+    ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """(n, width) what was listed, and which users have their lists now, in `out`.
+
+        Args:
+            queries: (n, dim) float64, finite.
+            mask: What each user may get.
+            side: What is searched in.
+            fitting: Lists of then, and what changed.
+            asked: (n, 2) digests with seen items as they were numbered then.
+            out: Gets the lists that are found.
+        """
         kept, changes = fitting
-        some = mask.of(asked)
-        then = some._replace(seen_nums=changes.numbers_then[some.seen_nums])
-        here, lists = kept.found(digests(queries[asked], some, then), self.part, self.width)
-        rows = asked[here]
+        known, proven = np.full(out.nums.shape, -1, dtype=np.int32), np.zeros(len(queries), dtype=np.bool_)
+        rows, lists = kept.found(asked, self.part, self.width)
         if not len(rows):
-            return here
-        some, query = some.of(np.flatnonzero(here)), queries[rows]
-        nums = np.where(lists.nums[here] >= 0, changes.renumbered[lists.nums[here]], -1).astype(np.int32)
-        known[rows] = nums
-        old = nums, rescored(query, nums, changes.changed, side.items.norms, some, side.shards)
-        bounds = lists.floors[here] + changes.rises[some.group] + slack(query, changes.longest)
-        new = self._changed(query, some, changes, bounds)
-        done = renew(old, new, bounds, self.k)
-        ids, scores, floors, margins = out
-        ids[rows], scores[rows] = done.lists.nums, done.scores
-        floors[rows], margins[rows] = done.lists.floors, done.lists.margins
-        self.told["pairs"] += len(rows) * self.width
+            return known, proven
+        some, query = mask.of(rows), queries[rows]
+        nums, scores, n_scored = taken(query, lists, changes.renumbered, changes.states, some.group, side.shards)
+        bounds = lists.floors + changes.rises[some.group] + slack(query, changes.longest)
+        done = renew((nums, scores), self._changed(query, some, changes, bounds), bounds, self.k)
+        out.put(rows, done.lists)
+        known[rows], proven[rows] = nums, done.proven
+        self.told["pairs"] += n_scored
         self.told["kept"] += int(done.proven.sum())
         self.told["short"] += int((~done.proven).sum())
-        here[here] = done.proven
-        return here
+        return known, proven
 
     def _changed(
         self, queries: NDArray[np.float64], mask: Mask, changes: Changes, bounds: NDArray[np.float64]

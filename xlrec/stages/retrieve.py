@@ -169,8 +169,14 @@ class Retriever:
             market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
             chosen = np.flatnonzero(market_nums == num)
             unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
-        _complete(queries, union, side.shards)
-        return _table(users, history, weights, union, _priors(general, union, side))
+        filled = used(union.sizes, union.nums.shape[1])
+        owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
+        whole = _completed(queries, owners, nums, union.similar[filled], side.shards)
+        scores = {
+            "similar": whole, "prior": _priors(general, owners, nums, side),
+            "covisited": union.covisited[filled], "popular": union.popular[filled],
+        }  # fmt: skip
+        return _table(users, history, weights, union, nums, scores)
 
     def _log(self, users: pa.Table) -> _Log:
         """Events of the users: indptr, micros, item_nums, weights."""
@@ -227,22 +233,38 @@ class Retriever:
         return found
 
 
-def _complete(queries: NDArray[np.float64], union: Union, shards: Shards) -> None:
-    """Scores what other sources brought in just as the search scores; without a query 0."""
-    rows, columns = np.nonzero(np.isnan(union.similar) & used(union.sizes, union.nums.shape[1]))
-    scores = inner_products(queries, rows, union.nums[rows, columns], shards)
-    union.similar[rows, columns] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
+def _completed(
+    queries: NDArray[np.float64],
+    owners: NDArray[np.int64],
+    nums: NDArray[np.int32],
+    similar: NDArray[np.float64],
+    shards: Shards,
+) -> NDArray[np.float64]:
+    """(n,) scores of candidates; what other sources brought in is scored just as the search scores, 0 without a query.
+
+    Args:
+        queries: (n_users, dim) float64, NaN where a user has none.
+        owners: (n,) user of each candidate.
+        nums: (n,) its item_num.
+        similar: (n,) its score, NaN where the search did not find it; is filled.
+        shards: Item vectors.
+    """
+    missing = np.flatnonzero(np.isnan(similar))
+    rows = owners[missing]
+    scores = inner_products(queries, rows, nums[missing], shards)
+    similar[missing] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
+    return similar
 
 
-def _priors(general: NDArray[np.float64] | None, union: Union, side: Searched) -> NDArray[np.float64]:
-    """What of each candidate's logit does not come from the history; 0 without a model."""
-    found = np.zeros(union.nums.shape)
-    if general is not None and side.learnt is not None:
-        own = side.learnt.model.dim // 8 * 8  # zeros before it; at a multiple of 8 the sums keep their order, and bits
-        shards = [(first, vectors[:, own:]) for first, vectors in side.shards]
-        rows, columns = np.nonzero(used(union.sizes, union.nums.shape[1]))
-        found[rows, columns] = inner_products(general[:, own:], rows, union.nums[rows, columns], shards)
-    return found
+def _priors(
+    general: NDArray[np.float64] | None, owners: NDArray[np.int64], nums: NDArray[np.int32], side: Searched
+) -> NDArray[np.float64]:
+    """(n,) what of each candidate's logit does not come from the history; 0 without a model."""
+    if general is None or side.learnt is None:
+        return np.zeros(len(nums))
+    own = side.learnt.model.dim // 8 * 8  # zeros before it; at a multiple of 8 the sums keep their order, and bits
+    shards = [(first, vectors[:, own:]) for first, vectors in side.shards]
+    return inner_products(general[:, own:], owners, nums, shards)
 
 
 def _array(column: "pa.ChunkedArray[Any]") -> Any:
@@ -256,20 +278,21 @@ def _lists(sizes: NDArray[Any], values: NDArray[Any]) -> Any:
 
 
 def _table(
-    users: pa.Table, history: Histories, attention: NDArray[np.float64], union: Union, priors: NDArray[np.float64]
+    users: pa.Table,
+    history: Histories,
+    attention: NDArray[np.float64],
+    union: Union,
+    nums: NDArray[np.int32],
+    scores: dict[str, NDArray[np.float64]],
 ) -> pa.Table:
-    filled = used(union.sizes, union.nums.shape[1])
     sizes = np.diff(history.indptr)
     columns: dict[str, Any] = {name: users[name] for name in _USER}
     columns |= {
         "history": _lists(sizes, history.nums),
         "history_weights": _lists(sizes, history.weights),
         "attention": _lists(sizes, attention),
-        "item_nums": _lists(union.sizes, union.nums[filled]),
-        "similar": _lists(union.sizes, union.similar[filled]),
-        "prior": _lists(union.sizes, priors[filled]),
-        "covisited": _lists(union.sizes, union.covisited[filled]),
-        "popular": _lists(union.sizes, union.popular[filled]),
-        "fallback": _lists((union.fallback >= 0).sum(axis=1), union.fallback[union.fallback >= 0]),
+        "item_nums": _lists(union.sizes, nums),
     }
+    columns |= {name: _lists(union.sizes, values) for name, values in scores.items()}
+    columns["fallback"] = _lists((union.fallback >= 0).sum(axis=1), union.fallback[union.fallback >= 0])
     return pa.table(columns)
