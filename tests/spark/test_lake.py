@@ -55,6 +55,15 @@ def test_every_delta_reader_can_read_the_tables_and_sees_the_comments(lake):
     assert comments == {f.name: f.metadata["comment"] for f in RECOMMENDATIONS.schema.fields}
 
 
+def test_files_of_lists_tell_their_run_which_is_all_that_they_can_be_skipped_by(lake):
+    write(lake, "r1", ["a"])
+    log = (Path(lake.path(RECOMMENDATIONS)) / "_delta_log" / f"{1:020d}.json").read_text()
+    told = [json.loads(json.loads(line)["add"]["stats"]) for line in log.splitlines() if "add" in json.loads(line)]
+    assert [(one["numRecords"], one["minValues"], one["maxValues"]) for one in told] == [
+        (1, {"run_id": "r1"}, {"run_id": "r1"})
+    ]
+
+
 def test_replacing_one_run_leaves_the_others_of_the_same_day(lake):
     write(lake, "r1", ["a", "b"])
     assert write(lake, "r2", ["c"]) == 1

@@ -98,19 +98,34 @@ def top_k(
 def inner_products(
     queries: NDArray[np.float64], rows: NDArray[np.integer[Any]], nums: NDArray[np.integer[Any]], shards: Shards
 ) -> NDArray[np.float64]:
-    """(n,) float64 inner products of queries[rows[j]] and item nums[j], summed in the one fixed order of `top_k`."""
+    """(n,) float64 inner products of queries[rows[j]] and item nums[j], summed in the one fixed order of `top_k`.
+
+    Args:
+        queries: (n_queries, dim) float64.
+        rows: (n,) rows of the queries.
+        nums: (n,) item_nums; NaN is found where no shard has it.
+        shards: Item vectors; of these and the queries, columns may be cut off.
+    """
     found = np.full(len(nums), np.nan)
+    queries = _by_rows(queries, np.float64)
+    shards = [(first, _by_rows(vectors, np.float32)) for first, vectors in shards]
     if len(shards) <= _LOOKED_THROUGH:
         for first, vectors in shards:
-            dots(queries, rows, nums, first, np.asarray(vectors), found)
+            dots(queries, rows, nums, first, vectors, found)
         return found
     order = np.argsort(nums, kind="stable")
-    rows, nums, some = np.asarray(rows)[order], np.asarray(nums)[order], np.empty(len(nums))
+    rows, nums, some = np.asarray(rows)[order], np.asarray(nums)[order], found.copy()
     for first, vectors in shards:
         low, high = np.searchsorted(nums, [first, first + len(vectors)])
-        dots(queries, rows[low:high], nums[low:high], first, np.asarray(vectors), some[low:high])
+        dots(queries, rows[low:high], nums[low:high], first, vectors, some[low:high])
     found[order] = some
     return found
+
+
+def _by_rows(vectors: NDArray[Any], kind: type) -> NDArray[Any]:
+    """The vectors of this kind of number; a copy only where the numbers of a row do not lie beside each other."""
+    found = np.asarray(vectors, dtype=kind)
+    return found if found.strides[-1] == found.itemsize else np.ascontiguousarray(found)
 
 
 class Users(NamedTuple):
