@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.lanes import EIGHT, eight_dots
+
 
 class Fused(NamedTuple):
     """Scores of n candidates from several sources."""
@@ -124,28 +126,26 @@ def similar_terms(
 @njit(cache=True)
 def _similar_terms(history: Any, weights: Any, items: Any) -> Any:
     n_history, dim = history.shape
-    n = items.shape[0]
-    # Across: one number of all vectors beside each other. Sums keep their order, and the inner loop is still SIMD.
-    across, square = np.empty((dim, n_history)), 0.0
+    n, n_eights = items.shape[0], -(-n_history // EIGHT)
+    # Across: one number of eight vectors beside each other, so that their sums, each in order, are one instruction.
+    across, square = np.zeros((n_eights, dim, EIGHT)), 0.0
     for d in range(dim):
         total = 0.0
         for h in range(n_history):
-            across[d, h] = weights[h] * np.float64(history[h, d])
-            total += across[d, h]
+            term = weights[h] * np.float64(history[h, d])
+            across[h // EIGHT, d, h % EIGHT] = term
+            total += term
         square += total * total
-    terms = np.zeros((n, n_history))
-    if square <= 0:
-        return terms
-    norm = np.sqrt(square)
-    for i in range(n):
-        row = terms[i]
-        for d in range(dim):
-            value = np.float64(items[i, d])
-            for h in range(n_history):
-                row[h] += across[d, h] * value
-        for h in range(n_history):
-            row[h] /= norm
-    return terms
+    terms = np.zeros((n, n_eights * EIGHT))
+    if square > 0:
+        norm = np.sqrt(square)
+        for eight in range(n_eights):
+            column = eight * EIGHT
+            for i in range(0, n, 2):
+                later = min(i + 1, n - 1)
+                eight_dots(across[eight], items[i], items[later], dim, terms[i, column:], terms[later, column:])
+        terms /= norm
+    return terms[:, :n_history]
 
 
 def covisited_terms(
