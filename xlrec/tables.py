@@ -166,6 +166,7 @@ EVENTS = Table(
     ),
     "prepare",
     ("train", "retrieve", "split", "adapt-encoder"),
+    properties={"delta.dataSkippingNumIndexedCols": "0"},  # every file holds users, items and times of all kinds
 )
 USERS = Table(
     "users",
@@ -311,9 +312,7 @@ RECOMMENDATIONS = Table(
     "rank",
     ("audit", "publish", "evaluate", "report", "readers"),
     partition_by=("run_date",),
-    # Least and greatest values of run_id, the first column: of no other do they tell a reader which files to skip,
-    # since each file holds users of all ids and markets.
-    properties={"delta.dataSkippingNumIndexedCols": "1"},
+    properties={"delta.dataSkippingNumIndexedCols": "1"},  # run_id; every file of a run holds users of all kinds
 )
 RUNS = Table(
     "_runs",
