@@ -124,7 +124,7 @@ def inner_products(
 
 def _by_rows(vectors: NDArray[Any], kind: type) -> NDArray[Any]:
     """The vectors of this kind of number; a copy only where the numbers of a row do not lie beside each other."""
-    found = np.asarray(vectors, dtype=kind)
+    found: NDArray[Any] = np.asarray(vectors, dtype=kind)
     return found if found.strides[-1] == found.itemsize else np.ascontiguousarray(found)
 
 
