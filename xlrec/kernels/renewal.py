@@ -43,6 +43,10 @@ class Lists(NamedTuple):
         nums, scores = np.full((n, width), -1, dtype=np.int32), np.full((n, width), -np.inf)
         return Lists(nums, scores, np.full(n, np.inf), np.zeros(n))
 
+    def unscored(self) -> "Lists":
+        """The same with scores of -inf, which take no memory."""
+        return self._replace(scores=np.broadcast_to(-np.inf, self.nums.shape))
+
     def of(self, rows: NDArray[np.int64], width: int) -> "Lists":
         """A copy of some lists, in their order, padded to this width."""
         if self.nums.shape[1] == width:

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.mask import Mask, shares
+from xlrec.kernels.mask import Mask, readable
 from xlrec.kernels.profiles import Histories
 
 
@@ -134,11 +134,6 @@ def _chosen(num, chosen, n_chosen, places):  # type: ignore[no-untyped-def]
     return n_chosen
 
 
-@njit(cache=True, inline="always")
-def _readable(user, num, mask):  # type: ignore[no-untyped-def]
-    return not mask.restricted[user] or shares(mask.user_words[user], mask.item_words[num])
-
-
 @njit(cache=True)
 def _covisit(user, history, neighbours, sums):  # type: ignore[no-untyped-def]
     """Adds up the scores; returns the items touched, each once."""
@@ -165,7 +160,7 @@ def _best_covisited(user, touched, sums, mask, places, n_best, chosen, n_chosen)
     found, values = np.empty(len(touched), np.int32), np.empty(len(touched))
     eligible, n_found = mask.eligible[mask.group[user]], 0
     for num in touched:
-        if eligible[num] and places[num] >= 0 and _readable(user, num, mask):
+        if eligible[num] and places[num] >= 0 and readable(mask, user, num):
             found[n_found], values[n_found] = num, sums[num]
             n_found += 1
     if n_found <= n_best:
@@ -192,7 +187,7 @@ def _most_popular(user, market, mask, places, n_best, chosen, n_chosen):  # type
     for num in market.order:
         if count == n_best or market.scores[num] <= 0.0:
             break
-        if places[num] >= 0 and _readable(user, num, mask):
+        if places[num] >= 0 and readable(mask, user, num):
             n_chosen = _chosen(num, chosen, n_chosen, places)
             count += 1
     return n_chosen
@@ -204,7 +199,7 @@ def _fall_back(user, market, mask, places, fallback):  # type: ignore[no-untyped
     for num in market.order:
         if count == len(fallback):
             break
-        if places[num] == 0 and _readable(user, num, mask):
+        if places[num] == 0 and readable(mask, user, num):
             fallback[count] = num
             count += 1
 

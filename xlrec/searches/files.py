@@ -138,14 +138,17 @@ def write_part(
     found = list(blocks)
     halves = np.concatenate([np.zeros((0, 2), dtype=np.uint64), *(one for one, _ in found)])
     _, rows = np.unique(halves[:, 0], return_index=True)
-    every = zip(Lists.empty(0, width), *(lists for _, lists in found), strict=True)
-    lists = Lists(*(np.concatenate(each)[rows] for each in every))
+    every = [Lists.empty(0, width), *(lists for _, lists in found)]
+
+    def joined(field: str) -> NDArray[Any]:
+        values: NDArray[Any] = np.concatenate([getattr(lists, field) for lists in every])[rows]
+        return values
+
     columns: dict[str, Any] = {
-        "high": halves[rows, 0], "low": halves[rows, 1], "floor": lists.floors, "margin": lists.margins,
-        "nums": pa.FixedSizeListArray.from_arrays(pa.array(lists.nums.ravel()), width),
+        "high": halves[rows, 0], "low": halves[rows, 1], "floor": joined("floors"), "margin": joined("margins"),
     }  # fmt: skip
-    if scored:
-        columns["scores"] = pa.FixedSizeListArray.from_arrays(pa.array(lists.scores.ravel()), width)
+    for name in ("nums", "scores") if scored else ("nums",):
+        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(joined(name).ravel()), width)
     table = pa.table(columns)
 
     def written(file: Any) -> None:

@@ -126,7 +126,7 @@ class Search:
         if len(left):
             lists.put(left, self._searched(queries[left], mask.of(left), side, None if known is None else known[left]))
         if self.keep and n:
-            self._collected.append((asked[0], lists))
+            self._collected.append((asked[0], lists if self.scored else lists.unscored()))
         return lists
 
     def _searched(
