@@ -6,11 +6,15 @@ lists = xlrec.read_recommendations(spark, "lake")
 
 from typing import TYPE_CHECKING, Any
 
+from xlrec.worker import keep_light
+
 __version__ = "0.1.0"
 __all__ = ["__version__", "read_recommendations"]
 
 if TYPE_CHECKING:
     from xlrec.lake import read_recommendations
+
+keep_light()
 
 
 def __getattr__(name: str) -> Any:

@@ -16,7 +16,7 @@ from xlrec.config import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
 from xlrec.searches import finish
-from xlrec.stages.retrieve import Lists, Then, retrieve
+from xlrec.stages.retrieve import Lists, Then, retrieve, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -176,6 +176,12 @@ def test_queries_replace_profiles_and_users_without_one_have_nothing_similar(
     assert set(rows["u04"]["similar"]) == {0.0}
 
 
+def test_queries_of_another_dimension_are_refused(spark: "SparkSession", index: ItemIndex) -> None:
+    queries = spark.createDataFrame([("u03", bytearray(4 * DIM + 4))], "user_id string, vector binary")
+    with pytest.raises(Exception, match=f"learn again: vectors of {4 * DIM} bytes"):
+        rows_of(spark, index, config(), queries)
+
+
 def test_the_same_rows_with_1_and_7_partitions_and_any_blocks(spark: "SparkSession", index: ItemIndex) -> None:
     before = spark.conf.get("spark.sql.shuffle.partitions")
     try:
@@ -231,3 +237,9 @@ def test_a_second_night_brings_lists_up_to_date_in_other_tasks_and_candidates_ma
 
 
 NUMS = StructType().add("user_id", StringType()).add("item_nums", ArrayType(IntegerType()))
+
+
+def test_users_without_events_have_an_empty_log(spark: "SparkSession") -> None:
+    rows = with_logs(users_of(spark), events_of(spark)).select("user_id", F.size("log").alias("size")).collect()
+    sizes = Counter(user for user, *_ in log())
+    assert {row["user_id"]: row["size"] for row in rows} == {f"u{u:02d}": sizes[f"u{u:02d}"] for u in range(N_USERS)}

@@ -23,6 +23,7 @@ from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, Shards, inner_products
+from xlrec.kernels.vectors import decode_vectors
 from xlrec.recommenders.queries import asked, reads_of
 from xlrec.searches import Search, Searched, searched
 from xlrec.tables import CANDIDATES
@@ -112,10 +113,12 @@ def retrieve(
 
 
 def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
-    """Users as `Retriever.rows` takes them: each with a log of micros, item_num and weight, null without events."""
+    """Users as `Retriever.rows` takes them: each with a log of micros, item_num and weight, empty without events."""
     event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
     logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
-    return users.select(*_USER).join(logs, "user_id", "left")
+    rows = users.select(*_USER).join(logs, "user_id", "left")
+    none = F.array().cast(rows.schema["log"].dataType)  # from row to row Arrow would walk back over nulls
+    return rows.withColumn("log", F.coalesce("log", none))
 
 
 class Retriever:
@@ -142,9 +145,7 @@ class Retriever:
             users: user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
                 where queries are given.
         """
-        market_nums = np.array(
-            [self.index.market_num(market) for market in users["market"].to_pylist()], dtype=np.int32
-        )
+        market_nums = np.array([*map(self.index.market_num, users["market"].to_pylist())], dtype=np.int32)
         places = self.places[market_nums]
         chosen = [np.flatnonzero(places == place) for place in np.unique(places)]
         if len(chosen) == 1:
@@ -225,11 +226,11 @@ class Retriever:
         if "vector" not in users.column_names:
             return profiles(history, side.shards, side.dim)
         found = np.full((users.num_rows, side.dim), np.nan)
-        for row, vector in enumerate(users["vector"].to_pylist()):
-            if vector is not None:
-                if len(vector) != 4 * side.dim:
-                    raise LakeError(f"a query has {len(vector)} bytes, the index needs 4 x {side.dim}: learn again")
-                found[row] = np.frombuffer(vector, dtype="<f4")
+        vectors = _array(users["vector"])
+        try:
+            found[vectors.is_valid().to_numpy(zero_copy_only=False)] = decode_vectors(vectors.drop_null(), side.dim)
+        except ValueError as error:
+            raise LakeError(f"queries do not fit the index, learn again: {error}") from error
         return found
 
 
