@@ -41,6 +41,19 @@ def test_only_known_architectures_read_rows_without_padding(tmp_path: Path, arch
     assert takes(model) == (ARCHITECTURES[architecture][0] in ("bert", "xlm-roberta"))
 
 
+def test_layers_with_an_adapter_are_left_to_transformers(tmp_path: Path) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    class Adapted(torch.nn.Linear):
+        pass
+
+    model = SentenceTransformer(str(build_encoder(tmp_path, "bert-mean")), device="cpu", local_files_only=True)
+    assert takes(model)
+    model[0].model.encoder.layer[1].attention.self.value = Adapted(32, 32)
+    assert not takes(model)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("architecture", ["bert-mean", "xlm-roberta-cls"])
 def test_neighbours_do_not_change_a_bit(tmp_path: Path, architecture: str, precision: str) -> None:
