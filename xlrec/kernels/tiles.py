@@ -32,6 +32,11 @@ def _vector(builder: Any, data: Any, place: Any) -> Any:
     return builder.bitcast(builder.gep(data, [place]), _FLOATS.as_pointer())
 
 
+def _together(context: Any) -> int:
+    """Rows of a tile whose sums the registers hold at once: 32 of 16 numbers with AVX-512, else 16 of 8 or fewer."""
+    return ROWS if "+avx512f" in context.codegen().magic_tuple()[2] else ROWS // 2
+
+
 @_instruction
 def multiply(typing: Any, left: Any, lefts: Any, right: Any, rights: Any, n: Any, out: Any, outs: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Fills ROWS rows of LANES numbers of `out`: row r is Σ_k left[r, k] · right[k], k from 0 to n - 1.
@@ -52,25 +57,28 @@ def multiply(typing: Any, left: Any, lefts: Any, right: Any, rights: Any, n: Any
         none, lanes = ir.Constant(_FLOATS, ir.Undefined), ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
         kind = ir.FunctionType(_FLOATS, [_FLOATS] * 3)
         fused: Any = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")  # type: ignore[no-untyped-call]
-        sums: list[Any] = [
-            cgutils.alloca_once_value(builder, ir.Constant(_FLOATS, [0.0] * LANES))  # type: ignore[no-untyped-call]
-            for _ in range(ROWS)
-        ]
 
         def row_of(start: Any, apart: Any, row: int) -> Any:
             return builder.add(start, builder.mul(apart, ir.Constant(apart.type, row)))
 
-        starts = [builder.gep(lefts, [row_of(left_at, across, row)]) for row in range(ROWS)]
-        with cgutils.for_range(builder, n) as loop:
-            place = builder.add(right_at, builder.mul(loop.index, step))
-            numbers = builder.load(_vector(builder, rights, place), align=4)
-            offset = builder.mul(loop.index, along)
-            for start, total in zip(starts, sums, strict=True):
-                one = builder.insert_element(none, builder.load(builder.gep(start, [offset])), ir.Constant(_INT, 0))
-                factor = builder.shuffle_vector(one, none, lanes)
-                builder.store(builder.call(fused, [factor, numbers, builder.load(total)]), total)
-        for row, total in enumerate(sums):
-            builder.store(builder.load(total), _vector(builder, outs, row_of(out_at, out_step, row)), align=4)
+        together = _together(context)
+        for group in range(0, ROWS, together):
+            zero = ir.Constant(_FLOATS, [0.0] * LANES)
+            sums: list[Any] = [cgutils.alloca_once_value(builder, zero) for _ in range(together)]  # type: ignore[no-untyped-call]
+            starts = [builder.gep(lefts, [row_of(left_at, across, group + row)]) for row in range(together)]
+            for total in sums:
+                builder.store(zero, total)
+            with cgutils.for_range(builder, n) as loop:
+                place = builder.add(right_at, builder.mul(loop.index, step))
+                numbers = builder.load(_vector(builder, rights, place), align=4)
+                offset = builder.mul(loop.index, along)
+                for start, total in zip(starts, sums, strict=True):
+                    one = builder.insert_element(none, builder.load(builder.gep(start, [offset])), ir.Constant(_INT, 0))
+                    factor = builder.shuffle_vector(one, none, lanes)
+                    builder.store(builder.call(fused, [factor, numbers, builder.load(total)]), total)
+            for row, total in enumerate(sums):
+                place = row_of(out_at, out_step, group + row)
+                builder.store(builder.load(total), _vector(builder, outs, place), align=4)
         return context.get_dummy_value()
 
     return signature, generate
