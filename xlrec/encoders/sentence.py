@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from xlrec.config import EmbedConfig
 from xlrec.encoders import presets
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
+from xlrec.encoders.reading import tokenised
 from xlrec.encoders.source import fingerprint, locate
 from xlrec.encoders.unpadded import UnpaddedModel, takes
 from xlrec.errors import EncoderError
@@ -125,7 +127,8 @@ class SentenceEncoder:
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
         """What the model reads of the texts."""
-        return dict(self._model.preprocess(texts, prompt=self._prompt))
+        read = partial(self._model.preprocess, prompt=self._prompt)
+        return dict(read(texts)) if self._unpadded is None else tokenised(read, texts)
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""

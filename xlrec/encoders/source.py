@@ -11,7 +11,7 @@ from xlrec.encoders.weights import Weights, check
 __all__ = ["check", "fingerprint", "locate", "stamp", "weights_of"]
 
 #: Raise it whenever the vectors of a sentence encoder change.
-_VERSION = 3
+_VERSION = 4
 
 
 def weights_of(config: EmbedConfig) -> Weights:

@@ -1,10 +1,9 @@
 """Texts of many lengths behind one another in one row: linear layers see real tokens only, attention stays in a text.
 
 Every row has the same number of tokens, so that matrix products keep one shape whatever the texts are. Texts of one
-length lie side by side, and attend as one batch without a mask.
+length lie side by side, and are pooled as one batch without a mask.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -15,11 +14,6 @@ from xlrec.encoders.packing import Batch, fill, in_order
 #: Architectures whose tokens meet in attention alone, where all of a text attends to all of it, and whose positions are
 #: numbers of rows in a table. Others have windows, causal masks or relative positions.
 KNOWN: Final = ("bert", "roberta", "xlm-roberta")
-#: Name under which transformers finds the attention.
-_NAME: Final = "xlrec_unpadded"
-
-#: Of each run of texts of one length in a row: first token, number of texts, length.
-Runs = Sequence[tuple[int, int, int]]
 
 
 def takes(model: Any) -> bool:
@@ -28,7 +22,7 @@ def takes(model: Any) -> bool:
     config = getattr(core, "config", None)
     return (
         getattr(config, "model_type", None) in KNOWN
-        and getattr(config, "_attn_implementation", None) == "sdpa"
+        and _plain(core)
         and getattr(config, "position_embedding_type", None) in (None, "absolute")
         and not getattr(config, "is_decoder", False)
         and model.tokenizer.padding_side == "right"
@@ -36,41 +30,26 @@ def takes(model: Any) -> bool:
     )
 
 
-def _attention(
-    _module: Any, query: Any, key: Any, value: Any, _mask: None, *, runs: Runs, scaling: float, **_: Any
-) -> tuple[Any, None]:
-    """((1, n_tokens, heads, size), None) of three (1, heads, n_tokens, size): each text attends to itself alone.
+def _plain(core: Any) -> bool:
+    """Whether its layers are transformers' own, and no adapter or coded weights stand in the place of a linear one."""
+    from torch import nn
 
-    In float32 whatever the model's numbers are: torch's attention on a CPU is slower, and rougher, in fewer bits.
-    """
-    import torch
-
-    dtype = query.dtype
-    query, key, value = query.float(), key.float(), value.float()
-
-    parts, end = [], 0
-    for start, n_texts, length in runs:
-        end = start + n_texts * length
-        q, k, v = (one[0, :, start:end].unflatten(1, (n_texts, length)).transpose(0, 1) for one in (query, key, value))
-        found = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scaling)
-        parts.append(found.transpose(1, 2).flatten(0, 1))
-    n_heads, n_tokens, size = query.shape[1:]
-    parts.append(query.new_zeros((n_tokens - end, n_heads, size)))  # nobody reads what fills the row up
-    return torch.cat(parts)[None].to(dtype), None
+    names = [getattr(layer, "_get_name", str)() for layer in core.encoder.layer]
+    kinds = {type(module) for module in core.encoder.modules() if hasattr(module, "weight")}
+    return kinds <= {nn.Linear, nn.LayerNorm} and set(names) <= {"BertLayer", "RobertaLayer", "XLMRobertaLayer"}
 
 
 class UnpaddedModel:
     """A model that `takes` such rows, with its pooling and whatever follows it."""
 
     def __init__(self, model: Any, n_tokens: int) -> None:
-        """Gives the model the attention above; `n_tokens` are those of a row: at least the longest text's."""
-        from transformers import AttentionInterface
+        """Takes the model's layers out of it; `n_tokens` are those of a row: at least the longest text's."""
+        from xlrec.encoders.layers import Layers
 
-        AttentionInterface.register(_NAME, _attention)
-        self._core, self._after, self._n_tokens = model[0].model, list(model)[1:], n_tokens
-        self._core.set_attn_implementation(_NAME)
+        core = model[0].model
+        self._layers, self._after, self._n_tokens = Layers(core), list(model)[1:], n_tokens
         #: RoBERTa numbers positions from behind its padding's number, and leaves out padding that a text spells.
-        self._pad = None if self._core.config.model_type == "bert" else int(self._core.config.pad_token_id)
+        self._pad = None if core.config.model_type == "bert" else int(core.config.pad_token_id)
 
     def vectors(self, features: dict[str, Any], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32.
@@ -106,8 +85,9 @@ class UnpaddedModel:
             places.append((torch.from_numpy(rows)[:, None] * ids.shape[1] + torch.arange(length)).flatten())
             end += len(rows) * length
         picked = torch.cat([*places, ids.new_zeros(self._n_tokens - end)])
-        row, position = (one.reshape(-1)[picked][None] for one in (ids, positions))
-        hidden = self._core(input_ids=row, position_ids=position, runs=runs, return_dict=True).last_hidden_state[0]
+        row, position = (one.reshape(-1)[picked] for one in (ids, positions))
+        lengths = np.repeat([size for _, _, size in runs], [n for _, n, _ in runs])
+        hidden = self._layers(row, position, lengths)
         texts = [hidden[start : start + n * size].unflatten(0, (n, size)) for start, n, size in runs]
         return torch.cat([self._pooled(one, rest) for one in texts])
 
