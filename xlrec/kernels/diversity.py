@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xlrec.kernels.uncounted import uncounted, uncounted_rough
 
 _EPSILON: Final = float(np.finfo(np.float32).eps)
-_HEAD: Final = 128  # best items whose products come at once; of later pairs few are asked for
+HEAD: Final = 128  # best items whose products come at once; of later pairs few are asked for
 
 
 class Copies(NamedTuple):
@@ -31,7 +31,7 @@ class Copies(NamedTuple):
 
 def products(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """(m, m) float32 inner products of the first m = min(n, 128), within `roundoff` times both norms."""
-    head = vectors[:_HEAD]
+    head = vectors[:HEAD]
     return head @ head.T
 
 
@@ -66,9 +66,9 @@ def copies_of(vectors: NDArray[np.float32], threshold: float, enough: int) -> Co
     """
     head, margin = products(vectors), roundoff(vectors.shape[1])
     least = np.empty(len(vectors), dtype=np.float32)
-    _least(vectors, head, threshold, margin, least)
+    least_products(vectors, head, threshold, margin, least)
     found = Copies(head, np.full(len(vectors), -1, dtype=np.int8), threshold, least)
-    _walk(vectors, *found, enough)
+    walk(vectors, *found, enough)
     return found
 
 
@@ -96,19 +96,22 @@ def exact_product(vectors: Any, i: Any, j: Any) -> Any:
 
 
 @uncounted
-def _least(vectors: Any, head: Any, threshold: Any, margin: Any, found: Any) -> None:
+def least_products(vectors: Any, head: Any, threshold: Any, margin: Any, found: Any) -> None:
+    """Writes `Copies.least`."""
     for i in range(len(found)):
         square = np.float64(max(product(vectors, head, i, i), np.float32(0.0)))
         found[i] = np.sqrt(square * (1 - margin) * (threshold - margin)) if threshold > margin else np.nan
 
 
 @uncounted
-def _walk(vectors: Any, head: Any, kept: Any, threshold: Any, least: Any, enough: Any) -> None:
+def walk(vectors: Any, head: Any, kept: Any, threshold: Any, least: Any, enough: Any) -> Any:
+    """Decides items from the best on until `enough` are known to stay; how many are."""
     n_kept = 0
     for i in range(len(vectors)):
         if n_kept >= enough:
             break
         n_kept += stays(i, vectors, head, kept, threshold, least)
+    return n_kept
 
 
 @uncounted

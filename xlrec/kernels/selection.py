@@ -94,7 +94,8 @@ def select(
         copies = Copies.none(products(vectors if diversity else vectors[:0]), n)
     taken = np.empty(min(k, n), dtype=np.int64)
     near = Nearest.of(n, len(taken))
-    size = _select(taken, relevance, vectors, *near, margin, diversity, *copies, *mix, *caps)
+    counts = empty_counts(caps.codes)
+    size = select_into(taken, relevance, vectors, *near, margin, diversity, *copies, *mix, *caps, counts)
     return taken[:size]
 
 
@@ -115,7 +116,8 @@ def _count(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
 
 
 @njit(cache=True)
-def _empty_counts(codes: Any) -> Any:
+def empty_counts(codes: Any) -> Any:
+    """A zero for every category."""
     return np.zeros(codes.max() + 1 if len(codes) else 0, dtype=np.int64)
 
 
@@ -176,17 +178,16 @@ def _best(
 
 
 @njit(cache=True)
-def _select(
+def select_into(
     taken: Any, relevance: Any, vectors: Any, low: Any, high: Any, done: Any, cosines: Any, lengths: Any, margin: Any,
     diversity: Any, head: Any, kept: Any, threshold: Any, least: Any, groups: Any, target: Any, weight: Any,
-    indptr: Any, codes: Any, most: Any,
+    indptr: Any, codes: Any, most: Any, in_category: Any,
 ) -> Any:  # fmt: skip
     """Fills `taken`; returns how many there are. Whether an item is a copy is asked when it would be taken."""
     n = len(relevance)
     free, bases = kept != 0, (1 - diversity) * relevance
     found, uppers = np.empty(n, dtype=np.int64), np.empty(n)
-    counts, in_category = np.zeros(len(target), dtype=np.int64), _empty_counts(codes)
-    costs = np.zeros(len(target))
+    counts, costs = np.zeros(len(target), dtype=np.int64), np.zeros(len(target))
     for size in range(len(taken)):
         if weight > 0:
             _divergences(target, counts, size, costs)
@@ -236,7 +237,7 @@ def _fill(
 ) -> Any:  # fmt: skip
     n = len(copies)
     found, free, size = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_), 0
-    in_category = _empty_counts(codes)
+    in_category = empty_counts(codes)
     for i in taken:
         found[size], free[i] = i, False
         size += 1
