@@ -85,16 +85,19 @@ class ItemIndex:
         """(n_items,) float64 Euclidean norm of each vector; 0 where the item has no text."""
         return load(self.folder / "norms.npy")
 
-    def gather(self, item_nums: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    def gather(
+        self, item_nums: NDArray[np.integer[Any]], room: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Vectors of some items.
 
         Args:
             item_nums: (n,) item_nums in any order, repeats allowed.
+            room: (at least n, dim) where they are written; None: in new memory.
 
         Returns:
             (n, dim) float32, a copy.
         """
-        return gather(self.shards, item_nums, self.dim)
+        return gather(self.shards, item_nums, self.dim, room)
 
     def market_num(self, market: str | None) -> int:
         """Row of a market in `markets`; that of ZZ where the index does not know it."""

@@ -102,6 +102,14 @@ class Models:
         return self.each[int(self.places[self.index.market_num(market)])]
 
 
+def places_of(models: Models | None, markets: list[str | None]) -> NDArray[np.int64]:
+    """(n,) which of `models.each` serves each market; 0 without models."""
+    if models is None:
+        return np.zeros(len(markets), dtype=np.int64)
+    nums = {market: models.index.market_num(market) for market in set(markets)}
+    return models.places[[nums[market] for market in markets]]
+
+
 def _array(place: int, name: str) -> str:
     return f"learnt-{place:03d}-{name}"
 

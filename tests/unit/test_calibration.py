@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec.kernels.calibration import ALPHA, divergence, shown_languages
+from xlrec.kernels.csr import indptr_of
 
 LANGUAGES = st.sets(st.integers(0, 129), max_size=5)
 
@@ -28,17 +29,22 @@ def test_divergence_is_never_negative(groups: list[tuple[int, int]]) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(LANGUAGES, max_size=6), st.lists(st.integers(-1, 129), max_size=4, unique=True))
+@given(st.lists(st.tuples(st.lists(LANGUAGES, max_size=6), st.lists(st.integers(-1, 129), max_size=4, unique=True))))
 def test_the_language_shown_is_the_heaviest_that_the_reader_reads_else_the_items_first(
-    items: list[set[int]], reads: list[int]
+    readers: list[tuple[list[set[int]], list[int]]],
 ) -> None:
+    items = [item for some, _ in readers for item in some]
     bits = np.zeros((len(items), 3), dtype=np.uint64)
     for row, languages in enumerate(items):
         for num in languages:
             bits[row, num // 64] |= np.uint64(1 << num % 64)
-    nums = np.arange(len(items), dtype=np.int32)[::-1]
-    groups, shown = shown_languages(bits, nums, np.array(reads, dtype=np.int64))
-    for group, language, num in zip(groups.tolist(), shown.tolist(), nums.tolist(), strict=True):
-        known = [one for one in reads if one in items[num]]
-        assert language == (known[0] if known else min(items[num], default=-1))
-        assert group == (reads.index(known[0]) if known else len(reads))
+    nums = np.arange(len(items), dtype=np.int32)
+    indptr = indptr_of(np.array([len(some) for some, _ in readers], dtype=np.int64))
+    reads = [language for _, some in readers for language in some]
+    reads_indptr = indptr_of(np.array([len(some) for _, some in readers], dtype=np.int64))
+    groups, shown = shown_languages(bits, nums, indptr, np.array(reads, dtype=np.int64), reads_indptr)
+    wanted = [(item, some) for texts, some in readers for item in texts]
+    for group, language, (item, some) in zip(groups.tolist(), shown.tolist(), wanted, strict=True):
+        known = [one for one in some if one in item]
+        assert language == (known[0] if known else min(item, default=-1))
+        assert group == (some.index(known[0]) if known else len(some))

@@ -17,6 +17,7 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, models_of, write_shard
 from xlrec.index_writer import write_arrays
+from xlrec.kernels.csr import first_of
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.ranking import NAMES
 from xlrec.kernels.topk import prepare
@@ -160,14 +161,18 @@ def test_a_rankers_features_hold_the_parts_of_a_logit_and_the_age_of_an_item(
     finish(str(folder), str(tmp_path / "model"))
     ranker = Ranker(ItemIndex.open(str(folder)), CONFIG)
     (batch,) = Retriever(ranker.index, CONFIG).rows(users_table()).combine_chunks().to_batches()
-    for user in users_of(batch, ranker.weights):
-        scored = ranker.scored(user)
-        found = dict(zip(NAMES, ranker.features.of(user, scored, 9).T, strict=True))
-        nums, order = user.nums[scored.order[:9]], scored.order[:9]
+    users = users_of(batch, ranker.weights)
+    scored = ranker.scored(users)
+    features = np.split(ranker.features.of(users, scored, 9), first_of(scored.indptr, 9)[0][1:-1])
+    for user, mine in enumerate(features):
+        candidates, start = slice(users.indptr[user], users.indptr[user + 1]), scored.indptr[user]
+        found = dict(zip(NAMES, mine.T, strict=True))
+        order = scored.order[start : start + len(mine)] - candidates.start
+        nums, prior = users.nums[candidates][order], users.prior[candidates]
         np.testing.assert_allclose(found["fresh"], np.where(nums % 2, 0.5, 0.0))
-        own = user.scores[0] - user.prior
+        own = users.scores[0, candidates] - prior
         np.testing.assert_allclose(found["own"], (own - own.max())[order])
-        np.testing.assert_allclose(found["prior"], (user.prior - user.prior.max())[order])
+        np.testing.assert_allclose(found["prior"], (prior - prior.max())[order])
         np.testing.assert_array_equal(found["taught"], np.isin(nums, LOGS.event_nums))
         assert set(found["language"]) <= {0.0, 1.0}
 

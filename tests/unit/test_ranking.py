@@ -110,7 +110,7 @@ def planted(seed: int, n_users: int = 400, interacts: bool = True) -> Examples:
     for _ in range(n_users):
         long = rng.random() < 0.5
         scores = rng.random((3, DEPTH))
-        fused = fuse(scores, np.ones(3)).scores
+        fused = fuse(scores, np.array([0, DEPTH]), np.ones(3)).scores
         liked = (scores[1] if long else scores[2]) if interacts else fused
         order = np.argsort(-fused)
         history = rng.normal(size=(9 if long else 1, 4)).astype(np.float32)

@@ -49,7 +49,7 @@ def rows_of(
 def features_of(folder: str, one: dict[str, Any]) -> tuple[Any, Any]:
     """The candidates in the fusion's order, and their features."""
     ranker = Ranker(ItemIndex.open(folder), configured(5, PLAIN))
-    (known,) = users_of(batch_of([one]), ranker.weights)
+    known = users_of(batch_of([one]), ranker.weights)
     scored = ranker.scored(known)
     return known.nums[scored.order], ranker.features.of(known, scored, 100)
 

@@ -14,3 +14,10 @@ def indptr_of(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 def owners_of(indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """(indptr[-1],) the row of each entry."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
+
+
+def first_of(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bounds, and places among all entries, of the first `most` entries of each row."""
+    sizes = np.minimum(np.diff(indptr), most)
+    bounds = indptr_of(sizes)
+    return bounds, np.arange(bounds[-1]) + np.repeat(indptr[:-1] - bounds[:-1], sizes)

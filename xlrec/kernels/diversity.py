@@ -3,11 +3,12 @@
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.uncounted import uncounted, uncounted_rough
+
 _EPSILON: Final = float(np.finfo(np.float32).eps)
-_HEAD: Final = 128  # best items whose products come at once; of later pairs few are asked for
+HEAD: Final = 128  # best items whose products come at once; of later pairs few are asked for
 
 
 class Copies(NamedTuple):
@@ -30,7 +31,7 @@ class Copies(NamedTuple):
 
 def products(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """(m, m) float32 inner products of the first m = min(n, 128), within `roundoff` times both norms."""
-    head = vectors[:_HEAD]
+    head = vectors[:HEAD]
     return head @ head.T
 
 
@@ -65,95 +66,89 @@ def copies_of(vectors: NDArray[np.float32], threshold: float, enough: int) -> Co
     """
     head, margin = products(vectors), roundoff(vectors.shape[1])
     least = np.empty(len(vectors), dtype=np.float32)
-    _least(vectors, head, threshold, margin, least)
+    least_products(vectors, head, threshold, margin, least)
     found = Copies(head, np.full(len(vectors), -1, dtype=np.int8), threshold, least)
-    _walk(vectors, *found, enough)
+    walk(vectors, *found, enough)
     return found
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _rough_dot(a: Any, b: Any) -> Any:
+@uncounted_rough
+def _rough_dot(vectors: Any, i: Any, j: Any) -> Any:
     total = np.float32(0.0)
-    for d in range(len(a)):
-        total += a[d] * b[d]
+    for d in range(vectors.shape[1]):
+        total += vectors[i, d] * vectors[j, d]
     return total
 
 
-@njit(cache=True)
+@uncounted
 def product(vectors: Any, head: Any, i: Any, j: Any) -> Any:
     """float32 inner product of two items, within `roundoff` times both norms."""
-    return head[i, j] if i < len(head) and j < len(head) else _rough_dot(vectors[i], vectors[j])
+    return head[i, j] if i < len(head) and j < len(head) else _rough_dot(vectors, i, j)
 
 
-@njit(cache=True)
-def _dot(a: Any, b: Any) -> Any:
+@uncounted
+def exact_product(vectors: Any, i: Any, j: Any) -> Any:
+    """float64 inner product of two items, summed in order."""
     total = 0.0
-    for d in range(len(a)):
-        total += np.float64(a[d]) * np.float64(b[d])
+    for d in range(vectors.shape[1]):
+        total += np.float64(vectors[i, d]) * np.float64(vectors[j, d])
     return total
 
 
-@njit(cache=True)
-def _least(vectors: Any, head: Any, threshold: Any, margin: Any, found: Any) -> None:
+@uncounted
+def least_products(vectors: Any, head: Any, threshold: Any, margin: Any, found: Any) -> None:
+    """Writes `Copies.least`."""
     for i in range(len(found)):
         square = np.float64(max(product(vectors, head, i, i), np.float32(0.0)))
         found[i] = np.sqrt(square * (1 - margin) * (threshold - margin)) if threshold > margin else np.nan
 
 
-@njit(cache=True)
-def _walk(vectors: Any, head: Any, kept: Any, threshold: Any, least: Any, enough: Any) -> None:
+@uncounted
+def walk(vectors: Any, head: Any, kept: Any, threshold: Any, least: Any, enough: Any) -> Any:
+    """Decides items from the best on until `enough` are known to stay; how many are."""
     n_kept = 0
     for i in range(len(vectors)):
         if n_kept >= enough:
             break
         n_kept += stays(i, vectors, head, kept, threshold, least)
+    return n_kept
 
 
-@njit(cache=True)
+@uncounted
 def stays(i: Any, vectors: Any, head: Any, kept: Any, threshold: Any, least: Any) -> Any:
     """Whether an item is none of the copies; decides it, and the better items that this hangs on, in `kept`."""
-    if kept[i] >= 0:
-        return kept[i] == 1
-    waiting, size = np.empty(i + 1, dtype=np.int64), 1
-    waiting[0] = i
-    while size > 0:
-        one = waiting[size - 1]
-        if kept[one] < 0:
-            kept[one], asked = _verdict(one, vectors, head, kept, threshold, least)
-            if kept[one] < 0:
-                waiting[size] = asked
-                size += 1
-                continue
-        size -= 1
+    one = i
+    while kept[i] < 0:
+        kept[one], asked = _verdict(one, vectors, head, kept, threshold, least)
+        one = asked if kept[one] < 0 else i
     return kept[i] == 1
 
 
-@njit(cache=True)
-def _products_before(i: Any, vectors: Any, head: Any) -> Any:
-    """(at least i,) float32 products with the better items."""
+@uncounted
+def _n_near(i: Any, vectors: Any, head: Any, least: Any) -> Any:
+    """Better items that may be near."""
+    found, bar = np.int32(0), least[i]
     if i < len(head):
-        return head[i]
-    found = np.empty(i, dtype=np.float32)
-    for j in range(i):
-        found[j] = _rough_dot(vectors[i], vectors[j])
+        for j in range(i):  # branchless, so that it becomes vector instructions; nearly always there is none
+            found += np.int32(0) if head[i, j] < bar * least[j] else np.int32(1)
+    else:
+        for j in range(i):
+            found += np.int32(0) if _rough_dot(vectors, i, j) < bar * least[j] else np.int32(1)
     return found
 
 
-@njit(cache=True)
+@uncounted
 def _verdict(i: Any, vectors: Any, head: Any, kept: Any, threshold: Any, least: Any) -> Any:
     """0 where the item is near one that stays, 1 where it is near none; -1, and one to decide first, where unknown."""
-    row, bar = _products_before(i, vectors, head), least[i]
-    n_near, asked, square = 0, -1, -1.0
-    for j in range(i):  # branchless, so that it becomes vector instructions; nearly always there is none
-        n_near += not row[j] < bar * least[j]
-    for j in range(i if n_near > 0 else 0):
-        if row[j] < bar * least[j] or kept[j] == 0:
+    asked, square = -1, -1.0
+    for j in range(i if _n_near(i, vectors, head, least) > 0 else 0):
+        if product(vectors, head, i, j) < least[i] * least[j] or kept[j] == 0:
             continue
         if square < 0:
-            square = _dot(vectors[i], vectors[i])
-        dot = _dot(vectors[i], vectors[j])
+            square = exact_product(vectors, i, i)
+        dot = exact_product(vectors, i, j)
         # Squares, not roots: a copy then has a cosine of exactly 1.
-        if dot > 0 and dot * dot >= threshold * threshold * square * _dot(vectors[j], vectors[j]):
+        if dot > 0 and dot * dot >= threshold * threshold * square * exact_product(vectors, j, j):
             if kept[j] == 1:
                 return np.int8(0), asked
             asked = j if asked < 0 else asked

@@ -6,10 +6,10 @@ The nearest cosine of an item only grows as the list does, so that bounds of an 
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.diversity import product
+from xlrec.kernels.diversity import exact_product, product
+from xlrec.kernels.uncounted import uncounted
 
 _LEAST: Final = -1.01  # below every cosine
 
@@ -35,44 +35,39 @@ class Nearest(NamedTuple):
         return Nearest(*zeros, np.empty((n, k), dtype=np.float32), np.full(n, np.nan))
 
 
-@njit(cache=True)
-def begin(near: Any) -> None:
+@uncounted
+def begin(low: Any, high: Any) -> None:
     """The first item was taken: nothing is known of any cosine with it."""
-    near.low[:] = _LEAST
-    near.high[:] = _LEAST
+    low[:] = _LEAST
+    high[:] = _LEAST
 
 
-@njit(cache=True)
-def catch_up(i: Any, taken: Any, near: Any, vectors: Any, head: Any, margin: Any) -> None:
-    """Brings an item's bounds up to date with all items taken."""
-    for place in range(near.done[i], len(taken)):
-        cosine = product(vectors, head, i, taken[place])
-        near.cosines[i, place] = cosine
-        near.low[i] = max(near.low[i], cosine - margin)
-        near.high[i] = max(near.high[i], cosine + margin)
-    near.done[i] = len(taken)
+@uncounted
+def meet(
+    i: Any, other: Any, low: Any, high: Any, done: Any, cosines: Any, vectors: Any, head: Any, margin: Any
+) -> None:
+    """Brings an item's bounds up to date with the first item taken that they do not know yet."""
+    cosine = product(vectors, head, i, other)
+    cosines[i, done[i]] = cosine
+    low[i], high[i] = max(low[i], cosine - margin), max(high[i], cosine + margin)
+    done[i] += 1
 
 
-@njit(cache=True)
+@uncounted
 def _length(i: Any, vectors: Any, lengths: Any) -> Any:
     if np.isnan(lengths[i]):
-        square = 0.0
-        for d in range(vectors.shape[1]):
-            square += np.float64(vectors[i, d]) * np.float64(vectors[i, d])
-        lengths[i] = np.sqrt(square)
+        lengths[i] = np.sqrt(exact_product(vectors, i, i))
     return lengths[i]
 
 
-@njit(cache=True)
-def exactly(i: Any, taken: Any, near: Any, vectors: Any, margin: Any) -> Any:
+@uncounted
+def exactly(i: Any, taken: Any, n_taken: Any, low: Any, cosines: Any, lengths: Any, vectors: Any, margin: Any) -> Any:
     """Largest cosine of an item that is up to date: float64 sums in order over dim, of those that may be it."""
     nearest = -np.inf
-    for place in range(len(taken)):
-        if near.cosines[i, place] + margin < near.low[i]:
+    for place in range(n_taken):
+        if cosines[i, place] + margin < low[i]:
             continue
         other = taken[place]
-        cosine, both = 0.0, _length(i, vectors, near.lengths) * _length(other, vectors, near.lengths)
-        for d in range(vectors.shape[1]):
-            cosine += np.float64(vectors[i, d]) * np.float64(vectors[other, d])
-        nearest = max(nearest, cosine / both if both > 0 else 0.0)
+        both = _length(i, vectors, lengths) * _length(other, vectors, lengths)
+        nearest = max(nearest, exact_product(vectors, i, other) / both if both > 0 else 0.0)
     return nearest

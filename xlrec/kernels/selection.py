@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.calibration import ALPHA
 from xlrec.kernels.diversity import Copies, products, roundoff, stays
-from xlrec.kernels.nearest import Nearest, begin, catch_up, exactly
+from xlrec.kernels.nearest import Nearest, begin, exactly, meet
+from xlrec.kernels.uncounted import uncounted
 
 
 class Caps(NamedTuple):
@@ -93,11 +94,12 @@ def select(
         copies = Copies.none(products(vectors if diversity else vectors[:0]), n)
     taken = np.empty(min(k, n), dtype=np.int64)
     near = Nearest.of(n, len(taken))
-    size = _select(taken, relevance, vectors, near, margin, diversity, *copies, *mix, *caps)
+    counts = empty_counts(caps.codes)
+    size = select_into(taken, relevance, vectors, *near, margin, diversity, *copies, *mix, *caps, counts)
     return taken[:size]
 
 
-@njit(cache=True)
+@uncounted
 def _full(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
     if most > 0:
         for at in range(indptr[i], indptr[i + 1]):
@@ -106,7 +108,7 @@ def _full(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
     return False
 
 
-@njit(cache=True)
+@uncounted
 def _count(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
     if most > 0:
         for at in range(indptr[i], indptr[i + 1]):
@@ -114,11 +116,12 @@ def _count(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
 
 
 @njit(cache=True)
-def _empty_counts(codes: Any) -> Any:
+def empty_counts(codes: Any) -> Any:
+    """A zero for every category."""
     return np.zeros(codes.max() + 1 if len(codes) else 0, dtype=np.int64)
 
 
-@njit(cache=True)
+@uncounted
 def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
     """Writes KL(p ‖ q̃) after one more item of each group into `found`."""
     for group in range(len(target)):
@@ -130,66 +133,71 @@ def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
         found[group] = total
 
 
-@njit(cache=True)
+@uncounted
 def _gain(base: Any, nearest: Any, diversity: Any, weight: Any, cost: Any) -> Any:
     """Falls as `nearest` grows, in floating point too: a bound of one is a bound of the other."""
     gain = base - diversity * nearest
     return (1 - weight) * gain - cost if weight > 0 else gain
 
 
-@njit(cache=True)
+@uncounted
 def _best(
-    taken: Any, free: Any, bases: Any, near: Any, vectors: Any, head: Any, margin: Any, diversity: Any,
-    weight: Any, costs: Any, indptr: Any, codes: Any, in_category: Any, most: Any, found: Any, uppers: Any,
+    taken: Any, n_taken: Any, free: Any, bases: Any, low: Any, high: Any, done: Any, cosines: Any, lengths: Any,
+    vectors: Any, head: Any, margin: Any, diversity: Any, weight: Any, groups: Any, costs: Any,
+    indptr: Any, codes: Any, in_category: Any, most: Any, found: Any, uppers: Any,
 ) -> Any:  # fmt: skip
     """The first free item of the largest gain that the caps allow; -1 where there is none. The last two are scratch."""
-    bar, n_found, best, most_gain = -np.inf, 0, -1, -np.inf
-    apart = diversity > 0 and len(taken) > 0
+    bar, n_found = -np.inf, 0
+    apart = diversity > 0 and n_taken > 0
     for i in range(len(free)):
-        uppers[i] = _gain(bases[i], near.low[i], diversity, weight, costs[i])
+        uppers[i] = _gain(bases[i], low[i], diversity, weight, costs[groups[i]])
     for i in range(len(free)):
         if uppers[i] < bar or not free[i] or _full(i, indptr, codes, in_category, most):
             continue
-        if apart:
-            catch_up(i, taken, near, vectors, head, margin)
-            uppers[i] = _gain(bases[i], near.low[i], diversity, weight, costs[i])
-        bar = max(bar, _gain(bases[i], near.high[i], diversity, weight, costs[i]))
+        while apart and done[i] < n_taken and uppers[i] >= bar:
+            meet(i, taken[done[i]], low, high, done, cosines, vectors, head, margin)
+            uppers[i] = _gain(bases[i], low[i], diversity, weight, costs[groups[i]])
+        if uppers[i] < bar:
+            continue
+        bar = max(bar, _gain(bases[i], high[i], diversity, weight, costs[groups[i]]))
         found[n_found] = i
         n_found += 1
     n_left = 0
-    for i in found[:n_found]:
-        if uppers[i] >= bar:
-            found[n_left] = i
+    for at in range(n_found):
+        if uppers[found[at]] >= bar:
+            found[n_left] = found[at]
             n_left += 1
-    for i in found[:n_left]:
-        nearest = exactly(i, taken, near, vectors, margin) if apart and n_left > 1 else near.low[i]
-        gain = _gain(bases[i], nearest, diversity, weight, costs[i])
+    best, most_gain = -1, -np.inf
+    for at in range(n_left):
+        i = found[at]
+        nearest = exactly(i, taken, n_taken, low, cosines, lengths, vectors, margin) if n_left > 1 and apart else low[i]
+        gain = _gain(bases[i], nearest, diversity, weight, costs[groups[i]])
         if gain > most_gain:
             best, most_gain = i, gain
     return best
 
 
 @njit(cache=True)
-def _select(
-    taken: Any, relevance: Any, vectors: Any, near: Any, margin: Any, diversity: Any, head: Any, kept: Any,
-    threshold: Any, least: Any, groups: Any, target: Any, weight: Any, indptr: Any, codes: Any, most: Any,
+def select_into(
+    taken: Any, relevance: Any, vectors: Any, low: Any, high: Any, done: Any, cosines: Any, lengths: Any, margin: Any,
+    diversity: Any, head: Any, kept: Any, threshold: Any, least: Any, groups: Any, target: Any, weight: Any,
+    indptr: Any, codes: Any, most: Any, in_category: Any,
 ) -> Any:  # fmt: skip
     """Fills `taken`; returns how many there are. Whether an item is a copy is asked when it would be taken."""
     n = len(relevance)
     free, bases = kept != 0, (1 - diversity) * relevance
     found, uppers = np.empty(n, dtype=np.int64), np.empty(n)
-    counts, in_category = np.zeros(len(target), dtype=np.int64), _empty_counts(codes)
-    divergences, costs = np.zeros(len(target)), np.zeros(n)
+    counts, costs = np.zeros(len(target), dtype=np.int64), np.zeros(len(target))
     for size in range(len(taken)):
         if weight > 0:
-            _divergences(target, counts, size, divergences)
-            for i in range(n):
-                costs[i] = weight * divergences[groups[i]]
+            _divergences(target, counts, size, costs)
+            for group in range(len(costs)):
+                costs[group] *= weight
         best = -1
         while best < 0:
             best = _best(
-                taken[:size], free, bases, near, vectors, head, margin, diversity,
-                weight, costs, indptr, codes, in_category, most, found, uppers,
+                taken, size, free, bases, low, high, done, cosines, lengths, vectors, head, margin, diversity,
+                weight, groups, costs, indptr, codes, in_category, most, found, uppers,
             )  # fmt: skip
             if best < 0:
                 return size
@@ -200,7 +208,7 @@ def _select(
         counts[groups[best]] += 1
         _count(best, indptr, codes, in_category, most)
         if size == 0 and diversity > 0:
-            begin(near)
+            begin(low, high)
     return len(taken)
 
 
@@ -229,7 +237,7 @@ def _fill(
 ) -> Any:  # fmt: skip
     n = len(copies)
     found, free, size = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_), 0
-    in_category = _empty_counts(codes)
+    in_category = empty_counts(codes)
     for i in taken:
         found[size], free[i] = i, False
         size += 1

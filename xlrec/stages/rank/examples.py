@@ -10,6 +10,7 @@ from pyspark.sql.types import ArrayType, BooleanType, DoubleType, IntegerType, L
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
+from xlrec.kernels.csr import first_of
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.users import users_of
 from xlrec.tables import CANDIDATES
@@ -58,14 +59,17 @@ def examples_of(batch: pa.RecordBatch, relevant: Any, hashes: Any, ranker: Ranke
         hashes: xxhash64 of each user_id.
         ranker: Without `rank.ranker`.
     """
-    features, hits, wanted = [], [], relevant.to_pylist()
-    for user, one in zip(users_of(batch, ranker.weights), wanted, strict=True):
-        scored = ranker.scored(user)
-        features.append(ranker.features.of(user, scored, ranker.shortlist).ravel())
-        hits.append(np.isin(user.nums[scored.order[: ranker.shortlist]], one))
+    users, wanted = users_of(batch, ranker.weights), relevant.to_pylist()
+    scored = ranker.scored(users)
+    indptr, places = first_of(scored.indptr, ranker.shortlist)
+    features = ranker.features.of(users, scored, ranker.shortlist)
+    nums = np.split(users.nums[scored.order[places]], indptr[1:-1])
+    hits = [np.isin(some, one) for some, one in zip(nums, wanted, strict=True)]
+    ends: Any = pa.array(indptr * features.shape[1], pa.int32())
     columns: dict[str, Any] = {
         "user_id": batch["user_id"], "user_hash": hashes,
-        "features": pa.array(features, pa.list_(pa.float64())), "hits": pa.array(hits, pa.list_(pa.bool_())),
+        "features": pa.ListArray.from_arrays(ends, pa.array(features.ravel())),
+        "hits": pa.array(hits, pa.list_(pa.bool_())),
         "n_relevant": pa.array([len(one) for one in wanted], pa.int32()),
     }  # fmt: skip
     return pa.RecordBatch.from_pydict({name: columns[name] for name in EXAMPLES.names})

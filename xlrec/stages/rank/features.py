@@ -1,14 +1,19 @@
 """Features of a user's shortlist, for training and for serving alike: gathered from the index, made by the kernel."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import Learnt, Models
+from xlrec.index_learnt import Learnt, Models, places_of
 from xlrec.kernels import ranking
 from xlrec.kernels.calibration import shown_languages
-from xlrec.stages.rank.users import Scored, User
+from xlrec.kernels.csr import first_of, owners_of
+from xlrec.stages.rank.users import Scored, Users
 from xlrec.tables import SOURCES
+
+_SIMILAR: Final = SOURCES.index("similar")
 
 
 class Features:
@@ -19,23 +24,42 @@ class Features:
         self.index, self.models = index, models
         self.bits = np.asarray(index.language_bits)
 
-    def of(self, user: User, scored: Scored, depth: int) -> NDArray[np.float64]:
-        """(min(depth, n), n_features) float64 of the best `depth` candidates in the fusion's order."""
-        shortlist = scored.order[:depth]
-        nums = user.nums[shortlist]
-        similar = user.scores[SOURCES.index("similar")]
-        prior = user.prior if len(user.prior) == len(similar) else np.zeros(len(similar))
-        texts, history = self.index.gather(nums), self.index.gather(user.history)
-        weights = np.asarray(user.history_weights, dtype=np.float64)
-        learnt = self.models.of(user.market) if self.models is not None else None
-        language = self._language(user, scored.reads, nums)
-        told = np.stack([_fresh(learnt, nums), language, _taught(learnt, nums)], axis=1)
-        return ranking.features(scored.scaled, similar - prior, prior, shortlist, texts, history, weights, told)
+    def of(self, users: Users, scored: Scored, depth: int) -> NDArray[np.float64]:
+        """(m, n_features) float64 of each user's best `depth` candidates in the fusion's order, user after user."""
+        indptr, places = first_of(scored.indptr, depth)
+        nums = users.nums[scored.order[places]]
+        language = self._language(users, scored.reads, nums, indptr)
+        served = places_of(self.models, users.markets)
+        found = [np.zeros((0, len(ranking.NAMES)))]
+        for user in range(len(served)):
+            mine, own = slice(indptr[user], indptr[user + 1]), slice(users.indptr[user], users.indptr[user + 1])
+            visits = slice(users.history_indptr[user], users.history_indptr[user + 1])
+            learnt = self.models.each[served[user]] if self.models is not None else None
+            told = np.stack([_fresh(learnt, nums[mine]), language[mine], _taught(learnt, nums[mine])], axis=1)
+            prior = users.prior[own]
+            found.append(
+                ranking.features(
+                    scored.scaled[:, own],
+                    users.scores[_SIMILAR, own] - prior,
+                    prior,
+                    scored.order[places[mine]] - own.start,
+                    self.index.gather(nums[mine]),
+                    self.index.gather(users.history[visits]),
+                    users.history_weights[visits],
+                    told,
+                )
+            )
+        return np.concatenate(found)
 
-    def _language(self, user: User, reads: NDArray[np.int64], nums: NDArray[np.int32]) -> NDArray[np.float64]:
+    def _language(
+        self, users: Users, reads: NDArray[np.int64], nums: NDArray[np.int32], indptr: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
         """Weight that the user gives to the language in which each item would be shown; 0 where it is none of hers."""
-        weights = np.append(np.asarray(user.language_weights, dtype=np.float64), 0.0)
-        return weights[shown_languages(self.bits, nums, reads)[0]]
+        places = shown_languages(self.bits, nums, indptr, reads, users.languages_indptr)[0]
+        owners, found = owners_of(indptr), np.zeros(len(nums))
+        hers = places < np.diff(users.languages_indptr)[owners]
+        found[hers] = users.language_weights[(users.languages_indptr[owners] + places)[hers]]
+        return found
 
 
 def _fresh(learnt: Learnt | None, nums: NDArray[np.int32]) -> NDArray[np.float64]:

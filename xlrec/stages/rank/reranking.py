@@ -1,31 +1,27 @@
 """A learnt ranker between the fusion and the greedy: a slice of users at once, the same lists whatever the slice."""
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.ranking import NAMES, by_source, relative
+from xlrec.kernels.csr import first_of
+from xlrec.kernels.ranking import by_source, relative
 from xlrec.recommenders.ranking import RankingModel
 from xlrec.stages.rank.features import Features
-from xlrec.stages.rank.users import Scored, User
+from xlrec.stages.rank.users import Scored, Users
 from xlrec.tables import SOURCES
 
 
-class Shortlist:
-    """What the ranker sees of one user."""
+class Shortlists(NamedTuple):
+    """What the ranker sees of the users, one after another."""
 
-    def __init__(self, positions: NDArray[np.int64], features: NDArray[np.float64]) -> None:
-        """`positions` (m,) of the candidates, best fused first; `features` (m, n_features)."""
-        self.positions, self.features = positions, features
-
-    def rows(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) row of each candidate in the shortlist; -1 where it is not in it."""
-        order = np.argsort(self.positions)
-        at = np.searchsorted(self.positions, columns, sorter=order)
-        found = order[np.minimum(at, len(order) - 1)] if len(order) else np.zeros(len(columns), dtype=np.int64)
-        there = self.positions[found] == columns if len(order) else np.zeros(len(columns), dtype=np.bool_)
-        return np.where(there, found, -1)
+    indptr: NDArray[np.int64]
+    """(n_users + 1,) of the others."""
+    positions: NDArray[np.int64]
+    """(m,) of the candidates, best fused first."""
+    features: NDArray[np.float64]
+    """(m, n_features)."""
 
 
 class Reranker:
@@ -35,46 +31,29 @@ class Reranker:
         """`depth`: candidates of a user that the ranker sees, best fused first."""
         self.model, self.features, self.depth = model, features, depth
 
-    def shortlists(self, users: Sequence[User], scored: Sequence[Scored]) -> list[Shortlist]:
-        """The shortlist of each user."""
-        return [
-            Shortlist(one.order[: self.depth], self.features.of(user, one, self.depth))
-            for user, one in zip(users, scored, strict=True)
-        ]
+    def shortlists(self, users: Users, scored: Scored) -> Shortlists:
+        """The shortlists of the users."""
+        indptr, places = first_of(scored.indptr, self.depth)
+        return Shortlists(indptr, scored.order[places], self.features.of(users, scored, self.depth))
 
-    def reordered(self, scored: Sequence[Scored], shortlists: Sequence[Shortlist]) -> list[Scored]:
+    def reordered(self, scored: Scored, shortlists: Shortlists) -> Scored:
         """The same with the ranker's scores and order; ties keep the fusion's order."""
-        sizes = [len(one.positions) for one in shortlists]
-        scores = self.model.scores(_stacked([one.features for one in shortlists]))
-        return [
-            _reordered(one, part, self.depth)
-            for one, part in zip(scored, np.split(scores, np.cumsum(sizes)[:-1]), strict=True)
-        ]
+        learnt = self.model.scores(shortlists.features)
+        scores, order = scored.fused.scores.copy(), scored.order.copy()
+        for user in range(len(scored.indptr) - 1):
+            mine = slice(scored.indptr[user], scored.indptr[user + 1])
+            seen = slice(shortlists.indptr[user], shortlists.indptr[user + 1])
+            found = relative(learnt[seen], scored.fused.scores[scored.order[mine]], self.depth)
+            scores[scored.order[mine]] = found
+            order[mine] = scored.order[mine][np.argsort(-found, kind="stable")]
+        return scored._replace(fused=scored.fused._replace(scores=scores), order=order)
 
-    def explained(
-        self, scored: Sequence[Scored], shortlists: Sequence[Shortlist], listed: Sequence[NDArray[np.int64]]
-    ) -> list[Scored]:
-        """The same with the ranker's terms for the candidates that are listed and that it saw."""
-        rows = [one.rows(columns) for one, columns in zip(shortlists, listed, strict=True)]
-        seen = [one.features[row[row >= 0]] for one, row in zip(shortlists, rows, strict=True)]
-        terms = by_source(self.model.contributions(_stacked(seen)), SOURCES)
-        parts = np.split(terms, np.cumsum([len(one) for one in seen])[:-1], axis=1)
-        found = []
-        for one, row, columns, part in zip(scored, rows, listed, parts, strict=True):
-            mixed = one.fused.terms.copy()
-            mixed[:, columns[row >= 0]] = part
-            found.append(one._replace(fused=one.fused._replace(terms=mixed)))
-        return found
-
-
-def _stacked(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.concatenate([np.zeros((0, len(NAMES))), *parts])
-
-
-def _reordered(scored: Scored, scores: NDArray[np.float64], depth: int) -> Scored:
-    order = scored.order
-    found = relative(scores, scored.fused.scores[order], depth)
-    whole = scored.fused.scores.copy()
-    whole[order] = found
-    order = order[np.argsort(-found, kind="stable")]
-    return scored._replace(fused=scored.fused._replace(scores=whole), order=order)
+    def explained(self, scored: Scored, shortlists: Shortlists, columns: NDArray[np.int64]) -> Scored:
+        """The same with the ranker's terms for the candidates that are listed (`columns`) and that it saw."""
+        terms = scored.fused.terms.copy()
+        rows = np.full(terms.shape[1], -1)
+        rows[shortlists.positions] = np.arange(len(shortlists.positions))
+        seen = columns[columns >= 0]
+        seen = seen[rows[seen] >= 0]
+        terms[:, seen] = by_source(self.model.contributions(shortlists.features[rows[seen]]), SOURCES)
+        return scored._replace(fused=scored.fused._replace(terms=terms))

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
+from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.stages.rank.lists import KINDS, Ranker
-from xlrec.stages.rank.users import Listed, users_of
+from xlrec.stages.rank.users import users_of
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS, UNKNOWN_LANGUAGE
 
 if TYPE_CHECKING:
@@ -71,22 +72,21 @@ def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranki
 
 def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_date: date) -> pa.RecordBatch:
     """The users of a `CANDIDATES` batch as a `RECOMMENDATIONS` batch, in the same order."""
-    lists = ranker.lists_of(list(users_of(batch, ranker.weights)))
-    sizes = [len(one.nums) for one in lists]
-    users = pa.array(np.repeat(np.arange(len(lists)), sizes), pa.int64())
-    one = Listed(*(np.concatenate(parts) for parts in zip(*lists, strict=True)))
+    one = ranker.lists_of(users_of(batch, ranker.weights))
+    owners = owners_of(one.indptr)
+    users = pa.array(owners, pa.int64())
     ids, languages = ranker.index.item_ids, pa.array([*ranker.index.languages, UNKNOWN_LANGUAGE], pa.string())
     shown = pa.array(np.where(one.shown < 0, len(languages) - 1, one.shown), pa.int64())
     kind = pa.array(KINDS, pa.string()).take(pa.array(one.kinds, pa.int64()))
     named = one.because >= 0
-    ends = pa.array(np.concatenate([[0], np.cumsum(named.sum(axis=1))]), pa.int32())
+    ends = pa.array(indptr_of(named.sum(axis=1)), pa.int32())
     because = pa.ListArray.from_arrays(ends, ids.take(pa.array(one.because[named], pa.int64())))
     columns: dict[str, Any] = {
         "run_id": pa.repeat(run_id, len(users)),
         "run_date": pa.repeat(pa.scalar(run_date, pa.date32()), len(users)),
         "market": batch.column("market").take(users),
         "user_id": batch.column("user_id").take(users),
-        "rank": pa.array(np.concatenate([np.arange(1, size + 1) for size in sizes]), pa.int32()),
+        "rank": pa.array(np.arange(len(owners)) - one.indptr[owners] + 1, pa.int32()),
         "item_id": ids.take(pa.array(one.nums, pa.int32())),
         "score": pa.array(one.scores, pa.float64()),
         "item_language": languages.take(shown),

@@ -1,6 +1,8 @@
-"""One user on the way from candidates to a list: what retrieval found, how it scores, what is listed."""
+"""Users on the way from candidates to lists, a slice of them as flat arrays; no Python object per user.
 
-from collections.abc import Iterator
+Runs of all users lie one after another: user u's are at `indptr[u]` to `indptr[u + 1]` (`xlrec.kernels.csr`).
+"""
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,46 +10,62 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
+from xlrec.kernels.csr import owners_of
 from xlrec.kernels.fusion import Fused
 from xlrec.tables import SOURCES
 
 _Nums = NDArray[np.int32]
 _Floats = NDArray[np.float64]
+_Bounds = NDArray[np.int64]
 
 
-class User(NamedTuple):
-    """One row of `CANDIDATES` as arrays."""
+class Users(NamedTuple):
+    """Rows of `CANDIDATES`."""
 
-    market: str | None
-    languages: list[str]
+    markets: list[str | None]
+    """One per user."""
+    languages_indptr: _Bounds
+    """Runs of `languages` and `language_weights`."""
+    languages: "pa.StringArray"
     language_weights: _Floats
+    history_indptr: _Bounds
+    """Runs of `history`, `history_weights` and `attention`."""
     history: _Nums
     history_weights: _Floats
     attention: _Floats
+    indptr: _Bounds
+    """Runs of `nums`, of the columns of `scores` and of `prior`."""
     nums: _Nums
+    """(n,) ascending within each user."""
     scores: _Floats
     """(n_sources, n)."""
     prior: _Floats
     """(n,) part of `similar` that is not the history's."""
+    fallback_indptr: _Bounds
+    """Runs of `fallback`."""
     fallback: _Nums
 
 
 class Scored(NamedTuple):
-    """One user's candidates with their scores, before the greedy."""
+    """The users' candidates with their scores, before the greedy."""
 
     scaled: _Floats
     """(n_sources, n) as the fusion takes them."""
     fused: Fused
     """Scores, and the terms of the sources in them."""
+    indptr: _Bounds
+    """Runs of `order`."""
     order: NDArray[np.int64]
-    """Positions of the readable candidates, best first."""
+    """Positions, among all candidates, of each user's readable ones, best first."""
     reads: NDArray[np.int64]
-    """Numbers of the user's languages, heaviest first; -1 for one that no item has."""
+    """Numbers of `Users.languages`, heaviest first; -1 for one that no item has."""
 
 
 class Listed(NamedTuple):
-    """One user's list, each array in rank order."""
+    """The users' lists, each in rank order, one after another."""
 
+    indptr: _Bounds
+    """Runs of the others."""
     nums: _Nums
     scores: _Floats
     kinds: NDArray[np.int64]
@@ -58,46 +76,51 @@ class Listed(NamedTuple):
     """(n, n_because) item_nums, filled up with -1."""
 
 
-def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Iterator[User]:
-    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
+def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
+    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0, as does a prior of no numbers.
 
     Raises:
         LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.
     """
-    arrays = {name: _lists(batch.column(name)) for name in batch.schema.names if name not in ("user_id", "market")}
-    for row, (user_id, market) in enumerate(
-        zip(batch["user_id"].to_pylist(), batch["market"].to_pylist(), strict=True)
-    ):
-        one = {name: values[ends[row] : ends[row + 1]] for name, (ends, values) in arrays.items()}
-        nums = one["item_nums"]
-        empty = np.zeros(len(nums))
-        sources = [one[name] if weight > 0 else empty for name, weight in zip(SOURCES, weights, strict=True)]
-        sizes = {name: len(values) for name, values in one.items()}
-        if (
-            any(len(source) != len(nums) for source in sources)
-            or len({sizes[name] for name in ("history", "history_weights", "attention")}) > 1
-            or sizes["prior"] not in (0, len(nums))
-            or sizes["languages"] != sizes["language_weights"]
-            or not (nums[1:] > nums[:-1]).all()
-        ):
-            raise LakeError(
-                f"candidates of user {user_id!r} hold arrays of sizes {sizes}: each source with a weight needs one "
-                "score for each of item_nums (ascending), history and languages one weight each: run retrieve again"
-            )
-        yield User(
-            market,
-            one["languages"].tolist(),
-            one["language_weights"],
-            one["history"],
-            one["history_weights"],
-            one["attention"],
-            nums,
-            np.stack(sources),
-            one["prior"],
-            one["fallback"],
+    runs = {name: _runs(batch.column(name)) for name in batch.schema.names if name not in ("user_id", "market")}
+    indptrs = {name: indptr for name, (indptr, _) in runs.items()}
+    numbers = {name: values.to_numpy(zero_copy_only=False) for name, (_, values) in runs.items() if name != "languages"}
+    used = [name for name, weight in zip(SOURCES, weights, strict=True) if weight > 0]
+    _check(batch, indptrs, numbers["item_nums"], used)
+    indptr, nums = indptrs["item_nums"], numbers["item_nums"]
+    scores, prior = np.zeros((len(SOURCES), len(nums))), np.zeros(len(nums))
+    for name in used:
+        scores[SOURCES.index(name)] = numbers[name]
+    prior[np.repeat(np.diff(indptrs["prior"]) > 0, np.diff(indptr))] = numbers["prior"]
+    return Users(
+        batch["market"].to_pylist(),
+        indptrs["languages"], runs["languages"][1], numbers["language_weights"],
+        indptrs["history"], numbers["history"], numbers["history_weights"], numbers["attention"],
+        indptr, nums, scores, prior,
+        indptrs["fallback"], numbers["fallback"],
+    )  # fmt: skip
+
+
+def _check(batch: pa.RecordBatch, indptrs: dict[str, _Bounds], nums: _Nums, used: list[str]) -> None:
+    sizes = {name: np.diff(indptr) for name, indptr in indptrs.items()}
+    pairs = [(name, "item_nums") for name in used]
+    pairs += [("history_weights", "history"), ("attention", "history"), ("language_weights", "languages")]
+    wrong = (sizes["prior"] != 0) & (sizes["prior"] != sizes["item_nums"])
+    for name, other in pairs:
+        wrong |= sizes[name] != sizes[other]
+    owners = owners_of(indptrs["item_nums"])
+    wrong[owners[1:][~(nums[1:] > nums[:-1]) & (owners[1:] == owners[:-1])]] = True
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        seen = {name: int(size[row]) for name, size in sizes.items()}
+        raise LakeError(
+            f"candidates of user {batch['user_id'][row].as_py()!r} hold arrays of sizes {seen}: each source with a "
+            "weight needs one score for each of item_nums (ascending), history and languages one weight each: run "
+            "retrieve again"
         )
 
 
-def _lists(column: Any) -> tuple[list[int], Any]:
+def _runs(column: Any) -> tuple[_Bounds, Any]:
     """Bounds of each row's values, and the values; a null list has none, a null number is NaN."""
-    return column.offsets.to_pylist(), column.values.to_numpy(zero_copy_only=False)
+    indptr = column.offsets.to_numpy().astype(np.int64)
+    return indptr - indptr[0], column.values.slice(indptr[0], indptr[-1] - indptr[0])
