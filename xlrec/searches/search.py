@@ -28,6 +28,13 @@ class Searched(NamedTuple):
     learnt: Learnt | None
     items: Items
     dim: int
+    others: Shards
+    """Of a model's vectors the numbers from `others_from` on, apart in memory: those that no history has a part in."""
+
+    @property
+    def others_from(self) -> int:
+        """Where `others` begin: at a multiple of 8, so that sums keep their order."""
+        return self.dim if self.learnt is None else self.learnt.model.dim // 8 * 8
 
     @property
     def shards(self) -> Shards:
@@ -47,7 +54,9 @@ def searched(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str
     """
     found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     vectors, norms, dim = found
-    return Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path), dim)
+    one = Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path), dim, [])
+    others = [(first, np.ascontiguousarray(some[:, one.others_from :])) for first, some in vectors]
+    return one._replace(others=others)
 
 
 class Search:

@@ -261,11 +261,9 @@ def _priors(
     general: NDArray[np.float64] | None, owners: NDArray[np.int64], nums: NDArray[np.int32], side: Searched
 ) -> NDArray[np.float64]:
     """(n,) what of each candidate's logit does not come from the history; 0 without a model."""
-    if general is None or side.learnt is None:
+    if general is None:
         return np.zeros(len(nums))
-    own = side.learnt.model.dim // 8 * 8  # zeros before it; at a multiple of 8 the sums keep their order, and bits
-    shards = [(first, vectors[:, own:]) for first, vectors in side.shards]
-    return inner_products(general[:, own:], owners, nums, shards)
+    return inner_products(general[:, side.others_from :], owners, nums, side.others)
 
 
 def _array(column: "pa.ChunkedArray[Any]") -> Any:

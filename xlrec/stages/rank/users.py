@@ -86,7 +86,7 @@ def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
     indptrs = {name: indptr for name, (indptr, _) in runs.items()}
     numbers = {name: values.to_numpy(zero_copy_only=False) for name, (_, values) in runs.items() if name != "languages"}
     used = [name for name, weight in zip(SOURCES, weights, strict=True) if weight > 0]
-    _check(batch, indptrs, numbers["item_nums"], used)
+    _check(indptrs, numbers["item_nums"], used)
     indptr, nums = indptrs["item_nums"], numbers["item_nums"]
     scores, prior = np.zeros((len(SOURCES), len(nums))), np.zeros(len(nums))
     for name in used:
@@ -101,7 +101,7 @@ def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
     )  # fmt: skip
 
 
-def _check(batch: pa.RecordBatch, indptrs: dict[str, _Bounds], nums: _Nums, used: list[str]) -> None:
+def _check(indptrs: dict[str, _Bounds], nums: _Nums, used: list[str]) -> None:
     sizes = {name: np.diff(indptr) for name, indptr in indptrs.items()}
     pairs = [(name, "item_nums") for name in used]
     pairs += [("history_weights", "history"), ("attention", "history"), ("language_weights", "languages")]
@@ -114,9 +114,8 @@ def _check(batch: pa.RecordBatch, indptrs: dict[str, _Bounds], nums: _Nums, used
         row = int(np.argmax(wrong))
         seen = {name: int(size[row]) for name, size in sizes.items()}
         raise LakeError(
-            f"candidates of user {batch['user_id'][row].as_py()!r} hold arrays of sizes {seen}: each source with a "
-            "weight needs one score for each of item_nums (ascending), history and languages one weight each: run "
-            "retrieve again"
+            f"candidates of a user (row {row} of a batch) hold arrays of sizes {seen}: each source with a weight needs "
+            "one score for each of item_nums (ascending), history and languages one weight each: run retrieve again"
         )
 
 
