@@ -60,8 +60,6 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
             "spark.ui.showConsoleProgress": "false",
             "spark.databricks.delta.snapshotPartitions": "2",
             "spark.sql.shuffle.partitions": str(config.shuffle_partitions or 2 * cores),
-            # TCP lets small batches wait for 40 ms. A path of such a socket must be short: on a cluster it need not be.
-            "spark.python.unix.domain.socket.enabled": "true",
             # Tasks that list an input of many files: Spark's default is one a file.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(2 * cores),
             "spark.log.level": "ERROR",
