@@ -28,13 +28,10 @@ class Searched(NamedTuple):
     learnt: Learnt | None
     items: Items
     dim: int
+    others_from: int
+    """Where `others` begin in a vector: at a multiple of 8, so that sums keep their order."""
     others: Shards
-    """Of a model's vectors the numbers from `others_from` on, apart in memory: those that no history has a part in."""
-
-    @property
-    def others_from(self) -> int:
-        """Where `others` begin: at a multiple of 8, so that sums keep their order."""
-        return self.dim if self.learnt is None else self.learnt.model.dim // 8 * 8
+    """Of a model's vectors the numbers from there on, apart in memory: those that no history has a part in."""
 
     @property
     def shards(self) -> Shards:
@@ -54,9 +51,10 @@ def searched(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str
     """
     found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     vectors, norms, dim = found
-    one = Searched(learnt, prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path), dim, [])
-    others = [(first, np.ascontiguousarray(some[:, one.others_from :])) for first, some in vectors]
-    return one._replace(others=others)
+    items = prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path)
+    start = dim if learnt is None else learnt.model.dim // 8 * 8
+    others = [(first, np.ascontiguousarray(some[:, start:])) for first, some in vectors]
+    return Searched(learnt, items, dim, start, others)
 
 
 class Search:

@@ -52,10 +52,8 @@ class Chooser:
     def of(self, users: Users, scored: Scored) -> Chosen:
         """The users' lists: k items, fewer only where candidates and fallback together are fewer."""
         ordered = self._ordered(users, scored)
-        nums, columns = (
-            np.zeros((len(users.markets), self.k), dtype=np.int32),
-            np.full((len(users.markets), self.k), -1),
-        )
+        shape = len(users.markets), self.k
+        nums, columns = np.zeros(shape, dtype=np.int32), np.full(shape, -1)
         sizes = np.full(len(users.markets), self.k)
         places, n_taken = self._greedy(ordered)
         for user in np.flatnonzero(n_taken < 0).tolist():
