@@ -1,0 +1,147 @@
+"""What the closed forms of `kernels.factorisation` and `kernels.item_weights` find, without Spark: NDCG@10.
+
+    python tests/bench/closed_forms.py world DIR    # DIR/input (input layout); DIR/truth: holdout, items, meta.json
+    python tests/bench/closed_forms.py shops FILE   # Parquet: user_id, item_id, date, line, market
+
+In a world every user of the holdout is asked for what is sold in her market and readable; a user's languages are those
+stated, else those of her history. In the shops each user's newest item is held out, and candidates are the items of
+her shop without her own.
+"""
+
+import json
+import sys
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+from rich.console import Console
+from rich.table import Table
+
+from xlrec import encoders
+from xlrec.config import EmbedConfig
+from xlrec.kernels.factorisation import Penalties, Preferences, factorise, fold_in, item_scales, whitened
+from xlrec.kernels.item_weights import Gram, neighbour_weights
+
+K, DIM, SWEEPS, UNSEEN = 10, 128, 6, 0.03
+STRENGTH = {"view": 0.3, "click": 1.0, "purchase": 2.0}
+OTHER_MARKETS, PENALTY, PREDICTORS, RECENT = 0.1, 10.0, 100, 0.9
+Array = np.ndarray[Any, Any]
+
+
+def preferences(rows: Any) -> Preferences:
+    rows.sort_indices()
+    return Preferences(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.float64))
+
+
+def gains(ranks: Array) -> Array:
+    return np.where(ranks < K, 1 / np.log2(ranks + 2.0), 0.0)
+
+
+def learnt_vectors(seen: Any, texts: Array, exposure: Array) -> tuple[Array, Array]:
+    """(p, scaled p) of all items."""
+    n_users, n_items = seen.shape
+    users, items = (0.2 * (UNSEEN * n) ** 0.5 for n in (n_items, n_users))
+    start = np.linalg.svd(texts.T @ texts)[0][:, :DIM]
+    first = np.pad(texts @ start, ((0, 0), (0, DIM - start.shape[1]))).astype(np.float64)
+    norms = np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
+    first = 0.3 * first / norms + 0.03 * np.random.default_rng(0).normal(size=first.shape)
+    found = factorise(preferences(seen), texts, first, Penalties(UNSEEN, users, items, 3.0, 10.0), SWEEPS)
+    vectors = whitened(found.items, UNSEEN, users)
+    norms, taught = np.linalg.norm(found.items, axis=1), np.bincount(seen.indices, minlength=n_items)
+    return vectors, vectors * item_scales(norms, taught, exposure, 1.1)[:, None]
+
+
+def world(folder: Path, table: Table) -> None:
+    catalog, log, told = (pd.read_parquet(folder / "input" / name) for name in ("catalog", "interactions", "users"))
+    meta, truth = json.loads((folder / "truth/meta.json").read_text()), pd.read_parquet(folder / "truth/holdout")
+    items, users = np.unique(catalog.item_id), np.unique(log.user_id)
+    rows, nums = np.searchsorted(users, log.user_id), np.searchsorted(items, log.item_id)
+    now = pd.Timestamp(meta["as_of"])
+    said = (catalog.title + ". " + catalog.description.fillna("")).str.removesuffix(". ")
+    each = np.asarray(encoders.load(EmbedConfig()).encode(list(said)), dtype=np.float64)
+    texts = np.zeros((len(items), each.shape[1]))
+    np.add.at(texts, np.searchsorted(items, catalog.item_id), each)
+    texts /= np.maximum(np.linalg.norm(texts, axis=1, keepdims=True), 1e-12)
+    strengths = log.event.map(STRENGTH).to_numpy()
+    seen = sp.csr_matrix((strengths, (rows, nums)), shape=(len(users), len(items)))
+    recent = sp.csr_matrix((strengths * 0.5 ** ((now - log.timestamp) / pd.Timedelta("30D")), (rows, nums)), seen.shape)
+    first = catalog.drop_duplicates("item_id").set_index("item_id").loc[items]
+    sold = {m: first.markets.map(lambda some, m=m: m in some).to_numpy() for m in log.market.unique()}
+    alive = first.available_until.isna() | (first.available_until > now)
+    exposure = np.zeros(len(items))
+    for market, there in sold.items():
+        begun = np.sort(log.timestamp[log.market == market].to_numpy())
+        since = first.available_from.fillna(log.timestamp.min()).to_numpy()
+        exposure += there * (len(begun) - np.searchsorted(begun, since)) / there.sum()
+    began = perf_counter()
+    vectors, outputs = learnt_vectors(seen.sqrt(), texts, exposure)
+    seconds = perf_counter() - began
+    languages = [
+        set(some) for some in pd.read_parquet(folder / "truth/items").set_index("item_id").languages.loc[items]
+    ]
+    stated = dict(zip(told.user_id, told.languages, strict=True))
+    market_of = dict(zip(told.user_id, told.market, strict=True))
+    cold = ~np.isin(items, log.item_id.unique())
+    found: dict[str, list[list[float]]] = {"texts": [[], [], []], "factors": [[], [], []]}
+    for user, wanted in truth.groupby("user_id").item_id:
+        row = int(np.searchsorted(users, user))
+        own, market = preferences(seen.sqrt()[row]), market_of[user]
+        reads = set().union(*(languages[i] for i in own.nums)) if stated[user] is None else set(stated[user])
+        allowed = sold[market] & alive.to_numpy() & np.array([bool(one & reads) for one in languages])
+        allowed[own.nums] = False
+        chosen = np.searchsorted(items, wanted.unique())
+        profile = (recent[row] @ texts).ravel()
+        for name, scores in (
+            ("texts", texts @ profile),
+            ("factors", outputs @ (fold_in(own, vectors) @ vectors[own.nums])),
+        ):
+            order = np.argsort(-np.where(allowed, scores, -np.inf), kind="stable")[:K]
+            for at, right in enumerate((chosen, chosen, chosen[cold[chosen]])):
+                if len(right) and (at == 2 or (at == 0) == (market in meta["targets"])):
+                    ideal = gains(np.arange(min(K, len(right)))).sum()
+                    found[name][at].append(gains(np.flatnonzero(np.isin(order, right))).sum() / ideal)
+    table.add_row("seconds to learn", f"{seconds:.1f}")
+    for name, parts in found.items():
+        cells = [
+            f"{label} {np.mean(part):.4f}" for label, part in zip(("targets", "others", "cold"), parts, strict=True)
+        ]
+        table.add_row(name, " · ".join(cells))
+
+
+def shops(file: Path, table: Table) -> None:
+    log = pd.read_parquet(file).sort_values(["date", "line"], kind="stable").drop_duplicates(["user_id", "item_id"])
+    log["user"], log["item"] = pd.factorize(log.user_id)[0], pd.factorize(log.item_id)[0]
+    place = log.groupby("user").cumcount(ascending=False)
+    held = (place == 0) & (log.groupby("user").user.transform("size") >= 3)
+    known, asked = log[~held], log[held]
+    shape = (log.user.max() + 1, log.item.max() + 1)
+    age = known.groupby("user").cumcount(ascending=False)
+    histories = sp.csr_matrix((RECENT**age, (known.user, known.item)), shape)
+    for market, wanted in asked.groupby("market"):
+        weight = np.where(known.market == market, 1.0, OTHER_MARKETS**0.5)
+        rows = sp.csr_matrix((weight, (known.user, known.item)), shape)
+        gram = (rows.T @ rows).tocsr()
+        gram.sort_indices()
+        near = neighbour_weights(Gram(gram.indptr.astype(np.int64), gram.indices, gram.data), PENALTY, PREDICTORS)
+        weights = sp.csr_matrix((near[2], near[:2]), (shape[1], shape[1]))
+        sold = np.unique(log.item[log.market == market])
+        scores = np.where(
+            histories[wanted.user][:, sold].toarray() > 0,
+            -np.inf,
+            (histories[wanted.user] @ weights[:, sold]).toarray(),
+        )
+        right = np.searchsorted(sold, wanted.item)
+        own = scores[np.arange(len(right)), right][:, None]
+        ranks = (scores > own).sum(1) + ((scores == own) & (np.arange(len(sold)) < right[:, None])).sum(1)
+        table.add_row(str(market), f"{gains(ranks).mean():.4f} of {len(right):,} users")
+
+
+if __name__ == "__main__":
+    shown = Table(title=f"{sys.argv[1]}: NDCG@{K}")
+    shown.add_column("what")
+    shown.add_column("found")
+    {"world": world, "shops": shops}[sys.argv[1]](Path(sys.argv[2]), shown)
+    Console(width=120).print(shown)
