@@ -25,7 +25,7 @@ from xlrec.config import EmbedConfig
 from xlrec.kernels.factorisation import Penalties, Preferences, factorise, fold_in, item_scales, whitened
 from xlrec.kernels.item_weights import Gram, neighbour_weights
 
-K, DIM, SWEEPS, UNSEEN = 10, 128, 6, 0.03
+K, DIM, SWEEPS, UNSEEN, BOOST = 10, 128, 6, 0.03, 1.2
 STRENGTH = {"view": 0.3, "click": 1.0, "purchase": 2.0}
 OTHER_MARKETS, PENALTY, PREDICTORS, RECENT = 0.1, 10.0, 100, 0.9
 Array = np.ndarray[Any, Any]
@@ -51,7 +51,7 @@ def learnt_vectors(seen: Any, texts: Array, exposure: Array) -> tuple[Array, Arr
     found = factorise(preferences(seen), texts, first, Penalties(UNSEEN, users, items, 3.0, 10.0), SWEEPS)
     vectors = whitened(found.items, UNSEEN, users)
     norms, taught = np.linalg.norm(found.items, axis=1), np.bincount(seen.indices, minlength=n_items)
-    return vectors, vectors * item_scales(norms, taught, exposure, 1.1)[:, None]
+    return vectors, vectors * item_scales(norms, taught, exposure, BOOST)[:, None]
 
 
 def world(folder: Path, table: Table) -> None:
