@@ -22,7 +22,14 @@ from rich.table import Table
 
 from xlrec import encoders
 from xlrec.config import EmbedConfig
-from xlrec.kernels.factorisation import Penalties, Preferences, factorise, fold_in, item_scales, whitened
+from xlrec.kernels.factorisation import (
+    Penalties,
+    Preferences,
+    factorise_preferences,
+    fold_in,
+    item_scales,
+    whitened_items,
+)
 from xlrec.kernels.item_weights import Gram, neighbour_weights
 
 K, DIM, SWEEPS, UNSEEN, BOOST = 10, 128, 6, 0.03, 1.2
@@ -48,8 +55,8 @@ def learnt_vectors(seen: Any, texts: Array, exposure: Array) -> tuple[Array, Arr
     first = np.pad(texts @ start, ((0, 0), (0, DIM - start.shape[1]))).astype(np.float64)
     norms = np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
     first = 0.3 * first / norms + 0.03 * np.random.default_rng(0).normal(size=first.shape)
-    found = factorise(preferences(seen), texts, first, Penalties(UNSEEN, users, items, 3.0, 10.0), SWEEPS)
-    vectors = whitened(found.items, UNSEEN, users)
+    found = factorise_preferences(preferences(seen), texts, first, Penalties(UNSEEN, users, items, 3.0, 10.0), SWEEPS)
+    vectors = whitened_items(found.items, UNSEEN, users)
     norms, taught = np.linalg.norm(found.items, axis=1), np.bincount(seen.indices, minlength=n_items)
     return vectors, vectors * item_scales(norms, taught, exposure, BOOST)[:, None]
 

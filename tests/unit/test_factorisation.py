@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.kernels.factorisation import (
     Penalties,
     Preferences,
-    factorise,
+    factorise_preferences,
     fold_in,
     item_scales,
-    whitened,
+    whitened_items,
     with_intercept,
 )
 
@@ -20,6 +20,13 @@ from xlrec.kernels.factorisation import (
 def preferences(dense: np.ndarray) -> Preferences:
     rows, nums = np.nonzero(dense)
     return Preferences(indptr_of(np.bincount(rows, minlength=len(dense))), nums.astype(np.int32), dense[rows, nums])
+
+
+def queries_of(dense: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    history = preferences(dense)
+    queries = np.zeros((len(dense), vectors.shape[1]))
+    np.add.at(queries, owners_of(history.indptr), fold_in(history, vectors)[:, None] * vectors[history.nums])
+    return queries
 
 
 def plain_half(dense: np.ndarray, others: np.ndarray, unseen: float, penalty: float, prior: np.ndarray) -> np.ndarray:
@@ -52,7 +59,7 @@ def test_half_sweeps_solve_the_normal_equations_whether_rows_are_short_or_long(d
     texts, start = rng.normal(size=(n_items, 3)), rng.normal(size=(n_items, dim))
     texts[rng.random(n_items) < 0.2] = 0
     penalties = Penalties(unseen=0.1, user=0.3, item=0.5, text=2.0, half_visits=1.0)
-    found = factorise(preferences(dense), texts, start, penalties, 3)
+    found = factorise_preferences(preferences(dense), texts, start, penalties, 3)
     np.testing.assert_allclose(found.items, plain(dense, texts, start, penalties, 3), rtol=1e-6, atol=1e-8)
 
 
@@ -61,12 +68,8 @@ def test_a_fold_in_is_the_user_factor_and_its_terms_add_up_to_the_score() -> Non
     dense = rng.uniform(0.5, 2.0, (7, 30)) * (rng.random((7, 30)) < 0.3)
     items = rng.normal(size=(30, 8))
     factors = plain_half(dense, items, 0.05, 0.7, np.zeros((7, 8)))
-    history, vectors = preferences(dense), whitened(items, 0.05, 0.7)
-    weights = fold_in(history, vectors)
-    owners = np.repeat(np.arange(7), np.diff(history.indptr))
-    queries = np.zeros((7, 8))
-    np.add.at(queries, owners, weights[:, None] * vectors[history.nums])
-    np.testing.assert_allclose(queries @ vectors.T, factors @ items.T, atol=1e-9)
+    vectors = whitened_items(items, 0.05, 0.7)
+    np.testing.assert_allclose(queries_of(dense, vectors) @ vectors.T, factors @ items.T, atol=1e-9)
 
 
 def test_who_has_no_history_has_no_query() -> None:
@@ -85,16 +88,11 @@ def test_items_without_logs_are_found_by_what_texts_were_taught() -> None:
     chance = np.where(topic[None] == taste[:, None], 0.1, 0.005) * ~untaught
     dense = (rng.random((400, 200)) < chance).astype(np.float64)
     penalties = Penalties(unseen=0.1, user=1.0, item=1.0, text=1.0, half_visits=5.0)
-    found = factorise(preferences(dense), texts, 0.3 * texts[:, :4], penalties, 6)
+    found = factorise_preferences(preferences(dense), texts, 0.3 * texts[:, :4], penalties, 6)
     right = taste[:, None] == topic[untaught][None]
     scores = []
-    for vectors in (whitened(found.items, penalties.unseen, penalties.user), texts):
-        history = preferences(dense)
-        weights = fold_in(history, vectors)
-        queries = np.zeros((400, vectors.shape[1]))
-        owners = np.repeat(np.arange(400), np.diff(history.indptr))
-        np.add.at(queries, owners, weights[:, None] * vectors[history.nums])
-        found_scores = queries @ vectors[untaught].T
+    for vectors in (whitened_items(found.items, penalties.unseen, penalties.user), texts):
+        found_scores = queries_of(dense, vectors) @ vectors[untaught].T
         scores.append(ordered_rightly(found_scores - found_scores.mean(axis=1, keepdims=True), right))
     learnt, read = scores
     assert learnt > read + 0.1, (learnt, read)

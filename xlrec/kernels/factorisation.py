@@ -56,7 +56,7 @@ class Factors(NamedTuple):
     """(text_dim + 1, dim) B; its last row is the intercept of items that have a text."""
 
 
-def factorise(
+def factorise_preferences(
     seen: Preferences, texts: NDArray[np.floating[Any]], start: _Floats, penalties: Penalties, sweeps: int
 ) -> Factors:
     """Item factors and text map after alternating least squares, each half sweep in closed form.
@@ -88,7 +88,7 @@ def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
 
-def whitened(items: _Floats, unseen: float, penalty: float) -> _Floats:
+def whitened_items(items: _Floats, unseen: float, penalty: float) -> _Floats:
     """(n_items, dim) vectors p_i in which a fold-in is a Gaussian process with kernel ⟨p_h, p_i⟩.
 
     p_i = (α YᵀY + λ_x)^(-1/2) y_i, rotated: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each history
@@ -111,7 +111,7 @@ def fold_in(history: Preferences, vectors: _Floats) -> _Floats:
 
     Args:
         history: Of the users that are asked.
-        vectors: (n_items, dim) of `whitened`.
+        vectors: (n_items, dim) of `whitened_items`.
     """
     found = np.zeros(len(history.nums))
     _fold_in(history.indptr, history.nums, history.strengths, vectors, found)
@@ -164,10 +164,9 @@ def _solve(indptr, nums, strengths, others, diagonal, pull, found):  # type: ign
     """(diag + Oᵀ C O)⁻¹ (Oᵀ C 1 + pull) of each row: by the rows' items where these are fewer than the numbers."""
     for row in range(len(indptr) - 1):
         first, n = indptr[row], indptr[row + 1] - indptr[row]
-        near = np.empty((n, others.shape[1]))
+        near = _gathered(others, nums[first : first + n])
         right = pull[row].copy()
         for h in range(n):
-            near[h] = others[nums[first + h]]
             right += strengths[first + h] * near[h]
         if n == 0:
             found[row] = right / diagonal
@@ -184,12 +183,19 @@ def _solve(indptr, nums, strengths, others, diagonal, pull, found):  # type: ign
 
 
 @njit(cache=True)
+def _gathered(vectors, nums):  # type: ignore[no-untyped-def]
+    """(n, dim) rows, a copy."""
+    found = np.empty((len(nums), vectors.shape[1]))
+    for row in range(len(nums)):
+        found[row] = vectors[nums[row]]
+    return found
+
+
+@njit(cache=True)
 def _fold_in(indptr, nums, strengths, vectors, found):  # type: ignore[no-untyped-def]
     for user in range(len(indptr) - 1):
         first, last = indptr[user], indptr[user + 1]
-        near = np.empty((last - first, vectors.shape[1]))
-        for h in range(last - first):
-            near[h] = vectors[nums[first + h]]
+        near = _gathered(vectors, nums[first:last])
         inner = near @ near.T
         for h in range(last - first):
             inner[h, h] += 1.0 / strengths[first + h]

@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from xlrec.kernels.csr import indptr_of, owners_of
+
 #: Weights smaller than this say nothing: solving leaves them where the true weight is 0.
 _LEAST: Final = 1e-12
 
@@ -40,16 +42,15 @@ def neighbour_weights(
         n_predictors: Per item, at least 1.
     """
     diagonal = np.zeros(len(gram.indptr) - 1)
-    owners = np.repeat(np.arange(len(diagonal)), np.diff(gram.indptr))
+    owners = owners_of(gram.indptr)
     own = owners == gram.nums
     diagonal[owners[own]] = gram.counts[own]
     sizes = np.minimum(np.diff(gram.indptr), n_predictors)
-    bounds = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    bounds = indptr_of(sizes)
     nums, weights = np.full(bounds[-1], -1, dtype=np.int32), np.zeros(bounds[-1])
     _regress(*gram, diagonal, penalty, bounds, nums, weights)
     kept = (nums >= 0) & (np.abs(weights) > _LEAST)
-    items = np.repeat(np.arange(len(diagonal), dtype=np.int32), sizes)
-    return nums[kept], items[kept], weights[kept]
+    return nums[kept], owners_of(bounds)[kept].astype(np.int32), weights[kept]
 
 
 @njit(cache=True)
