@@ -11,10 +11,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.stages.rank.examples import examples_of
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
-from xlrec.tables import CANDIDATES, SOURCES
+from xlrec.tables import CANDIDATES
 
 N, DIM = 40, 6
 PLAIN: dict[str, Any] = {"diversity": 0, "languages": "any", "near_duplicate": 1}
@@ -61,7 +60,7 @@ def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
         "similar": falling, "covisited": [0.0] * len(nums), "popular": [0.0] * len(nums), "fallback": [],
     }  # fmt: skip
     row |= changes
-    return {"attention": row["history_weights"], "prior": [0.0] * len(row["item_nums"])} | row
+    return {"attention": row["history_weights"]} | row
 
 
 def true_user(seed: int) -> dict[str, Any]:
@@ -92,21 +91,3 @@ def ranked(folder: str, users: list[dict[str, Any]], k: int = 5, **changes: Any)
     found = recommendations_of(batch_of(users), Ranker(ItemIndex.open(folder), configured(k, changes)), "r", DAY)
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows
-
-
-def write_ranker(index: str, path: Path) -> str:
-    """A ranker of users who choose the least popular candidate after one or two items, the most similar after more."""
-    from xlrec.training.ranker import learn
-    from xlrec.training.ranker.examples import of_table
-
-    users = [true_user(seed) | {"user_id": f"u{seed:03d}"} for seed in range(150)]
-    ranker = Ranker(ItemIndex.open(index), configured(5, PLAIN))
-    chosen = [
-        [one["item_nums"][-1] if len(one["history"]) < 3 else one["item_nums"][int(np.argmax(one["similar"]))]]
-        for one in users
-    ]
-    hashes = pa.array(np.random.default_rng(0).integers(0, 2**62, len(users)))
-    batch = examples_of(batch_of(users), pa.array(chosen, pa.list_(pa.int32())), hashes, ranker)
-    told = {"sources": list(SOURCES), "learnt": False, "shortlist": 100, "split": "planted", "run_date": "2026-03-01"}
-    learn(of_table(pa.Table.from_batches([batch])), told, seed=0, n_bootstrap=10).save(path)
-    return str(path)

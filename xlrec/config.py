@@ -47,7 +47,7 @@ class PrepareConfig(Section):
     """Cleaning of the inputs."""
 
     event_weights: dict[str, Weight] = {
-        "view": 1.0, "click": 1.0, "like": 2.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0,
+        "view": 0.3, "click": 1.0, "like": 2.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0,
     }  # fmt: skip
     """Strength of the preference that an event shows; 0 counts as seen only."""
     default_event_weight: Weight = 1.0
@@ -181,59 +181,36 @@ class PopularityConfig(Section):
     """Decayed event weight, spread as everywhere's popularity, that is added to each market: serves scarce markets."""
 
 
-class HybridConfig(Section):
-    """The learnt recommender: adapted texts and residuals, attention over the history, popularity, languages."""
+class FactorsConfig(Section):
+    """The learnt recommender: matrix factorisation whose item factors lean on the texts, in closed form."""
 
     enabled: bool = True
     """false: nearness of the texts alone, without anything learnt."""
-    dim: Annotated[int, Field(ge=8, le=1024)] = 64
-    """Numbers of the learnt part of a vector; each market and language adds one more."""
-    max_history: Annotated[int, Field(ge=1, le=500)] = 30
-    """Newest visits of a user that make the query; at most retrieve.max_history."""
-    epochs: Count = 12
-    """Most passes over the logs; the inner split says how many are best."""
-    patience: Count = 2
-    """Passes without a better NDCG on the inner split after which training stops."""
-    batch: Count = 512
-    """Examples of a step."""
-    negatives: Count = 2048
-    """Items drawn for a step besides the batch's own; all items where the catalogue has no more."""
-    spans: Count = 12
-    """Stretches of time; popularity is what was known when each began."""
-    residual_dropout: Share = 0.4
-    """Share of the items that a step shows without their residual, so that text serves new items well."""
-    residual_rate: Positive = 2e-3
-    """Learning rate of the residuals."""
-    adapter_rate: Positive = 1e-3
-    """Learning rate of the adapters."""
-    attention_rate: Positive = 2e-2
-    """Learning rate of the attention and of what weighs popularity, freshness and languages."""
-    residual_penalty: Weight = 0.01
-    """Pull of the residuals towards zero."""
-    adapter_penalty: Weight = 1e-4
-    """Pull of the adapters towards the texts' own directions."""
-    validation_share: Annotated[float, Field(gt=0, le=0.5)] = 0.1
-    """Newest share of the visits that is the inner split."""
-    validation_users: Count = 2000
-    """Users of the inner split, at most."""
-    min_validation_users: Count = 100
-    """With fewer users with a history in the newest share, each user's newest meeting is the inner split; with fewer
-    there too, one pass is trained."""
-    guard: bool = True
-    """Each market is served by what its inner split says is best: the model of all markets, that one taught on with the
-    market's logs, or these alone. false: by the model of all markets."""
-    processes: Count = 1
-    """Processes of TorchDistributor that share every step."""
-    reuse_days: Annotated[int, Field(ge=0)] = 0
-    """A model trained at most so many days before run_date is used again. 0: train every night."""
-    model: str | None = None
-    """Folder of a trained model (of `xlrec transfer`) that is used as it is. null: train."""
+    dim: Annotated[int, Field(ge=2, le=1024)] = 128
+    """Numbers of a vector."""
+    sweeps: Count = 6
+    """Rounds of least squares: users, text map, items."""
+    unseen: Positive = 0.03
+    """Weight of a pair of user and item that nobody saw, for a score of 0; a seen one weighs the root of its events'
+    weights."""
+    penalty: Positive = 0.2
+    """Ridge of users and items, times √(unseen · how many there are of the other)."""
+    text_penalty: Positive = 3.0
+    """Ridge of the map from texts to factors."""
+    half_visits: Positive = 10.0
+    """Users who chose an item at which it weighs half in the fit of that map."""
+    boost: Positive = 1.2
+    """Norm of items that had no chance to be chosen, against that of those that were."""
+    max_visits: Count = 5_000_000
+    """Events that are learnt from, about: of users drawn by hash where there are more. 2 KB of memory each."""
+    models: dict[str, str] = {}
+    """Folder of the model (of `xlrec transfer`) that serves a market instead, by market."""
 
 
 class TrainConfig(Section):
     """What is learnt from interactions."""
 
-    hybrid: HybridConfig = HybridConfig()
+    factors: FactorsConfig = FactorsConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     popularity: PopularityConfig = PopularityConfig()
 
@@ -241,8 +218,8 @@ class TrainConfig(Section):
 class IncrementalConfig(Section):
     """Lists of the last night are brought up to date instead of searched for anew: the same rows for less work.
 
-    It pays where vectors stay: where `embed.neutral.reuse_days` is set or `embed.neutral.enabled` false, and also
-    `train.hybrid.reuse_days` or `train.hybrid.model` set or `train.hybrid.enabled` false. Elsewhere nothing is kept.
+    It pays where vectors stay: where `train.factors.enabled` is false, and `embed.neutral.reuse_days` is set or
+    `embed.neutral.enabled` false. Elsewhere nothing is kept.
     """
 
     enabled: bool = True
@@ -292,35 +269,32 @@ class RetrieveConfig(Section):
 
 
 class FusionWeights(Section):
-    """Weights of the sources; each source's scores are divided by the user's best before."""
+    """Weights of the sources in the score."""
 
-    similar: Weight = 1.5
-    """The learnt recommender; without it, nearness of the texts to the history."""
+    similar: Weight = 1.0
+    """The preference that the learnt recommender predicts; without it, nearness of the texts to the history."""
     covisited: Weight = 1.0
-    """What others chose soon after the history's items."""
+    """What others chose with and soon after the history's items."""
     popular: Weight = 0.1
-    """Popularity in the user's market."""
+    """The item's share of the market's events: little, but it orders the lists of who has no history."""
 
 
 class RankConfig(Section):
     """From candidates to lists."""
 
     weights: FusionWeights = FusionWeights()
-    logit_scale: Positive = 3.0
-    """Scores of the learnt model enter as exp((score - the user's best) / logit_scale)."""
     near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.97
     """Items whose vectors have at least this cosine are one item: only the better is listed. 1: exact copies only."""
     diversity: Share = 0.1
     """MMR: 0 orders by score alone, 1 by distance to what is already in the list alone."""
     languages: Literal["any", "calibrated", "only"] = "calibrated"
-    """any: no regard; calibrated: the list's languages follow the user's (Steck 2018); only: no other language."""
+    """calibrated: the list's languages follow the user's (Steck 2018), and items that the user cannot read only fill it
+    up; a user reads what is stated, and what the items of the history are in. only: what is stated, or told by the
+    history's larger part, and no other language. any: no regard."""
     calibration: Share = 0.5
     """Weight of the language mix against the score, where languages is calibrated."""
     max_per_category: Count | None = None
     """Most items of one category in a list. null: no limit."""
-    ranker: str | None = None
-    """Folder of a ranker by `xlrec train-ranker`, which then orders the best of the fused candidates; needs
-    `pip install 'xlrec[ranker]'` on every machine. null: the weighted fusion orders them."""
     n_because: Annotated[int, Field(ge=0)] = 2
     """History items named in a reason, at most."""
 

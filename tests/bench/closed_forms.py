@@ -16,49 +16,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import scipy.sparse as sp
 from rich.console import Console
 from rich.table import Table
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
-from xlrec.kernels.factorisation import (
-    Penalties,
-    Preferences,
-    factorise_preferences,
-    fold_in,
-    item_scales,
-    whitened_items,
-)
+from xlrec.config import EmbedConfig, FactorsConfig, PrepareConfig
+from xlrec.kernels.factorisation import fold_in
 from xlrec.kernels.item_weights import Gram, neighbour_weights
+from xlrec.kernels.visits import visits
+from xlrec.training.recommender import learn, preferences_of
+from xlrec.training.recommender.logs import Items, Logs
+from xlrec.training.recommender.scoring import served
 
-K, DIM, SWEEPS, UNSEEN, BOOST = 10, 128, 6, 0.03, 1.2
-STRENGTH = {"view": 0.3, "click": 1.0, "purchase": 2.0}
+K = 10
 OTHER_MARKETS, PENALTY, PREDICTORS, RECENT = 0.1, 10.0, 100, 0.9
 Array = np.ndarray[Any, Any]
 
 
-def preferences(rows: Any) -> Preferences:
-    rows.sort_indices()
-    return Preferences(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data.astype(np.float64))
-
-
 def gains(ranks: Array) -> Array:
     return np.where(ranks < K, 1 / np.log2(ranks + 2.0), 0.0)
-
-
-def learnt_vectors(seen: Any, texts: Array, exposure: Array) -> tuple[Array, Array]:
-    """(p, scaled p) of all items."""
-    n_users, n_items = seen.shape
-    users, items = (0.2 * (UNSEEN * n) ** 0.5 for n in (n_items, n_users))
-    start = np.linalg.svd(texts.T @ texts)[0][:, :DIM]
-    first = np.pad(texts @ start, ((0, 0), (0, DIM - start.shape[1]))).astype(np.float64)
-    norms = np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
-    first = 0.3 * first / norms + 0.03 * np.random.default_rng(0).normal(size=first.shape)
-    found = factorise_preferences(preferences(seen), texts, first, Penalties(UNSEEN, users, items, 3.0, 10.0), SWEEPS)
-    vectors = whitened_items(found.items, UNSEEN, users)
-    norms, taught = np.linalg.norm(found.items, axis=1), np.bincount(seen.indices, minlength=n_items)
-    return vectors, vectors * item_scales(norms, taught, exposure, BOOST)[:, None]
 
 
 def world(folder: Path, table: Table) -> None:
@@ -72,20 +50,32 @@ def world(folder: Path, table: Table) -> None:
     texts = np.zeros((len(items), each.shape[1]))
     np.add.at(texts, np.searchsorted(items, catalog.item_id), each)
     texts /= np.maximum(np.linalg.norm(texts, axis=1, keepdims=True), 1e-12)
-    strengths = log.event.map(STRENGTH).to_numpy()
-    seen = sp.csr_matrix((strengths, (rows, nums)), shape=(len(users), len(items)))
-    recent = sp.csr_matrix((strengths * 0.5 ** ((now - log.timestamp) / pd.Timedelta("30D")), (rows, nums)), seen.shape)
+    weights = log.event.map(PrepareConfig().event_weights).to_numpy()
+    recent = sp.csr_matrix(
+        (weights * 0.5 ** ((now - log.timestamp) / pd.Timedelta("30D")), (rows, nums)), (len(users), len(items))
+    )
     first = catalog.drop_duplicates("item_id").set_index("item_id").loc[items]
-    sold = {m: first.markets.map(lambda some, m=m: m in some).to_numpy() for m in log.market.unique()}
+    markets = tuple(np.unique(log.market))
+    sold = np.stack([first.markets.map(lambda some, m=m: m in some).to_numpy() for m in markets])
     alive = first.available_until.isna() | (first.available_until > now)
-    exposure = np.zeros(len(items))
-    for market, there in sold.items():
-        begun = np.sort(log.timestamp[log.market == market].to_numpy())
-        since = first.available_from.fillna(log.timestamp.min()).to_numpy()
-        exposure += there * (len(begun) - np.searchsorted(begun, since)) / there.sum()
-    began = perf_counter()
-    vectors, outputs = learnt_vectors(seen.sqrt(), texts, exposure)
-    seconds = perf_counter() - began
+    micros = log.timestamp.astype("int64").to_numpy() // 1000
+    order = np.lexsort((micros, rows))
+    events = [column[order] for column in (rows, nums, micros, weights, np.searchsorted(markets, log.market))]
+    indptr = np.searchsorted(events[0], np.arange(len(users) + 1)).astype(np.int64)
+    logs = Logs(
+        visits(indptr, events[2], events[1].astype(np.int32), events[3]), events[4][indptr[:-1]].astype(np.int32),
+        np.zeros((len(users), 0), np.float32), *events,
+    )  # fmt: skip
+    begun = first.available_from.astype("datetime64[us, UTC]").astype("int64").where(first.available_from.notna())
+    met = pd.Series(micros).groupby(nums).min().reindex(range(len(items)))
+    here = Items(
+        texts.astype(np.float32), np.zeros((len(items), 0), np.float32), sold, np.fmin(begun.to_numpy(float), met)
+    )
+    began, ids = perf_counter(), pa.array(items.tolist())
+    model = learn(logs, here, FactorsConfig(), markets=markets, item_ids=ids, facts={}, seed=0)
+    seconds, what = perf_counter() - began, served(model, ids, here)
+    own = preferences_of(logs)
+    asked = fold_in(own, what.inputs[own.nums]).queries
     languages = [
         set(some) for some in pd.read_parquet(folder / "truth/items").set_index("item_id").languages.loc[items]
     ]
@@ -95,16 +85,13 @@ def world(folder: Path, table: Table) -> None:
     found: dict[str, list[list[float]]] = {"texts": [[], [], []], "factors": [[], [], []]}
     for user, wanted in truth.groupby("user_id").item_id:
         row = int(np.searchsorted(users, user))
-        own, market = preferences(seen.sqrt()[row]), market_of[user]
-        reads = set().union(*(languages[i] for i in own.nums)) if stated[user] is None else set(stated[user])
-        allowed = sold[market] & alive.to_numpy() & np.array([bool(one & reads) for one in languages])
-        allowed[own.nums] = False
+        seen, market = own.nums[own.indptr[row] : own.indptr[row + 1]], market_of[user]
+        reads = set().union(*(languages[i] for i in seen)) if stated[user] is None else set(stated[user])
+        allowed = sold[markets.index(market)] & alive.to_numpy() & np.array([bool(one & reads) for one in languages])
+        allowed[seen] = False
         chosen = np.searchsorted(items, wanted.unique())
         profile = (recent[row] @ texts).ravel()
-        for name, scores in (
-            ("texts", texts @ profile),
-            ("factors", outputs @ (fold_in(own, vectors) @ vectors[own.nums])),
-        ):
+        for name, scores in (("texts", texts @ profile), ("factors", what.outputs @ asked[row])):
             order = np.argsort(-np.where(allowed, scores, -np.inf), kind="stable")[:K]
             for at, right in enumerate((chosen, chosen, chosen[cold[chosen]])):
                 if len(right) and (at == 2 or (at == 0) == (market in meta["targets"])):

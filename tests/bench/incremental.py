@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from xlrec.kernels.attention import N_AGES, N_LENGTHS, N_PLACES
+from xlrec.recommenders.hybrid import HybridModel
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, write_shard
 from xlrec.index_writer import write_arrays
-from xlrec.kernels.attention import N_AGES, N_LENGTHS, N_PLACES
-from xlrec.recommenders.hybrid import HybridModel
 from xlrec.searches import Search
 from xlrec.searches import finish as finish_lists
 from xlrec.stages.retrieve import Retriever

@@ -16,11 +16,11 @@ from rankers import LOG, Evaluated, costs, examples
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
+from xlrec.training.ranker.trees import MOST_TREES, SETTINGS, Setting, fit
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.training.ranker.trees import MOST_TREES, SETTINGS, Setting, fit
 
 N_USERS, N_EVENTS, DIM = 256, 20, 256
 

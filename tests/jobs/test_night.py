@@ -1,7 +1,6 @@
 """The whole night on a small demo world: what readers get, twice, in other partitions, after a kill."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,19 +12,11 @@ from programs import BRIEF
 
 import xlrec
 from xlrec.config import Config
-from xlrec.errors import AuditError, InputError, LakeError
-from xlrec.lake import Lake
+from xlrec.errors import AuditError, InputError
 from xlrec.pipeline.evaluation import evaluate
-from xlrec.pipeline.event_weights import event_weights
 from xlrec.pipeline.night import nightly, stage_alone
-from xlrec.pipeline.ranking import train_ranker
-from xlrec.pipeline.run import running
-from xlrec.progress import Progress
-from xlrec.recommenders import ranking
 from xlrec.settings import validate
-from xlrec.stages.rank import rank
-from xlrec.stages.retrieve import retrieve
-from xlrec.tables import EMBEDDINGS, EVENTS, LANGUAGE_PARTS, RUNS, USERS
+from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -112,26 +103,6 @@ def test_how_the_markets_log_is_compared_and_shown(spark, night) -> None:
     assert 'aria-label="How markets log"' in page
 
 
-def test_event_weights_are_learnt_from_the_lake_and_change_nothing_in_it(spark, night, world, tmp_path, capsys) -> None:
-    config, _ = night
-    quick = {"train": {"hybrid": {"epochs": 1, "min_validation_users": 20}}}
-    there = sorted(path.relative_to(config.lake) for path in Path(config.lake).rglob("*"))
-    data = event_weights(spark, config_of(world, config.lake, **quick), 60, "conf/x.yaml")
-    assert sorted(path.relative_to(config.lake) for path in Path(config.lake).rglob("*")) == there
-    shown = capsys.readouterr()
-    assert "0 s left" in shown.err
-    assert data.weights == {"view": 1.0, "click": 1.0, "cart": 2.0, "purchase": 3.0, "rating": 1.0}
-    assert all(name in shown.out for name in data.weights)
-    assert data.found.n_search + data.found.n_unseen <= 60
-    positive = spark.read.format("delta").load(f"{config.lake}/{EVENTS.name}").where("weight > 0").count()
-    assert 0 < data.kinds.counts.sum() < positive  # some users' alone
-    other = config_of(world, config.lake, prepare={"event_weights": {"view": 2.0}})
-    with pytest.raises(LakeError, match=r"cart weighs 2 in the lake, 1 in the config: run `xlrec prepare`"):
-        event_weights(spark, other, 100)
-    with pytest.raises(LakeError, match="has nothing from train: run `xlrec run`"):
-        event_weights(spark, config_of(world, tmp_path), 100)
-
-
 def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_content(
     spark, night, world, tmp_path
 ) -> None:
@@ -166,7 +137,7 @@ def test_an_evaluation_scores_all_systems_on_one_holdout_and_releases_nothing(sp
 def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:
     config, _ = night
     before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
-    untaught = config.train.model_copy(update={"hybrid": config.train.hybrid.model_copy(update={"enabled": False})})
+    untaught = config.train.model_copy(update={"factors": config.train.factors.model_copy(update={"enabled": False})})
     strict = config.model_copy(update={"k": 100, "train": untaught})  # no market sells so many: lists are short
     strict = strict.model_copy(update={"audit": strict.audit.model_copy(update={"max_short_lists": 0.0})})
     with pytest.raises(AuditError, match="readers keep the last one: short lists is"):
@@ -199,38 +170,6 @@ def test_polars_duckdb_and_delta_rs_read_what_spark_reads(spark, night) -> None:
     assert sorted(tuple(row.values()) for row in by_rust.to_pylist()) == wanted
     assert sorted(by_polars.rows()) == wanted
     assert sorted(by_duckdb) == wanted
-
-
-def test_a_ranker_is_learnt_on_what_is_prepared_and_orders_the_lists(spark, night, capsys) -> None:
-    config = night[0].model_copy(update={"evaluate": night[0].evaluate.model_copy(update={"holdout_share": 0.3})})
-    n_runs = Lake(spark, config.lake).read(RUNS).count()
-    folder = train_ranker(spark, config, config_file="conf/x.yaml")
-    model = ranking.load(str(folder))
-    assert folder.parent == Path(config.lake) / "_models"
-    assert "inner split" in model.facts["split"]
-    assert model.facts["learnt"] is True
-    assert (folder / "README.md").read_text().startswith("# Learnt ranker")
-    said = capsys.readouterr().out
-    shown = re.sub(r"\s+", "", said)
-    assert f"xlrecrun--configconf/x.yaml--setrank.ranker={folder}" in shown
-    assert "minusfusion" in shown
-    assert "leave rank.ranker at null" in " ".join(said.split()) or "ahead of the fusion" in said
-
-    reranked = config.model_copy(update={"rank": config.rank.model_copy(update={"ranker": str(folder)})})
-    lake = Lake(spark, f"{config.lake}/_ranker")
-    index, day = f"{lake.folder}/_index/own", lake.read(EVENTS).selectExpr("max(date(timestamp))").first()[0]
-    users = lake.read(USERS).orderBy("user_id").limit(20)
-    candidates = retrieve(users, lake.read(EVENTS), config, index=index, run_date=day).persist()
-    lists = {
-        name: rank(candidates, one, index=index, run_id="r", run_date=day).orderBy("user_id", "rank").collect()
-        for name, one in (("fusion", config), ("ranker", reranked))
-    }
-    assert len(lists["fusion"]) == len(lists["ranker"]) == 20 * 5
-    assert lists["fusion"] != lists["ranker"]
-    (folder / "model.txt").write_text("cut")
-    with pytest.raises(LakeError, match="changed or cut"), running(spark, reranked, Progress(spark), None):
-        pytest.fail("nothing may begin with a broken ranker")
-    assert Lake(spark, config.lake).read(RUNS).count() == n_runs + 1
 
 
 def test_a_killed_run_leaves_the_last_release_and_the_next_night_embeds_nothing_and_publishes_the_same_content(

@@ -11,7 +11,7 @@ import pytest
 from xlrec.errors import ConfigError
 from xlrec.pipeline import learning
 from xlrec.pipeline.transfer import Route, transfer
-from xlrec.recommenders import hybrid
+from xlrec.recommenders import factors
 from xlrec.settings import validate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,22 +24,21 @@ def config(spark, tmp_path_factory):
     world = tmp_path_factory.mktemp("world")
     write_demo(spark, str(world), users=90)
     inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
-    hybrid = {"epochs": 2, "dim": 16, "spans": 3}
-    quick = {"train": {"hybrid": hybrid}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
+    quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
     return validate({"lake": str(tmp_path_factory.mktemp("lake")), "inputs": inputs, "k": 5, **quick})
 
 
 def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark, config, capsys) -> None:
     route = Route(("US", "DE"), ("JP",), "market", (0.2,))
     folder = transfer(spark, config, route, "conf/x.yaml")
-    facts = hybrid.facts_of(str(folder))
+    facts = factors.facts_of(str(folder))
     assert (facts["transfer"]["from"], facts["transfer"]["to"]) == (["US", "DE"], ["JP"])
     learning.check_encoder(str(folder), config)
     assert "## Transfer" in (folder / "README.md").read_text()
-    json.loads((folder / hybrid.FACTS).read_text(), parse_constant=lambda name: pytest.fail(name))
+    json.loads((folder / factors.FACTS).read_text(), parse_constant=lambda name: pytest.fail(name))
     shown = capsys.readouterr()
     assert "zero-shot" in shown.out
-    assert "train.hybrid.model=" in shown.out
+    assert "xlrec run --config conf/x.yaml" in " ".join(shown.out.split())
     assert "s left" in shown.err
     pages = list(Path(config.lake).glob("_reports/transfer-*.html"))
     assert len(pages) == 1

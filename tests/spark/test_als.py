@@ -108,8 +108,8 @@ def test_the_systems_are_xlrec_its_sources_and_the_baselines() -> None:
     }
     assert all(system.config.k == 20 for system in found.values())  # the largest cut-off
     assert found["xlrec"].config.rank == config().rank
-    assert not found["text"].config.train.hybrid.enabled
-    assert all(system.config.train.hybrid.enabled for name, system in found.items() if name != "text")
+    assert not found["text"].config.train.factors.enabled
+    assert all(system.config.train.factors.enabled for name, system in found.items() if name != "text")
     weights = found["popular"].config.rank.weights
     assert (weights.similar, weights.covisited, weights.popular) == (0, 0, 1)
     plain = found["als"].config.rank

@@ -26,7 +26,7 @@ def config(search: str, **ann: Any) -> Config:
     """Nearness of texts alone, so that the index needs no model."""
     return Config.model_validate(
         {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": 5,
-         "train": {"hybrid": {"enabled": False}},
+         "train": {"factors": {"enabled": False}},
          "retrieve": {"search": search, "candidates": CANDIDATES, "ann": {"min_recall": 0.9, "n_probe": 1, **ann}}}
     )  # fmt: skip
 

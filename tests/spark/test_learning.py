@@ -1,4 +1,4 @@
-"""The learnt recommender on Spark: what its shards hold, reuse, and several processes."""
+"""The learnt recommender on Spark: what its shards hold, and what of it lies in the index."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,29 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyspark.sql import functions as F
 
-from xlrec.config import Config
+from xlrec.config import FactorsConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of, write_learnt
 from xlrec.index_writer import write_arrays
-from xlrec.pipeline.event_weights import kinds_of
-from xlrec.recommenders import hybrid
+from xlrec.recommenders import factors
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 from xlrec.training.recommender import learn
-from xlrec.training.recommender.distributed import train_in_processes
-from xlrec.training.recommender.event_weights import kinds_of as read_kinds
-from xlrec.training.recommender.task import task_of
+from xlrec.training.recommender.logs import items_of, only, read_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 N_ITEMS, N_USERS = 50, 40
-CONFIG = Config.model_validate(
-    {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"},
-     "train": {"hybrid": {"dim": 8, "batch": 64, "epochs": 2, "spans": 2}}}
-)  # fmt: skip
+CONFIG = FactorsConfig(dim=8)
 
 
 def at(day: int) -> datetime:
@@ -79,21 +72,6 @@ def test_shards_hold_no_user_ids_and_only_positive_events(prepared: tuple[str, s
     assert all(event["weight"] > 0 for log in logs for event in log)
 
 
-def test_shards_tell_the_kinds_of_events_where_they_are_asked_for(spark: "SparkSession", tmp_path: Path) -> None:
-    rated = F.when(F.col("item_num") % 2 == 0, "rating").otherwise(F.col("event"))
-    events = kinds_of(events_of(spark).withColumn("event", rated), CONFIG.prepare)  # no rating has a value
-    user_logs(users_of(spark), events, kinds=True).write.parquet(str(tmp_path / "shards"))
-    kinds = read_kinds(_table(str(tmp_path / "shards")))
-    assert kinds.names == ("view",)
-    nums = np.array([event["item_num"] for log in _by_key(tmp_path / "shards") for event in log])
-    assert ((kinds.of == -1) == (nums % 2 == 0)).all()
-
-
-def _by_key(folder: Path) -> list[Any]:
-    logs: list[Any] = _table(str(folder)).sort_by("user_key")["log"].to_pylist()
-    return logs
-
-
 def _table(folder: str) -> pa.Table:
     import pyarrow.dataset as ds
 
@@ -119,37 +97,25 @@ def test_the_index_gets_every_items_learnt_vector(
     spark: "SparkSession", prepared: tuple[str, str], tmp_path: Path
 ) -> None:
     index, shards = prepared
-    model = learn(task_of(CONFIG, index, shards, np.full(N_ITEMS, np.nan)), _ids(index), {}, lambda _: None)
-    other = hybrid.HybridModel(
-        {**model.arrays, "adapter_out": 2 * model.arrays["adapter_out"]}, model.item_ids, model.facts
-    )
-    hybrid.save_all(model, {"JP": other}, tmp_path)
-    rows = [(num, None if num % 2 else at(num).timestamp() * 1e6) for num in range(N_ITEMS) if num < 28 or num % 2]
-    rows += [(num, None) for num in range(N_ITEMS) if num >= 28 and num % 2 == 0]
-    moments = spark.createDataFrame(rows, "item_num int, first_micros double").repartition(5)
-    write_learnt(index, str(tmp_path), moments, at(27).timestamp() * 1e6)
+    opened, unknown = ItemIndex.open(index), np.full(N_ITEMS, np.nan)
+    logs, items = read_shards(shards, opened), items_of(opened, unknown)
+    serving: dict[str | None, str] = {}
+    for name, some in ((None, logs), ("JP", only(logs, logs.markets == opened.market_num("JP")))):
+        one = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
+        serving[name] = str(tmp_path / str(name))
+        one.save(Path(serving[name]))
+    micros = [None if num % 2 else at(num).timestamp() * 1e6 for num in range(N_ITEMS)]
+    moments = spark.createDataFrame(list(enumerate(micros)), "item_num int, first_micros double").repartition(5)
+    write_learnt(index, serving, moments)
     models = models_of(ItemIndex.open(index))
     assert models is not None
-    texts = np.concatenate([np.asarray(vectors) for _, vectors in ItemIndex.open(index).shards])
-    for market, one in (("DE", model), ("JP", other), ("ZZ", model)):
-        learnt = models.of(market)
+    assert models.of("JP").model.fingerprint != models.of("DE").model.fingerprint
+    first = np.array([np.nan if one is None else one for one in micros])
+    for market, name in (("DE", None), ("JP", "JP"), ("ZZ", None)):
+        learnt, model = models.of(market), factors.load(serving[name])
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
-        expected = one.outputs(texts, one.taught(_ids(index)))
-        np.testing.assert_allclose(learnt.gather(np.arange(N_ITEMS), history=False), expected, atol=1e-6)
-
-
-@pytest.mark.usefixtures("spark")
-def test_two_processes_learn_what_one_does(prepared: tuple[str, str], tmp_path: Path) -> None:
-    index, shards = prepared
-    ages = np.full(N_ITEMS, np.nan)
-    alone = learn(task_of(CONFIG, index, shards, ages), _ids(index), {}, lambda _: None)
-    facts = {"folder": str(tmp_path / "two"), "told": {"encoder": "none"}}
-    train_in_processes(2, index, shards, ages, CONFIG.model_dump_json(), facts)
-    both = hybrid.load(str(tmp_path / "two"))
-    assert both.facts["epochs"] == alone.facts["epochs"]
-    for name in hybrid.ARRAYS:
-        np.testing.assert_allclose(both.arrays[name], alone.arrays[name], atol=2e-3, err_msg=name)
-
-
-def _ids(index: str) -> Any:
-    return ItemIndex.open(index).item_ids
+        found = model.factors(items.texts, model.taught(opened.item_ids))
+        exposure = model.exposure(first, items.eligible, opened.markets)
+        everything = np.arange(N_ITEMS)
+        np.testing.assert_allclose(learnt.gather(everything, history=False), model.outputs(found, exposure), atol=1e-6)
+        np.testing.assert_allclose(learnt.gather(everything, history=True), model.inputs(found), atol=1e-6)

@@ -30,13 +30,13 @@ Rows = dict[str, dict[str, Any]]
 
 
 def config(**changes: Any) -> Config:
-    only = changes.pop("only", False)
+    languages = changes.pop("languages", "any")
     return Config(
         lake="lake",
         inputs=Inputs(catalog="c", interactions="i"),
         k=5,
         retrieve=RetrieveConfig(candidates=8, max_history=6, **changes),
-        rank=RankConfig(languages="only" if only else "any"),
+        rank=RankConfig(languages=languages),
     )
 
 
@@ -118,13 +118,12 @@ def oracle(
     popular = np.asarray(index.popularity(market))
     seen = {num for num, _, _ in mine} if settings.retrieve.exclude_seen else set()
     names = [LANGUAGES[num % 4] for num in range(N)]
-    free = [
-        num
-        for num in range(N)
-        if index.eligible(market)[num]
-        and num not in seen
-        and not (settings.rank.languages == "only" and reads and not set(reads) & set(names[num]))
-    ]
+    allowed = [num for num in range(N) if index.eligible(market)[num] and num not in seen]
+    mode = settings.rank.languages
+    told = {*reads, *(name for num, _, _ in mine if mode == "calibrated" for name in names[num])}
+    unknown = not reads or (mode == "calibrated" and not told & set(index.languages))
+    free = [num for num in allowed if mode == "any" or unknown or told & set(names[num])]
+    rest = [] if mode == "only" else [num for num in allowed if num not in free]
     similar = vectors @ query if query is not None else np.zeros(N)
     union = set(best(covisited, [num for num in free if covisited[num] > 0])[:limit])
     union |= set(best(popular, [num for num in free if popular[num] > 0])[:limit])
@@ -135,12 +134,11 @@ def oracle(
         "history": history,
         "history_weights": pytest.approx(weights),
         "attention": pytest.approx(weights),
-        "prior": [0.0] * len(chosen),
         "item_nums": chosen,
         "similar": pytest.approx(similar[chosen], abs=1e-12),
         "covisited": pytest.approx(covisited[chosen]),
         "popular": pytest.approx(popular[chosen]),
-        "fallback": best(popular, [num for num in free if num not in union])[: settings.k],
+        "fallback": [*best(popular, [num for num in free if num not in union]), *best(popular, rest)][: settings.k],
     }
 
 
@@ -152,7 +150,10 @@ def rows_of(spark: "SparkSession", index: ItemIndex, settings: Config, queries: 
     return {row.user_id: row.asDict() for row in found.collect()}
 
 
-@pytest.mark.parametrize("changes", [{}, {"only": True, "user_block": 3, "item_block": 5}, {"exclude_seen": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"languages": "only", "user_block": 3, "item_block": 5}, {"exclude_seen": False}, {"languages": "calibrated"}],
+)
 def test_every_user_gets_the_rows_of_the_slow_oracle(
     spark: "SparkSession", index: ItemIndex, changes: dict[str, Any]
 ) -> None:

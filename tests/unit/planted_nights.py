@@ -10,8 +10,7 @@ from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish, write_shard
 from xlrec.index_writer import write_arrays
-from xlrec.kernels.attention import N_AGES, N_LENGTHS, N_PLACES
-from xlrec.recommenders.hybrid import HybridModel
+from xlrec.recommenders.factors import FactorModel
 
 DIM, MARKETS, LANGUAGES, DAY = 8, ("A", "B", "ZZ"), ("aa", "bb"), 86_400_000_000
 LOG = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
@@ -75,18 +74,15 @@ def model_in(folder: Path) -> str:
     """An artefact of random weights, taught half of the first items."""
     rng = np.random.default_rng(5)
     ids = [f"i{num:03d}" for num in range(0, 80, 2)]
-    shapes = {
-        "adapter_out": (DIM, 6), "adapter_in": (DIM, 6), "residual_out": (len(ids), 6), "residual_in": (len(ids), 6),
-        "bias": (len(ids),), "gate": (DIM,), "places": (N_PLACES,), "ages": (N_AGES,), "lengths": (N_LENGTHS,),
-        "scalars": (5,),
+    arrays = {
+        "text_map": rng.normal(size=(DIM + 1, 6)), "factors": rng.normal(size=(len(ids), 6)), "whitening": np.eye(6),
+        "log_norm": np.zeros(1), "moments": np.linspace(-50 * DAY, 0, 9)[None].repeat(2, axis=0), "pace": np.ones(2),
     }  # fmt: skip
-    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    arrays["scalars"] = np.array([1.0, 0.3, 0.2, 0.1, 0.5], dtype=np.float32)
-    HybridModel(arrays, pa.array(ids), {"text_dim": DIM, "max_history": 4}).save(folder)
+    FactorModel(arrays, pa.array(ids), {"text_dim": DIM, "boost": 1.2, "markets": ["A", "B"]}).save(folder)
     return str(folder)
 
 
-def laid(folder: Path, world: World, model: str | None, night: int) -> ItemIndex:
+def laid(folder: Path, world: World, model: str | None) -> ItemIndex:
     ids = sorted(world.items)
     items = [world.items[name] for name in ids]
     popular = [(m, num, s) for num, one in enumerate(items) for m, s in one.popularity.items()]
@@ -98,8 +94,8 @@ def laid(folder: Path, world: World, model: str | None, night: int) -> ItemIndex
     if model is not None:
         for shard in range(-(-len(ids) // 30)):
             ages = np.array([one.first for one in items[30 * shard : 30 * shard + 30]])
-            write_shard(str(folder), model, shard, ages, float(night * DAY))
-        finish(str(folder), model)
+            write_shard(str(folder), model, shard, ages)
+        finish(str(folder), {None: model})
     return ItemIndex.open(str(folder))
 
 

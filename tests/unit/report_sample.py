@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime
 
 from xlrec.reporting.data import (
     Bar,
-    GuardRow,
     Header,
     LanguageRow,
     Listed,
@@ -58,12 +57,6 @@ _MARKET_LOGS = (
                  ("purchase is 100 % of its events, elsewhere 12 %",)),
     MarketLogRow("DE", 6_500, (("view", 0.75), ("rating", 0.25)), 0.12, 0.5, 5.0, 0.48),
     MarketLogRow("ZZ", 17, (("other", 1.0),), 1.0, None, None, None),
-)  # fmt: skip
-_GUARD = (
-    GuardRow("JP", 210, (("joint", 0.21), ("transferred", 0.2216), ("target only", 0.1904)), "transferred",
-             (("joint", 0.0116, 0.002, 0.021), ("target only", 0.0312, 0.01, 0.05))),
-    GuardRow("ZZ", 24, (("joint", 0.2), ("transferred", 0.19), ("target only", 0.1)), "joint",
-             (("transferred", 0.01, -0.01, 0.03), ("target only", 0.1, 0.04, 0.16))),
 )  # fmt: skip
 _BARS = (
     Bar("broken lists", 0, None, 0.0, True, "a bug: ranks must run 1..n, items be distinct"),
@@ -162,9 +155,7 @@ def report() -> ReportData:
     release = Release(
         17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, 1_972, "19732-9187340117229"
     )
-    return ReportData(
-        _HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, _GUARD, release, lists(), metrics(), samples()
-    )
+    return ReportData(_HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, release, lists(), metrics(), samples())
 
 
 def bare() -> ReportData:

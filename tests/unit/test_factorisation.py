@@ -12,7 +12,8 @@ from xlrec.kernels.factorisation import (
     factorise_preferences,
     fold_in,
     item_scales,
-    whitened_items,
+    mean_log_norm,
+    whitening,
     with_intercept,
 )
 
@@ -24,8 +25,10 @@ def preferences(dense: np.ndarray) -> Preferences:
 
 def queries_of(dense: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     history = preferences(dense)
+    found = fold_in(history, vectors[history.nums])
     queries = np.zeros((len(dense), vectors.shape[1]))
-    np.add.at(queries, owners_of(history.indptr), fold_in(history, vectors)[:, None] * vectors[history.nums])
+    np.add.at(queries, owners_of(history.indptr), found.weights[:, None] * vectors[history.nums])
+    np.testing.assert_allclose(found.queries, queries, atol=1e-12)
     return queries
 
 
@@ -68,13 +71,13 @@ def test_a_fold_in_is_the_user_factor_and_its_terms_add_up_to_the_score() -> Non
     dense = rng.uniform(0.5, 2.0, (7, 30)) * (rng.random((7, 30)) < 0.3)
     items = rng.normal(size=(30, 8))
     factors = plain_half(dense, items, 0.05, 0.7, np.zeros((7, 8)))
-    vectors = whitened_items(items, 0.05, 0.7)
+    vectors = items @ whitening(items, 0.05, 0.7)
     np.testing.assert_allclose(queries_of(dense, vectors) @ vectors.T, factors @ items.T, atol=1e-9)
 
 
 def test_who_has_no_history_has_no_query() -> None:
     history = Preferences(np.array([0, 0]), np.zeros(0, dtype=np.int32), np.zeros(0))
-    assert len(fold_in(history, np.ones((3, 2)))) == 0
+    assert fold_in(history, np.ones((0, 2))).queries.tolist() == [[0.0, 0.0]]
 
 
 def test_items_without_logs_are_found_by_what_texts_were_taught() -> None:
@@ -91,7 +94,7 @@ def test_items_without_logs_are_found_by_what_texts_were_taught() -> None:
     found = factorise_preferences(preferences(dense), texts, 0.3 * texts[:, :4], penalties, 6)
     right = taste[:, None] == topic[untaught][None]
     scores = []
-    for vectors in (whitened_items(found.items, penalties.unseen, penalties.user), texts):
+    for vectors in (found.items @ whitening(found.items, penalties.unseen, penalties.user), texts):
         found_scores = queries_of(dense, vectors) @ vectors[untaught].T
         scores.append(ordered_rightly(found_scores - found_scores.mean(axis=1, keepdims=True), right))
     learnt, read = scores
@@ -108,10 +111,12 @@ def ordered_rightly(scores: np.ndarray, right: np.ndarray) -> float:
 
 def test_an_unexposed_item_has_the_norm_of_taught_ones_and_an_exposed_one_its_own_root() -> None:
     norms, n_users = np.array([1.44, 1.44, 0.5, 0.5, 0.0]), np.array([20, 20, 0, 0, 0])
-    scales = item_scales(norms, n_users, np.array([1e12, 1e12, 0.0, 1e12, 0.0]), boost=1.1)
+    mean = mean_log_norm(norms, n_users)
+    scales = item_scales(norms, mean, np.array([1e12, 1e12, 0.0, 1e12, 0.0]), boost=1.1)
     assert scales * norms == pytest.approx([1.2, 1.2, 1.32, 0.5**0.5, 0.0])
 
 
 def test_without_any_taught_item_scales_are_finite() -> None:
-    scales = item_scales(np.array([0.2, 0.4]), np.zeros(2, dtype=int), np.zeros(2), boost=1.0)
+    norms = np.array([0.2, 0.4])
+    scales = item_scales(norms, mean_log_norm(norms, np.zeros(2, dtype=int)), np.zeros(2), boost=1.0)
     assert scales * np.array([0.2, 0.4]) == pytest.approx([1.0, 1.0])

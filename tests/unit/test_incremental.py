@@ -34,7 +34,7 @@ def nights(
     rng = np.random.default_rng(seed)
     world, old, told = first_night(rng), None, Counter[str]()
     for night in range(n_nights):
-        index = laid(folder / f"index-{night}", world, model, night)
+        index = laid(folder / f"index-{night}", world, model)
         part = int(rng.integers(0, 3))  # users may come to other tasks than last night
         search = Search(index, how.retrieve, old=old, keep=True, part=part)
         retriever, users = Retriever(index, how, search), table(world)
@@ -76,21 +76,21 @@ def test_a_search_on_a_device_gives_the_same_rows(tmp_path: Path, model: str) ->
     world = first_night(rng)
     users = table(world)
     for learnt in (None, model):
-        index = laid(tmp_path / f"index-{learnt is None}", world, learnt, 0)
+        index = laid(tmp_path / f"index-{learnt is None}", world, learnt)
         search = Search(index, how.retrieve, engine=partial(top_k_torch, device="cpu"))
         assert Retriever(index, how, search).rows(users).equals(Retriever(index, how).rows(users))
 
 
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    index = laid(tmp_path / "index", first_night(np.random.default_rng(0)), None, 0)
+    index = laid(tmp_path / "index", first_night(np.random.default_rng(0)), None)
     with pytest.raises(MachineError, match=r"retrieve.device is cuda:0, but torch sees no GPU on this worker: mend"):
         Search(index, config(1).retrieve, device="cuda:0")
 
 
 def test_lists_of_other_markets_or_models_or_unfinished_ones_are_not_used(tmp_path: Path, model: str) -> None:
     world, how = first_night(np.random.default_rng(0)), config(12)
-    index = laid(tmp_path / "index", world, None, 0)
+    index = laid(tmp_path / "index", world, None)
     search = Search(index, how.retrieve, keep=True)
     Retriever(index, how, search).rows(table(world))
     search.save(str(tmp_path / "lists"))
@@ -98,7 +98,7 @@ def test_lists_of_other_markets_or_models_or_unfinished_ones_are_not_used(tmp_pa
     assert Search(index, how.retrieve, old=str(tmp_path / "lists")).kept is None
     list(finish_lists(str(tmp_path / "lists"), str(index.folder)))
     assert Search(index, how.retrieve, old=str(tmp_path / "lists")).kept is not None
-    learnt = laid(tmp_path / "learnt", world, model, 0)
+    learnt = laid(tmp_path / "learnt", world, model)
     assert Search(learnt, how.retrieve, old=str(tmp_path / "lists")).kept is None
     (Path(index.folder) / "meta.json").unlink()
     assert Search(index, how.retrieve, old=str(tmp_path / "lists")).kept is None
@@ -107,7 +107,7 @@ def test_lists_of_other_markets_or_models_or_unfinished_ones_are_not_used(tmp_pa
 
 def test_kept_files_hold_no_user(tmp_path: Path) -> None:
     world, how = first_night(np.random.default_rng(0)), config(12)
-    search = Search(laid(tmp_path / "index", world, None, 0), how.retrieve, keep=True)
+    search = Search(laid(tmp_path / "index", world, None), how.retrieve, keep=True)
     Retriever(search.index, how, search).rows(table(world))
     search.save(str(tmp_path / "lists"))
     assert [path.name for path in sorted((tmp_path / "lists").iterdir())] == ["part-00000.arrow", "told-00000.json"]

@@ -47,12 +47,12 @@ def test_a_text_is_scored_anew_only_where_something_about_it_changed(
     tmp_path: Path, what: str, n_scored: int, languages: str
 ) -> None:
     world, how, lists = plain_night(), config(40, languages=languages, exclude_seen=False), str(tmp_path / "lists")
-    index = laid(tmp_path / "then", world, None, 0)
+    index = laid(tmp_path / "then", world, None)
     search = Search(index, how.retrieve, keep=True)
     Retriever(index, how, search).rows(table(world))
     search.save(lists)
     list(finish_lists(lists, str(index.folder)))
-    index = laid(tmp_path / "now", changed_night(world, what), None, 1)
+    index = laid(tmp_path / "now", changed_night(world, what), None)
     users = table(World(changed_night(world, what).items, world.logs))
     search = Search(index, how.retrieve, old=lists)
     assert Retriever(index, how, search).rows(users).equals(Retriever(index, how).rows(users))
@@ -63,7 +63,7 @@ def test_a_text_is_scored_anew_only_where_something_about_it_changed(
 def test_scores_are_kept_of_texts_and_not_of_models_whose_popularity_moves(tmp_path: Path) -> None:
     world, how, model = plain_night(), config(12), model_in(tmp_path / "weights")
     for name, learnt in (("texts", None), ("model", model)):
-        search = Search(laid(tmp_path / f"{name}-index", world, learnt, 0), how.retrieve, keep=True)
+        search = Search(laid(tmp_path / f"{name}-index", world, learnt), how.retrieve, keep=True)
         Retriever(search.index, how, search).rows(table(world))
         search.save(str(tmp_path / name))
         list(finish_lists(str(tmp_path / name), str(search.index.folder)))
@@ -75,7 +75,7 @@ def test_scores_are_kept_of_texts_and_not_of_models_whose_popularity_moves(tmp_p
 
 def test_lists_of_another_layout_are_not_used(tmp_path: Path) -> None:
     world, how, lists = plain_night(), config(12), tmp_path / "lists"
-    search = Search(laid(tmp_path / "index", world, None, 0), how.retrieve, keep=True)
+    search = Search(laid(tmp_path / "index", world, None), how.retrieve, keep=True)
     Retriever(search.index, how, search).rows(table(world))
     search.save(str(lists))
     list(finish_lists(str(lists), str(search.index.folder)))

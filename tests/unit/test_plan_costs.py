@@ -18,10 +18,8 @@ from xlrec.planning.costs import (
     WORKER_BYTES,
     Case,
     Machine,
-    Training,
     estimate,
     stages,
-    training_of,
     worker_bytes,
 )
 from xlrec.planning.levers import Gpu, levers, overrides, search_on
@@ -31,7 +29,7 @@ from xlrec.planning.sizes import Sizes
 GPU = Gpu(121.0, 300.0, 0.3)
 RATES = Rates(
     clean=2e-5, detect=2e-4, encode=1e-4, scan=1e-9, number=1e-11, search=5e-5, retrieve=2e-4, rank=5e-4, step=1e-4,
-    validate=1e-8, speed=1.2, crowding=1.3, path="float32",
+    speed=1.2, crowding=1.3, path="float32",
 )  # fmt: skip
 SIZES = Sizes(
     users=100_000, active=80_000, items=20_000, texts=50_000, new_texts=50_000, unstated=4_000, events=1_000_000,
@@ -45,7 +43,7 @@ def config(**more: Any) -> Config:
 
 def case(**more: Any) -> Case:
     whole = config(**more)
-    return Case(whole, SIZES, RATES, Machine(4, 4), training_of(whole), 240)
+    return Case(whole, SIZES, RATES, Machine(4, 4), 240)
 
 
 COUNTS = (
@@ -55,13 +53,13 @@ COUNTS = (
 
 @given(name=st.sampled_from(COUNTS), factor=st.floats(1.01, 50), enabled=st.booleans())
 def test_no_size_that_grows_makes_the_night_shorter_or_smaller(name: str, factor: float, enabled: bool) -> None:
-    small = case(train={"hybrid": {"enabled": enabled}})
+    small = case(train={"factors": {"enabled": enabled}})
     large = replace(small, sizes=replace(SIZES, **{name: int(getattr(SIZES, name) * factor) + 1}))
     before, after = estimate(small), estimate(large)
     for part, grown in zip(before.parts, after.parts, strict=True):
         assert grown.serial >= part.serial
         assert grown.work >= part.work
-    assert after.seconds > before.seconds or name in ("markets", "languages", "active", "visits")
+    assert after.seconds > before.seconds or name in ("markets", "languages", "users", "visits")
     for kind in ("pairs", "streamed", "disk", "worker", "shared", "driver"):
         assert getattr(after, kind) >= getattr(before, kind)
 
@@ -70,17 +68,16 @@ def test_each_size_counts_where_it_should() -> None:
     def work(name: str, **sizes: int) -> float:
         return estimate(replace(case(), sizes=replace(SIZES, **sizes))).stage(name)
 
-    assert work("search", users=2 * SIZES.users) == pytest.approx(2 * work("search"))
-    fixed = SIZES.users * RATES.search / 4 * RATES.crowding
+    assert work("search", active=2 * SIZES.active) == pytest.approx(2 * work("search"))
+    fixed = SIZES.active * RATES.search / 4 * RATES.crowding
     assert work("search", items=2 * SIZES.items) - fixed == pytest.approx(2 * (work("search") - fixed))
     assert work("rank", items=9 * SIZES.items) == work("rank")
     assert work("encoder", texts=10**7) == work("encoder")
     assert work("learnt model", visits=2 * SIZES.visits) > 1.5 * work("learnt model")
 
 
-def test_without_a_model_only_users_with_a_history_search() -> None:
-    assert estimate(case()).pairs == SIZES.users * SIZES.items
-    assert estimate(case(train={"hybrid": {"enabled": False}})).pairs == SIZES.active * SIZES.items
+def test_only_users_with_a_history_search() -> None:
+    assert estimate(case()).pairs == SIZES.active * SIZES.items
 
 
 def test_stages_and_their_parts_add_up_to_the_night() -> None:
@@ -121,17 +118,14 @@ def test_every_lever_makes_the_night_that_the_model_gives_for_the_change() -> No
     assert all(0 < lever.seconds < before.seconds for lever in found.values())
     assert [lever.seconds for lever in found.values()] == sorted(lever.seconds for lever in found.values())
     tree: dict[str, dict[str, Any]] = {
-        "train.hybrid.guard=false": {"train": {"hybrid": {"guard": False}}},
-        "train.hybrid.dim=32": {"train": {"hybrid": {"dim": 32}}},
+        "train.factors.dim=64": {"train": {"factors": {"dim": 64}}},
     }
     for how, values in tree.items():
         assert found[how].seconds == pytest.approx(estimate(case(**values)).seconds)
-    reused = estimate(replace(night, training=Training(0.0))).seconds
-    assert found["train.hybrid.reuse_days=7"].seconds == pytest.approx(reused)
     shorter = replace(case(k=5), rates=quicker)
     assert found["k=5"].seconds == pytest.approx(estimate(shorter).seconds)
     assert found["retrieve.candidates=100"].seconds < before.seconds
-    assert found["train.hybrid.guard=false"].basis == "measured"
+    assert found["train.factors.dim=64"].basis == "measured"
 
 
 def test_half_of_the_users_halve_all_that_a_user_costs() -> None:
@@ -142,33 +136,31 @@ def test_half_of_the_users_halve_all_that_a_user_costs() -> None:
 
 
 def test_a_lever_that_does_not_apply_is_not_named() -> None:
-    plain = case(train={"hybrid": {"enabled": False}}, retrieve={"candidates": 10}, k=10)
+    plain = case(train={"factors": {"enabled": False}}, retrieve={"candidates": 10}, k=10)
     plain = replace(plain, rates=replace(RATES, path="int8"), sizes=replace(SIZES, active=SIZES.users))
     named = " ".join(lever.how for lever in levers(plain, {}, GPU))
-    for absent in ("hybrid", "candidates", "AVX512", "inputs.users", "embed.device"):
+    for absent in ("factors", "candidates", "AVX512", "inputs.users", "embed.device"):
         assert absent not in named
 
 
 def test_a_gpu_takes_what_its_arithmetic_or_its_memory_takes() -> None:
     night = case()
-    pairs = SIZES.users * SIZES.items
+    pairs = SIZES.active * SIZES.items
     expected = pairs * 2 * night.dim / (121e12 * 0.3) + pairs * 4 / (300e9 * 0.3)
     assert search_on(GPU, night) == pytest.approx(expected)
 
 
-def test_passes_are_those_of_the_inner_split_the_whole_and_the_guard() -> None:
-    assert training_of(config(), 5, 3).passes == pytest.approx(3 + 3 * 5 * 0.9)
-    assert training_of(config(train={"hybrid": {"guard": False}}), 5, 3).passes == pytest.approx(3 + 5 * 0.9)
-    assert training_of(config(train={"hybrid": {"enabled": False}})).passes == 0
-    assert training_of(config(train={"hybrid": {"model": "folder"}})).passes == 0
-    assert training_of(config(train={"hybrid": {"epochs": 1}})).passes == pytest.approx(1 + 3 * 0.9)
+def test_a_model_is_learnt_from_no_more_events_than_the_config_allows() -> None:
+    few = case(train={"factors": {"max_visits": SIZES.visits // 7}})
+    assert estimate(few).stage("learnt model") == pytest.approx(estimate(case()).stage("learnt model") / 7, rel=1e-4)
+    assert estimate(case(train={"factors": {"enabled": False}})).stage("learnt model") == 0
 
 
 @pytest.mark.parametrize("path", list(PATHS))
 def test_a_worker_is_told_to_hold_what_the_search_allocates(path: str) -> None:
     if path != "float32":
         pytest.importorskip("torch")
-    night = replace(case(train={"hybrid": {"enabled": False}}), rates=replace(RATES, path=path))
+    night = replace(case(train={"factors": {"enabled": False}}), rates=replace(RATES, path=path))
     options, kind, n_users = night.config.retrieve, PATHS[path], night.config.retrieve.user_block
     buffers = Buffers.empty(np.zeros(n_users, np.float32), options.candidates, kind.capacity(options.candidates))
     union = empty_union(n_users, 3 * options.candidates, night.config.k)

@@ -1,6 +1,5 @@
 """Training of the recommender on a planted world whose right answer is known, and what must not change its result."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,120 +7,102 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from planted_market import planted
+from threadpoolctl import threadpool_limits
 
-from xlrec.config import HybridConfig, PopularityConfig
+from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig
 from xlrec.errors import LakeError
-from xlrec.recommenders import hybrid
-from xlrec.training.recommender import learn
+from xlrec.recommenders import factors
+from xlrec.recommenders.factors import FactorModel, strengths
+from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.card import card
-from xlrec.training.recommender.examples import Examples, popularity_at
-from xlrec.training.recommender.logs import chosen, first_meetings, only
-from xlrec.training.recommender.loop import Task, Trainer, measure, train_epochs
-from xlrec.training.recommender.scoring import Truth, inner_cuts, truth_after
+from xlrec.training.recommender.logs import Items, Logs, chosen, only
+from xlrec.training.recommender.scoring import Truth, popularity_at, scores_of, served, truth_after
+from xlrec.training.transfer.measuring import per_user, popular, text_mean
 
 ITEMS, LOGS, TRUTH = planted()
 IDS = pa.array([f"i{num:03d}" for num in range(len(ITEMS.texts))])
-CONFIG = HybridConfig(dim=16, epochs=8, batch=128, spans=4, residual_rate=0.005, adapter_rate=0.005)
-TASK = Task(LOGS, ITEMS, CONFIG, PopularityConfig(), seed=0)
+MARKETS = ("M0", "M1", "M2")
+CONFIG = FactorsConfig(dim=16)
 EVERYONE = np.ones(LOGS.n_users, dtype=np.bool_)
+END = float(LOGS.event_micros.max()) + 1
 
 
-def say(_: str) -> None:
-    """Progress that nobody reads."""
+def taught(logs: Logs = LOGS, items: Items = ITEMS, seed: int = 0, **facts: Any) -> FactorModel:
+    return learn(logs, items, CONFIG, markets=MARKETS, item_ids=IDS, facts=facts, seed=seed)
 
 
-def inner() -> tuple[Task, Truth]:
-    """The task without what each user met last, and that."""
+def inner() -> tuple[Logs, Truth]:
+    """The logs without what each user met last, and that."""
     log = LOGS.visits
-    owner = log.owners
     cuts = np.full(LOGS.n_users, -np.inf)
-    np.maximum.at(cuts, owner, log.micros)
-    truth = truth_after(LOGS, cuts, float(log.micros.max()) + 1, 10_000, 0)
-    return replace(TASK, logs=only(LOGS, EVERYONE, cuts)), truth
-
-
-def ndcg_of(task: Task, truth: Truth, epochs: int) -> Any:
-    trainer = train_epochs(task, epochs, say)
-    return measure(trainer.model(IDS, {}), trainer.rows(), task, truth)
+    np.maximum.at(cuts, log.owners, log.micros)
+    return only(LOGS, EVERYONE, cuts), truth_after(LOGS, cuts, END, 10_000, 0)
 
 
 def test_what_is_learnt_beats_texts_and_popularity_on_what_was_held_out() -> None:
-    task, truth = inner()
-    untaught, taught = ndcg_of(task, truth, 0), ndcg_of(task, truth, 6)
-    gain = taught - untaught
-    assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
-    popular = replace(task, config=CONFIG.model_copy(update={"max_history": 1}))
-    alone = Trainer(popular)
-    with_nothing = alone.model(IDS, {})
-    with_nothing.arrays["adapter_out"][:] = 0
-    gain = taught - measure(with_nothing, alone.rows(), popular, truth)
-    assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
+    logs, truth = inner()
+    what = served(taught(logs), IDS, ITEMS)
+    ours = per_user(lambda users: scores_of(what, ITEMS, logs, users), truth, ITEMS, logs)[:, 0]
+    for other in (text_mean(ITEMS, logs, RetrieveConfig()), popular(ITEMS, logs, logs, END, PopularityConfig())):
+        gain = ours - per_user(other, truth, ITEMS, logs)[:, 0]
+        assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
 
 
-def test_items_that_were_never_chosen_have_no_residual_and_no_bias() -> None:
+def test_items_that_were_never_chosen_have_what_their_text_says_and_the_norm_of_taught_ones() -> None:
     fewer = chosen(LOGS, LOGS.visits.nums < 100, LOGS.event_nums < 100)
-    trainer = train_epochs(replace(TASK, logs=fewer), 2, say)
-    model = trainer.model(IDS, {})
-    assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(fewer.visits.nums)}
+    model = taught(fewer)
+    assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(fewer.event_nums)}
     rows = model.taught(IDS)
     cold = np.flatnonzero(rows < 0)
+    found = model.factors(ITEMS.texts, rows)
+    expected = np.concatenate([ITEMS.texts, np.ones((len(IDS), 1))], axis=1) @ model.arrays["text_map"]
+    np.testing.assert_allclose(found[cold], expected[cold], atol=1e-6)
+    never = model.outputs(found, np.zeros(len(IDS)))
+    scaled = np.linalg.norm(never @ np.linalg.inv(model.arrays["whitening"].astype(float)), axis=1)
+    np.testing.assert_allclose(scaled[cold], CONFIG.boost * np.exp(model.arrays["log_norm"][0]), rtol=1e-3)
+
+
+def test_items_come_back_whatever_the_order_of_their_ids() -> None:
+    mixed = pa.array([f"i{num * 7 % 160:03d}" for num in range(160)])
+    model = learn(LOGS, ITEMS, CONFIG, markets=MARKETS, item_ids=mixed, facts={}, seed=0)
+    plain = taught()
+    assert model.item_ids.to_pylist() == sorted(model.item_ids.to_pylist())
     np.testing.assert_array_equal(
-        model.outputs(ITEMS.texts, rows)[cold], (ITEMS.texts @ model.arrays["adapter_out"])[cold]
+        model.factors(ITEMS.texts, model.taught(mixed)), plain.factors(ITEMS.texts, plain.taught(IDS))
     )
-    no_text = model.priors(np.zeros((1, len(IDS)), np.float32), np.zeros(len(IDS), np.float32), rows)
-    assert (no_text[0, cold] == 0).all()
-    assert (no_text[0, rows >= 0] != 0).any()
 
 
-def test_the_same_seed_gives_the_same_model_and_another_one_another() -> None:
-    first, again = (learn(TASK, IDS, {}, say).fingerprint for _ in range(2))
-    assert first == again
-    assert learn(replace(TASK, seed=1), IDS, {}, say).fingerprint != first
+def test_the_same_seed_gives_the_same_model_whatever_the_threads_and_another_one_another() -> None:
+    first = taught().fingerprint
+    with threadpool_limits(1):
+        assert taught().fingerprint == first
+    assert taught(seed=1).fingerprint != first
 
 
-def test_training_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -> None:
-    whole = train_epochs(TASK, 3, say, tmp_path / "whole").model(IDS, {})
-    told: list[str] = []
-
-    class BrokenOffError(Exception):
-        pass
-
-    def stop_after_two(line: str) -> None:
-        if line.startswith("epoch 2/"):
-            raise BrokenOffError
-
-    with pytest.raises(BrokenOffError):
-        train_epochs(TASK, 3, stop_after_two, tmp_path / "broken")
-    again = train_epochs(TASK, 3, told.append, tmp_path / "broken").model(IDS, {})
-    assert told[0] == "going on after epoch 1"
-    assert again.fingerprint == whole.fingerprint
+def test_a_glance_weighs_less_than_a_choice_and_nothing_more_than_one() -> None:
+    assert strengths(np.array([0.3, 1.0, 6.0])).tolist() == [0.3, 1.0, 1.0]
+    twice = LOGS._replace(
+        event_users=np.array([0, 0, 2], np.int32), event_nums=np.array([5, 5, 1], np.int32),
+        event_weights=np.array([0.3, 0.3, 2.0]), markets=LOGS.markets[:3],
+    )  # fmt: skip
+    found = preferences_of(twice)
+    assert (found.indptr.tolist(), found.nums.tolist(), found.strengths.tolist()) == ([0, 1, 1, 2], [5, 1], [0.6, 1.0])
 
 
-def test_nothing_of_what_comes_later_is_known_in_a_span() -> None:
-    examples = Examples(LOGS, ITEMS, CONFIG, PopularityConfig())
-    log = LOGS.visits
-    assert len(examples.spans) == CONFIG.spans
-    for batch in examples.epoch(0, 0):
-        place = next(n for n, span in enumerate(examples.spans) if span is batch.span)
-        rows = examples.rows[examples.span_of == place]
-        before = LOGS.event_nums[LOGS.event_micros < log.micros[rows].min()]
-        unmet = ~np.isin(np.arange(len(IDS)), before)
-        assert (batch.span.popularity[:, unmet] == batch.span.popularity[:, unmet][:, :1]).all()
-        assert unmet.any() == (place < 3)
-
-
-def test_an_epoch_holds_every_first_meeting_once() -> None:
-    examples = Examples(LOGS, ITEMS, CONFIG, PopularityConfig())
-    met = [(u, t) for batch in examples.epoch(0, 0) for u, t in zip(batch.users, batch.targets, strict=True)]
-    owner = LOGS.visits.owners
-    assert sorted(met) == sorted(set(zip(owner.tolist(), LOGS.visits.nums.tolist(), strict=True)))
-    assert len(first_meetings(LOGS.visits)) == len(met)
+def test_exposure_is_what_an_average_item_of_the_same_markets_had_since() -> None:
+    model = taught()
+    counts = np.bincount(LOGS.event_markets, minlength=3)
+    pace = counts / ITEMS.eligible.sum(axis=1)
+    first = np.array([np.nan, np.median(LOGS.event_micros[LOGS.event_markets == 1]), END])
+    sold = np.array([[True, False, True], [True, True, True], [False, False, True]])
+    found = model.exposure(first, sold, MARKETS)
+    np.testing.assert_allclose(found[[0, 2]], [pace[0] + pace[1], 0])
+    assert found[1] == pytest.approx(pace[1] / 2, rel=0.05)
+    assert model.exposure(first, sold, ("elsewhere", "M1", "M2"))[0] == pytest.approx(pace[1])
 
 
 def test_popularity_is_the_formula_of_the_popularity_model() -> None:
-    found = popularity_at(
-        LOGS, 3, len(IDS), float(LOGS.event_micros.max()) + 1, PopularityConfig(half_life_days=1e9, prior_strength=5)
-    )
+    found = popularity_at(LOGS, 3, len(IDS), END, PopularityConfig(half_life_days=1e9, prior_strength=5))
     everywhere = np.bincount(LOGS.event_nums, minlength=len(IDS)) / len(LOGS.event_nums)
     for market in range(3):
         here = np.bincount(LOGS.event_nums[LOGS.event_markets == market], minlength=len(IDS))
@@ -131,48 +112,35 @@ def test_popularity_is_the_formula_of_the_popularity_model() -> None:
 @pytest.mark.parametrize("n_users", [0, 1, 3])
 def test_hardly_any_logs_leave_a_model_that_serves(n_users: int) -> None:
     few = only(LOGS, np.arange(LOGS.n_users) < n_users)
-    model = learn(replace(TASK, logs=few), IDS, {}, say)
+    model = taught(few)
     assert all(np.isfinite(array).all() for array in model.arrays.values())
-    truth = Truth(np.arange(2), np.array([0, 1, 2]), np.array([3, 4], dtype=np.int32), np.inf)
-    assert np.isfinite(measure(model, model.taught(IDS), replace(TASK, logs=few), replace_moment(truth))).all()
+    scores = scores_of(served(model, IDS, ITEMS), ITEMS, few, np.arange(5))
+    assert np.isfinite(scores[ITEMS.eligible[LOGS.markets[:5]]]).any()
+    assert not np.isnan(scores).any()
 
 
-def replace_moment(truth: Truth) -> Truth:
-    return truth._replace(moment=float(LOGS.visits.micros.max()) + 1)
-
-
-def test_people_who_come_once_make_an_inner_split_of_their_newest_meetings() -> None:
-    log = LOGS.visits
-    cuts, moment = inner_cuts(LOGS, 0.1, 10_000)
-    assert moment > log.micros.max()
-    owner = log.owners
-    held = log.micros >= cuts[owner]
-    assert np.bincount(owner[held], minlength=LOGS.n_users).tolist() == [1] * LOGS.n_users
-
-
-def test_the_card_tells_what_was_taught_and_how_well_it_did_by_market() -> None:
-    model = learn(TASK, IDS, {"market_names": ["DE", "FR", "JP"], "run_date": "2026-01-01"}, say)
+def test_the_card_tells_what_was_taught() -> None:
+    model = taught(run_date="2026-01-01", encoder="e")
     told = card(model)
     assert model.fingerprint in told
-    for name, (_, users, before, after) in zip(["DE", "FR", "JP"], model.facts["inner_markets"], strict=True):
-        assert f"| {name} | {users:,} | {before:.4f} | {after:.4f} |" in told
-    assert sum(row[1] for row in model.facts["inner_markets"]) == model.facts["inner_users"]
-    assert f"{model.facts['epochs']} epochs on everything" in told
+    assert f"{len(LOGS.event_nums):,} events of {LOGS.n_users:,} users" in told
 
 
 def test_an_artefact_comes_back_as_it_was_and_a_changed_one_is_refused(tmp_path: Path) -> None:
-    model = train_epochs(TASK, 1, say).model(IDS, {"run_date": "2026-01-01"})
+    model = taught(run_date="2026-01-01")
     model.save(tmp_path)
-    again = hybrid.load(str(tmp_path))
+    again = factors.load(str(tmp_path))
     assert again.fingerprint == model.fingerprint
     assert again.facts["run_date"] == "2026-01-01"
     np.testing.assert_array_equal(again.taught(pa.array(["i003", "nobody"])) >= 0, [True, False])
-    other = train_epochs(replace(TASK, seed=1), 1, say).model(IDS, {})
-    other.save(tmp_path)
-    assert hybrid.load(str(tmp_path)).fingerprint == other.fingerprint != model.fingerprint
-    facts = tmp_path / hybrid.FACTS
-    facts.write_text(facts.read_text().replace(other.fingerprint, "0" * 16))
+    other = tmp_path / "other"
+    taught(seed=1).save(other)
+    (other / factors.WEIGHTS).replace(tmp_path / factors.WEIGHTS)
+    factors._load.cache_clear()
     with pytest.raises(LakeError, match="changed or cut"):
-        hybrid.load(str(tmp_path))
+        factors.load(str(tmp_path))
+    (tmp_path / factors.FACTS).write_text('{"layout": 1}')
+    with pytest.raises(LakeError, match="has layout 1"):
+        factors.load(str(tmp_path))
     with pytest.raises(LakeError, match="no learnt model"):
-        hybrid.load(str(tmp_path / "nowhere"))
+        factors.load(str(tmp_path / "none"))

@@ -52,10 +52,10 @@ def test_each_source_gives_its_best_allowed_items_and_the_fallback_the_next(data
     for user in range(n_users):
         some = [num for num in rng.permutation(n_items) if may(user, num)][: rng.integers(0, width + 1)]
         found[user, : len(some)], found_scores[user, : len(some)] = some, -np.arange(len(some))
-    scratch, union = Scratch.of(n_items), empty_union(n_users, 3 * width, k)
+    scratch, union, strict = Scratch.of(n_items), empty_union(n_users, 3 * width, k), data.draw(st.booleans())
     unite(
         np.arange(n_users), (found, found_scores), history, Neighbours(indptr, nums, scores),
-        Market(order, popular), mask, scratch, union,
+        Market(order, popular), mask, scratch, union, strict=strict,
     )  # fmt: skip
     assert not scratch.sums.any()
     assert not scratch.places.any()
@@ -77,5 +77,8 @@ def test_each_source_gives_its_best_allowed_items_and_the_fallback_the_next(data
         assert union.popular[user, :size].tolist() == popular[together].tolist()
         expected = [-similar.get(num, np.nan) for num in together]
         np.testing.assert_array_equal(union.similar[user, :size], expected)
-        rest = [num for num in order if may(user, num) and num not in together][:k]
+        rest = [num for num in order if may(user, num) and num not in together]
+        if not strict:
+            rest += [num for num in order if not may(user, num) and num not in seen[user]]
+        rest = rest[:k]
         assert union.fallback[user].tolist() == rest + [-1] * (k - len(rest))

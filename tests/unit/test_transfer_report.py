@@ -17,15 +17,13 @@ from xlrec.training.transfer.figures import Summary
 
 @pytest.fixture
 def sample() -> TransferData:
-    ways = [way.name for way in (AS_IT_IS, *WAYS)]
+    ways = [way.name for way in WAYS]
     rng = np.random.default_rng(0)
     arms = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)] + [(name, s) for s in (0.05, 1.0) for name in ways]
     values = {key: rng.random((40, 3)) for key in arms}
     summary = Summary(np.arange(40), (1, 3), 0, 50)
-    ahead = {name: (0.1, 0.05, 0.15) for name in ways if name != "joint"}
-    choices = [
-        Choice(s, 30, dict.fromkeys(ways, 0.1), dict.fromkeys(ways, 1), "joint", "joint", ahead) for s in (0.05, 1.0)
-    ]
+    ahead = {name: (0.1, 0.05, 0.15) for name in ways if name != "target only"}
+    choices = [Choice(s, 30, dict.fromkeys(ways, 0.1), "joint", "target only", ahead) for s in (0.05, 1.0)]
     outcome = Outcome(
         summary.figures(values), summary.difference(values, (ZERO_SHOT, 0.0), (TEXT, 0.0)), choices, values, 39, 1,
         {0.05: 2, 1.0: 40}, {"source": 900, "target": 90},
@@ -39,9 +37,9 @@ def test_the_page_has_every_arm_and_no_mark_up_of_names(sample: TransferData, tm
     page = write(sample, tmp_path / "page.html").read_text()
     assert "<b>DE</b>" not in page
     assert "&lt;b&gt;DE" in page
-    for name in (ZERO_SHOT, TEXT, POPULARITY, AS_IT_IS.name, TARGET_ONLY.name, "joint", "frozen adapter", "fine-tuned"):
+    for name in (ZERO_SHOT, TEXT, POPULARITY, AS_IT_IS.name, TARGET_ONLY.name, "joint"):
         assert name in page
-    assert "train.hybrid.model=m/t" in page
+    assert "train.factors.models.JP=m/t" in page
     assert page.count("<svg") >= 4
 
 
@@ -49,8 +47,8 @@ def test_the_terminal_shows_the_curve_what_is_kept_and_how_to_use_it(sample: Tra
     out = StringIO()
     print_curve(sample, "page.html", Console(file=out, width=100))
     shown = out.getvalue()
-    assert "Kept for JP: joint, on the inner split of 30 users" in shown
-    assert "xlrec run --config c.yaml --set train.hybrid.model=m/t" in shown
+    assert "Kept for JP: target only, on the inner split of 30 users" in shown
+    assert "xlrec run --config c.yaml --set train.factors.models.JP=m/t" in shown
     assert "zero-shot" in shown
 
 

@@ -69,25 +69,6 @@ def _percent(shares: str) -> tuple[float, ...]:
         raise ConfigError(f"--shares is {shares!r}: write percent with commas, such as 1,5,20,100") from error
 
 
-def event_weights(
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-    users: Annotated[
-        int, typer.Option("--users", min=1, metavar="N", help="Users whose logs are learnt from, at most.")
-    ] = 20_000,
-) -> None:
-    """Learns what a view, a click or a purchase is worth, and prints the line of config that says so; changes nothing.
-
-    Needs a lake that `xlrec run` or `xlrec train` trained on. Example:
-
-        xlrec event-weights --config conf/demo.yaml
-    """
-    from xlrec.pipeline.event_weights import event_weights as search
-
-    with session(config, overrides) as (spark, settings):
-        search(spark, settings, users, config)
-
-
 def adapt_encoder(
     config: Annotated[str, typer.Option("--config", "-c", metavar="FILE", help="YAML, see conf/training/.")],
     overrides: Overrides = None,
@@ -117,28 +98,6 @@ def adapt_encoder(
     typer.echo(f"wrote {settings.output}")
 
 
-def train_ranker(
-    output: Output = None,
-    config: ConfigFile = None,
-    overrides: Overrides = None,
-) -> None:
-    """Learns a ranker (LightGBM lambdarank) for the fused candidates, and tells whether it is better than the fusion.
-
-    Learns from the inner split of `xlrec evaluate --set evaluate.inner=true`, so the holdout of an evaluation stays
-    unseen. Prepares and embeds what the lake lacks. Needs `pip install 'xlrec[ranker]'`. Example:
-
-        xlrec train-ranker --config conf/demo.yaml
-
-    At the end it prints the line of config with which lists are ordered by it.
-    """
-    from xlrec.pipeline.ranking import check
-    from xlrec.pipeline.ranking import train_ranker as learn
-
-    check(output)
-    with session(config, overrides) as (spark, settings):
-        learn(spark, settings, output, config)
-
-
 def export_encoder(
     folder: Annotated[str, typer.Argument(help="Folder for the model; made where it is missing.")],
 ) -> None:
@@ -149,4 +108,4 @@ def export_encoder(
     typer.echo(f"wrote {folder}")
 
 
-COMMANDS = (adapt_encoder, event_weights, export_encoder, train_ranker, transfer)
+COMMANDS = (adapt_encoder, export_encoder, transfer)

@@ -12,7 +12,7 @@ Source: Hu, Koren and Volinsky 2008 for the confidences; Rendle et al. 2022, Rev
 Agarwal and Chen 2009, Regression-based latent factor models, for the prior.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from xlrec.kernels.csr import indptr_of, owners_of
 
 _Floats = NDArray[np.float64]
+#: Users of an item: fewer say nothing of its norm, more say no more.
+_FEW: Final = 5
+_MANY: Final = 10
 
 
 class Preferences(NamedTuple):
@@ -88,11 +91,11 @@ def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
 
-def whitened_items(items: _Floats, unseen: float, penalty: float) -> _Floats:
-    """(n_items, dim) vectors p_i in which a fold-in is a Gaussian process with kernel ⟨p_h, p_i⟩.
+def whitening(items: _Floats, unseen: float, penalty: float) -> _Floats:
+    """(dim, dim) W with which a fold-in is a Gaussian process of kernel ⟨p_h, p_i⟩, p_i = y_i W.
 
-    p_i = (α YᵀY + λ_x)^(-1/2) y_i, rotated: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each history
-    item's term in a score is exact.
+    W = V (Λ + λ_x)^(-1/2) for α YᵀY = V Λ Vᵀ: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each
+    history item's term in a score is exact.
 
     Args:
         items: (n_items, dim) of `Factors.items`.
@@ -100,25 +103,45 @@ def whitened_items(items: _Floats, unseen: float, penalty: float) -> _Floats:
         penalty: λ_x, above 0.
     """
     values, directions = np.linalg.eigh(unseen * items.T @ items)
-    return np.asarray(items @ directions / np.sqrt(np.maximum(values, 0.0) + penalty))
+    return np.asarray(directions / np.sqrt(np.maximum(values, 0.0) + penalty))
 
 
-def fold_in(history: Preferences, vectors: _Floats) -> _Floats:
-    """(n,) weight of each history item in its user's query Σ_h w_h p_h: w = (diag(1 / c) + ⟨p_h, p_l⟩)⁻¹ 1.
+class FoldIn(NamedTuple):
+    """What a history makes."""
 
-    The query is the least-squares user factor of the objective, given the items. Weights may be negative: an item
-    that others of the history explain already adds little or takes away.
+    weights: _Floats
+    """(n,) of each history item in its user's query: w = (diag(1 / c) + ⟨p_h, p_l⟩)⁻¹ 1; may be negative."""
+    queries: _Floats
+    """(n_users, dim) Σ_h w_h p_h; zero without a history."""
+
+
+def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
+    """The least-squares user factors of the objective, given the items, and each history item's part in them.
+
+    An item that others of the history explain already adds little, or takes away.
 
     Args:
         history: Of the users that are asked.
-        vectors: (n_items, dim) of `whitened_items`.
+        vectors: (n, dim) p of each history item, factors times `whitening`.
     """
-    found = np.zeros(len(history.nums))
-    _fold_in(history.indptr, history.nums, history.strengths, vectors, found)
-    return found
+    weights, queries = np.zeros(len(history.nums)), np.zeros((len(history.indptr) - 1, vectors.shape[1]))
+    _fold_in(history.indptr, history.strengths, np.ascontiguousarray(vectors, dtype=np.float64), weights, queries)
+    return FoldIn(weights, queries)
 
 
-def item_scales(norms: _Floats, n_users: NDArray[np.integer[Any]], exposure: _Floats, boost: float) -> _Floats:
+def mean_log_norm(norms: _Floats, n_users: NDArray[np.integer[Any]]) -> float:
+    """Mean of log √norm over items that at least five users chose, each counted up to ten of them; 0 where none was.
+
+    Args:
+        norms: (n,) of the items' factors.
+        n_users: (n,) who chose each.
+    """
+    weights = np.where((n_users >= _FEW) & (norms > 0), np.minimum(n_users, _MANY), 0)
+    total = float(weights.sum())
+    return float((weights * 0.5 * np.log(np.where(norms > 0, norms, 1.0))).sum()) / total if total else 0.0
+
+
+def item_scales(norms: _Floats, mean_log: float, exposure: _Floats, boost: float) -> _Floats:
     """(n_items,) factor that each item's vector is multiplied by before it is searched; about norm^(-1/2).
 
     The norm of a factor grows with popularity, which a list wants at its root only, and shrinks where the text alone
@@ -127,15 +150,13 @@ def item_scales(norms: _Floats, n_users: NDArray[np.integer[Any]], exposure: _Fl
 
     Args:
         norms: (n_items,) of the factors; a zero norm gives scale 0.
-        n_users: (n_items,) who chose each.
+        mean_log: Of `mean_log_norm`.
         exposure: (n_items,) events that an average item of the same markets had since the item was there.
         boost: Of items without exposure; 1 is none.
     """
     logs = 0.5 * np.log(np.where(norms > 0, norms, 1.0))
-    weights = np.where(n_users >= 5, np.minimum(n_users, 10) / 10, 0.0) * (norms > 0)
-    mean = float((weights * logs).sum() / weights.sum()) if weights.any() else 0.0
     known = exposure / (exposure + 1.0)
-    scaled = np.exp(known * logs + (1 - known) * (mean + np.log(boost)))
+    scaled = np.exp(known * logs + (1 - known) * (mean_log + np.log(boost)))
     return np.where(norms > 0, scaled / np.where(norms > 0, norms, 1.0), 0.0)
 
 
@@ -192,12 +213,13 @@ def _gathered(vectors, nums):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _fold_in(indptr, nums, strengths, vectors, found):  # type: ignore[no-untyped-def]
+def _fold_in(indptr, strengths, vectors, weights, queries):  # type: ignore[no-untyped-def]
     for user in range(len(indptr) - 1):
         first, last = indptr[user], indptr[user + 1]
-        near = _gathered(vectors, nums[first:last])
+        near = vectors[first:last]
         inner = near @ near.T
         for h in range(last - first):
             inner[h, h] += 1.0 / strengths[first + h]
         if last > first:
-            found[first:last] = np.linalg.solve(inner, np.ones(last - first))
+            weights[first:last] = np.linalg.solve(inner, np.ones(last - first))
+            queries[user] = weights[first:last] @ near

@@ -1,8 +1,7 @@
 """Fused scores of users' candidates, and the terms that they are made of.
 
-fused(i) = Σ_s weight_s · score_s(i) / best_s, where best_s is the user's best score in source s. It is linear in the
-history's terms, so that a reason names what the score is really made of. Candidates of all users lie one after another:
-user u's are `indptr[u]` to `indptr[u + 1]`.
+fused(i) = Σ_s weight_s · score_s(i). It is linear in the history's terms, so that a reason names what the score is
+really made of. Candidates of all users lie one after another: user u's are `indptr[u]` to `indptr[u + 1]`.
 """
 
 from itertools import pairwise
@@ -13,7 +12,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.csr import owners_of
-from xlrec.kernels.sums import numpy_sum
 
 
 class Fused(NamedTuple):
@@ -22,120 +20,24 @@ class Fused(NamedTuple):
     scores: NDArray[np.float64]
     """(n,) sum of the terms; not finite where a source that counts gave no finite score: such an item never ranks."""
     terms: NDArray[np.float64]
-    """(n_sources, n) what each source adds; 0 for a source without weight or without a positive score."""
-    bests: NDArray[np.float64]
-    """(n_users, n_sources) best finite score of each source that counts, at least 0."""
+    """(n_sources, n) what each source adds; 0 for a source without weight."""
 
 
 def fuse(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:
-    """Weighted sum of the sources, each divided by the user's best score first.
+    """Weighted sum of the sources, in their order.
 
     Args:
-        scores: (n_sources, n) float64; rows of sources with weight 0 are not looked at.
+        scores: (n_sources, n) float64; what has weight 0 is not looked at.
         indptr: (n_users + 1,) int64.
-        weights: (n_sources,) float64, >= 0.
-
-    Returns:
-        The fused scores; a source whose best score is not positive adds 0 to every candidate of the user.
+        weights: (n_users, n_sources) float64, >= 0.
     """
-    return Fused(*_fuse(scores, indptr, weights))
-
-
-@njit(cache=True)
-def _best(scores: Any) -> Any:
-    best = 0.0
-    for score in scores:
-        if np.isfinite(score) and score > best:
-            best = score
-    return best
-
-
-@njit(cache=True)
-def _fuse(scores: Any, indptr: Any, weights: Any) -> Any:
-    n_sources, n = scores.shape
-    fused, terms, bests = np.zeros(n), np.zeros((n_sources, n)), np.zeros((len(indptr) - 1, n_sources))
-    for user in range(len(bests)):
-        start, end = indptr[user], indptr[user + 1]
-        for source in range(n_sources):
-            if not weights[source] > 0:
-                continue
-            best = _best(scores[source, start:end])
-            bests[user, source] = best
-            for i in range(start, end):
-                if not np.isfinite(scores[source, i]):
-                    terms[source, i] = np.nan
-                elif best > 0:
-                    terms[source, i] = weights[source] * (scores[source, i] / best)
-                fused[i] += terms[source, i]
-    return fused, terms, bests
-
-
-def odds(logits: NDArray[np.float64], indptr: NDArray[np.int64], scale: float) -> NDArray[np.float64]:
-    """(n,) exp((logit - the user's best) / scale), in (0, 1]; not finite where a logit is not.
-
-    Args:
-        logits: (n,) float64.
-        indptr: (n_users + 1,) int64.
-        scale: Above 0; the larger, the less the best stand out.
-    """
-    finite = np.isfinite(logits)
-    bests = _finite_bests(logits, indptr)[owners_of(indptr)]
-    return np.where(finite, np.exp((np.where(finite, logits, bests) - bests) / scale), np.nan)
-
-
-@njit(cache=True)
-def _finite_bests(values: Any, indptr: Any) -> Any:
-    """(n_users,) largest finite value; 0 where there is none."""
-    found = np.zeros(len(indptr) - 1)
-    for user in range(len(found)):
-        best = -np.inf
-        for value in values[indptr[user] : indptr[user + 1]]:
-            if np.isfinite(value) and value > best:
-                best = value
-        found[user] = best if best > -np.inf else 0.0
-    return found
-
-
-def credit(fused: Fused, indptr: NDArray[np.int64], source: int, untaught: NDArray[np.bool_]) -> Fused:
-    """The same, where candidates of which the other sources know nothing get what those expect at such a score.
-
-    A new item has no co-visitation and no popularity: with plain sums it would lose against any known one, however well
-    it suits. It is credited, in the term of `source`, with b · term_source, where b = Σ t · o / Σ t² over the user's
-    taught candidates is the least-squares slope of the others' terms o on the source's term t.
-
-    Args:
-        fused: Of `fuse`.
-        indptr: (n_users + 1,) int64.
-        source: Row of the source that knows every candidate.
-        untaught: (n,) candidates that no other source was taught.
-    """
-    scores, terms = fused.scores.copy(), fused.terms.copy()
-    _credit(scores, terms[source], indptr, untaught)
-    return Fused(scores, terms, fused.bests)
-
-
-@njit(cache=True)
-def _credit(scores: Any, terms: Any, indptr: Any, untaught: Any) -> None:
-    for user in range(len(indptr) - 1):
-        start, end = indptr[user], indptr[user + 1]
-        slope = _slope(scores[start:end], terms[start:end], untaught[start:end])
-        for i in range(start, end):
-            if slope > 0 and untaught[i] and np.isfinite(terms[i]):
-                added = slope * terms[i]
-                terms[i] += added
-                scores[i] += added
-
-
-@njit(cache=True)
-def _slope(scores: Any, terms: Any, untaught: Any) -> Any:
-    """Σ t · o / Σ t²; 0 where nothing was taught."""
-    n_taught, squares, products = 0, np.empty(len(scores)), np.empty(len(scores))
-    for i in range(len(scores)):
-        if not untaught[i] and np.isfinite(scores[i]):
-            squares[n_taught], products[n_taught] = terms[i] * terms[i], terms[i] * (scores[i] - terms[i])
-            n_taught += 1
-    square = numpy_sum(squares[:n_taught])
-    return numpy_sum(products[:n_taught]) / square if square > 0 else 0.0
+    each = weights[owners_of(indptr)].T
+    terms = np.zeros(scores.shape)
+    np.multiply(scores, each, out=terms, where=each > 0)
+    total = np.zeros(scores.shape[1])
+    for term in terms:
+        total += term
+    return Fused(np.where(np.isfinite(total), total, np.nan), terms)
 
 
 def best_first(scores: NDArray[np.float64], indptr: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -75,12 +75,15 @@ def unite(
     mask: Mask,
     scratch: Scratch,
     union: Union,
+    *,
+    strict: bool,
 ) -> None:
     """Fills the rows of `users`, who share a market, in `union`.
 
     Each source gives its best allowed items, as many as `similar` has columns: co-visitation and popularity only such
     with a positive score. covisited(i) = Σ_h weight_h · neighbours[h][i], summed latest first. The fallback takes the
-    next allowed items in popular order that are not in the union, whatever their score.
+    next allowed items in popular order that are not in the union, whatever their score: those that the user may read,
+    then others, unless `strict`.
 
     Args:
         users: Rows in all per-user arrays.
@@ -91,12 +94,13 @@ def unite(
         mask: What each user may get.
         scratch: Of all items.
         union: Written to.
+        strict: Nothing that the user may not read.
     """
-    _unite(users, similar[0], similar[1], history, neighbours, market, mask, scratch, union)
+    _unite(users, similar[0], similar[1], history, neighbours, market, mask, scratch, union, strict)
 
 
 @njit(cache=True)
-def _unite(users, ids, scores, history, neighbours, market, mask, scratch, union):  # type: ignore[no-untyped-def]
+def _unite(users, ids, scores, history, neighbours, market, mask, scratch, union, strict):  # type: ignore[no-untyped-def]
     n_candidates = ids.shape[1]
     chosen = np.empty(3 * n_candidates, np.int32)
     sums, places = scratch.sums, scratch.places
@@ -119,7 +123,7 @@ def _unite(users, ids, scores, history, neighbours, market, mask, scratch, union
             places[nums[j]] = j + 1
         for j in range(len(listed)):
             union.similar[user, places[listed[j]] - 1] = scores[user, j]
-        _fall_back(user, market, mask, places, union.fallback[user])
+        _fall_back(user, market, mask, places, strict, union.fallback[user])
         sums[touched] = 0.0
         places[nums] = 0
         places[seen] = 0
@@ -194,14 +198,17 @@ def _most_popular(user, market, mask, places, n_best, chosen, n_chosen):  # type
 
 
 @njit(cache=True)
-def _fall_back(user, market, mask, places, fallback):  # type: ignore[no-untyped-def]
+def _fall_back(user, market, mask, places, strict, fallback):  # type: ignore[no-untyped-def]
     count = 0
-    for num in market.order:
-        if count == len(fallback):
+    for wanted in (True, False):
+        if not wanted and (strict or not mask.restricted[user]):
             break
-        if places[num] == 0 and readable(mask, user, num):
-            fallback[count] = num
-            count += 1
+        for num in market.order:
+            if count == len(fallback):
+                break
+            if places[num] == 0 and readable(mask, user, num) == wanted:
+                fallback[count] = num
+                count += 1
 
 
 def used(sizes: NDArray[Any], width: int) -> NDArray[np.bool_]:

@@ -11,11 +11,10 @@ from xlrec.tasks import shuffle_tasks
 
 def pays(config: Config) -> bool:
     """Whether vectors may be the same tomorrow, so that it is worth keeping what was found among them."""
-    neutral, hybrid = config.embed.neutral, config.train.hybrid
+    neutral = config.embed.neutral
     same_texts = not neutral.enabled or neutral.reuse_days > 0
-    same_model = not hybrid.enabled or hybrid.reuse_days > 0 or hybrid.model is not None
     proves = config.retrieve.search == "exact" and config.retrieve.incremental.enabled
-    return proves and same_texts and same_model
+    return proves and same_texts and not config.train.factors.enabled
 
 
 def lists_of(run: Run) -> Lists:

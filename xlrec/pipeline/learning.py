@@ -1,15 +1,14 @@
-"""The learnt recommender of a run: trained on what it prepared, or an older one again; laid into the index."""
+"""The learnt recommender of a run: trained on what it prepared, and laid into the index."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from xlrec import encoders
 from xlrec.config import Config
@@ -17,38 +16,40 @@ from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import write_learnt
 from xlrec.pipeline.run import Run
-from xlrec.recommenders import hybrid
+from xlrec.recommenders import factors
+from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 Say = Callable[[str], None]
 #: What the facts of a model of `xlrec transfer` hold besides.
 TRANSFER: Final = "transfer"
+#: Parts of the users that a hash draws from.
+_DRAWN: Final = 1_000_000
 
 
 def learn(run: Run, index: str, say: Say) -> str | None:
     """Lays the learnt vectors into the index; the model's fingerprint, None where the config turns it off.
 
     Raises:
-        LakeError: the model that the config names is missing, or of another encoder.
+        LakeError: a model that the config names is missing, of another encoder, or for a market that is not here.
     """
-    config = run.config.train.hybrid
+    config = run.config.train.factors
     if not config.enabled:
         return None
+    opened = ItemIndex.open(index)
+    for market, folder in config.models.items():
+        if market not in opened.markets:
+            raise LakeError(f"train.factors.models names market {market!r}, the lake has {', '.join(opened.markets)}")
+        check_encoder(folder, run.config)
     moments = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)).persist()
-    folder = config.model or _reusable(run) or _train(run, index, moments, say)
-    check_encoder(folder, run.config)
-    write_learnt(index, folder, moments, micros_of(run.run_date))
+    folder = _train(run, index, moments, say)
+    serving: dict[str | None, str] = {None: folder}
+    write_learnt(index, serving | dict(config.models.items()), moments)
     moments.unpersist()
-    facts = hybrid.facts_of(folder)
-    run.counts["train.model_visits"] = int(facts.get("n_visits", 0))
-    run.guard = tuple(facts.get("guard", ()))
+    facts = factors.facts_of(folder)
+    run.counts["train.model_visits"] = int(facts["n_visits"])
     return str(facts["fingerprint"])
-
-
-def micros_of(day: date) -> float:
-    """First moment of a day, in microseconds."""
-    return datetime.combine(day, time(), UTC).timestamp() * 1e6
 
 
 def models_folder(run: Run) -> Path:
@@ -58,11 +59,10 @@ def models_folder(run: Run) -> Path:
 
 def identity(config: Config) -> dict[str, Any]:
     """What a model hangs on besides the logs."""
-    train = config.train.hybrid.model_dump(mode="json", exclude={"reuse_days", "model", "enabled", "processes"})
-    neutral = config.embed.neutral.model_dump(mode="json", exclude={"reuse_days"})
     return {
-        "encoder": encoders.fingerprint(config.embed), "unify": config.unify, "neutral": neutral, "train": train,
-        "popularity": config.train.popularity.model_dump(mode="json"), "seed": config.seed,
+        "encoder": encoders.fingerprint(config.embed), "unify": config.unify,
+        "neutral": config.embed.neutral.model_dump(mode="json", exclude={"reuse_days"}),
+        "train": config.train.factors.model_dump(mode="json", exclude={"models", "enabled"}), "seed": config.seed,
     }  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def check_encoder(folder: str, config: Config) -> None:
     Raises:
         LakeError: there is no such model, or its encoder is another.
     """
-    facts, wanted = hybrid.facts_of(folder), identity(config)
+    facts, wanted = factors.facts_of(folder), identity(config)
     for name in ("encoder", "unify", "neutral"):
         if facts[name] != wanted[name]:
             raise LakeError(
@@ -81,55 +81,35 @@ def check_encoder(folder: str, config: Config) -> None:
             )
 
 
-def _reusable(run: Run) -> str | None:
-    """The newest model of the lake that the config allows to use again."""
-    days = run.config.train.hybrid.reuse_days
-    wanted, found = identity(run.config), []
-    for facts_file in models_folder(run).glob(f"*/{hybrid.FACTS}") if days else ():
-        facts = hybrid.facts_of(str(facts_file.parent))
-        age = (run.run_date - date.fromisoformat(facts["run_date"])).days
-        if (
-            TRANSFER not in facts
-            and 0 <= age <= days
-            and all(facts.get(name) == value for name, value in wanted.items())
-        ):
-            found.append((facts["run_date"], facts_file.parent.name, str(facts_file.parent)))
-    return max(found)[2] if found else None
-
-
 def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
-    shards = f"{index}/logs"
-    user_logs(run.lake.read(USERS), run.lake.read(EVENTS)).write.mode("overwrite").parquet(f"file://{shards}")
-    folder = models_folder(run) / run.run_id
+    from xlrec.training.recommender import learn as learnt
+    from xlrec.training.recommender.logs import items_of, read_shards
+
+    config, shards, folder = run.config, f"{index}/logs", models_folder(run) / run.run_id
+    users, events = run.lake.read(USERS), run.lake.read(EVENTS)
+    share = config.train.factors.max_visits / max(1, events.where("weight > 0").count())
+    drawn = users if share >= 1 else users.where(F.abs(F.xxhash64("user_id") % _DRAWN) < int(share * _DRAWN))
+    if share < 1:
+        say(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
+    user_logs(drawn, events).write.mode("overwrite").parquet(f"file://{shards}")
     opened = ItemIndex.open(index)
-    ages = ages_of(moments, opened.n_items)
-    told = {**identity(run.config), "run_date": run.run_date.isoformat(), "market_names": list(opened.markets)}
-    if run.config.train.hybrid.processes > 1:
-        from xlrec.training.recommender.distributed import train_in_processes
-
-        facts = {"folder": str(folder), "told": told}
-        n_processes = run.config.train.hybrid.processes
-        train_in_processes(n_processes, index, shards, ages, run.config.model_dump_json(), facts)
-    else:
-        from xlrec.training.recommender.task import task_of, teach
-
-        with one_thread():
-            teach(task_of(run.config, index, shards, ages), index, told, say, folder)
-    finish_model(folder)
+    told = {**identity(config), "run_date": run.run_date.isoformat()}
+    model = learnt(
+        read_shards(shards, opened), items_of(opened, ages_of(moments, opened.n_items)), config.train.factors,
+        markets=opened.markets, item_ids=opened.item_ids, facts=told, seed=config.seed,
+    )  # fmt: skip
+    save_with_card(model, folder)
     return str(folder)
 
 
-def finish_model(folder: Path) -> None:
-    """Writes the card of a saved model, and drops the checkpoints."""
-    import shutil
-
+def save_with_card(model: FactorModel, folder: Path) -> None:
+    """Writes a model and its card."""
     from xlrec.training.recommender.card import card
     from xlrec.training.transfer.card import card as transferred
 
-    model = hybrid.load(str(folder))
+    model.save(folder)
     told = transferred(model) if TRANSFER in model.facts else card(model)
     (folder / "README.md").write_text(told, encoding="utf-8")
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
 def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
@@ -138,19 +118,6 @@ def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
     table = moments.toArrow()
     found[table["item_num"].to_numpy()] = table["first_micros"].to_numpy()
     return found
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for torch: sums keep their order, whatever the cores."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def teller(stage: str) -> Say:

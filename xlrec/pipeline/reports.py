@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -57,7 +56,6 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         rejects=_rejects(run),
         quality=_quality(run.counts),
         market_logs=tuple(data.MarketLogRow(*log) for log in run.markets),
-        guard=tuple(map(_guard, run.guard)),
         release=_release(run, verdicts),
         lists=lists_told(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),
@@ -78,11 +76,6 @@ def _quality(counts: Mapping[str, int]) -> tuple[data.QualityRow, ...]:
     tags = {name.split(".", 2)[2] for name in counts if name.startswith("quality.")}
     rows = [data.QualityRow(tag, *(counts.get(f"quality.{what}.{tag}", 0) for what in COUNTED)) for tag in tags]
     return tuple(sorted(rows, key=lambda row: (-row.texts, row.language)))
-
-
-def _guard(told: Mapping[str, Any]) -> data.GuardRow:
-    ahead = tuple((way, *values) for way, values in told["ahead"].items())
-    return data.GuardRow(told["market"], told["users"], tuple(told["inner"].items()), told["kept"], ahead)
 
 
 def _release(run: Run, verdicts: Sequence[Verdict]) -> data.Release | None:

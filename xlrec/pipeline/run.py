@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -16,7 +16,6 @@ from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
 from xlrec.lake import Lake
 from xlrec.progress import Progress, StageProgress
-from xlrec.recommenders import ranking
 from xlrec.releases import Ledger, Release
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
@@ -45,8 +44,6 @@ class Run:
     """Fingerprint of the learnt recommender."""
     search: str | None = None
     """First passes of the top-k that the workers chose."""
-    guard: tuple[dict[str, Any], ...] = ()
-    """What the inner split said of each market; see `training.recommender.guard.Verdict.told`."""
     markets: tuple[MarketLog, ...] = ()
     """How the markets log, those that disagree with the others first."""
 
@@ -95,13 +92,11 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     nothing of a run that was not released.
 
     Raises:
-        LakeError: the date is None and nothing was prepared yet, or there is no whole ranker where `rank.ranker` says.
+        LakeError: the date is None and nothing was prepared yet.
         LeaseError: another run holds the lake.
-        MachineError: `rank.ranker` is set, and LightGBM is missing; or `retrieve.search` is ann, and faiss is.
+        MachineError: `retrieve.search` is ann, and faiss is missing.
     """
     told = versions()
-    if config.rank.ranker:
-        told |= {"lightgbm": ranking.require().__version__, "ranker": ranking.load(config.rank.ranker).fingerprint}
     if config.retrieve.search == "ann":
         told |= {"faiss": index_ivf.require().__version__}
     lake = Lake(spark, config.lake)

@@ -20,7 +20,8 @@ from xlrec.lake import Lake
 from xlrec.pipeline import learning, steps
 from xlrec.pipeline.run import Run, running
 from xlrec.progress import Progress
-from xlrec.recommenders import hybrid, popularity
+from xlrec.recommenders import popularity
+from xlrec.recommenders.factors import FACTS, FactorModel
 from xlrec.reporting import transfer as reporting
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, USERS
@@ -71,14 +72,10 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
         steps.embed(run)
         with run.stage("transfer") as shown:
             experiment = _experiment(run, route)
-            with learning.one_thread():
-                outcome = experiment.run()
-                model = experiment.model()
+            outcome, model = experiment.run(), experiment.model()
             facts = {**learning.identity(config), **_facts(run, route, experiment)}
             folder = Path(route.output) if route.output else learning.models_folder(run) / f"{route.name}-{run.run_id}"
-            told = hybrid.HybridModel(model.arrays, model.item_ids, {**model.facts, **facts})
-            told.save(folder)
-            learning.finish_model(folder)
+            learning.save_with_card(FactorModel(model.arrays, model.item_ids, {**model.facts, **facts}), folder)
             run.counts["transfer.users"] = outcome.n_users
             shown.done(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
@@ -109,9 +106,9 @@ def check(route: Route, config: Config) -> None:
     wrong = [share for share in route.shares if not 0 < share <= 1]
     if wrong:
         raise ConfigError(f"--shares has {100 * wrong[0]:g}: percent above 0 and up to 100, such as 1,5,20,100")
-    if not config.train.hybrid.enabled:
-        raise ConfigError("train.hybrid.enabled is false: nothing is learnt that could be carried over; leave it out")
-    if route.output and (Path(route.output) / hybrid.FACTS).exists():
+    if not config.train.factors.enabled:
+        raise ConfigError("train.factors.enabled is false: nothing is learnt that could be carried over; leave it out")
+    if route.output and (Path(route.output) / FACTS).exists():
         raise ConfigError(f"--output {route.output} holds a model already: name another folder")
 
 
@@ -165,10 +162,10 @@ def _experiment(run: Run, route: Route) -> "Experiment":
     items = items_of(index, learning.ages_of(catalogued, index.n_items))
     world = world_of(route, read_shards(shards, index), items, index)
     settings = Settings(
-        config.train.hybrid, config.train.popularity, config.retrieve, config.transfer,
+        config.train.factors, config.train.popularity, config.retrieve, config.transfer,
         tuple(sorted({*route.shares, 1.0})), config.evaluate.history_slices, config.seed,
     )  # fmt: skip
-    return Experiment(world, index.item_ids, settings, learning.teller("transfer"))
+    return Experiment(world, index.item_ids, index.markets, settings, learning.teller("transfer"))
 
 
 def _lay_index(run: Run, folder: str) -> None:
@@ -198,5 +195,4 @@ def _facts(run: Run, route: Route, experiment: "Experiment") -> dict[str, Any]:
     return {
         "run_date": run.run_date.isoformat(), learning.TRANSFER: told, "kept": kept,
         "taught_markets": list(route.sources if route.by == "market" else ("all",)),
-        "n_visits": sum(outcome.n_visits.values()),
     }  # fmt: skip

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -28,6 +27,7 @@ from xlrec.planning.levers import changed, overrides
 from xlrec.planning.rates import Rates
 from xlrec.planning.sizes import Sizes, Texts
 from xlrec.planning.trial import Trial
+from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.prepare.detection import detect
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
@@ -67,17 +67,17 @@ def measure(config: Config, sizes: Sizes, texts: Texts, cores: int | None = None
     some = [text for text in cleaned if text][: max(64, _ITEMS)]
     encoding, vectors = _encoded(encoder, some, perf_counter if config.embed.device == "cuda" else process_time)
     rng = np.random.default_rng(0)
-    n_items = min(sizes.items, max(_ITEMS, -(-_SMALL // searched_dim(config, sizes, encoder.dim))))
+    n_items = min(sizes.items, max(_ITEMS, -(-_SMALL // searched_dim(config, encoder.dim))))
     whole = _grown(vectors, max(64, n_items), rng)
     with tempfile.TemporaryDirectory() as folder, one_thread():
         trial = Trial(Path(folder) / "index", whole, sizes, config, _USERS)
-        step, validate = _taught(trial, config, Path(folder)) if config.train.hybrid.enabled else (0.0, 0.0)
+        step = _taught(trial, config, Path(folder)) if config.train.factors.enabled else 0.0
         found = _served(trial, config)
         others = _others(trial, config, found)
     speed, crowding = fixed_work() / clocks.REFERENCE_SECONDS, crowded(min(cores or machine.cores(), machine.cores()))
     rates = Rates(
-        clean=cleaning, detect=detecting, encode=encoding, **found._asdict(), step=step, validate=validate,
-        speed=speed, crowding=crowding,
+        clean=cleaning, detect=detecting, encode=encoding, **found._asdict(), step=step, speed=speed,
+        crowding=crowding,
     )  # fmt: skip
     measured = {override: replace(rates, **other._asdict()) for override, other in others.items()}
     return Calibration(rates, measured, encoder.dim, perf_counter() - began)
@@ -129,37 +129,22 @@ def _grown(vectors: NDArray[np.float32], n: int, rng: np.random.Generator) -> ND
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-class _EnoughError(Exception):
-    """Ends a pass of a training that has been timed for long enough."""
+def _taught(trial: Trial, config: Config, folder: Path) -> float:
+    """Seconds to learn from an event; lays the model."""
+    from xlrec.training.recommender import learn
 
+    index, logs, items = trial.index, trial.logs(trial.n_visits), trial.items()
 
-def _taught(trial: Trial, config: Config, folder: Path) -> tuple[float, float]:
-    """Seconds to learn from an example, and to score an item for a user of the inner split; lays the model."""
-    from xlrec.training.recommender.loop import Task, Trainer
-    from xlrec.training.recommender.loop import measure as validated
-    from xlrec.training.recommender.scoring import truth_after
+    def learnt() -> FactorModel:
+        return learn(
+            logs, items, config.train.factors, markets=index.markets, item_ids=index.item_ids, facts={}, seed=0
+        )
 
-    hybrid = config.train.hybrid.model_copy(update={"spans": 1})
-    task = Task(trial.logs(20 * hybrid.batch), trial.items(), hybrid, config.train.popularity, 0)
-    trainer, moments = Trainer(task), [0.0]
-
-    def tell(_: int, __: float) -> None:
-        moments.append(process_time())
-        if len(moments) > 4 and moments[-1] - moments[1] > _TEACHING * clocks.PATIENCE:
-            raise _EnoughError
-
-    with suppress(_EnoughError):
-        trainer.epoch(0, 1, tell)
-    step = float(np.median(np.diff(moments[1:]))) / hybrid.batch
-    model = trainer.model(trial.index.item_ids, {})
-    cut = float(np.quantile(task.logs.visits.micros, 0.8))
-    truth = truth_after(task.logs, np.full(task.logs.n_users, cut), cut, 128, 0)
-    rows = trainer.rows()
-    validate = timed(lambda: validated(model, rows, task, truth), 0.5, 1) / max(1, len(truth.users) * trial.n_items)
-    model.save(folder / "model")
-    write_shard(str(trial.index.folder), str(folder / "model"), 0, np.full(trial.n_items, np.nan), 0.0)
-    finish_learnt(str(trial.index.folder), str(folder / "model"))
-    return step, validate
+    seconds = timed(learnt, _TEACHING, 1)
+    learnt().save(folder / "model")
+    write_shard(str(index.folder), str(folder / "model"), 0, np.full(trial.n_items, np.nan))
+    finish_learnt(str(index.folder), {None: str(folder / "model")})
+    return seconds / max(1, len(logs.event_nums))
 
 
 class _Served(NamedTuple):
@@ -187,7 +172,7 @@ def _served(trial: Trial, config: Config) -> _Served:
     # Of many items: among few, most of a search is what a list of its length costs whatever the catalogue.
     pair = max(many - whole, 0.05 * many) / max(1, len(more) - n)
     number = min(max(many - short, 0.0) / len(more), pair) / max(1, dim - half)
-    asked = 1.0 if config.train.hybrid.enabled else float((trial.lengths > 0).mean())
+    asked = float((trial.lengths > 0).mean())
     rows = timed(lambda: retriever.rows(users), 0.6, 2) / trial.n_users
     return _Served(
         scan=max(0.0, pair - dim * number),

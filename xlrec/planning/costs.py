@@ -16,8 +16,6 @@ WORKER_BYTES: Final = 150 << 20
 TORCH_BYTES: Final = 490 << 20
 #: A list's row in the lake, compressed.
 _ROW_BYTES: Final = 24
-#: Passes after which a training is taken to be best where no older model tells.
-_BEST: Final = 4
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,9 @@ class Machine:
     """Cores of one machine."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """How often a training passes over the logs; 0: nothing is trained."""
-
-    passes: float
-    known: bool = False
-    """As the newest model of the lake says."""
-
-
-def searched_dim(config: Config, sizes: Sizes, text_dim: int) -> int:
-    """Numbers of a vector that the search multiplies: the text's, or a model's with one per market and language."""
-    hybrid = config.train.hybrid
-    return hybrid.dim + sizes.markets + 1 + sizes.languages if hybrid.enabled else text_dim
+def searched_dim(config: Config, text_dim: int) -> int:
+    """Numbers of a vector that the search multiplies: a model's, or the text's."""
+    return config.train.factors.dim if config.train.factors.enabled else text_dim
 
 
 @dataclass(frozen=True)
@@ -52,7 +40,6 @@ class Case:
     sizes: Sizes
     rates: Rates
     machine: Machine
-    training: Training
     text_dim: int
     """Numbers of a text's vector."""
     spark: SparkCosts = SPARK
@@ -60,12 +47,13 @@ class Case:
     @property
     def dim(self) -> int:
         """Numbers of a vector that the search multiplies."""
-        return searched_dim(self.config, self.sizes, self.text_dim)
+        return searched_dim(self.config, self.text_dim)
 
     @property
-    def asked(self) -> int:
-        """Users with a query: all where a model knows markets and languages, else those with a history."""
-        return self.sizes.users if self.config.train.hybrid.enabled else self.sizes.active
+    def learnt(self) -> int:
+        """Events that the model is learnt from."""
+        factors = self.config.train.factors
+        return min(self.sizes.visits, factors.max_visits) if factors.enabled else 0
 
 
 @dataclass(frozen=True)
@@ -132,38 +120,21 @@ class Estimate:
         return self.per_machine * self.worker + self.shared + jvm + self.driver
 
 
-def training_of(config: Config, inner: int | None = None, best: int | None = None) -> Training:
-    """Passes over the logs: of the inner split, then over everything, then of the guard's two ways for each market.
-
-    Args:
-        config: `train.hybrid`.
-        inner: Passes that an older training made on its inner split; None: unknown.
-        best: Those after which it was best.
-    """
-    hybrid = config.train.hybrid
-    if not hybrid.enabled or hybrid.model:
-        return Training(0.0)
-    whole = min(_BEST, hybrid.epochs) if best is None else best
-    tried = min(whole + hybrid.patience, hybrid.epochs) if inner is None else inner
-    older = 1 - hybrid.validation_share
-    return Training(whole + tried * older * (3 if hybrid.guard else 1), inner is not None)
-
-
 def estimate(case: Case) -> Estimate:
     """What a night takes; every size makes it longer or leaves it."""
     config, sizes, rates = case.config, case.sizes, case.rates
     crowding = rates.crowding if case.machine.per_machine > 1 else 1.0
-    blocks = -(-case.asked // config.retrieve.user_block)
+    blocks = -(-case.sizes.active // config.retrieve.user_block)
     return Estimate(
         parts=tuple(replace(part, work=part.work * crowding) for part in stages(case)),
         cores=case.machine.cores,
-        pairs=case.asked * sizes.items,
+        pairs=case.sizes.active * sizes.items,
         streamed=blocks * sizes.items * case.dim * (PATHS[rates.path].bytes_each or 4),
         read=sizes.input_bytes,
         disk=disk_bytes(case),
         worker=worker_bytes(case),
         shared=index_bytes(case),
-        driver=driver_bytes(case) if case.training.passes else 0,
+        driver=driver_bytes(case) if case.learnt else 0,
         per_machine=case.machine.per_machine,
     )
 
@@ -173,8 +144,6 @@ def stages(case: Case) -> tuple[Part, ...]:
     config, sizes, rates, spark = case.config, case.sizes, case.rates, case.spark.on(case.rates.speed)
     users, rows, texts = sizes.users, sizes.users * config.k, sizes.texts
     checked = min(texts, config.prepare.checked_texts)
-    learning = sizes.visits * rates.step
-    validating = min(config.train.hybrid.validation_users, sizes.active) * sizes.items * rates.validate
     detecting = sizes.unstated * rates.detect if config.prepare.detect_languages else 0.0
     preparing = texts * (rates.clean + spark.prepare_text) + detecting
     preparing += sizes.events * spark.prepare_event + users * spark.prepare_user
@@ -185,9 +154,9 @@ def stages(case: Case) -> tuple[Part, ...]:
         Part("embed", spark.embed_fixed + checked * rates.detect, texts * spark.embed_text),
         Part("encoder", 0.0, sizes.new_texts * rates.encode, "embed"),
         Part("train", spark.train_fixed, counting),
-        Part("learnt model", case.training.passes * (learning + validating), 0.0, "train"),
+        Part("learnt model", case.learnt * rates.step, 0.0, "train"),
         Part("recommend", spark.recommend_fixed, joining),
-        Part("search", 0.0, case.asked * (sizes.items * rates.pair(case.dim) + rates.search), "recommend"),
+        Part("search", 0.0, case.sizes.active * (sizes.items * rates.pair(case.dim) + rates.search), "recommend"),
         Part("sources", 0.0, users * rates.retrieve, "recommend"),
         Part("rank", 0.0, users * rates.rank, "recommend"),
         Part("publish", spark.publish_fixed, rows * spark.publish_row),
@@ -212,17 +181,16 @@ def worker_bytes(case: Case) -> int:
 def index_bytes(case: Case) -> int:
     """Of the index, files that the workers of a machine map together."""
     config, sizes = case.config, case.sizes
-    learnt = 4 * (case.dim + config.train.hybrid.dim + 1) + 13 if config.train.hybrid.enabled else 0
+    learnt = 8 * case.dim + 8 if config.train.factors.enabled else 0
     near = 12 * min(config.train.covisitation.neighbours, -(-2 * sizes.pairs // max(1, sizes.items)))
     return sizes.items * (4 * case.text_dim + learnt + (sizes.markets + 1) * (1 + 8 + 4) + near + 8 + 8 + 8 + 24)
 
 
 def driver_bytes(case: Case) -> int:
-    """Of the driver's Python while it trains: logs of all and of the inner split, items, tables with two moments."""
-    hybrid, sizes, markets = case.config.train.hybrid, case.sizes, case.sizes.markets + 1
-    spans = min(hybrid.spans, max(1, 200_000_000 // max(1, markets * sizes.items)))
-    items = sizes.items * (4 * case.text_dim + 2 * 3 * 4 * hybrid.dim + 4 * spans * (markets + 1))
-    return WORKER_BYTES + TORCH_BYTES + 2 * 52 * sizes.events + 2 * items
+    """Of the driver's Python while it trains: logs, their preferences both ways, vectors, factors."""
+    sizes, dim = case.sizes, case.config.train.factors.dim
+    items, users = sizes.items * 4 * (case.text_dim * 4 + dim * 10), sizes.active * 8 * 2 * dim
+    return WORKER_BYTES + TORCH_BYTES + 150 * case.learnt + items + users
 
 
 def disk_bytes(case: Case) -> int:

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from xlrec.config import Config
 from xlrec.encoders.presets import PRESETS
-from xlrec.planning.costs import Case, Training, estimate, training_of
+from xlrec.planning.costs import Case, estimate
 from xlrec.planning.rates import Rates
 
 #: Characters of a token, about, in the catalogue's mix of languages: only for what a GPU would take.
@@ -95,7 +95,7 @@ def _machine(case: Case, gpu: Gpu) -> Iterator[Lever]:
 
 def search_on(gpu: Gpu, case: Case) -> float:
     """Seconds of the search on one such GPU: the products, and one trip of the scores through its memory."""
-    pairs = case.asked * case.sizes.items
+    pairs = case.sizes.active * case.sizes.items
     flops = pairs * 2 * case.dim / (gpu.teraflops * 1e12 * gpu.share)
     return flops + pairs * _SCORE_TRAFFIC / (gpu.gigabytes * 1e9 * gpu.share)
 
@@ -114,24 +114,12 @@ def _of(gpu: Gpu) -> str:
 
 
 def _config(case: Case, others: Mapping[str, Rates]) -> Iterator[Lever]:
-    hybrid = case.config.train.hybrid
-    if case.training.passes:
-        reused = replace(case, training=Training(0.0))
-        if not hybrid.reuse_days:
-            yield Lever(
-                "a model of the last week again, 7 nights of 8", "train.hybrid.reuse_days=7", estimate(reused).seconds
-            )
-        if hybrid.guard:
-            plain = changed(case.config, {"train": {"hybrid": {**hybrid.model_dump(), "guard": False}}})
-            guarded = training_of(case.config)
-            share = training_of(plain).passes / max(1e-9, guarded.passes)
-            fewer = replace(case, training=Training(case.training.passes * share))
-            yield Lever("no guard of single markets", "train.hybrid.guard=false", estimate(fewer).seconds)
-    if hybrid.enabled and hybrid.dim >= 16:
-        n = hybrid.dim // 2
-        small = changed(case.config, {"train": {"hybrid": {**hybrid.model_dump(), "dim": n}}})
+    factors = case.config.train.factors
+    if factors.enabled and factors.dim >= 16:
+        n = factors.dim // 2
+        small = changed(case.config, {"train": {"factors": {**factors.model_dump(), "dim": n}}})
         yield Lever(
-            "shorter vectors", f"train.hybrid.dim={n}; only the search is counted",
+            "shorter vectors", f"train.factors.dim={n}; only the search is counted",
             estimate(replace(case, config=small)).seconds,
         )  # fmt: skip
     for override, tree in overrides(case.config).items():

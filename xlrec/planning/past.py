@@ -1,9 +1,8 @@
-"""What the lake remembers of nights: how long the newest published one took, and how long its model learned."""
+"""What the lake remembers of nights: how long the newest published one took."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +10,6 @@ import pyarrow.parquet as pq
 
 from xlrec import machine
 from xlrec.config import Config
-from xlrec.planning.costs import Training, training_of
-from xlrec.recommenders.hybrid import FACTS
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,3 @@ def _rows(config: Config) -> Iterator[dict[str, Any]]:
             yield from pq.read_table(file, columns=columns).to_pylist()
         except (OSError, pa.ArrowInvalid):  # a file that a run is writing, or of another layout
             continue
-
-
-def training(config: Config) -> Training:
-    """Passes over the logs as those of the lake's newest model; assumed where there is none."""
-    lake = machine.local_folder(config.lake)
-    found = sorted((lake / "_models").glob(f"*/{FACTS}"), key=lambda file: file.stat().st_mtime) if lake else []
-    if not found or config.train.hybrid.reuse_days:
-        return Training(0.0, True) if found else training_of(config)
-    facts = json.loads(Path(found[-1]).read_text("utf-8"))
-    n_inner = len(facts.get("inner_ndcg", ())) - 1
-    return training_of(config, n_inner, int(facts["epochs"])) if n_inner > 0 else training_of(config)

@@ -56,9 +56,8 @@ def plan(
     whole = whole.scaled(users, items)
     runs_on, note = machine_of(config, cores)
     measured = calibration.measure(config, whole, texts, runs_on.per_machine)
-    training = past.training(config)
-    case = Case(config, whole, measured.rates, runs_on, training, measured.text_dim)
-    notes = [*whole.notes, note, *_notes(training.known, config)]
+    case = Case(config, whole, measured.rates, runs_on, measured.text_dim)
+    notes = [*whole.notes, note, *_notes(config)]
     return Plan(
         case, estimate(case), levers(case, measured.others, gpu), gpu, past.newest_night(config), measured.seconds,
         machine.memory_bytes(), tuple(filter(None, notes)),
@@ -90,14 +89,11 @@ def heap_of(config: Config) -> int:
     return int(found[1]) << (10 * power) if found else 0
 
 
-def _notes(known: bool, config: Config) -> list[str]:
+def _notes(config: Config) -> list[str]:
     said: list[str] = []
     busy, here = os.getloadavg()[0], machine.cores()
     if busy > here + 1:
         said.append(f"{busy:.1f} processes want this machine's {here} cores: the night is told for an idle one")
     if config.unify != "vectors" and config.translate.model:
         said.append("translation by a model is not counted")
-    hybrid = config.train.hybrid
-    if hybrid.enabled and not hybrid.model and not known:
-        said.append("how many passes the training makes is assumed: no model of an earlier night lies in the lake")
     return said

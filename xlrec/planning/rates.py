@@ -25,9 +25,7 @@ class Rates:
     rank: float
     """To rank a user's candidates and to make the rows."""
     step: float
-    """To learn from an example, once; 0 where nothing is learnt."""
-    validate: float
-    """To score an item for a user of the inner split."""
+    """To learn from an event, with its share of users and items; 0 where nothing is learnt."""
     speed: float
     """This core's time for a fixed piece of work over that of the machine on which `SPARK` was measured."""
     crowding: float

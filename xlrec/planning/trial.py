@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 from xlrec.config import Config
 from xlrec.index import ELSEWHERE, ItemIndex
 from xlrec.index_files import MERGES, Spec, finish, merge, write_items, write_market, write_neighbours
-from xlrec.kernels.attention import visits
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.topk import Mask
+from xlrec.kernels.visits import visits
 from xlrec.planning.sizes import Sizes
 from xlrec.training.recommender.logs import Items, Logs
 
 _DAY: Final = 86_400_000_000
+#: Events that a training is timed on, at most.
+_VISITS: Final = 50_000
 _LOG: Final = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
 
 
@@ -39,6 +41,7 @@ class Trial:
         self.languages = tuple(f"l{place:02d}" for place in range(min(99, sizes.languages)))
         self.n_near = int(min(config.train.covisitation.neighbours, 2 * sizes.pairs / max(1, sizes.items)))
         self.lengths = self._lengths(sizes)
+        self.n_visits = int(min(_VISITS, sizes.visits, sizes.visits * self.n_items / max(1, sizes.items)))
         self._write(folder)
         self.index = ItemIndex.open(str(folder))
 

@@ -68,15 +68,15 @@ def _single(config: Config, source: str) -> Config:
     weights = dict.fromkeys(SOURCES, 0.0) | {"popular": TIE_BREAK} | {source: 1.0}
     plain = {
         "weights": FusionWeights(**weights), "near_duplicate": 1.0, "diversity": 0.0, "languages": "any",
-        "calibration": 0.0, "max_per_category": None, "n_because": 0, "ranker": None,
+        "calibration": 0.0, "max_per_category": None, "n_because": 0,
     }  # fmt: skip
     return _update(config, rank=config.rank.model_copy(update=plain))
 
 
 def _text(config: Config) -> Config:
     """Nearness of the texts to the history, as the encoder gives them: nothing learnt."""
-    frozen = config.train.hybrid.model_copy(update={"enabled": False})
-    return _update(_single(config, "similar"), train=config.train.model_copy(update={"hybrid": frozen}))
+    frozen = config.train.factors.model_copy(update={"enabled": False})
+    return _update(_single(config, "similar"), train=config.train.model_copy(update={"factors": frozen}))
 
 
 def _itemknn(config: Config) -> Config:

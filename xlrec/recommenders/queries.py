@@ -1,6 +1,6 @@
-"""Queries of users on the learnt vectors: the history's part, the market's and the languages'."""
+"""Queries of users on the learnt vectors, and what users read."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,44 +8,30 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xlrec.index_learnt import Learnt
-from xlrec.kernels.attention import Visits, attend, queries
 from xlrec.kernels.csr import indptr_of, owners_of
+from xlrec.kernels.factorisation import FoldIn, Preferences, fold_in
 from xlrec.kernels.profiles import Histories
-
-
-class Asked(NamedTuple):
-    """What is asked for a block of users."""
-
-    queries: NDArray[np.float64]
-    """(n_users, learnt.dim); finite for everybody: who has no history is asked by market and languages alone."""
-    attention: NDArray[np.float64]
-    """(n_history,) weight of each history item in the query; a user's sum to 1."""
-    general: NDArray[np.float64]
-    """(n_users, learnt.dim): the queries without the history's part."""
+from xlrec.recommenders.factors import strengths
 
 
 def asked(
-    learnt: Learnt, log: Visits, history: Histories, markets: NDArray[np.int32], reads: NDArray[np.float64]
-) -> Asked:
-    """The queries of a block of users.
+    learnt: Learnt, history: Histories, indptr: NDArray[np.int64], nums: NDArray[np.int32], weights: NDArray[np.float64]
+) -> FoldIn:
+    """The queries of a block of users, and the weight of each history item in them.
 
     Args:
         learnt: Items.
-        log: Visits of the users.
-        history: Their histories, of the same events.
-        markets: (n_users,) row of each user's market in the index.
-        reads: (n_users, n_languages) share of each of the index's languages.
+        history: Of the users.
+        indptr: (n_users + 1,) rows of each user's events in the next two.
+        nums: item_num of each event.
+        weights: Of each event.
     """
-    model = learnt.model
-    weights = attend(log, history, learnt.gates, model.attention)
-    vectors = learnt.gather(history.nums.astype(np.int64), history=True)
-    own = queries(history, weights, vectors, model.scales(np.diff(log.indptr)))
-    general = np.zeros((len(markets), learnt.dim))
-    general[np.arange(len(markets)), model.dim + markets] = 1.0
-    general[:, model.dim + len(learnt.index.markets) :] = model.scalar("language") * reads
-    whole = general.copy()
-    whole[:, : model.dim] = own
-    return Asked(whole, weights, general)
+    n_items = learnt.index.n_items
+    cells, where = np.unique(owners_of(indptr) * n_items + nums, return_inverse=True)
+    totals = np.bincount(where, weights=weights, minlength=len(cells))
+    at = np.searchsorted(cells, owners_of(history.indptr) * n_items + history.nums)
+    own = Preferences(history.indptr, history.nums, strengths(totals[at]))
+    return fold_in(own, learnt.gather(history.nums, history=True))
 
 
 def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:

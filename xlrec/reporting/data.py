@@ -87,20 +87,6 @@ class MarketLogRow:
 
 
 @dataclass(frozen=True)
-class GuardRow:
-    """What serves one market, by its inner split."""
-
-    market: str
-    users: int
-    """Of the inner split."""
-    inner: tuple[tuple[str, float], ...]
-    """NDCG@10 of each way to learn."""
-    kept: str
-    ahead: tuple[tuple[str, float, float, float], ...]
-    """By how much the kept way is ahead of each other, with the ends of the interval."""
-
-
-@dataclass(frozen=True)
 class Bar:
     """One bar of the audit; `Bar(v.name, v.value, v.least, v.most, v.passed, v.advice)` of a `Verdict`."""
 
@@ -251,8 +237,6 @@ class ReportData:
     quality: tuple[QualityRow, ...] = ()
     market_logs: tuple[MarketLogRow, ...] = ()
     """Those that disagree first."""
-    guard: tuple[GuardRow, ...] = ()
-    """Empty: one model serves all markets."""
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

@@ -43,7 +43,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "gpu": {**plan.gpu._asdict(), "search_seconds": search_on(plan.gpu, case),
                 "encoder_seconds": embedding_on(plan.gpu, case)},
         "levers": [asdict(lever) for lever in plan.levers],
-        "rates": asdict(case.rates), "sizes": sizes, "passes": case.training.passes,
+        "rates": asdict(case.rates), "sizes": sizes,
         "last_night": asdict(plan.last) if plan.last else None, "notes": list(plan.notes),
     }  # fmt: skip
 
@@ -106,7 +106,7 @@ def _facts(plan: Plan) -> Table:
     rows = {
         "users": f"{sizes.users:,}, {sizes.active:,} with events; {sizes.events:,} events",
         "items": f"{sizes.items:,}; {sizes.texts:,} texts, {sizes.new_texts:,} to embed",
-        "pairs": f"{whole.pairs:,} scored: {case.asked:,} users × {sizes.items:,} items, {case.dim} numbers, "
+        "pairs": f"{whole.pairs:,} scored: {case.sizes.active:,} users × {sizes.items:,} items, {case.dim} numbers, "
         f"{rates.path}; {3600 / pair / rates.crowding / 1e9:,.0f} billion pairs a core-hour",
         "read": f"{size(whole.read)} of Parquet; the search goes through {size(whole.streamed)} of item vectors",
         "memory": f"{size(whole.worker)} a retrieving worker, {size(whole.shared)} of index shared; "

@@ -17,16 +17,14 @@ from xlrec.reporting.curves import Curve, Level, curves
 from xlrec.reporting.html import environment, write_page
 from xlrec.reporting.views import Chart
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
-from xlrec.training.transfer.arms import AS_IT_IS, FINE_TUNED, JOINT, RESIDUALS, TARGET_ONLY, WAYS
+from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
 from xlrec.training.transfer.measuring import METRICS
 
 #: Every arm with what it is, in the order of the tables.
 ARMS: Final = {
     ZERO_SHOT: "the source model; nothing of the target was learnt, its users are served from their histories",
-    AS_IT_IS.name: "the source model, with the popularity of that share of the target's logs",
-    RESIDUALS.name: "the source model with its adapters kept; residuals learn from the share",
-    FINE_TUNED.name: "the source model, all of it trained on with the share",
+    AS_IT_IS.name: "the source model again, where a share of the target's logs is there to be learnt from",
     JOINT.name: "trained on the source's logs and the share together",
     TARGET_ONLY.name: "trained on the share alone",
     FEW_SHOT: "the best of those that use the source, by the inner split of the share",
@@ -54,8 +52,11 @@ class TransferData:
 
     @property
     def line(self) -> str:
-        """With which the nightly run uses the model."""
-        return f"--set train.hybrid.model={self.model}"
+        """How the nightly run serves the targets with what was kept for them, and all other markets as before."""
+        if self.by == "language" or (self.kept and self.kept.kept == JOINT.name):
+            return f"xlrec run --config {self.config_file}    # it learns from all markets and languages together"
+        named = " ".join(f"--set train.factors.models.{market}={self.model}" for market in self.targets)
+        return f"xlrec run --config {self.config_file} {named}"
 
     @property
     def kept(self) -> Choice | None:
@@ -86,8 +87,7 @@ class TransferView:
     def table(self) -> list[tuple[str, float, list[Figure | None]]]:
         """Every arm and share with its metrics: arms without the target first, then share by share."""
         rows = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)]
-        ways = (AS_IT_IS, RESIDUALS, FINE_TUNED, JOINT, TARGET_ONLY)
-        rows += [(way.name, share) for share in self.data.shares for way in ways]
+        rows += [(way.name, share) for share in self.data.shares for way in WAYS]
         return [(arm, share, [self.figure(arm, share, name) for name in METRICS]) for arm, share in rows]
 
     @property
@@ -161,7 +161,7 @@ def write(data: TransferData, path: str | Path) -> Path:
     """Writes the page, whole or not at all."""
     page = environment().get_template("transfer.html").render(
         t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent, said=said(data),
-        ways=[way.name for way in (AS_IT_IS, *WAYS)],
+        ways=[way.name for way in WAYS],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
     return write_page(page, path)
@@ -191,7 +191,7 @@ def print_curve(data: TransferData, page: str, console: Console | None = None) -
     places.add_column(overflow="fold")
     places.add_row("model", Text(data.model))
     places.add_row("page", Text(page))
-    places.add_row("use it", Text(f"xlrec run --config {data.config_file} {data.line}"))
+    places.add_row("use it", Text(data.line))
     out.print(places)
 
 
@@ -206,7 +206,7 @@ def said(data: TransferData) -> str:
     ]
     return (
         f"Kept for {', '.join(data.targets)}: {choice.kept}, on the inner split of {choice.n_users:,} users "
-        f"ahead by {'; '.join(rest)} in NDCG over the whole order."
+        f"ahead by {'; '.join(rest)} in NDCG."
     )
 
 

@@ -122,8 +122,7 @@ def _vectors(
         return old.shards, new.shards, [], np.asarray(new.norms)
     models: Any = (models_of(old), models_of(new))
     before, after = (one.each[place] for one in models)
-    dim = after.model.dim
-    return before.outputs, after.outputs, list(range(dim, dim + len(new.markets))), np.asarray(after.norms)
+    return before.outputs, after.outputs, [], np.asarray(after.norms)
 
 
 def _numbers(old: pa.StringArray, new: pa.StringArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -28,10 +28,6 @@ class Searched(NamedTuple):
     learnt: Learnt | None
     items: Items
     dim: int
-    others_from: int
-    """Where `others` begin in a vector: at a multiple of 8, so that sums keep their order."""
-    others: Shards
-    """Of a model's vectors the numbers from there on, apart in memory: those that no history has a part in."""
 
     @property
     def shards(self) -> Shards:
@@ -52,9 +48,7 @@ def searched(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str
     found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     vectors, norms, dim = found
     items = prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path)
-    start = dim if learnt is None else learnt.model.dim // 8 * 8
-    others = [(first, np.ascontiguousarray(some[:, start:])) for first, some in vectors]
-    return Searched(learnt, items, dim, start, others)
+    return Searched(learnt, items, dim)
 
 
 class Search:

@@ -17,14 +17,13 @@ from xlrec.devices import task_device
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of
-from xlrec.kernels.attention import visits
 from xlrec.kernels.batches import blocks
-from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
 from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.kernels.vectors import decode_vectors
-from xlrec.recommenders.queries import asked, reads_of
+from xlrec.recommenders.queries import asked
 from xlrec.searches import Search, Searched, searched
 from xlrec.tables import CANDIDATES
 from xlrec.tasks import spread
@@ -70,16 +69,18 @@ def retrieve(
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
 
     `similar` holds ⟨query, v⟩ in float64 for every candidate. With a model in the index (of the user's market, where it
-    has its own) these are its logits, and `prior` is the part of each that is not the history's. Without one the query
-    is the history's unit profile of text vectors, 0 for users without a query and items without a text, which are no
-    candidates of `similar`.
+    has its own) it is the preference that the model predicts; without one the query is the history's unit profile of
+    text vectors. 0 for users without a query and items without a vector, which are no candidates of `similar`.
+
+    Unless `rank.languages` is `any`, who reads something gets candidates with a text in a language that she reads or
+    that an item of hers has; the fallback holds others after these, none where it is `only`.
 
     Args:
         users: `USERS`.
         events: `EVENTS` whose item_nums are the index's.
-        config: `retrieve`, `k` and `rank.languages` (`only` masks what the user does not read) are used.
+        config: `retrieve`, `k` and `rank.languages` are used.
         index: Folder of the `ItemIndex`, seen by the workers under this path; its model serves where
-            `train.hybrid` is enabled.
+            `train.factors` is enabled.
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
@@ -128,8 +129,8 @@ class Retriever:
         """Keeps scratch memory of one score and place per item; `search` None searches in full and keeps nothing."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.search = search or Search(index, config.retrieve)
-        self.only = config.rank.languages == "only"
-        models = models_of(index) if config.train.hybrid.enabled else None
+        self.languages = config.rank.languages
+        models = models_of(index) if config.train.factors.enabled else None
         learnt = models.each if models else [None]
         path = None if self.search.device == "cpu" else "float32"
         self.searched = [searched(index, one, self.config.item_block, path) for one in learnt]
@@ -157,25 +158,23 @@ class Retriever:
         log = self._log(users)
         history = self._histories(log)
         mask = self._mask(users, history, market_nums)
-        weights, general = history.weights, None
-        if side.learnt is None:
-            queries = self._queries(users, history, side)
+        if side.learnt is None or "vector" in users.column_names:
+            queries, weights = self._queries(users, history, side), history.weights
         else:
-            reads = reads_of(_array(users["languages"]), _array(users["language_weights"]), self.index.languages)
-            queries, weights, general = asked(side.learnt, visits(*log), history, market_nums, reads)
+            weights, queries = asked(side.learnt, history, log[0], log[2], log[3])
+            queries[np.diff(history.indptr) == 0] = np.nan
         similar = self.search.best(queries, mask, side)
-        union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
+        strict, union = self.languages == "only", empty_union(users.num_rows, 3 * self.config.candidates, self.k)
         for num in np.unique(market_nums):
             name = self.index.markets[num]
             market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
             chosen = np.flatnonzero(market_nums == num)
-            unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union)
+            unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union, strict=strict)
         filled = used(union.sizes, union.nums.shape[1])
         owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
         whole = _completed(queries, owners, nums, union.similar[filled], side.shards)
         scores = {
-            "similar": whole, "prior": _priors(general, owners, nums, side),
-            "covisited": union.covisited[filled], "popular": union.popular[filled],
+            "similar": whole, "covisited": union.covisited[filled], "popular": union.popular[filled],
         }  # fmt: skip
         return _table(users, history, weights, union, nums, scores)
 
@@ -206,17 +205,21 @@ class Retriever:
         n_users = users.num_rows
         words = np.zeros((n_users, self.index.n_words), dtype=np.uint64)
         restricted = np.zeros(n_users, dtype=np.bool_)
-        if self.only:
+        bits = np.asarray(self.index.language_bits)
+        if self.languages != "any":
             for row, languages in enumerate(users["languages"].to_pylist()):
                 restricted[row] = bool(languages)
                 words[row] = self.index.language_words(languages or [])
+        if self.languages == "calibrated":
+            np.bitwise_or.at(words, owners_of(history.seen_indptr), bits[history.seen_nums])
+            restricted &= words.any(axis=1)
         seen = self.config.exclude_seen
         return Mask(
             eligible=np.asarray(self.index.eligible_rows),
             group=market_nums,
             seen_indptr=history.seen_indptr if seen else np.zeros(n_users + 1, dtype=np.int64),
             seen_nums=history.seen_nums,
-            item_words=np.asarray(self.index.language_bits),
+            item_words=bits,
             user_words=words,
             restricted=restricted,
         )
@@ -255,15 +258,6 @@ def _completed(
     scores = inner_products(queries, rows, nums[missing], shards)
     similar[missing] = np.where(np.isfinite(queries[rows, 0]), scores, 0.0)
     return similar
-
-
-def _priors(
-    general: NDArray[np.float64] | None, owners: NDArray[np.int64], nums: NDArray[np.int32], side: Searched
-) -> NDArray[np.float64]:
-    """(n,) what of each candidate's logit does not come from the history; 0 without a model."""
-    if general is None:
-        return np.zeros(len(nums))
-    return inner_products(general[:, side.others_from :], owners, nums, side.others)
 
 
 def _array(column: "pa.ChunkedArray[Any]") -> Any:

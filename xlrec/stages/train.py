@@ -29,16 +29,14 @@ def train(
     )
 
 
-def user_logs(users: "DataFrame", events: "DataFrame", *, kinds: bool = False) -> "DataFrame":
+def user_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
     """One row per user with positive events, in the schema of `training.recommender.logs`; no user_id, only its hash.
 
     Args:
         users: `USERS`; events of others are left out.
         events: `EVENTS`.
-        kinds: Each entry of the log ends with the kind of its event.
     """
-    told = ("event",) if kinds else ()
-    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight", "market", *told)
+    event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight", "market")
     logs = events.where("weight > 0").groupBy("user_id").agg(F.sort_array(F.collect_list(event)).alias("log"))
     known = users.select("user_id", "market", "languages", "language_weights")
     return logs.join(known, "user_id").select(

@@ -25,22 +25,12 @@ Ranking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
     """`RECOMMENDATIONS`: k rows a user, fewer only where the candidates and the fallback together are fewer.
 
-    The order by `rank` is the greedy's (score, diversity, languages and caps together), so `score`, the fused score,
-    need not fall along it. It is the sum of weight_s · score_s / the user's best score_s; a `fallback` item, scored by
-    no other source, has its popularity's term alone, 0 where popularity has no weight. `source` and `reason.kind` name
-    the largest term, ties in the order of `SOURCES`; `fallback` where no term is positive. `because` holds the history
-    items with the largest positive terms in that source's score, none where popularity or the fallback is the reason.
-
-    With a learnt model in the index, `similar` holds logits and enters as exp((score - best) / rank.logit_scale). Where
-    it is the largest term, but market, popularity and languages lift the item further above the user's average
-    candidate than the history does, `popular` is named.
-
-    With `rank.ranker` the fusion still makes the shortlist, the best max(5 k, 100) readable candidates, and the ranker
-    orders it (`kernels.ranking.relative`): `score` is the user's best fused score times exp(s - best s), s being the
-    ranker's. `source` and `reason.kind` then name the source whose features add most to s (`pred_contrib`, against the
-    mean candidate of the training); features that speak for no source, such as the language, are left out. The rule
-    above for a learnt model's `similar` and that for `because` hold as they are, as do the fusion's terms for a listed
-    item from beyond the shortlist.
+    `score` is the sum of weight_s · score_s (`rank.weights`), or the score of the row before where that is less: the
+    order by `rank` is the greedy's (score, diversity, languages and caps together), and readers find a score that falls
+    along it. A `fallback` item, scored by no other source, has its popularity's term alone. `source` and `reason.kind`
+    name the largest term, ties in the order of `SOURCES`; `fallback` where no term is positive. `because` holds the
+    history items with the largest positive terms in that source's score, none where popularity or the fallback is the
+    reason.
 
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
@@ -50,9 +40,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
         run_date: Written into every row.
 
     Raises:
-        LakeError: In the worker: arrays of a row that do not fit together, no index, or a ranker that is broken or was
-            taught on other scores.
-        MachineError: In the worker: `rank.ranker` is set, and LightGBM is missing there.
+        LakeError: In the worker: arrays of a row that do not fit together, or no index.
     """
     ranked = ranking(config, index=index, run_id=run_id, run_date=run_date)
     return candidates.select(*CANDIDATES.schema.names).mapInArrow(ranked, RECOMMENDATIONS.schema)

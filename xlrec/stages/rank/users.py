@@ -34,13 +34,11 @@ class Users(NamedTuple):
     history_weights: _Floats
     attention: _Floats
     indptr: _Bounds
-    """Runs of `nums`, of the columns of `scores` and of `prior`."""
+    """Runs of `nums` and of the columns of `scores`."""
     nums: _Nums
     """(n,) ascending within each user."""
     scores: _Floats
     """(n_sources, n)."""
-    prior: _Floats
-    """(n,) part of `similar` that is not the history's."""
     fallback_indptr: _Bounds
     """Runs of `fallback`."""
     fallback: _Nums
@@ -49,8 +47,6 @@ class Users(NamedTuple):
 class Scored(NamedTuple):
     """The users' candidates with their scores, before the greedy."""
 
-    scaled: _Floats
-    """(n_sources, n) as the fusion takes them."""
     fused: Fused
     """Scores, and the terms of the sources in them."""
     indptr: _Bounds
@@ -77,7 +73,7 @@ class Listed(NamedTuple):
 
 
 def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
-    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0, as does a prior of no numbers.
+    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
 
     Raises:
         LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.
@@ -88,15 +84,14 @@ def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
     used = [name for name, weight in zip(SOURCES, weights, strict=True) if weight > 0]
     _check(indptrs, numbers["item_nums"], used)
     indptr, nums = indptrs["item_nums"], numbers["item_nums"]
-    scores, prior = np.zeros((len(SOURCES), len(nums))), np.zeros(len(nums))
+    scores = np.zeros((len(SOURCES), len(nums)))
     for name in used:
         scores[SOURCES.index(name)] = numbers[name]
-    prior[np.repeat(np.diff(indptrs["prior"]) > 0, np.diff(indptr))] = numbers["prior"]
     return Users(
         batch["market"].to_pylist(),
         indptrs["languages"], runs["languages"][1], numbers["language_weights"],
         indptrs["history"], numbers["history"], numbers["history_weights"], numbers["attention"],
-        indptr, nums, scores, prior,
+        indptr, nums, scores,
         indptrs["fallback"], numbers["fallback"],
     )  # fmt: skip
 
@@ -105,7 +100,7 @@ def _check(indptrs: dict[str, _Bounds], nums: _Nums, used: list[str]) -> None:
     sizes = {name: np.diff(indptr) for name, indptr in indptrs.items()}
     pairs = [(name, "item_nums") for name in used]
     pairs += [("history_weights", "history"), ("attention", "history"), ("language_weights", "languages")]
-    wrong = (sizes["prior"] != 0) & (sizes["prior"] != sizes["item_nums"])
+    wrong = np.zeros(len(indptrs["item_nums"]) - 1, dtype=np.bool_)
     for name, other in pairs:
         wrong |= sizes[name] != sizes[other]
     owners = owners_of(indptrs["item_nums"])

@@ -1,40 +1,113 @@
-"""Recommender training: `learn` makes a `HybridModel` from logs and items, arrays of one process or of several."""
+"""Recommender training: a `FactorModel` from logs and items, arrays of one process; closed forms, no steps."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from xlrec.config import FactorsConfig
+from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.factorisation import Penalties, Preferences, factorise_preferences, mean_log_norm, whitening
+from xlrec.recommenders.factors import FactorModel, strengths
+from xlrec.training.recommender.logs import Items, Logs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from xlrec.recommenders.hybrid import HybridModel
-    from xlrec.training.recommender.loop import Start, Task
+__all__ = ["learn", "preferences_of"]
 
-__all__ = ["learn"]
+#: Quantiles of a market's event times that a model keeps, at most.
+_MOMENTS: Final = 512
+#: Length of an item's first factors, and deviation of the noise in each number of them.
+_START, _NOISE = 0.3, 0.03
 
 
 def learn(
-    task: "Task",
+    logs: Logs,
+    items: Items,
+    config: FactorsConfig,
+    *,
+    markets: tuple[str, ...],
     item_ids: "pa.Array[Any]",
     facts: dict[str, Any],
-    say: Callable[[str], None],
-    folder: Path | None = None,
-    start: "Start | None" = None,
-) -> "HybridModel":
-    """Finds the number of epochs on the newest visits, then learns from all of them for as long.
+    seed: int,
+) -> FactorModel:
+    """The item factors and the text map that suit some logs best, by the objective of `kernels.factorisation`.
 
-    The inner split is that of `scoring.inner_cuts`; with too few users in it, one epoch is trained. No example at all
-    leaves a model of the texts, popularity and languages alone. `guard.learn_markets` asks of each market whether that
-    model should serve it.
+    No log at all leaves a model whose items are all zero. λ of a side is `penalty` · √(`unseen` · rows of the other),
+    so that it stands to the unseen pairs as in Rendle et al. 2022.
 
     Args:
-        task: What to learn from, and how.
-        item_ids: All items, row-aligned.
+        logs: What is learnt from.
+        items: All items, row-aligned by item_num.
+        config: Constants.
+        markets: Names, row-aligned with `items.eligible`.
+        item_ids: Of the items.
         facts: What the artefact shall say besides.
-        say: Takes lines of progress, which hold counts and names only.
-        folder: For checkpoints; None: none are kept.
-        start: A model to go on from, and the rows of its residuals that the items have.
+        seed: Of the noise in the first factors.
     """
-    from xlrec.training.recommender.inner import fit, try_epochs
+    with threadpool_limits(1):  # the order of sums, and so every bit, hangs on the number of threads
+        return _learn(logs, items, config, markets, item_ids, facts, seed)
 
-    return fit(task, try_epochs(task, item_ids, say, start), item_ids, facts, say, folder, start)[0]
+
+def _learn(
+    logs: Logs, items: Items, config: FactorsConfig, markets: tuple[str, ...], item_ids: "pa.Array[Any]",
+    facts: dict[str, Any], seed: int,
+) -> FactorModel:  # fmt: skip
+    seen, n_items = preferences_of(logs), len(items.texts)
+    n_users = int((np.diff(seen.indptr) > 0).sum())
+    user, item = (config.penalty * float(np.sqrt(config.unseen * max(1, n))) for n in (n_items, n_users))
+    penalties = Penalties(config.unseen, user, item, config.text_penalty, config.half_visits)
+    found = factorise_preferences(seen, items.texts, _start(items.texts, config.dim, seed), penalties, config.sweeps)
+    taught = np.bincount(seen.nums, minlength=n_items)
+    rows = np.flatnonzero(taught)
+    moments, pace = _activity(logs, items)
+    arrays = {
+        "text_map": found.text_map.astype(np.float32),
+        "factors": found.items[rows].astype(np.float32),
+        "whitening": whitening(found.items, config.unseen, user).astype(np.float32),
+        "log_norm": np.array([mean_log_norm(np.linalg.norm(found.items, axis=1), taught)]),
+        "moments": moments,
+        "pace": pace,
+    }
+    told = {
+        "boost": config.boost, "text_dim": items.texts.shape[1], "markets": list(markets),
+        "n_visits": len(logs.event_nums), "n_users": n_users,
+    }  # fmt: skip
+    order = np.argsort(np.array(item_ids.take(rows).to_pylist(), dtype=object)) if len(rows) else rows
+    arrays["factors"] = np.ascontiguousarray(arrays["factors"][order])
+    return FactorModel(arrays, item_ids.take(rows[order]), {**facts, **told})
+
+
+def preferences_of(logs: Logs) -> Preferences:
+    """Each user's distinct items, ascending, with the confidence that their events give."""
+    n_items = int(logs.event_nums.max(initial=-1)) + 1
+    cells, where = np.unique(logs.event_users.astype(np.int64) * max(1, n_items) + logs.event_nums, return_inverse=True)
+    weights = np.bincount(where, weights=logs.event_weights, minlength=len(cells))
+    users, nums = np.divmod(cells, max(1, n_items))
+    sizes = np.bincount(users, minlength=logs.n_users)
+    return Preferences(indptr_of(sizes), nums.astype(np.int32), strengths(weights))
+
+
+def _start(texts: NDArray[np.float32], dim: int, seed: int) -> NDArray[np.float64]:
+    """(n_items, dim) first factors: the texts' main directions, with some noise that breaks ties without any text."""
+    whole = texts.astype(np.float64)
+    _, directions = np.linalg.eigh(whole.T @ whole)
+    first = whole @ directions[:, ::-1][:, :dim]
+    first = np.pad(first, ((0, 0), (0, dim - first.shape[1])))
+    norms = np.linalg.norm(first, axis=1, keepdims=True)
+    noise = np.random.default_rng([seed, 31]).normal(size=first.shape)
+    return np.asarray(_START * first / np.maximum(norms, 1e-9) + _NOISE * noise)
+
+
+def _activity(logs: Logs, items: Items) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n_markets, n) quantiles of each market's event times, and (n_markets,) its events for each item sold."""
+    n_markets, order = len(items.eligible), np.argsort(logs.event_micros, kind="stable")
+    moments, pace = np.zeros((n_markets, _MOMENTS)), np.zeros(n_markets)
+    for market in range(n_markets):
+        mine = logs.event_micros[order[logs.event_markets[order] == market]]
+        if len(mine):
+            moments[market] = mine[(np.arange(_MOMENTS) * len(mine)) // _MOMENTS]
+            pace[market] = len(mine) / max(1, int(items.eligible[market].sum()))
+    return moments, pace

@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from xlrec.index import ItemIndex, language_matrix
-from xlrec.kernels.attention import Visits, visits
 from xlrec.kernels.csr import indptr_of, owners_of
+from xlrec.kernels.visits import Visits, visits
 from xlrec.recommenders.queries import reads_of
 
 

@@ -1,20 +1,23 @@
 """Scores of a trained model for users of some logs, with the arrays and kernels that serve it, and what they chose."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config import PopularityConfig
-from xlrec.kernels.attention import Visits, attend, queries
 from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.profiles import histories
-from xlrec.recommenders.hybrid import HybridModel, freshness, log_popularity
-from xlrec.training.recommender.examples import popularity_at
+from xlrec.kernels.factorisation import Preferences, fold_in
+from xlrec.kernels.visits import Visits
+from xlrec.recommenders.factors import FactorModel
+from xlrec.training.recommender import preferences_of
 from xlrec.training.recommender.logs import Items, Logs, first_meetings
 
-_FAR: Final = 1e9
+_DAY: Final = 86_400_000_000.0  # microseconds
+#: What the score of an item is less by where its user cannot read it.
+UNREADABLE: Final = 1e6
 #: Scores of a block of users against all items, at most.
 _MOST_SCORES: Final = 20_000_000
 
@@ -98,66 +101,70 @@ def truth_of(log: Visits, rows: NDArray[np.int64], moment: float, most: int, see
     return Truth(users, indptr_of(sizes), log.nums[rows], moment)
 
 
+def popularity_at(
+    logs: Logs, n_markets: int, n_items: int, moment: float, config: PopularityConfig
+) -> NDArray[np.float64]:
+    """(n_markets, n_items) as `recommenders.popularity.fit` has it, from the events before the moment."""
+    known = logs.event_micros < moment
+    nums, markets = logs.event_nums[known], logs.event_markets[known]
+    weights = logs.event_weights[known] * 0.5 ** ((moment - logs.event_micros[known]) / (_DAY * config.half_life_days))
+    everywhere = np.bincount(nums, weights=weights, minlength=n_items)
+    shares = everywhere / max(everywhere.sum(), 1e-300)
+    cells = markets.astype(np.int64) * n_items + nums
+    here = np.bincount(cells, weights=weights, minlength=n_markets * n_items).reshape(n_markets, n_items)
+    total = here.sum(axis=1, keepdims=True) + config.prior_strength
+    found: NDArray[np.float64] = (here + config.prior_strength * shares) / np.where(total > 0, total, 1.0)
+    return found
+
+
 class Served(NamedTuple):
-    """What the search multiplies: (n_items, dim) outputs, (n_items, dim + 1) inputs, (n_markets, n_items) priors."""
+    """What the search multiplies: (n_items, dim) float32 outputs and inputs."""
 
     outputs: NDArray[np.float32]
     inputs: NDArray[np.float32]
-    priors: NDArray[np.float32]
 
 
-def served(
-    model: HybridModel, rows: NDArray[np.int64], items: Items, logs: Logs, moment: float, config: PopularityConfig
-) -> Served:
-    """The items as they are served at a moment.
+def served(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) -> Served:
+    """The items as they are served; markets are rows of the model's own.
 
     Args:
         model: Trained.
-        rows: (n_items,) row of each item in the model's residuals, -1 where it was not taught.
+        item_ids: Of all items.
         items: All items.
-        logs: Whose events before the moment make popularity.
-        moment: Microseconds.
-        config: Of popularity.
     """
-    popular = popularity_at(logs, len(items.eligible), len(items.texts), moment, config)
-    priors = model.priors(log_popularity(popular, len(items.texts)), freshness(items.first_micros, moment), rows)
-    return Served(model.outputs(items.texts, rows), model.inputs(items.texts, rows), priors)
+    factors = model.factors(items.texts, model.taught(item_ids))
+    exposure = model.exposure(items.first_micros, items.eligible, tuple(model.facts["markets"]))
+    return Served(model.outputs(factors, exposure), model.inputs(factors))
 
 
-def query_of(model: HybridModel, what: Served, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, dim) the learnt part of the users' queries from all their visits in the logs."""
-    some = logs.visits.of(users)
-    history = histories(
-        some.indptr, some.micros, some.nums, some.weights,
-        max_history=max(1, model.attention.max_history), half_life_days=_FAR, half_life_items=_FAR,
-    )  # fmt: skip
-    weights = attend(some, history, what.inputs[:, -1].astype(np.float64), model.attention)
-    scales = model.scales(np.diff(some.indptr))
-    return queries(history, weights, what.inputs[history.nums, :-1], scales)
-
-
-def scores_of(
-    model: HybridModel, what: Served, items: Items, logs: Logs, users: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(n, n_items) logits; -inf for what is not sold to a user, or was met already.
+def scores_of(what: Served, items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, n_items) scores; -inf for what is not sold to a user, or was met already.
 
     Args:
-        model: Trained.
         what: Of `served`.
         items: All items.
         logs: The users' histories, as they are known.
         users: (n,) rows.
     """
-    found = query_of(model, what, logs, users) @ what.outputs.T.astype(np.float64)
-    found += what.priors[logs.markets[users]]
-    found += model.scalar("language") * (logs.reads[users] @ items.languages.T)
+    own = preferences_of(logs)
+    sizes = np.diff(own.indptr)[users]
+    rows = np.arange(sizes.sum()) + np.repeat(own.indptr[users] - indptr_of(sizes)[:-1], sizes)
+    history = Preferences(indptr_of(sizes), own.nums[rows], own.strengths[rows])
+    found = fold_in(history, what.inputs[history.nums]).queries @ what.outputs.T.astype(np.float64)
     return masked(found, items, logs, users)
 
 
 def masked(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The scores, in place, with -inf for what is not sold to a user, or was met already."""
+    """The scores, in place, with -inf for what is not sold to a user, or was met already; the unreadable come last.
+
+    Who reads something reads what `reads` says and what the items of her history are in, as `stages.retrieve` has it.
+    """
     scores[~items.eligible[logs.markets[users]]] = -np.inf
-    some = logs.visits.of(users)
+    some, reads = logs.visits.of(users), logs.reads[users] > 0
+    restricted = np.asarray(reads.any(axis=1))
+    np.logical_or.at(reads, some.owners, items.languages[some.nums] > 0)
+    readable = np.asarray(reads.astype(np.float32) @ items.languages.T) > 0
+    scores[~readable & restricted[:, None]] -= UNREADABLE
     scores[some.owners, some.nums] = -np.inf
     return scores
 

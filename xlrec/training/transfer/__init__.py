@@ -1,6 +1,6 @@
 """The transfer experiment on arrays: what a source teaches a target with no logs, with few, and with all of them.
 
-Nothing is chosen on the holdout: epochs and ways are, on an inner split of the logs that the target may show.
+Nothing is chosen on the holdout: the way is, on an inner split of the logs that the target may show.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +12,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import HybridConfig, PopularityConfig, RetrieveConfig, TransferConfig
+from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
 from xlrec.kernels.bootstrap import paired
-from xlrec.recommenders.hybrid import HybridModel
-from xlrec.training.recommender import learn
-from xlrec.training.recommender.choosing import simplest
+from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.scoring import Truth
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS, Bench, Inner, Model, Trial, Way
+from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Way
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
 from xlrec.training.transfer.measuring import Scores, per_user, popular, text_mean
 from xlrec.training.transfer.sides import Split, World, samples, split
@@ -37,7 +35,7 @@ KEPT: Final = "kept"
 class Settings:
     """How an experiment runs."""
 
-    config: HybridConfig
+    config: FactorsConfig
     popularity: PopularityConfig
     retrieve: RetrieveConfig
     transfer: TransferConfig
@@ -55,8 +53,7 @@ class Choice:
     n_users: int
     """In the inner split."""
     inner: dict[str, float]
-    """NDCG over the whole order of each way there."""
-    epochs: dict[str, int]
+    """NDCG of each way there."""
     few_shot: str
     """The best of those that use the source."""
     kept: str
@@ -85,9 +82,19 @@ class Outcome:
 class Experiment:
     """One source, one target."""
 
-    def __init__(self, world: World, item_ids: "pa.Array[Any]", settings: Settings, say: Say) -> None:
-        """Splits; trains nothing yet."""
-        self.whole, self.settings, self.ids, self.say = world, settings, item_ids, say
+    def __init__(
+        self, world: World, item_ids: "pa.Array[Any]", markets: tuple[str, ...], settings: Settings, say: Say
+    ) -> None:
+        """Splits; trains nothing yet.
+
+        Args:
+            world: Who teaches whom.
+            item_ids: Of all items.
+            markets: Names, row-aligned with the items' `eligible`.
+            settings: How it runs.
+            say: Takes lines of progress, which hold counts and names only.
+        """
+        self.whole, self.settings, self.ids, self.markets, self.say = world, settings, item_ids, markets, say
         how = settings.transfer
         self.split: Split = split(world, how.holdout_share, how.min_users, how.max_users, settings.seed)
         known = world.before(self.split.cuts)
@@ -103,35 +110,24 @@ class Experiment:
         self._clock = _Clock(self._costs())
 
     def _bench(self, world: World) -> Bench:
-        made = self.settings
-        return Bench(world, self.ids, made.config, made.popularity, made.seed)
+        return Bench(world, self.ids, self.markets, self.settings.config, self.settings.seed)
 
     def _costs(self) -> list[float]:
-        """Examples of each training to come, about, in the order in which they come."""
+        """Visits of each training to come, about, in the order in which they come."""
         source, target = self.outcome.n_visits["source"], self.outcome.n_visits["target"]
-        costs = [float(source)]
-        for share in self.settings.shares:
-            costs += [share * target + (source if way.source else 0) for way in WAYS]
-        return [*costs, float(source + target)]
+        each = [source * way.source + share * target * way.target for share in self.settings.shares for way in WAYS]
+        return [float(source), *map(float, each), float(source + target)]
 
     def run(self) -> Outcome:
         """Measures all arms; `model` afterwards makes the artefact."""
         self._learns_nothing()
-        source = self.source(self.bench)
-        self._measure((ZERO_SHOT, 0.0), self.bench.scores(AS_IT_IS, None, source, self.split.truth.moment))
+        source = self.bench.fit(AS_IT_IS, None)
+        self.say(f"source model of {source.facts['n_visits']:,} events{self._clock.tick()}")
+        self._measure((ZERO_SHOT, 0.0), self.bench.scores(AS_IT_IS, None, source))
         for share, sampled in self.samples.items() if self.outcome.n_visits["target"] else ():
-            self._few_shot(share, sampled, source)
+            self._few_shot(share, sampled)
         self._sum_up()
         return self.outcome
-
-    def source(self, bench: Bench) -> Model:
-        """The source model: nothing of the target is in it."""
-        model = learn(bench.task(JOINT, None), self.ids, {}, lambda _: None)
-        self.say(
-            f"source model: inner NDCG@10 {max(model.facts['inner_ndcg'], default=0.0):.4f} "
-            f"after {model.facts['epochs']} epochs{self._clock.tick()}"
-        )
-        return model, model.taught(self.ids)
 
     def _learns_nothing(self) -> None:
         moment, world = self.split.truth.moment, self.bench.world
@@ -139,33 +135,25 @@ class Experiment:
         self._measure((POPULARITY, 1.0), popular(world.for_sale, told, self.read, moment, self.settings.popularity))
         self._measure((TEXT, 0.0), text_mean(world.for_sale, self.read, self.settings.retrieve))
 
-    def _few_shot(self, share: float, sampled: NDArray[np.bool_], source: Model) -> None:
-        inner = Inner(self.bench, sampled, strangers=share < 1)
-        trials = {AS_IT_IS: inner.trial(AS_IT_IS, source)}
-        self._measure((AS_IT_IS.name, share), self.bench.scores(AS_IT_IS, sampled, source, self.split.truth.moment))
+    def _few_shot(self, share: float, sampled: NDArray[np.bool_]) -> None:
+        inner, trials = Inner(self.bench, sampled, strangers=share < 1), {}
         for way in WAYS:
-            trial = trials[way] = inner.trial(way, source)
-            model = self.bench.fit(way, sampled, source, trial.epochs)
-            self._measure((way.name, share), self.bench.scores(way, sampled, model, self.split.truth.moment))
-            self.say(
-                f"{share:.0%} of the logs, {way.name}: inner NDCG {_mean(trial.values):.4f} "
-                f"after {trial.epochs} epochs{self._clock.tick()}"
-            )
+            trials[way] = inner.trial(way)
+            self._measure((way.name, share), self.bench.scores(way, sampled, self.bench.fit(way, sampled)))
+            said = f"inner NDCG {_mean(trials[way]):.4f}{self._clock.tick()}"
+            self.say(f"{share:.0%} of the logs, {way.name}: {said}")
         choice = chosen(share, trials, self.settings, sure=inner.sure)
         self.outcome.choices.append(choice)
         self.outcome.values[FEW_SHOT, share] = self.outcome.values[choice.few_shot, share]
         self.outcome.values[KEPT, share] = self.outcome.values[choice.kept, share]
 
-    def model(self) -> HybridModel:
+    def model(self) -> FactorModel:
         """The way that was kept for all of the target's logs, trained once more on everything, newest visits too."""
         everyone = np.ones(self.whole.logs.n_users, dtype=np.bool_)
         bench = self._bench(self.whole.before(np.where(everyone, np.inf, 0)))
         choice = self.outcome.choices[-1] if self.outcome.choices else None
         way = next((way for way in WAYS if choice and way.name == choice.kept), AS_IT_IS)
-        if choice is None or way is AS_IT_IS:
-            return self.source(bench)[0]
-        start = self.source(bench) if way.started else (HybridModel({}, self.ids, {}), np.zeros(0, dtype=np.int64))
-        model = bench.fit(way, everyone, start, choice.epochs[way.name])[0]
+        model = bench.fit(way, everyone)
         self.say(f"{way.name} on everything{self._clock.tick()}")
         return model
 
@@ -189,22 +177,34 @@ class Experiment:
                 found.differences += summary.difference(found.values, one, other)
 
 
-def chosen(share: float, trials: dict[Way, Trial], settings: Settings, *, sure: bool) -> Choice:
+def chosen(share: float, trials: dict[Way, NDArray[np.float64]], settings: Settings, *, sure: bool) -> Choice:
     """The best way of those that use the source, and of all: by `simplest` where too few users were measured."""
-    inner = {way: _mean(trial.values) for way, trial in trials.items()}
     carried = [way for way in trials if way is not TARGET_ONLY]
-    few_shot = carried[simplest([trials[way].values for way in carried], sure=sure)]
-    kept = (few_shot, TARGET_ONLY)[simplest([trials[few_shot].values, trials[TARGET_ONLY].values], sure=sure)]
-    values = {way.name: trial.values for way, trial in trials.items()}
+    few_shot = carried[simplest([trials[way] for way in carried], sure=sure)]
+    kept = (few_shot, TARGET_ONLY)[simplest([trials[few_shot], trials[TARGET_ONLY]], sure=sure)]
     ahead = {
-        name: paired(values[kept.name], other, settings.seed, settings.transfer.bootstrap)
-        for name, other in values.items()
-        if name != kept.name
+        way.name: paired(trials[kept], other, settings.seed, settings.transfer.bootstrap)
+        for way, other in trials.items()
+        if way is not kept
     }
-    return Choice(
-        share, len(values[kept.name]), {way.name: value for way, value in inner.items()},
-        {way.name: trial.epochs for way, trial in trials.items()}, few_shot.name, kept.name, ahead,
-    )  # fmt: skip
+    inner = {way.name: _mean(values) for way, values in trials.items()}
+    return Choice(share, len(trials[kept]), inner, few_shot.name, kept.name, ahead)
+
+
+def simplest(course: Sequence[NDArray[np.float64]], *, sure: bool) -> int:
+    """The place of the best mean; where that is not sure, of the first no more than a standard error behind it.
+
+    Source: Breiman et al. 1984, the one-standard-error rule.
+
+    Args:
+        course: (n_users,) values of each, the preferred first; no users have mean 0.
+        sure: There are users enough.
+    """
+    best = int(np.argmax([_mean(values) for values in course]))
+    if sure or len(course[best]) < 2:  # a standard error takes two
+        return best
+    behind = [course[best] - values for values in course]
+    return [each.mean() <= each.std(ddof=1) / len(each) ** 0.5 for each in behind].index(True)
 
 
 def n_items_met(read: Logs, users: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from xlrec.recommenders.hybrid import HybridModel
+from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.card import card as usual
 from xlrec.training.transfer.figures import ALL
 from xlrec.training.transfer.measuring import METRICS
 
 
-def card(model: HybridModel) -> str:
+def card(model: FactorModel) -> str:
     """Markdown; figures and names only."""
     told: dict[str, Any] = model.facts["transfer"]
     rows = [

@@ -1,42 +1,36 @@
 """What arms are measured by: top ten of every user of a truth, and NDCG, recall and cross-lingual recall of them."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config import PopularityConfig, RetrieveConfig
 from xlrec.kernels import metrics
 from xlrec.kernels.csr import owners_of
 from xlrec.kernels.profiles import histories, profiles
-from xlrec.recommenders.hybrid import HybridModel
-from xlrec.training.recommender.examples import popularity_at
+from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import Truth, masked, scores_of, served, top
+from xlrec.training.recommender.scoring import Truth, masked, popularity_at, scores_of, served, top
 
 Scores = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 K: Final = 10
 METRICS: Final = (f"ndcg@{K}", f"recall@{K}", f"cross_lingual_recall@{K}")
 
 
-def learnt(
-    model: HybridModel, rows: NDArray[np.int64], items: Items, told: Logs, read: Logs, moment: float,
-    config: PopularityConfig,
-) -> Scores:  # fmt: skip
+def learnt(model: FactorModel, item_ids: "pa.Array[Any]", items: Items, read: Logs) -> Scores:
     """A learnt model's scores.
 
     Args:
         model: Trained.
-        rows: (n_items,) row of each item in its residuals, -1 where it was not taught.
-        items: What is for sale, as `told` tells it.
-        told: Logs whose events make popularity.
+        item_ids: Of all items.
+        items: What is for sale.
         read: Histories that are served.
-        moment: Of popularity and freshness.
-        config: Of popularity.
     """
-    what = served(model, rows, items, told, moment, config)
-    return lambda users: scores_of(model, what, items, read, users)
+    what = served(model, item_ids, items)
+    return lambda users: scores_of(what, items, read, users)
 
 
 def popular(items: Items, told: Logs, read: Logs, moment: float, config: PopularityConfig) -> Scores:

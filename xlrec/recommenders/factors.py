@@ -1,0 +1,172 @@
+"""The learnt recommender as an artefact: score(u, i) = ⟨q_u, v_i⟩, served by the exact search.
+
+It is a matrix factorisation whose item factors lean on the texts (`kernels.factorisation`, with objective and sources).
+p_i = W y_i is the whitened factor of item i, where y_i is what its users and its text say, or for an item that was not
+taught B [t_i, 1], what its text alone says; v_i = scale_i p_i and q_u = Σ_h w_h p_h over the history, with the weights
+of `kernels.factorisation.fold_in`. There is no table of users: who has a history is served the next night.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xlrec.errors import LakeError
+from xlrec.kernels.factorisation import item_scales, with_intercept
+
+#: Layout of the folder; another layout does not load.
+LAYOUT: Final = 2
+FACTS: Final = "model.json"
+WEIGHTS: Final = "weights.safetensors"
+ITEMS: Final = "items.arrow"
+#: Arrays of `WEIGHTS`, float64: B (text_dim + 1, dim), y (n_taught, dim), W (dim, dim), `log_norm` (1,) of
+#: `factorisation.mean_log_norm`, and the events that tell how long items had a chance: `moments` (n_markets, n) their
+#: quantiles in microseconds, `pace` (n_markets,) events for each item sold.
+ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pace")
+
+
+def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
+    """Confidences of preferences from the summed event weights of a user with an item: these, at most 1.
+
+    A glance tells less than a choice; that somebody chose twice or bought tells no more of what she will choose next.
+    """
+    return np.asarray(np.minimum(weights, 1.0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class FactorModel:
+    """Weights and facts of one trained model."""
+
+    arrays: dict[str, NDArray[Any]]
+    item_ids: "pa.Array[Any]"
+    """Items that were taught, ascending; rows of `factors`."""
+    facts: dict[str, Any]
+    """boost, text_dim, encoder, markets (rows of `moments`), n_visits, figures, …"""
+
+    @property
+    def dim(self) -> int:
+        """Numbers of a vector."""
+        return int(self.arrays["whitening"].shape[1])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names the weights: hash of all arrays and ids."""
+        whole = hashlib.sha256(repr(self.facts["boost"]).encode())
+        for name in ARRAYS:
+            whole.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
+        whole.update("\n".join(map(str, self.item_ids.to_pylist())).encode())
+        return whole.hexdigest()[:16]
+
+    def taught(self, item_ids: "pa.Array[Any]") -> NDArray[np.int64]:
+        """(n,) row of each item in `factors`; -1 for items that were not taught."""
+        return np.asarray(pc.index_in(item_ids, value_set=self.item_ids).fill_null(-1).to_numpy(zero_copy_only=False))
+
+    def factors(self, texts: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n, dim) float64 y of items: their own where they were taught, else what the text says.
+
+        Args:
+            texts: (n, text_dim) float32 vectors of the items' texts; zero where there is none, whose y is 0 untaught.
+            rows: Of `taught`.
+        """
+        found = with_intercept(texts) @ self.arrays["text_map"]
+        found[rows >= 0] = self.arrays["factors"][rows[rows >= 0]]
+        return np.asarray(found)
+
+    def inputs(self, factors: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(n, dim) float32 p: the items as what a history is made of."""
+        return np.asarray(factors @ self.arrays["whitening"], dtype=np.float32)
+
+    def outputs(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
+        """(n, dim) float32 v: the items as what is recommended.
+
+        Args:
+            factors: Of `factors`.
+            exposure: Of `exposure`.
+        """
+        norms, mean = np.linalg.norm(factors, axis=1), float(self.arrays["log_norm"][0])
+        scales = item_scales(norms, mean, exposure, float(self.facts["boost"]))
+        return np.asarray(scales[:, None] * (factors @ self.arrays["whitening"]), dtype=np.float32)
+
+    def exposure(
+        self, first_micros: NDArray[np.floating[Any]], eligible: NDArray[np.bool_], markets: tuple[str, ...]
+    ) -> NDArray[np.float64]:
+        """(n,) events that an average item of the same markets had since each item was there.
+
+        Args:
+            first_micros: (n,) first moment of each, NaN where nobody knows: it was always there.
+            eligible: (len(markets), n) where each is sold.
+            markets: Names; those that the model does not know have no events.
+        """
+        since = np.where(np.isnan(first_micros), -np.inf, first_micros)
+        found = np.zeros(len(since))
+        for market, sold in zip(markets, eligible, strict=True):
+            if market in self.facts["markets"]:
+                row = self.facts["markets"].index(market)
+                moments = self.arrays["moments"][row]
+                after = 1 - np.searchsorted(moments, since) / len(moments)
+                found += sold * self.arrays["pace"][row] * after
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Writes the artefact; `model.json`, its last file, makes it whole."""
+        from safetensors.numpy import save_file
+
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: np.ascontiguousarray(self.arrays[name]) for name in ARRAYS}, folder / WEIGHTS)
+        with pa.ipc.new_file(str(folder / ITEMS), pa.schema([("item_id", pa.string())])) as writer:
+            writer.write_table(pa.table({"item_id": self.item_ids}), max_chunksize=max(1, len(self.item_ids)))
+        facts = {"layout": LAYOUT, "fingerprint": self.fingerprint, **self.facts}
+        (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def facts_of(folder: str) -> dict[str, Any]:
+    """What `model.json` says.
+
+    Raises:
+        LakeError: there is no whole model of this layout.
+    """
+    try:
+        facts: dict[str, Any] = json.loads((Path(folder) / FACTS).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LakeError(
+            f"no learnt model in {folder} ({error}): train one with `xlrec train` or `xlrec transfer`"
+        ) from error
+    if facts.get("layout") != LAYOUT:
+        raise LakeError(
+            f"model {folder} has layout {facts.get('layout')!r}, this version reads {LAYOUT}: train it again"
+        )
+    return facts
+
+
+def load(folder: str) -> FactorModel:
+    """The model in a folder; kept in this process until the folder is written anew.
+
+    Raises:
+        LakeError: there is no whole model of this layout, or its files do not fit together.
+    """
+    facts = facts_of(folder)
+    return _load(folder, str(facts["fingerprint"]))
+
+
+@lru_cache(maxsize=4)
+def _load(folder: str, fingerprint: str) -> FactorModel:
+    from safetensors.numpy import load_file
+
+    facts = facts_of(folder)
+    try:
+        arrays = load_file(Path(folder) / WEIGHTS)
+        table = pa.ipc.open_file(str(Path(folder) / ITEMS)).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LakeError(f"model {folder} cannot be read ({error}): train it again") from error
+    chunks = table["item_id"].chunks
+    model = FactorModel(arrays, chunks[0] if chunks else pa.array([], pa.string()), facts)
+    if set(arrays) != set(ARRAYS) or model.fingerprint != fingerprint:
+        raise LakeError(f"model {folder} is not what its {FACTS} says: it was changed or cut; train it again")
+    return model
