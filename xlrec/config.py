@@ -148,28 +148,33 @@ class TranslateConfig(Section):
 
 
 class CovisitationConfig(Section):
-    """What is chosen soon after what, shared across markets by item_id."""
+    """Which items are chosen together, in each market: a regression of each item on others, and closeness in time."""
 
+    other_markets: Share = 0.1
+    """What a user of another market counts beside one of the market itself; 1 pools all markets."""
+    regression: bool = True
+    """false: closeness alone."""
+    penalty: Positive = 10.0
+    """Ridge of the regression, in users: the larger, the more alike the weights of items that come together."""
+    predictors: Count = 100
+    """History items that make up an item's score; the cost of a regression grows with its cube."""
+    sequence: Weight = 0.1
+    """Weight of closeness beside the regression, which predicts 1 for what a user chooses."""
     window_items: Count = 20
-    """Pairs reach this many events ahead in a user's history."""
-    gap_half_life_items: Positive = 5.0
-    """A pair this many events further apart than neighbours counts half."""
+    """Items at most this many places apart in a user's history are close."""
     max_gap_days: Positive = 60.0
-    """Pairs reach this many days ahead."""
-    gap_half_life_days: Positive = 7.0
-    """A pair this many days apart counts half."""
-    half_life_days: Positive = 180.0
-    """A pair this long ago counts half."""
-    backward_weight: Share = 0.5
-    """Weight of the pair read backwards (what is chosen soon before); 1 is symmetric."""
-    normalisation: Share = 0.5
-    """Exponent of both items' totals in the denominator: 0 counts, 0.5 cosine, higher favours rare items."""
-    shrinkage: Weight = 5.0
-    """Added to both totals: pairs seen only once or twice weigh less."""
-    neighbours: Count = 100
-    """Kept per item."""
+    """Items at most this many days apart are close."""
+    gap_half_life_days: Positive = 30.0
+    """Items this many days apart are half as close."""
+    distance_decay: Weight = 1.0
+    """Items d places apart are close by d to this power less; 0: all in the window alike."""
+    normalisation: Share = 0.75
+    """Closeness is divided by the history item's users to this power, and the other item's users to what is left to 1:
+    0.5 is the cosine, 1 the share of the history item's users."""
+    neighbours: Count | None = 100
+    """Kept per item of a history, the best; bounds what a history costs. null: all."""
     max_history: Count = 500
-    """Newest events of a user that make pairs; bounds what a heavy user costs to max_history × window_items pairs."""
+    """Newest items of a user that are counted; bounds what a heavy user costs to its square."""
 
 
 class PopularityConfig(Section):

@@ -17,7 +17,7 @@ from xlrec.errors import LakeError
 from xlrec.kernels.gather import gather
 
 #: Layout of the folder; a folder of another layout does not open.
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 META: Final = "meta.json"
 #: Names the model whose vectors lie beside; see `xlrec.index_learnt`.
 LEARNT: Final = "learnt.json"
@@ -122,11 +122,10 @@ class ItemIndex:
         """(n_eligible,) int32: all eligible items, popularity desc, item_num asc; an unknown market is ZZ."""
         return self._of_market("order", market)
 
-    @cached_property
-    def neighbours(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
-        """Co-visitation as CSR, per item best first: indptr (n_items + 1,), neighbour nums, scores."""
-        names = ("neighbours-indptr", "neighbours-nums", "neighbours-scores")
-        indptr, nums, scores = (load(self.folder / f"{name}.npy") for name in names)
+    def neighbours(self, market: str | None) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]:
+        """Co-visitation in the market as CSR, per item best first: indptr (n_items + 1,), nums, scores; else as ZZ."""
+        parts = ("indptr", "nums", "scores")
+        indptr, nums, scores = (self._of_market("neighbours", market, f"-{part}") for part in parts)
         return indptr, nums, scores
 
     @cached_property
@@ -152,8 +151,8 @@ class ItemIndex:
     def _language_nums(self) -> dict[str, int]:
         return {name: num for num, name in enumerate(self.languages)}
 
-    def _of_market(self, kind: str, market: str | None) -> NDArray[Any]:
-        name = f"{kind}-{self.market_num(market):05d}.npy"
+    def _of_market(self, kind: str, market: str | None, part: str = "") -> NDArray[Any]:
+        name = f"{kind}-{self.market_num(market):05d}{part}.npy"
         if name not in self._by_market:
             self._by_market[name] = load(self.folder / name)
         return self._by_market[name]

@@ -5,6 +5,7 @@ Each function writes files of its own through a rename, so that Spark may run it
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from io import IOBase
@@ -20,6 +21,8 @@ from xlrec.errors import EncoderError, LakeError
 from xlrec.index import LAYOUT, META, bits_of, load, words_for
 
 _PIECES: Final = "pieces"
+#: Folder in that of the index where pairs of items are counted before it is written.
+PAIRS: Final = "pairs"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,18 @@ def save(path: Path, array: NDArray[Any]) -> None:
     replace(path, lambda file: np.save(file, array))
 
 
+def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
+    """Writes one .npy file, part after part: memory stays at one part."""
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+
+    def write(file: IO[bytes]) -> None:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(part.tobytes())
+
+    replace(path, write)
+
+
 def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
     """Writes the vectors of a shard, and the pieces of its ids, eligibility, languages and categories.
 
@@ -101,16 +116,17 @@ def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
     save(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
 
 
-def write_neighbours(spec: Spec, shard: int, neighbours: pa.Table) -> None:
-    """Writes the piece of a shard's neighbours (item_num, neighbour_num, score), per item best first, ties by num."""
+def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table) -> None:
+    """Writes a market's piece of a shard's neighbours (item_num, neighbour_num, score), best first, ties by num."""
     nums = neighbours["item_num"].to_numpy().astype(np.int64)
     others = neighbours["neighbour_num"].to_numpy().astype(np.int32)
     scores = neighbours["score"].to_numpy().astype(np.float64)
     order = np.lexsort((others, -scores, nums))
     sizes = np.bincount(nums - shard * spec.shard_rows, minlength=spec.rows(shard)).astype(np.int64)
-    save(spec.piece("neighbours-sizes", shard), sizes)
-    save(spec.piece("neighbours-nums", shard), others[order])
-    save(spec.piece("neighbours-scores", shard), scores[order])
+    kind = _neighbours_of(spec, market)
+    save(spec.piece(f"{kind}-sizes", shard), sizes)
+    save(spec.piece(f"{kind}-nums", shard), others[order])
+    save(spec.piece(f"{kind}-scores", shard), scores[order])
 
 
 def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
@@ -125,8 +141,10 @@ def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
     save(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
 
 
-#: Merges that are independent of each other; `merge` does one.
-MERGES: Final = ("ids", "norms", "eligible", "languages", "categories", "neighbours")
+def merges(spec: Spec) -> tuple[str, ...]:
+    """Merges that are independent of each other; `merge` does one."""
+    near = (_neighbours_of(spec, market) for market in spec.markets)
+    return ("ids", "norms", "eligible", "languages", "categories", *near)
 
 
 def merge(spec: Spec, what: str) -> None:
@@ -138,7 +156,7 @@ def merge(spec: Spec, what: str) -> None:
     elif what == "eligible":
         pieces = [load(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
         rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
-        _write_stream(spec, "eligible", np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
+        save_stream(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
     elif what == "languages":
         _append(spec, "languages", np.dtype(np.uint64), (words_for(len(spec.languages)),))
     else:
@@ -149,15 +167,16 @@ def merge(spec: Spec, what: str) -> None:
 
 
 def finish(spec: Spec) -> None:
-    """Removes the pieces and writes meta.json: from here on the index opens."""
-    pieces = Path(spec.folder) / _PIECES
-    if pieces.is_dir():
-        for path in pieces.iterdir():
-            path.unlink(missing_ok=True)
-        pieces.rmdir()
+    """Removes the pieces and the counted pairs, and writes meta.json: from here on the index opens."""
+    for name in (_PIECES, PAIRS):
+        shutil.rmtree(Path(spec.folder) / name, ignore_errors=True)
     meta = {"layout": LAYOUT, **asdict(spec)}
     del meta["folder"]
     replace(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
+
+
+def _neighbours_of(spec: Spec, market: str) -> str:
+    return f"neighbours-{spec.markets.index(market):05d}"
 
 
 def _vectors(spec: Spec, items: pa.Table) -> NDArray[np.float32]:
@@ -221,21 +240,7 @@ def _merge_sizes(spec: Spec, what: str) -> None:
 
 
 def _append(spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
-    """Streams the pieces into one .npy file: memory stays at one shard."""
     paths = [spec.piece(name, shard) for shard in range(spec.n_shards)]
     paths = [path for path in paths if path.exists()]
     n_rows = sum(load(path).shape[0] for path in paths)
-    _write_stream(spec, name, kind, (n_rows, *shape), (load(path) for path in paths))
-
-
-def _write_stream(
-    spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]
-) -> None:
-    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
-
-    def write(file: IO[bytes]) -> None:
-        np.lib.format.write_array_header_1_0(file, header)
-        for part in parts:
-            file.write(part.tobytes())
-
-    replace(spec.whole(name), write)
+    save_stream(spec.whole(name), kind, (n_rows, *shape), (load(path) for path in paths))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
 from xlrec.index import ELSEWHERE, META
-from xlrec.index_files import MERGES, Spec, finish, merge, write_items, write_market, write_neighbours
+from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,8 +63,8 @@ def write_index(
         return _done(key[0].as_py())
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        write_neighbours(spec, key[0].as_py(), table)
-        return _done(key[0].as_py())
+        write_neighbours(spec, key[0].as_py(), key[1].as_py(), table)
+        return _done(key[1].as_py())
 
     def market_of(key: tuple[Any, ...], _: pa.Table, table: pa.Table) -> pa.Table:
         write_market(spec, key[0].as_py(), table)
@@ -73,7 +73,7 @@ def write_index(
     def merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for num in batch.column("id").to_pylist():
-                merge(spec, MERGES[int(num or 0)])
+                merge(spec, merges(spec)[int(num or 0)])
             yield from _done(0).to_batches()
 
     session = items.sparkSession
@@ -82,10 +82,11 @@ def write_index(
         raise LakeError(
             f"items fill {written} shards, not the {spec.n_shards} of {spec.n_items} items: number them 0..n-1"
         )
-    neighbours.groupBy(shard).applyInArrow(neighbours_of, _DONE).count()
+    neighbours.groupBy("market", shard).applyInArrow(neighbours_of, _DONE).count()
     markets = session.createDataFrame([(market,) for market in spec.markets], "market string").groupBy("market")
     markets.cogroup(popularity.groupBy("market")).applyInArrow(market_of, _DONE).count()
-    session.range(0, len(MERGES), 1, len(MERGES)).mapInArrow(merged, _DONE).count()
+    n_merges = len(merges(spec))
+    session.range(0, n_merges, 1, n_merges).mapInArrow(merged, _DONE).count()
     finish(spec)
 
 
@@ -98,7 +99,7 @@ def write_arrays(
     categories: Sequence[Sequence[str]] | None = None,
     markets: Sequence[Sequence[str] | None] | None = None,
     available: Sequence[bool] | None = None,
-    neighbours: Sequence[tuple[int, int, float]] = (),
+    neighbours: Sequence[tuple[int, int, float] | tuple[str, int, int, float]] = (),
     popularity: Sequence[tuple[str, int, float]] = (),
     shard_rows: int = SHARD_ROWS,
 ) -> None:
@@ -112,7 +113,7 @@ def write_arrays(
         categories: Per item; None: none.
         markets: Per item, None = everywhere; None altogether: all everywhere.
         available: Per item; None: all.
-        neighbours: (item_num, neighbour_num, score) rows in any order.
+        neighbours: (market, item_num, neighbour_num, score) rows in any order; without a market: of every market.
         popularity: (market, item_num, score) rows in any order.
         shard_rows: Items per shard file.
     """
@@ -131,6 +132,7 @@ def write_arrays(
         }
     )
     sold_in = {name for row in markets or () for name in row or ()} | {market for market, _, _ in popularity}
+    sold_in |= {str(row[0]) for row in neighbours if len(row) > 3}
     spec = Spec(
         folder=str(folder),
         n_items=n_items,
@@ -144,12 +146,15 @@ def write_arrays(
     for shard in range(spec.n_shards):
         first = shard * shard_rows
         write_items(spec, shard, items.slice(first, shard_rows))
-        pairs = [row for row in neighbours if first <= row[0] < first + shard_rows]
-        write_neighbours(spec, shard, _columns(pairs, ("item_num", "neighbour_num", "score"), (0, 0, 0.0)))
+        for market in spec.markets:
+            mine = (row for row in neighbours if first <= row[-3] < first + shard_rows)
+            pairs = [row[-3:] for row in mine if row[:-3] in ((), (market,))]
+            near = _columns(pairs, ("item_num", "neighbour_num", "score"), (0, 0, 0.0))
+            write_neighbours(spec, market, shard, near)
     for market in spec.markets:
         scores = [row for row in popularity if row[0] == market]
         write_market(spec, market, _columns(scores, ("market", "item_num", "score"), ("", 0, 0.0)))
-    for what in MERGES:
+    for what in merges(spec):
         merge(spec, what)
     finish(spec)
 

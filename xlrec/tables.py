@@ -239,12 +239,13 @@ LANGUAGE_PARTS = Table(
 )
 NEIGHBOURS = Table(
     "neighbours",
-    "Co-visitation: for each item the items that are chosen soon after it, best first.",
+    "Item to item, in each market: how much an item of the history speaks for an item sold there.",
     StructType(
         [
+            column("market", STRING, "market of the user; neighbour_num is sold there"),
             column("item_num", INT, "item of the history"),
-            column("neighbour_num", INT, "item chosen soon after"),
-            column("score", DOUBLE, "normalised, decayed co-visitation, > 0"),
+            column("neighbour_num", INT, "item that it speaks for"),
+            column("score", DOUBLE, "regression weight and weighed closeness in histories, > 0"),
         ]
     ),
     "train",

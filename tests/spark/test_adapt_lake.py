@@ -52,18 +52,18 @@ TEXT_ROWS = [
 NAMES = sorted({item for item, _, _ in TEXT_ROWS})
 
 
-def chosen(spark, events: list[Event], **changes: object) -> set[tuple[str, str]]:
+def chosen(spark, folder: Path, events: list[Event], **changes: object) -> set[tuple[str, str]]:
     config = LakeConfig(folder="lake", **changes)
     usable = parallel.usable_texts(texts_frame(spark, TEXT_ROWS), config)
     frames = events_frame(spark, events, NAMES), items_frame(spark, NAMES)
-    return {tuple(row) for row in parallel.chosen_pairs(*frames, usable, config, RUN_DATE).collect()}
+    return {tuple(row) for row in parallel.chosen_pairs(*frames, usable, config, str(folder)).collect()}
 
 
 def of_users(n: int, *chain: tuple[str, float], weight: float = 1.0) -> list[Event]:
     return [(f"u{number}-{chain}", item, hours, weight) for number in range(n) for item, hours in chain]
 
 
-def test_pairs_are_what_enough_users_chose_soon_after_one_another(spark) -> None:
+def test_pairs_are_what_enough_users_chose_soon_after_one_another(spark, tmp_path: Path) -> None:
     events = [
         *of_users(2, ("b", 0), ("a", 1)),
         *of_users(1, ("a", 0), ("c", 1)),  # one user alone
@@ -72,20 +72,20 @@ def test_pairs_are_what_enough_users_chose_soon_after_one_another(spark) -> None
         *of_users(3, ("a", 0), ("e", 1), ("f", 2)),  # in an unknown language, too short
         *of_users(2, ("c", 0), ("h", 2)),
     ]
-    assert chosen(spark, events) == {("a", "b"), ("c", "h")}
-    loose = chosen(spark, events, min_users=1, max_gap_days=9.0, min_letters=1)
+    assert chosen(spark, tmp_path, events) == {("a", "b"), ("c", "h")}
+    loose = chosen(spark, tmp_path, events, min_users=1, max_gap_days=9.0, min_letters=1)
     assert loose == {("a", "b"), ("a", "c"), ("a", "f"), ("a", "h"), ("c", "h")}
 
 
-def test_an_item_with_many_neighbours_keeps_the_best_and_a_bound_keeps_about_as_many(spark) -> None:
+def test_an_item_with_many_neighbours_keeps_the_best_and_a_bound_keeps_about_as_many(spark, tmp_path: Path) -> None:
     events = [
         *of_users(5, ("a", 0), ("b", 1)), *of_users(4, ("a", 0), ("c", 1)), *of_users(3, ("a", 0), ("h", 1)),
         *of_users(9, ("b", 0), ("g", 1)), *of_users(9, ("c", 0), ("d", 1)), *of_users(9, ("h", 0), ("i", 1)),
     ]  # fmt: skip
-    every = chosen(spark, events)
+    every = chosen(spark, tmp_path, events)
     assert every == {("a", "b"), ("a", "c"), ("a", "h"), ("b", "g"), ("c", "d"), ("h", "i")}
-    assert chosen(spark, events, pairs_per_item=1) == {("a", "b"), ("b", "g"), ("c", "d"), ("h", "i")}
-    assert chosen(spark, events[::-1], max_pairs=3) < every
+    assert chosen(spark, tmp_path, events, pairs_per_item=1) == {("a", "b"), ("b", "g"), ("c", "d"), ("h", "i")}
+    assert chosen(spark, tmp_path, events[::-1], max_pairs=3) < every
 
 
 def test_texts_are_those_of_items_in_several_languages_and_of_items_in_pairs(spark) -> None:

@@ -14,7 +14,7 @@ from xlrec.recommenders import als
 from xlrec.recommenders.baselines import binary, systems
 from xlrec.stages.rank import rank
 from xlrec.stages.retrieve import retrieve
-from xlrec.tables import EVENTS, USERS
+from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -77,15 +77,17 @@ def test_binary_events_are_one_a_user_and_item(spark: "SparkSession") -> None:
     ]
 
 
-def test_itemknn_is_the_binary_cosine(spark: "SparkSession") -> None:
+def test_itemknn_is_the_binary_cosine(spark: "SparkSession", tmp_path: Path) -> None:
     from xlrec.recommenders.covisitation import fit
 
     log = [("a", 1, 3.0), ("a", 2, 1.0), ("b", 1, 1.0), ("b", 1, 1.0), ("b", 2, 2.0), ("c", 1, 1.0), ("c", 3, 1.0)]
     system = systems(config())["itemknn"]
-    neighbours = fit(
-        binary(events(spark, log)), system.config.train.covisitation, datetime(2026, 1, 2, tzinfo=UTC).date()
-    )
-    found = {(row["item_num"], row["neighbour_num"]): row["score"] for row in neighbours.collect()}
+    rows = [{"item_id": f"i{num}", "item_num": num, "languages": [], "categories": []} for num in range(4)]
+    items = spark.createDataFrame(rows, ITEMS.schema)
+    neighbours = fit(binary(events(spark, log)), items, system.config.train.covisitation, str(tmp_path))
+    found = {
+        (row["item_num"], row["neighbour_num"]): row["score"] for row in neighbours.where("market = 'ZZ'").collect()
+    }
     cosine = {(1, 2): 2 / np.sqrt(3 * 2), (1, 3): 1 / np.sqrt(3 * 1)}
     assert found == {
         pair: pytest.approx(value)

@@ -1,126 +1,160 @@
-"""Co-visitation against a plain Python oracle, and the planted cases that it must get right."""
+"""Co-visitation of markets against loops and dense regressions, and how work is cut."""
 
 import math
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from planted_pairs import oracle
 
 from xlrec.config import CovisitationConfig
+from xlrec.kernels.covisits import Logs, Rules
+from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.item_weights import Mixture
 from xlrec.recommenders import covisitation
-from xlrec.tables import EVENTS
+from xlrec.tables import EVENTS, ITEMS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-RUN_DATE = date(2024, 3, 1)
 START = datetime(2024, 3, 1, tzinfo=UTC)
-Log = dict[str, list[tuple[int, float, float]]]
-"""Per user: (item_num, days before RUN_DATE, weight)."""
+N_ITEMS = 9
+Log = dict[str, list[tuple[int, float, float, str | None]]]
+"""Per user: (item_num, days before START, weight, market)."""
+Table = dict[str, dict[tuple[int, int], float]]
+"""{market: {(item, neighbour): score}}"""
 
 
 def frame(spark: "SparkSession", logs: Log) -> "DataFrame":
     rows = [
-        (user, f"i{num}", num, START - timedelta(days=days), "view", None, "US", float(weight))
+        (user, f"i{num}", num, START - timedelta(days=days), "view", None, market, float(weight))
         for user, log in logs.items()
-        for num, days, weight in log
+        for num, days, weight, market in log
     ]
     return spark.createDataFrame(rows, EVENTS.schema)
 
 
-def half(days: float, life: float) -> float:
-    return float(0.5 ** (max(0.0, days) / life))
+def catalogue(spark: "SparkSession", markets: dict[int, list[str]], n_items: int = N_ITEMS) -> "DataFrame":
+    """Items, sold everywhere where `markets` says nothing."""
+    names = ("item_id", "item_num", "markets", "languages", "categories", "available")
+    rows: list[Any] = [
+        dict(zip(names, (f"i{num}", num, markets.get(num), [], [], True), strict=True)) for num in range(n_items)
+    ]
+    return spark.createDataFrame(rows, ITEMS.schema)
 
 
-def oracle(logs: Log, config: CovisitationConfig) -> dict[int, list[tuple[int, float]]]:
-    """{item: [(neighbour, score)]}, by the formula of `covisitation.fit`, pair after pair."""
-    totals: dict[int, float] = {}
-    values: dict[tuple[int, int], float] = {}
+def expected(logs: Log, config: CovisitationConfig, markets: list[str], sold: dict[int, list[str]]) -> Table:
+    each, homes = [], []
     for log in logs.values():
-        positive = sorted((-days, num, weight) for num, days, weight in log if weight > 0)
-        for time, num, weight in positive:
-            totals[num] = totals.get(num, 0) + weight * half(-time, config.half_life_days)
-        positive = positive[-config.max_history :]
-        for i, (t_a, a, w_a) in enumerate(positive):
-            for between, (t_b, b, w_b) in enumerate(positive[i + 1 : i + 1 + config.window_items]):
-                if a != b and t_b - t_a <= config.max_gap_days:
-                    value = math.sqrt(w_a * w_b) * half(t_b - t_a, config.gap_half_life_days)
-                    value *= half(between, config.gap_half_life_items) * half(-t_b, config.half_life_days)
-                    values[a, b] = values.get((a, b), 0) + value
-                    values[b, a] = values.get((b, a), 0) + value * config.backward_weight
-    norm = {num: (total + config.shrinkage) ** config.normalisation for num, total in totals.items()}
-    found: dict[int, list[tuple[int, float]]] = {}
-    for (a, b), value in values.items():
-        if value > 0:
-            found.setdefault(a, []).append((b, value / (norm[a] * norm[b])))
-    return {a: sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[: config.neighbours] for a, pairs in found.items()}
+        newest: dict[int, tuple[float, str | None]] = {}
+        for num, days, weight, market in sorted(log, key=lambda event: -event[1]):
+            if weight > 0:
+                newest[num] = (-days, market)
+        run = sorted((days, num) for num, (days, _) in newest.items())[-config.max_history :]
+        if run:
+            each.append(run)
+            homes.append(markets.index(newest[run[-1][1]][1] or "ZZ"))
+    nums = np.array([num for run in each for _, num in run], dtype=np.int32)
+    micros = np.array([round(days * 86_400_000_000) for run in each for days, _ in run], dtype=np.int64)
+    rows = Logs(indptr_of(np.array([len(run) for run in each])), nums, micros, np.array(homes, dtype=np.int32))
+    rules = Rules(config.window_items, config.max_gap_days, config.gap_half_life_days, config.distance_decay)
+    mixture = Mixture(
+        config.other_markets, config.regression, config.penalty, config.predictors, config.sequence,
+        config.normalisation,
+    )  # fmt: skip
+    found: Table = {}
+    for code, market in enumerate(markets):
+        scores = oracle(rows, N_ITEMS, code, mixture, rules)
+        here = [num for num in range(N_ITEMS) if market in sold.get(num, markets)]
+        found[market] = {(h, i): scores[h, i] for h in range(N_ITEMS) for i in here if scores[h, i] > 1e-12}
+    return found
 
 
-def fitted(events: "DataFrame", config: CovisitationConfig) -> dict[int, list[tuple[int, float]]]:
-    rows = sorted(covisitation.fit(events, config, RUN_DATE).collect(), key=lambda r: (r[0], -r[2], r[1]))
-    found: dict[int, list[tuple[int, float]]] = {}
-    for row in rows:
-        found.setdefault(row.item_num, []).append((row.neighbour_num, row.score))
+def fitted(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, folder: Path) -> Table:
+    found: Table = {}
+    for row in covisitation.fit(events, items, config, str(folder)).collect():
+        found.setdefault(row.market, {})[row.item_num, row.neighbour_num] = row.score
     return found
 
 
 def random_logs(seed: int) -> Log:
+    """Users who move between markets; some events name none, and weight 0 chooses nothing."""
     rng = np.random.default_rng(seed)
-    return {
-        f"u{user}": [
-            (int(num), float(days) / 4, float(weight))
-            for num, days, weight in zip(
-                rng.integers(0, 9, 30), rng.integers(-4, 400, 30), rng.choice([0, 0.5, 1, 2], 30), strict=True
-            )
+    logs: Log = {}
+    for user in range(25):
+        nums, days = rng.integers(0, N_ITEMS, 6), rng.permutation(400)[:6]
+        weights, homes = rng.choice([0, 0.5, 2], 6), rng.integers(0, 3, 6)
+        logs[f"u{user}"] = [
+            (int(num), float(day) / 4, float(weight), (None, "US", "JP")[home])
+            for num, day, weight, home in zip(nums, days, weights, homes, strict=True)
         ]
-        for user in range(6)
-    }
+    return logs
+
+
+SOLD = {0: ["US"], 1: [], 2: ["JP", "DE"], 3: ["US", "JP"]}
+MARKETS = ["DE", "JP", "US", "ZZ"]
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        CovisitationConfig(),
-        CovisitationConfig(window_items=3, max_gap_days=5, neighbours=3, max_history=12, backward_weight=0),
-        CovisitationConfig(window_items=10**9, shrinkage=0, normalisation=1, backward_weight=1, gap_half_life_items=2),
+        CovisitationConfig(predictors=4, penalty=2.0),
+        CovisitationConfig(window_items=1, max_gap_days=9, max_history=3, other_markets=0.5, normalisation=0.5),
+        CovisitationConfig(regression=False, sequence=1, distance_decay=0, gap_half_life_days=1e9, other_markets=0),
     ],
 )
-def test_scores_are_those_of_the_obvious_loop(spark: "SparkSession", config: CovisitationConfig) -> None:
+def test_scores_are_those_of_the_obvious_loop(
+    spark: "SparkSession", tmp_path: Path, config: CovisitationConfig
+) -> None:
     logs = random_logs(3)
-    found, expected = fitted(frame(spark, logs), config), oracle(logs, config)
-    assert found.keys() == expected.keys()
-    for num, pairs in expected.items():
-        np.testing.assert_allclose([s for _, s in found[num]], [s for _, s in pairs], rtol=1e-9)
-        if config.neighbours >= 9:
-            assert dict(found[num]) == pytest.approx(dict(pairs), rel=1e-9)
+    found = fitted(frame(spark, logs), catalogue(spark, SOLD), config, tmp_path)
+    for market, scores in expected(logs, config, MARKETS, SOLD).items():
+        assert found.get(market, {}) == pytest.approx(scores, rel=1e-8), market
+    assert not any(neighbour == 1 for scores in found.values() for _, neighbour in scores)  # sold nowhere
+    assert {neighbour for _, neighbour in found["DE"]} <= {2, *range(4, N_ITEMS)}  # no logs, items nevertheless
 
 
-def test_what_comes_soon_after_beats_what_comes_before_and_what_comes_late(spark: "SparkSession") -> None:
-    logs: Log = {f"u{user}": [(0, 50, 1), (1, 49, 1), (2, 20, 1)] for user in range(3)}
-    found = fitted(frame(spark, logs), CovisitationConfig())
-    assert [num for num, _ in found[0]] == [1, 2]
-    assert dict(found[1])[0] == pytest.approx(dict(found[0])[1] / 2)
+def test_each_item_of_a_history_keeps_its_best_neighbours_in_each_market(spark: "SparkSession", tmp_path: Path) -> None:
+    events, items = frame(spark, random_logs(4)), catalogue(spark, {})
+    every = fitted(events, items, CovisitationConfig(neighbours=None), tmp_path)
+    for market, scores in fitted(events, items, CovisitationConfig(neighbours=2), tmp_path).items():
+        for item in range(N_ITEMS):
+            pairs = [(-score, other) for (one, other), score in every[market].items() if one == item]
+            assert sorted((-scores[item, other], other) for one, other in scores if one == item) == sorted(pairs)[:2]
 
 
-def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession") -> None:
+def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession", tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    chosen = rng.random((40, 8)) < 0.4
+    chosen = rng.random((40, N_ITEMS)) < 0.4
     logs: Log = {
-        f"u{user}": [(int(num), float(rng.integers(0, 300)), 1.0) for num in np.flatnonzero(chosen[user])]
+        f"u{user}": [(int(num), float(rng.integers(0, 300)), 1.0, "US") for num in np.flatnonzero(chosen[user])]
         for user in range(40)
     }
     config = CovisitationConfig(
-        window_items=10**9, max_gap_days=1e9, gap_half_life_days=1e9, gap_half_life_items=1e9, half_life_days=1e9,
-        backward_weight=1, shrinkage=0,
+        regression=False, sequence=1, other_markets=1, window_items=10**6, max_gap_days=1e9, gap_half_life_days=1e9,
+        distance_decay=0, normalisation=0.5, neighbours=None,
     )  # fmt: skip
     counts = chosen.T.astype(float) @ chosen
-    for num, pairs in fitted(frame(spark, logs), config).items():
-        for other, score in pairs:
-            assert score == pytest.approx(counts[num, other] / math.sqrt(counts[num, num] * counts[other, other]), 1e-5)
+    found = fitted(frame(spark, logs), catalogue(spark, {}), config, tmp_path)
+    assert found["US"] == found["ZZ"]
+    for (num, other), score in found["US"].items():
+        assert score == pytest.approx(counts[num, other] / math.sqrt(counts[num, num] * counts[other, other]), 1e-5)
 
 
-def test_the_same_bits_whatever_the_partitions_and_the_order(spark: "SparkSession") -> None:
-    events = frame(spark, random_logs(5))
-    once = fitted(events.coalesce(1), CovisitationConfig())
-    assert fitted(events.orderBy("timestamp").repartition(7), CovisitationConfig()) == once
+def test_the_same_bits_whatever_the_partitions_and_the_order(spark: "SparkSession", tmp_path: Path) -> None:
+    events, items, config = frame(spark, random_logs(5)), catalogue(spark, SOLD), CovisitationConfig()
+    once = fitted(events.coalesce(1), items, config, tmp_path)
+    assert fitted(events.orderBy("timestamp").repartition(7), items.orderBy("markets"), config, tmp_path) == once
+    told = spark.conf.get("spark.sql.shuffle.partitions") or ""
+    try:
+        spark.conf.set("spark.sql.shuffle.partitions", "5")
+        assert fitted(events, items, config, tmp_path) == once
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", told)
+
+
+def test_no_events_make_no_neighbours(spark: "SparkSession", tmp_path: Path) -> None:
+    nothing = spark.createDataFrame([], EVENTS.schema)
+    assert fitted(nothing, catalogue(spark, SOLD), CovisitationConfig(), tmp_path) == {}

@@ -19,7 +19,13 @@ LANGUAGES = [["de", "en"] if num % 2 else ["ja"] for num in range(N)]
 CATEGORIES = [["x"] if num % 3 else [] for num in range(N)]
 MARKETS: list[list[str] | None] = [None if num % 4 == 0 else ["JP"] if num % 4 == 1 else [] for num in range(N)]
 AVAILABLE = [num != 8 for num in range(N)]
-PAIRS = [(a, b, 1 / (1 + a + b % 3)) for a in range(0, N, 2) for b in range(N) if a != b]
+PAIRS = [
+    (market, a, b, 1 / (1 + a + b % (2 + place)))
+    for place, market in enumerate(("DE", "JP"))
+    for a in range(place, N, 2)
+    for b in range(N)
+    if a != b
+]
 POPULAR = [("JP", num, 0.1 * (num % 3)) for num in range(1, N)] + [("DE", 2, 0.5)]
 
 

@@ -47,7 +47,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> ItemIndex:
     vectors[1::3] = vectors[::3]  # exact ties
     vectors[::10] = 0
     vectors /= np.maximum(1e-9, np.linalg.norm(vectors, axis=1))[:, None]
-    pairs = [(a, int(b), float(rng.integers(1, 4))) for a in range(N) for b in rng.choice(N, 5, False) if a != b]
+    pairs = [
+        (market, a, int(b), float(rng.integers(1, 4)))
+        for market in ("DE", "JP", "ZZ")
+        for a in range(N)
+        for b in rng.choice(N, 5, False)
+        if a != b
+    ]
     write_arrays(
         folder,
         item_ids=[f"i{num:03d}" for num in range(N)],
@@ -111,7 +117,7 @@ def oracle(
     profile = sum((w * vectors[num] for w, num in zip(weights, history, strict=True)), np.zeros(DIM))
     if query is None and np.linalg.norm(profile) > 0:
         query = profile / np.linalg.norm(profile)
-    indptr, nums, scores = index.neighbours
+    indptr, nums, scores = index.neighbours(market)
     covisited = np.zeros(N)
     for weight, num in zip(weights, history, strict=True):
         covisited[nums[indptr[num] : indptr[num + 1]]] += weight * scores[indptr[num] : indptr[num + 1]]

@@ -22,7 +22,7 @@ def planted(folder: Path, **changes: Any) -> ItemIndex:
         "categories": [["x"], [], ["y", "x"], [], ["z"]],
         "markets": [None, ["JP"], [], ["JP", "DE"], None],
         "available": [True, True, True, True, False],
-        "neighbours": [(2, 0, 0.5), (0, 1, 0.2), (0, 4, 0.7), (0, 2, 0.2)],
+        "neighbours": [(2, 0, 0.5), (0, 1, 0.2), (0, 4, 0.7), (0, 2, 0.2), ("DE", 0, 3, 0.6), ("JP", 4, 0, 0.1)],
         "popularity": [("DE", 3, 0.1), ("DE", 0, 0.1), ("JP", 3, 0.9), ("ZZ", 0, 0.3)],
         "shard_rows": 2,
     }
@@ -54,11 +54,12 @@ def test_the_popular_order_lists_every_eligible_item_with_ties_by_item_num(tmp_p
     assert index.popular_order("XX").tolist() == [0]
 
 
-def test_neighbours_are_best_first_with_ties_by_item_num(tmp_path: Path) -> None:
-    indptr, nums, scores = planted(tmp_path).neighbours
-    assert indptr.tolist() == [0, 3, 3, 4, 4, 4]
-    assert nums.tolist() == [4, 1, 2, 0]
-    assert scores.tolist() == [0.7, 0.2, 0.2, 0.5]
+def test_neighbours_of_a_market_are_best_first_with_ties_by_item_num(tmp_path: Path) -> None:
+    index = planted(tmp_path)
+    found = {market: [part.tolist() for part in index.neighbours(market)] for market in (*index.markets, "BR")}
+    assert found["DE"] == [[0, 4, 4, 5, 5, 5], [4, 3, 1, 2, 0], [0.7, 0.6, 0.2, 0.2, 0.5]]
+    assert found["JP"] == [[0, 3, 3, 4, 4, 5], [4, 1, 2, 0, 0], [0.7, 0.2, 0.2, 0.5, 0.1]]
+    assert found["BR"] == found["ZZ"] == [[0, 3, 3, 4, 4, 4], [4, 1, 2, 0], [0.7, 0.2, 0.2, 0.5]]
 
 
 def test_languages_are_bits_and_categories_are_codes(tmp_path: Path) -> None:

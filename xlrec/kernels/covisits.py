@@ -1,4 +1,4 @@
-"""Co-visitation of a block of items, from the logs of everybody who chose one of them."""
+"""What is chosen together with the items of one block, and how soon, market by market: exact counts."""
 
 from typing import Any, Final, NamedTuple
 
@@ -6,93 +6,108 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_LIMB: Final = float(1 << 32)
-#: Pairs held at once; 12 bytes each.
-_PAIRS: Final = 1 << 24
+from xlrec.kernels.csr import indptr_of
+
+#: A pair's closeness is cut to 2⁻³² and added as an integer: any order of users gives the same bits.
+_UNIT: Final = float(1 << 32)
+#: Pairs held at once; 12 bytes each, and as much again for what they add up to.
+_PAIRS: Final = 1 << 23
 _DAY: Final = 86_400_000_000.0  # microseconds
 
 
 class Logs(NamedTuple):
-    """CSR over users, oldest first; what a pair is made of."""
+    """CSR over users, oldest first, each item at most once."""
 
     indptr: NDArray[np.int64]
     nums: NDArray[np.int32]
     micros: NDArray[np.int64]
-    weights: NDArray[np.float64]
-    decays: NDArray[np.float64]
-    """What an event counts for its age."""
-    norms: NDArray[np.float64]
-    """Of the event's item: what its scores are divided by."""
+    markets: NDArray[np.int32]
+    """(n_users,) market of each user, from 0."""
 
 
 class Rules(NamedTuple):
-    """How a pair counts."""
+    """How close two choices of one user are."""
 
     window: int
-    """Events ahead that are paired."""
+    """Places apart, at most; beyond it closeness is 0."""
     max_gap_days: float
+    """Days apart, at most."""
     gap_half_life_days: float
-    gap_half_life_items: float
-    backward: float
-    """Of a pair read backwards."""
+    distance_decay: float
+    """Closeness falls with places apart to this power."""
 
 
-def neighbours(
-    logs: Logs, block: int, n_blocks: int, rules: Rules, n_best: int, pairs_at_once: int = _PAIRS
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """Items, their best neighbours and scores, by item, then (score desc, neighbour asc).
+class Pairs(NamedTuple):
+    """Pairs of the items of a block. The rows of an item follow each other: of all users, then of those of each market.
 
-    Of the items whose number leaves `block` when divided by `n_blocks`. score(a, b) = Σ value / (norm_a · norm_b) over
-    the pairs, value = √(w_a · w_b) · 0.5^(gap / half-life) · 0.5^(events between / half-life) · decay of the later;
-    backwards times `backward`. Values are cut to 2⁻⁶⁴ and added as integers: any order of users gives the same bits.
+    Row (item_num // n_blocks) · (1 + n_markets) + side; side 0 is all users, side 1 + m those of market m.
+    """
+
+    users: NDArray[np.int32]
+    """(n_rows,) how many chose the item."""
+    sizes: NDArray[np.int64]
+    """(n_rows,) other items in a row."""
+    nums: NDArray[np.int32]
+    """Other items, ascending within a row."""
+    counts: NDArray[np.int32]
+    """How many users chose both: the item's row of the Gram matrix."""
+    closeness: NDArray[np.float64]
+    """Σ over these users of distance^-decay · 0.5^(gap / half-life), 0 beyond the window."""
+
+
+def pairs_of_block(
+    logs: Logs, block: int, n_blocks: int, n_markets: int, rules: Rules, pairs_at_once: int = _PAIRS
+) -> Pairs:
+    """`Pairs` of the items whose number leaves `block` when divided by `n_blocks`.
 
     Args:
         logs: Of everybody who chose an item of the block.
         block: Which items.
         n_blocks: At least 1.
-        rules: How a pair counts.
-        n_best: Neighbours an item.
+        n_markets: Above every market of the logs.
+        rules: How close two choices are.
         pairs_at_once: Bounds memory, never changes a result.
     """
     n_items = int(logs.nums.max(initial=-1)) + 1
-    norms = np.ones(n_items)
-    norms[logs.nums] = logs.norms
     n_mine = -(-max(0, n_items - block) // n_blocks)
-    counts = _count(logs.indptr, logs.nums, block, n_blocks, rules.window, n_mine)
-    ends = np.cumsum(counts)
-    found, low = [], 0
+    users, room = _count(logs.indptr, logs.nums, logs.markets, block, n_blocks, n_mine, n_markets)
+    ends, low = np.cumsum(room.sum(axis=1)), 0
     scratch = np.zeros((2, n_items), dtype=np.int64)
-    longest = int(np.diff(logs.indptr).max(initial=0))
-    places = 0.5 ** (np.arange(longest) / rules.gap_half_life_items)
+    distances = np.zeros(int(np.diff(logs.indptr).max(initial=0)) + 1)
+    near = min(rules.window, len(distances) - 1)
+    distances[1 : near + 1] = np.arange(1.0, near + 1) ** -rules.distance_decay
+    empty = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0)
+    found: list[Any] = [empty]
     while low < n_mine:
         before = ends[low - 1] if low else 0
         high = max(low + 1, int(np.searchsorted(ends, before + pairs_at_once, side="right")))
-        if ends[high - 1] > before:
-            starts = np.concatenate([[0], ends[low:high] - before]).astype(np.int64)
-            others, values = _fill(logs, rules, places, block, n_blocks, low, high, starts)
-            found.append(_best(starts, others, values, block, n_blocks, low, norms, n_best, scratch))
+        starts = indptr_of(room[low:high].ravel())
+        others, values = _fill(logs, rules, distances, block, n_blocks, n_markets, low, high, starts)
+        found.append(_add_up(starts, others, values, n_markets, scratch))
         low = high
-    empty = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int32), np.zeros(0)
-    parts: Any = list(zip(empty, *found, strict=True))
-    return tuple(np.concatenate(part) for part in parts)  # type: ignore[return-value]  # three of them
+    sizes, nums, counts, closeness = (np.concatenate(part) for part in zip(*found, strict=True))
+    return Pairs(users.ravel(), sizes, nums, counts, closeness)
 
 
 @njit(cache=True)
-def _count(indptr, nums, block, n_blocks, window, n_mine):  # type: ignore[no-untyped-def]
-    """(n_mine,) pairs of each item at most: both ways, whatever the gap."""
-    counts = np.zeros(n_mine, np.int64)
+def _count(indptr, nums, markets, block, n_blocks, n_mine, n_markets):  # type: ignore[no-untyped-def]
+    """(n_mine, 1 + n_markets) users of each item, and (n_mine, n_markets) pairs of each item."""
+    users, room = np.zeros((n_mine, 1 + n_markets), np.int32), np.zeros((n_mine, n_markets), np.int64)
     for user in range(len(indptr) - 1):
         low, high = indptr[user], indptr[user + 1]
         for i in range(low, high):
             if nums[i] % n_blocks == block:
-                counts[nums[i] // n_blocks] += min(window, high - 1 - i) + min(window, i - low)
-    return counts
+                mine = nums[i] // n_blocks
+                users[mine, 0] += 1
+                users[mine, 1 + markets[user]] += 1
+                room[mine, markets[user]] += high - low - 1
+    return users, room
 
 
 @njit(cache=True)
-def _fill(logs, rules, places, block, n_blocks, first, last, starts):  # type: ignore[no-untyped-def]
-    """The pairs of items first..last, item after item; a value of 0 is none."""
-    others, values = np.zeros(starts[-1], np.int32), np.zeros(starts[-1])
+def _fill(logs, rules, distances, block, n_blocks, n_markets, first, last, starts):  # type: ignore[no-untyped-def]
+    """The pairs of items first..last, item after item, within it market after market."""
+    others, values = np.zeros(starts[-1], np.int32), np.zeros(starts[-1], np.int64)
     ends = starts[:-1].copy()
     for user in range(len(logs.indptr) - 1):
         low, high = logs.indptr[user], logs.indptr[user + 1]
@@ -100,47 +115,41 @@ def _fill(logs, rules, places, block, n_blocks, first, last, starts):  # type: i
             mine = logs.nums[i] // n_blocks
             if logs.nums[i] % n_blocks != block or not first <= mine < last:
                 continue
-            for j in range(max(low, i - rules.window), min(high, i + rules.window + 1)):
-                early, late = min(i, j), max(i, j)
-                gap = (logs.micros[late] - logs.micros[early]) / _DAY
-                if logs.nums[i] == logs.nums[j] or gap > rules.max_gap_days:
+            row = (mine - first) * n_markets + logs.markets[user]
+            for j in range(low, high):
+                if i == j:
                     continue
-                value = np.sqrt(logs.weights[i] * logs.weights[j]) * 0.5 ** (gap / rules.gap_half_life_days)
-                value *= places[late - early - 1] * logs.decays[late]
-                others[ends[mine - first]] = logs.nums[j]
-                values[ends[mine - first]] = value if i < j else value * rules.backward
-                ends[mine - first] += 1
+                gap = abs(logs.micros[i] - logs.micros[j]) / _DAY
+                others[ends[row]] = logs.nums[j]
+                if distances[abs(i - j)] > 0 and gap <= rules.max_gap_days:
+                    value = distances[abs(i - j)] * 0.5 ** (gap / rules.gap_half_life_days)
+                    values[ends[row]] = np.int64(np.floor(value * _UNIT))
+                ends[row] += 1
     return others, values
 
 
 @njit(cache=True)
-def _best(starts, others, values, block, n_blocks, first, norms, n_best, scratch):  # type: ignore[no-untyped-def]
-    n = len(starts) - 1
-    room = np.minimum(np.diff(starts), n_best).sum()
-    items, near, scores, size = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room), 0
-    for mine in range(n):
-        touched, n_touched = np.empty(starts[mine + 1] - starts[mine], np.int32), 0
-        num = (first + mine) * n_blocks + block
-        for at in range(starts[mine], starts[mine + 1]):
-            other, whole = others[at], np.floor(values[at] * _LIMB)
-            part = np.floor((values[at] * _LIMB - whole) * _LIMB)
-            if whole == 0 and part == 0:
-                continue
-            if scratch[0, other] == 0 and scratch[1, other] == 0:
-                touched[n_touched] = other
-                n_touched += 1
-            scratch[0, other] += np.int64(whole)
-            scratch[1, other] += np.int64(part)
-        listed = np.sort(touched[:n_touched])
-        found = np.empty(n_touched)
-        for at in range(n_touched):
-            other = listed[at]
-            total = scratch[0, other] / _LIMB + scratch[1, other] / _LIMB / _LIMB
-            found[at] = total / (norms[num] * norms[other]) if norms[num] * norms[other] > 0 else 0.0
-            scratch[0, other] = scratch[1, other] = 0
-        order = np.argsort(-found, kind="mergesort")[:n_best]
-        for at in order:
-            if found[at] > 0:
-                items[size], near[size], scores[size] = num, listed[at], found[at]
-                size += 1
-    return items[:size], near[:size], scores[:size]
+def _add_up(starts, others, values, n_markets, scratch):  # type: ignore[no-untyped-def]
+    """Sizes of the rows of `Pairs`, and what lies in them."""
+    n_mine, at = (len(starts) - 1) // n_markets, 0
+    sizes = np.zeros(n_mine * (1 + n_markets), np.int64)
+    nums, counts = np.empty(2 * len(others), np.int32), np.empty(2 * len(others), np.int32)
+    sums = np.empty(2 * len(others))
+    for mine in range(n_mine):
+        for side in range(1 + n_markets):
+            low = starts[mine * n_markets + max(0, side - 1)]
+            high = starts[mine * n_markets + side] if side else starts[(mine + 1) * n_markets]
+            touched, n_touched = np.empty(high - low, np.int32), 0
+            for pair in range(low, high):
+                other = others[pair]
+                if scratch[0, other] == 0:
+                    touched[n_touched] = other
+                    n_touched += 1
+                scratch[0, other] += 1
+                scratch[1, other] += values[pair]
+            for other in np.sort(touched[:n_touched]):
+                nums[at], counts[at], sums[at] = other, scratch[0, other], scratch[1, other] / _UNIT
+                scratch[0, other] = scratch[1, other] = 0
+                at += 1
+            sizes[mine * (1 + n_markets) + side] = n_touched
+    return sizes, nums[:at].copy(), counts[:at].copy(), sums[:at].copy()

@@ -1,6 +1,7 @@
 """The encoder's training with what needs Spark: a lake is copied to Parquet, several processes get a session."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F
 
 from xlrec import doctor
 from xlrec.errors import InputError
+from xlrec.index_files import PAIRS
 from xlrec.lake import Lake
 from xlrec.session import start
 from xlrec.stages import parallel
@@ -89,8 +91,9 @@ def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConf
         day = next((row["run_date"] for row in evaluation_date(events).collect()), None)  # one row
         if day is None and settings.until is not None:
             raise InputError(f"texts.lake.until: no event of {settings.folder} is before {settings.until}: move it")
-        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, day or _NO_DAY)
+        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, str(folder / PAIRS))
         pairs.write.mode("overwrite").parquet(str(folder / "choices"))
+        shutil.rmtree(folder / PAIRS)
         kept = parallel.parallel_texts(usable, spark.read.parquet(str(folder / "choices")))
         kept.write.mode("overwrite").parquet(str(folder / "texts"))
         n_texts, n_usable = texts.count(), usable.count()

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from pyspark.sql import DataFrame, SparkSession
 
 from xlrec.config import Config
+from xlrec.index_files import PAIRS
 from xlrec.index_writer import write_index
 from xlrec.lake import Lake
 from xlrec.pipeline import steps
@@ -109,7 +110,7 @@ def learn_own(apart: Run, config: Config) -> str:
 
 
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: str) -> None:
-    neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date)
+    neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date, f"{index}/{PAIRS}")
     nothing = apart.texts.read(EMBEDDINGS).selectExpr("CAST(NULL AS int) AS item_num", "vector").limit(0)
     _write(apart, index, nothing, neighbours, 1)
 

@@ -11,6 +11,7 @@ from xlrec import encoders, translators
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
 from xlrec.index import ItemIndex
+from xlrec.index_files import PAIRS
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.lake import Lake
@@ -226,7 +227,7 @@ def learn(run: Run, index: str) -> int:
     """`train` without its progress: rows learnt; the index lies in that folder."""
     lake, config = run.lake, run.config
     items = lake.read(ITEMS)
-    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date)
+    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date, f"{index}/{PAIRS}")
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
     dim = encoders.load(config.embed).dim
     write_index(index, items, item_vectors(run), lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)

@@ -7,7 +7,7 @@ from xlrec.config import Config
 from xlrec.kernels.items import KEPT_BYTES
 from xlrec.kernels.paths import PATHS
 from xlrec.planning.rates import SPARK, Rates, SparkCosts
-from xlrec.planning.sizes import Sizes
+from xlrec.planning.sizes import Sizes, neighbours_of
 
 #: Bytes of one raw score of each first pass.
 SCORE_BYTES: Final = {"float32": 4, "bf16": 2, "int8": 4}
@@ -182,8 +182,8 @@ def index_bytes(case: Case) -> int:
     """Of the index, files that the workers of a machine map together."""
     config, sizes = case.config, case.sizes
     learnt = 8 * case.dim + 8 if config.train.factors.enabled else 0
-    near = 12 * min(config.train.covisitation.neighbours, -(-2 * sizes.pairs // max(1, sizes.items)))
-    return sizes.items * (4 * case.text_dim + learnt + (sizes.markets + 1) * (1 + 8 + 4) + near + 8 + 8 + 8 + 24)
+    market = 1 + 8 + 4 + 12 * neighbours_of(config, sizes) + 8
+    return sizes.items * (4 * case.text_dim + learnt + (sizes.markets + 1) * market + 8 + 8 + 24)
 
 
 def driver_bytes(case: Case) -> int:
@@ -196,7 +196,7 @@ def driver_bytes(case: Case) -> int:
 def disk_bytes(case: Case) -> int:
     """What a night adds to the lake: tables, vectors, index and lists."""
     sizes = case.sizes
-    near = 12 * min(case.config.train.covisitation.neighbours, -(-2 * sizes.pairs // max(1, sizes.items)))
+    near = 12 * neighbours_of(case.config, sizes) * (sizes.markets + 1)
     tables = 2 * sizes.input_bytes + sizes.new_texts * 4 * case.text_dim
     tables += sizes.items * (near + 12 * (sizes.markets + 1))
     return tables + index_bytes(case) + sizes.users * case.config.k * _ROW_BYTES

@@ -49,7 +49,7 @@ class Sizes:
     visits: int
     """Pairs of a user and an item that met."""
     pairs: int
-    """Pairs of events within reach of each other in a history: what co-visitation counts."""
+    """Pairs of events in a history: what co-visitation counts, as if all were of different items."""
     markets: int
     languages: int
     chars: float
@@ -88,8 +88,8 @@ def read(config: Config) -> tuple[Sizes, Texts]:
     notes = [note] if note else []
     users = max(people.n_rows, active) if people else active
     rows = [len(title) + len(about or "") for title, about in zip(texts.titles, texts.descriptions, strict=True)]
-    window = config.train.covisitation
-    per_user = pairs_of(np.minimum(counts, window.max_history), window.window_items).mean() if len(counts) else 0.0
+    most = config.train.covisitation.max_history
+    per_user = pairs_of(np.minimum(counts, most)).mean() if len(counts) else 0.0
     sampled = len(texts.titles)
     unstated = sum(tag is None for tag in texts.languages) / max(1, sampled)
     if catalog.n_rows > sampled:
@@ -117,11 +117,17 @@ def read(config: Config) -> tuple[Sizes, Texts]:
     return sizes, texts
 
 
-def pairs_of(sizes: NDArray[np.integer[Any]], window: int) -> NDArray[np.float64]:
-    """(n,) pairs at most `window` places apart in histories of so many events."""
-    n, w = sizes.astype(np.float64), np.minimum(window, np.maximum(sizes - 1, 0)).astype(np.float64)
-    found: NDArray[np.float64] = w * n - w * (w + 1) / 2
+def pairs_of(sizes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+    """(n,) pairs in histories of so many events."""
+    n = sizes.astype(np.float64)
+    found: NDArray[np.float64] = n * (n - 1) / 2
     return found
+
+
+def neighbours_of(config: Config, sizes: Sizes) -> int:
+    """Neighbours of an item in a market, at most."""
+    bounds = config.train.covisitation.predictors, config.train.covisitation.neighbours
+    return min(*(bound for bound in bounds if bound), -(-2 * sizes.pairs // max(1, sizes.items)))
 
 
 def known_texts(config: Config) -> int:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from xlrec.config import Config
 from xlrec.index import ELSEWHERE, ItemIndex
-from xlrec.index_files import MERGES, Spec, finish, merge, write_items, write_market, write_neighbours
+from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.topk import Mask
 from xlrec.kernels.visits import visits
-from xlrec.planning.sizes import Sizes
+from xlrec.planning.sizes import Sizes, neighbours_of
 from xlrec.training.recommender.logs import Items, Logs
 
 _DAY: Final = 86_400_000_000
@@ -39,7 +39,7 @@ class Trial:
         self.vectors, self.n_items, self.n_users = vectors, len(vectors), n_users
         self.markets = tuple(f"M{place:02d}" for place in range(min(99, sizes.markets)))
         self.languages = tuple(f"l{place:02d}" for place in range(min(99, sizes.languages)))
-        self.n_near = int(min(config.train.covisitation.neighbours, 2 * sizes.pairs / max(1, sizes.items)))
+        self.n_near = neighbours_of(config, sizes)
         self.lengths = self._lengths(sizes)
         self.n_visits = int(min(_VISITS, sizes.visits, sizes.visits * self.n_items / max(1, sizes.items)))
         self._write(folder)
@@ -73,11 +73,11 @@ class Trial:
             "item_num": np.repeat(np.arange(n), self.n_near), "neighbour_num": rng.integers(0, n, total),
             "score": rng.random(total),
         }  # fmt: skip
-        write_neighbours(spec, 0, pa.table(near))
         for name in spec.markets:
+            write_neighbours(spec, name, 0, pa.table(near))
             popular: dict[str, Any] = {"item_num": np.arange(n, dtype=np.int32), "score": rng.random(n) ** 4 / n}
             write_market(spec, name, pa.table(popular))
-        for what in MERGES:
+        for what in merges(spec):
             merge(spec, what)
         finish(spec)
 

@@ -82,9 +82,9 @@ def _text(config: Config) -> Config:
 def _itemknn(config: Config) -> Config:
     """Item-based k-nearest neighbours with binary cosine, without order or decay (Deshpande and Karypis 2004)."""
     cosine = CovisitationConfig(
-        window_items=_MAX_HISTORY, max_gap_days=_FAR, gap_half_life_days=_FAR, gap_half_life_items=_FAR,
-        half_life_days=_FAR, backward_weight=1.0, normalisation=0.5, shrinkage=0.0, max_history=_MAX_HISTORY,
-        neighbours=config.train.covisitation.neighbours,
+        other_markets=1.0, regression=False, sequence=1.0, predictors=config.train.covisitation.predictors,
+        window_items=_MAX_HISTORY, max_gap_days=_FAR, gap_half_life_days=_FAR, distance_decay=0.0, normalisation=0.5,
+        neighbours=None, max_history=_MAX_HISTORY,
     )  # fmt: skip
     flat = config.retrieve.model_copy(
         update={"half_life_days": _FAR, "half_life_items": _FAR, "max_history": _MAX_HISTORY}

@@ -1,95 +1,132 @@
-"""Co-visitation: what is chosen soon after what, shared across markets by item, decayed and normalised."""
+"""Item-to-item scores of every market: what is chosen together, and how soon, in it and, weighed less, elsewhere."""
 
-from datetime import date
-from typing import TYPE_CHECKING, Any
+import shutil
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from xlrec.config import CovisitationConfig
-from xlrec.kernels.covisits import Logs, Rules, neighbours
+from xlrec.kernels.covisits import Logs, Rules, pairs_of_block
 from xlrec.kernels.csr import indptr_of
-from xlrec.sums import exact_sum
-from xlrec.tables import NEIGHBOURS
-from xlrec.tasks import shuffle_tasks
+from xlrec.kernels.item_weights import Mixture, item_weights
+from xlrec.recommenders.markets import markets_of
+from xlrec.recommenders.pair_files import FIELDS, join_pairs, open_counts, save_pairs
+from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
+from xlrec.tasks import shuffle_tasks, spread
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
-_DAY = 86_400_000_000.0
-_BLOCKS = 200  # of items, where the session does not say into how many tasks it shuffles
+_BLOCKS: Final = 200  # of items, where the session does not say into how many tasks it shuffles
+_ITEMS: Final = 1024  # whose scores lie in memory at once
+_DONE: Final = "block int"
 
 
-def fit(events: "DataFrame", config: CovisitationConfig, run_date: date) -> "DataFrame":
-    """`NEIGHBOURS`: each item's best neighbours, (score desc, neighbour_num asc); an item is never its own.
+def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, folder: str) -> "DataFrame":
+    """`NEIGHBOURS`: of each market, for each item of a history, the items sold there that are chosen with it.
 
-    score(a, b) = Σ value / ((total_a + shrinkage)^n · (total_b + shrinkage)^n). A pair is two events of weight > 0 in
-    one user's newest `max_history`, at most `window_items` places and `max_gap_days` apart; its value is
-    √(w_a · w_b) · 0.5^(gap / gap_half_life_days) · 0.5^(events between / gap_half_life_items)
-    · 0.5^(age of the later one / half_life_days), for the earlier item a; the later item gets the same pair times
-    `backward_weight`. total = Σ w · 0.5^(age / half_life_days) over the item's events. With the root of the product,
-    scores do not change when all event weights are scaled (shrinkage 0, n 0.5).
+    `kernels.item_weights.item_weights` says what a score is: a regression weight, and `sequence` times the closeness of
+    both items in time and place in the histories. A user counts once for an item, at her newest choice of it (events of
+    weight > 0), with her newest `max_history` items, in the market of the newest of them; no market is ZZ. Markets are
+    those of events and items, and ZZ; items without markets are sold in all.
 
-    ItemKNN with binary cosine is this on one event of weight 1 per user and item, with `backward_weight` 1,
-    `normalisation` 0.5, `shrinkage` 0, and `window_items`, `max_gap_days` and all half-lives far beyond the data
-    (1e9, which leaves the decay at 1 to six digits); `max_history` then bounds the pairs of a user to its square.
+    ItemKNN with cosine is this without a regression, with `sequence` 1, `other_markets` 1, `normalisation` 0.5,
+    `distance_decay` 0, and `window_items`, `max_gap_days` and `gap_half_life_days` far beyond the data.
 
-    Pairs never pass through Spark: each user's log goes once to every block of items that it touches, and a task counts
-    the pairs of its block. A user makes at most max_history · window_items pairs, read both ways.
+    Pairs never pass through Spark: each user's log goes once to every block of items that it touches, a task counts the
+    pairs of its block into files, and later tasks map the files of all blocks. Counts are integers, and each item's
+    scores come from its own counts: how work is cut changes no bit.
 
     Args:
-        events: `EVENTS`.
-        config: The constants above.
-        run_date: Ages are counted back from its first moment.
+        events: `EVENTS`; read at once.
+        items: `ITEMS`.
+        config: The constants.
+        folder: Emptied; seen by driver and workers under this path, and needed until the rows have been read.
     """
-    positive = events.where(F.col("weight") > 0).select(
-        "user_id", "item_num", "weight", F.unix_micros("timestamp").alias("micros")
-    )
-    decay = _half(_age(F.col("micros"), run_date), config.half_life_days)
-    totals = positive.groupBy("item_num").agg(exact_sum(F.col("weight") * decay).alias("total"))
-    norms = totals.select(
-        "item_num", F.pow(F.col("total") + F.lit(config.shrinkage), F.lit(config.normalisation)).alias("norm")
-    )
+    shutil.rmtree(folder, ignore_errors=True)
+    markets = sorted(row["market"] for row in markets_of(events, items).collect())  # a vocabulary
     n_blocks = shuffle_tasks(events.sparkSession) or _BLOCKS
-    blocks = _by_block(positive.withColumn("decay", decay).join(norms, "item_num"), config.max_history, n_blocks)
+    _count_pairs(_by_block(events, config.max_history, n_blocks), markets, n_blocks, config, folder)
+    mixture = Mixture(
+        config.other_markets, config.regression, config.penalty, config.predictors, config.sequence,
+        config.normalisation,
+    )  # fmt: skip
 
-    def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        rules = Rules(
-            config.window_items, config.max_gap_days, config.gap_half_life_days, config.gap_half_life_items,
-            config.backward_weight,
-        )  # fmt: skip
-        items, near, scores = neighbours(_logs(table), key[0].as_py(), n_blocks, rules, config.neighbours)
-        columns: dict[str, Any] = {"item_num": items, "neighbour_num": near, "score": scores}
-        return pa.table(columns)
+    def of_items(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        counts = open_counts(folder)
+        for batch in batches:
+            for start in range(0, batch.num_rows, _ITEMS):
+                part = batch.slice(start, _ITEMS)
+                nums = part.column("item_num").to_numpy()
+                found = item_weights(counts, nums, _sold(part.column("markets"), markets), mixture)
+                codes: Any = pa.array(found.market)
+                names = pa.DictionaryArray.from_arrays(codes, pa.array(markets, pa.string()))
+                columns: list[Any] = [names.cast(pa.string()), *(pa.array(column) for column in found[1:])]
+                yield pa.RecordBatch.from_arrays(columns, names=NEIGHBOURS.schema.names)
 
-    return blocks.groupBy("block").applyInArrow(of_block, NEIGHBOURS.schema)
+    rows = spread(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
+    if config.neighbours is None:
+        return rows
+    best = Window.partitionBy("market", "item_num").orderBy(F.col("score").desc(), "neighbour_num")
+    ranked = rows.withColumn("place", F.row_number().over(best))
+    return ranked.where(F.col("place") <= config.neighbours).drop("place")
 
 
 def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFrame":
-    """(block, log): each user's newest events, oldest first, once for every block that one of their items is in."""
-    log = F.sort_array(F.collect_list(F.struct("micros", "item_num", "weight", "decay", "norm")))
-    logs = events.groupBy("user_id").agg(log.alias("log"))
-    newest = logs.select(F.expr(f"slice(log, -least({max_history}, size(log)), {max_history})").alias("log"))
-    block = F.expr(f"array_distinct(transform(log, one -> one.item_num % {n_blocks}))")
-    return newest.where(F.size("log") > 1).select(F.explode(block).alias("block"), "log")
-
-
-def _logs(table: pa.Table) -> Logs:
-    lists: Any = table["log"].combine_chunks()
-    fields = {one.name: column for one, column in zip(lists.type.value_type, lists.flatten().flatten(), strict=True)}
-    micros, nums, weights, decays, norms = (
-        fields[name].to_numpy(zero_copy_only=False) for name in ("micros", "item_num", "weight", "decay", "norm")
+    """(block, market, log): each user's newest items, oldest first, for every block that one of them is in."""
+    micros = F.unix_micros("timestamp").alias("micros")
+    positive = events.where("weight > 0").select("user_id", "item_num", micros, "market")
+    newest = F.max(F.struct("micros", "market")).alias("newest")
+    chosen = spread(positive, "user_id").groupBy("user_id", "item_num").agg(newest)
+    choice = F.struct("newest.micros", "item_num", "newest.market")
+    logs = chosen.groupBy("user_id").agg(F.sort_array(F.collect_list(choice)).alias("log"))
+    cut = logs.select(F.expr(f"slice(log, -least({max_history}, size(log)), {max_history})").alias("log"))
+    return cut.select(
+        F.explode(F.expr(f"array_distinct(transform(log, one -> one.item_num % {n_blocks}))")).alias("block"),
+        F.coalesce(F.expr("element_at(log, -1).market"), F.lit(UNKNOWN_MARKET)).alias("market"),
+        F.expr("transform(log, one -> struct(one.micros, one.item_num))").alias("log"),
     )
+
+
+def _count_pairs(
+    blocks: "DataFrame", markets: list[str], n_blocks: int, config: CovisitationConfig, folder: str
+) -> None:
+    """Fills the folder."""
+    rules = Rules(config.window_items, config.max_gap_days, config.gap_half_life_days, config.distance_decay)
+
+    def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
+        block = key[0].as_py()
+        save_pairs(folder, block, pairs_of_block(_logs(table, markets), block, n_blocks, len(markets), rules))
+        return pa.table({"block": pa.array([block], pa.int32())})
+
+    def joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for num in batch.column("id").to_pylist():
+                join_pairs(folder, n_blocks, FIELDS[int(num or 0)])
+            yield pa.RecordBatch.from_arrays([batch.column("id").cast(pa.int32())], names=["block"])
+
+    blocks.groupBy("block").applyInArrow(of_block, _DONE).count()
+    blocks.sparkSession.range(0, len(FIELDS), 1, len(FIELDS)).mapInArrow(joined, _DONE).count()
+
+
+def _logs(table: pa.Table, markets: list[str]) -> Logs:
+    lists: Any = table["log"].combine_chunks()
+    micros, nums = (one.to_numpy(zero_copy_only=False) for one in lists.flatten().flatten())
     sizes = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    return Logs(indptr_of(sizes), nums, micros, weights, decays, norms)
+    codes = pc.index_in(table["market"], value_set=pa.array(markets, pa.string()))
+    return Logs(indptr_of(sizes), nums, micros, codes.to_numpy().astype(np.int32))
 
 
-def _age(micros: "Column", run_date: date) -> "Column":
-    """Days before the first moment of run_date, at least 0."""
-    start = F.unix_micros(F.lit(f"{run_date.isoformat()} 00:00:00+00:00").cast("timestamp"))
-    return F.greatest(F.lit(0.0), (start - micros) / F.lit(_DAY))
-
-
-def _half(days: "Column", half_life: float) -> "Column":
-    return F.pow(F.lit(0.5), days / F.lit(half_life))
+def _sold(column: "pa.Array[Any]", markets: list[str]) -> NDArray[np.bool_]:
+    """(n, n_markets): null is sold everywhere."""
+    codes = {market: code for code, market in enumerate(markets)}
+    found = np.zeros((len(column), len(markets)), dtype=np.bool_)
+    for row, names in enumerate(column.to_pylist()):
+        found[row, slice(None) if names is None else [codes[name] for name in names]] = True
+    return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from xlrec.config import PopularityConfig
+from xlrec.recommenders.markets import markets_of
 from xlrec.sums import exact_sum
 from xlrec.tables import UNKNOWN_MARKET
 
@@ -37,18 +38,12 @@ def fit(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_d
     shares = everywhere.select("item_num", F.try_divide("n", "n_all").alias("p")).where("p > 0")
     here = weights.groupBy("market", "item_num").agg(total.alias("n"))
     sizes = weights.groupBy("market").agg(total.alias("n_market"))
-    markets = (
-        events.select("market")
-        .union(items.select(F.explode("markets")))
-        .union(events.sparkSession.createDataFrame([(UNKNOWN_MARKET,)], "market string"))
-        .where(F.col("market").isNotNull())
-        .distinct()
-    )
     prior = F.lit(config.prior_strength)
     counted = F.coalesce("n", F.lit(0.0)) + prior * F.col("p")
     score = F.coalesce(F.try_divide(counted, F.coalesce("n_market", F.lit(0.0)) + prior), F.col("p"))
     return (
-        markets.join(sizes, "market", "left")
+        markets_of(events, items)
+        .join(sizes, "market", "left")
         .crossJoin(shares)
         .join(here, ["market", "item_num"], "left")
         .select("market", "item_num", score.alias("score"))

@@ -1,6 +1,5 @@
 """Parallel: what a lake teaches an encoder, texts of one item in several languages and items that belong together."""
 
-from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import DataFrame, Window
@@ -32,29 +31,33 @@ def usable_texts(texts: DataFrame, config: "LakeConfig") -> DataFrame:
 
 
 def chosen_pairs(
-    events: DataFrame, items: DataFrame, usable: DataFrame, config: "LakeConfig", run_date: date
+    events: DataFrame, items: DataFrame, usable: DataFrame, config: "LakeConfig", folder: str
 ) -> DataFrame:
     """(left_id, right_id), left_id < right_id: items that at least `min_users` users chose, soon after one another.
 
-    Each item is joined to the `pairs_per_item` with the highest co-visitation; of all pairs a share is kept by hash
-    where there are more than `max_pairs`.
+    Each item is joined to the `pairs_per_item` that are closest to it in histories, whatever the market; of all pairs a
+    share is kept by hash where there are more than `max_pairs`.
 
     Args:
         events: `tables.EVENTS`, without those that must not teach.
         items: `tables.ITEMS`.
         usable: What `usable_texts` gave.
         config: The bounds.
-        run_date: Ages of events are counted back from it.
+        folder: Where pairs are counted, as `covisitation.fit` wants it.
     """
     model = CovisitationConfig(
         window_items=config.window_items,
         max_gap_days=config.max_gap_days,
-        neighbours=config.pairs_per_item,
-        backward_weight=1.0,
+        regression=False,
+        sequence=1.0,
+        normalisation=0.5,
+        predictors=config.pairs_per_item,
+        neighbours=None,
     )
     known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
     chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
-    near = covisitation.fit(chosen, model, run_date)
+    pooled = items.withColumn("markets", F.lit(None).cast("array<string>"))
+    near = covisitation.fit(chosen.withColumn("market", F.lit(None).cast("string")), pooled, model, folder)
     both = near.select(
         F.least("item_num", "neighbour_num").alias("a"), F.greatest("item_num", "neighbour_num").alias("b")
     ).distinct()

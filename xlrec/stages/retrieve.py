@@ -135,8 +135,6 @@ class Retriever:
         path = None if self.search.device == "cpu" else "float32"
         self.searched = [searched(index, one, self.config.item_block, path) for one in learnt]
         self.places = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
-        indptr, nums, scores = index.neighbours
-        self.neighbours = Neighbours(np.asarray(indptr), np.asarray(nums), np.asarray(scores))
         self.scratch = Scratch.of(index.n_items)
 
     def rows(self, users: pa.Table) -> pa.Table:
@@ -168,8 +166,9 @@ class Retriever:
         for num in np.unique(market_nums):
             name = self.index.markets[num]
             market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
+            near = Neighbours(*self.index.neighbours(name))
             chosen = np.flatnonzero(market_nums == num)
-            unite(chosen, similar, history, self.neighbours, market, mask, self.scratch, union, strict=strict)
+            unite(chosen, similar, history, near, market, mask, self.scratch, union, strict=strict)
         filled = used(union.sizes, union.nums.shape[1])
         owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
         whole = _completed(queries, owners, nums, union.similar[filled], side.shards)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date
+    events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date, folder: str
 ) -> "tuple[DataFrame, DataFrame]":
     """`NEIGHBOURS` and `POPULARITY`.
 
@@ -22,9 +22,10 @@ def train(
         items: `ITEMS`.
         config: Both models' constants.
         run_date: Ages are counted back from it.
+        folder: Where pairs of items are counted; seen by driver and workers, and needed until the rows are read.
     """
     return (
-        covisitation.fit(events, config.covisitation, run_date),
+        covisitation.fit(events, items, config.covisitation, folder),
         popularity.fit(events, items, config.popularity, run_date),
     )
 

@@ -54,12 +54,23 @@ class Reasons:
 
     def covisited(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
         """The same for `covisited`, whose items are distinct within each user."""
-        bounds = np.searchsorted(owners, np.arange(len(users.markets) + 1))
-        found = most_covisited(
-            users.history, users.history_weights, users.history_indptr, nums, bounds, self.index.neighbours,
-            self.n_because,
-        )  # fmt: skip
-        return _named(users.history, found)
+        found = np.full((len(nums), self.n_because), -1, dtype=np.int64)
+        markets, visitors = np.array([*map(self.index.market_num, users.markets)]), owners_of(users.history_indptr)
+        for market in np.unique(markets):
+            rows, own = np.flatnonzero(markets[owners] == market), np.flatnonzero(markets[visitors] == market)
+            chosen, history = np.flatnonzero(markets == market), users.history[own]
+            near = self.index.neighbours(self.index.markets[market])
+            best = most_covisited(
+                history, users.history_weights[own], _bounds(visitors[own], chosen),
+                nums[rows], _bounds(owners[rows], chosen), near, self.n_because,
+            )  # fmt: skip
+            found[rows] = _named(history, best)
+        return found
+
+
+def _bounds(owners: _Places, users: _Places) -> _Places:
+    """Bounds of the runs of some users, ascending, of whom `owners` has no others."""
+    return np.append(np.searchsorted(owners, users), len(owners))
 
 
 def _named(history: _Nums, places: _Places) -> _Places:

@@ -1,0 +1,45 @@
+"""Files of counted pairs: each block's by the task that counted them, then joined, mapped by the tasks that learn."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from xlrec.index import load
+from xlrec.index_files import save, save_stream
+from xlrec.kernels.covisits import Pairs
+from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.item_weights import Counts
+
+#: Joins that are independent of each other; `join_pairs` does one.
+FIELDS: Final = Pairs._fields
+_KINDS: Final = {"users": np.int32, "sizes": np.int64, "nums": np.int32, "counts": np.int32, "closeness": np.float64}
+
+
+def save_pairs(folder: str, block: int, pairs: Pairs) -> None:
+    """Writes the files of a block."""
+    for field, array in pairs._asdict().items():
+        save(_piece(folder, field, block), array)
+
+
+def join_pairs(folder: str, n_blocks: int, field: str) -> None:
+    """Puts one field of all blocks into one file; of a block where nobody chose anything there is none."""
+    kind: np.dtype[Any] = np.dtype(_KINDS[field])
+    paths = [_piece(folder, field, block) for block in range(n_blocks)]
+    lengths = np.array([load(path).shape[0] if path.exists() else 0 for path in paths])
+    if field == "sizes":
+        sizes = [load(path) for path in paths if path.exists()]
+        save(Path(folder) / "indptr.npy", indptr_of(np.concatenate([np.zeros(0, kind), *sizes])))
+        save(Path(folder) / "starts.npy", indptr_of(lengths))
+    else:
+        shape = (int(lengths.sum()),)
+        save_stream(Path(folder) / f"{field}.npy", kind, shape, (load(path) for path in paths if path.exists()))
+
+
+def open_counts(folder: str) -> Counts:
+    """What `join_pairs` wrote of all fields, mapped into memory."""
+    return Counts(*(load(Path(folder) / f"{field}.npy") for field in Counts._fields))
+
+
+def _piece(folder: str, field: str, block: int) -> Path:
+    return Path(folder) / "blocks" / f"{field}-{block:05d}.npy"
