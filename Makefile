@@ -47,7 +47,6 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
 	$(BIN)/python tests/bench/kernel.py --rounds 2 --json .cache/bench/kernel.json
 	$(BIN)/python tests/bench/retrieval.py --rounds 1 --json .cache/bench/retrieval.json
-	$(BIN)/python tests/bench/incremental.py --rounds 1 --json .cache/bench/incremental.json
 	$(BIN)/python tests/bench/embedding.py --rounds 1 --json .cache/bench/embedding.json
 
 bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more

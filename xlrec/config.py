@@ -220,19 +220,6 @@ class TrainConfig(Section):
     popularity: PopularityConfig = PopularityConfig()
 
 
-class IncrementalConfig(Section):
-    """Lists of the last night are brought up to date instead of searched for anew: the same rows for less work.
-
-    It pays where vectors stay: where `train.factors.enabled` is false, and `embed.neutral.reuse_days` is set or
-    `embed.neutral.enabled` false. Elsewhere nothing is kept.
-    """
-
-    enabled: bool = True
-    """false: every night searches everything."""
-    spare: Count = 50
-    """Items kept beyond `candidates`: the more, the longer a list can be brought up to date. They take 4 bytes each."""
-
-
 class AnnConfig(Section):
     """The approximate search, where retrieve.search is ann; up to 200,000 items the exact one is as fast."""
 
@@ -270,7 +257,6 @@ class RetrieveConfig(Section):
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048
     """Items per matrix product; bounds memory, never changes a result."""
-    incremental: IncrementalConfig = IncrementalConfig()
 
 
 class FusionWeights(Section):
@@ -325,7 +311,7 @@ class PublishConfig(Section):
     lease_minutes: Positive = 360.0
     """A run that has not ended by then is taken for dead; its process being gone on the same host is seen at once."""
     kept_indexes: Count = 3
-    """Runs, the newest, whose item index and search lists stay in the lake's folder; older ones go after a release."""
+    """Runs, the newest, whose item index stays in the lake's folder; older ones go after a release."""
 
 
 class AlsConfig(Section):

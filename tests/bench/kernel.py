@@ -70,11 +70,9 @@ def against_product(queries: Any, items: Any, label: str, rounds: int) -> list[R
     mask = mask_of(np.random.default_rng(1), len(queries), len(items), 1, 0)
     ready = {name: prepare([(0, items)], path=name) for name in supported(cpu_flags())}
     chosen = prepare([(0, items)]).path.name
-    warm = top_k(queries, ready["float32"], K, mask)[0]
     runs: dict[str, Any] = {"bare": lambda: bare(queries, items)}
     for name, one in ready.items():
         runs[name] = lambda one=one: top_k(queries, one, K, mask)
-    runs["warm"] = lambda: top_k(queries, ready[chosen], K, mask, known=warm)
     least = minima(runs, rounds)
     what, against = f"{len(queries)} users, {label}", "bare float32 product"
     rows = [
@@ -83,7 +81,7 @@ def against_product(queries: Any, items: Any, label: str, rounds: int) -> list[R
     rows += [
         Row(f"{what}, {name}", against, least["bare"] / least[name], 0.85 if name == "float32" else 0) for name in ready
     ]
-    return [*rows, Row(f"{what}, {chosen}, last night's list known", against, least["bare"] / least["warm"])]
+    return rows
 
 
 def against_peers(queries: Any, items: Any, rounds: int) -> list[Row]:

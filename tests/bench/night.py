@@ -1,10 +1,9 @@
-"""The whole night beside the bare float32 product of its pairs on the same cores; then the next one, incremental.
+"""The whole night beside the bare float32 product of its pairs on the same cores.
 
     python tests/bench/night.py --json .cache/bench/night.json     # make bench-night: 1 M users, 200 k items, k = 50
 
 The world is the demo's. Texts are searched as the shipped encoder makes them (240 numbers); nothing is trained by
-steps, whose cost hangs on the logs, not on the pairs (tests/bench/training_cost.py). For the second night, a day later,
-one item in a hundred is new and one user in a hundred chose something.
+steps, whose cost hangs on the logs, not on the pairs (tests/bench/training_cost.py).
 """
 
 import sys
@@ -24,16 +23,8 @@ import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from datetime import UTC, date, datetime
-from datetime import time as time_of_day
 from multiprocessing import get_context
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 N_CORES, DIM, SECONDS = 2, 240, 8.0
 
@@ -158,37 +149,12 @@ def world(folder: Path, args: argparse.Namespace, root: Path) -> Path:
     told = {
         "lake": str(folder / "lake"), "k": args.k,
         "inputs": {name: str(inputs / name) for name in ("catalog", "interactions", "users")},
-        "embed": {"neutral": {"reuse_days": 7}}, "train": {"hybrid": {"enabled": False}},
+        "train": {"hybrid": {"enabled": False}},
         "spark": {"master": f"local[{N_CORES}]", "driver_memory": "8g", "shuffle_partitions": 8 * N_CORES},
     }  # fmt: skip
     path = folder / "night.yaml"
     path.write_text(json.dumps(told, indent=1))
     return path
-
-
-def tomorrow(inputs: Path, day: date) -> list[Path]:
-    """Adds a file to the catalogue and one to the interactions: new items, and events of a few users on that day."""
-    rng = np.random.default_rng(1)
-    texts = ds.dataset(inputs / "catalog", partitioning="hive").to_table()
-    ids = texts["item_id"].combine_chunks()
-    names = ids.unique()
-    copied = names.take(pa.array(np.sort(rng.choice(len(names), len(names) // 100, replace=False))))
-    more = texts.filter(pc.is_in(ids, copied))
-    for name, suffix in (("item_id", "-new"), ("title", " II")):
-        more = more.set_column(
-            more.schema.get_field_index(name), name, pc.binary_join_element_wise(more[name], pa.scalar(suffix), "")
-        )
-    log = ds.dataset(inputs / "interactions", partitioning="hive").to_table()
-    users = log["user_id"].combine_chunks().unique()
-    rows = log.take(pa.array(np.sort(rng.choice(log.num_rows, len(users) // 100, replace=False))))
-    noon = pa.scalar(datetime.combine(day, time_of_day(12), UTC), log["timestamp"].type)
-    place = rows.schema.get_field_index("timestamp")
-    rows = rows.set_column(place, "timestamp", pa.repeat(noon, rows.num_rows)).drop_columns("ingested")
-    added = [inputs / "catalog/tomorrow.parquet", inputs / f"interactions/ingested={day}/part-00000.parquet"]
-    added[1].parent.mkdir()
-    for table, path in zip((more, rows), added, strict=True):
-        pq.write_table(table, path)
-    return added
 
 
 def main() -> None:
@@ -199,7 +165,6 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=200_000)
     parser.add_argument("--k", type=int, default=50)
     parser.add_argument("--folder", type=Path, default=root / ".cache/bench-night", help="world and lake; 3 GB")
-    parser.add_argument("--once", action="store_true", help="without the second night")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -207,33 +172,17 @@ def main() -> None:
     config, facts = world(args.folder, args, root), {"machine": machine()}
     rate = pairs_a_second()
     facts["pairs a second, bare product"] = f"{rate:,.0f}"
-    rows, first, added = [], {}, []
-    for name in ("first night", "next night")[: 1 if args.once else 2]:
-        added = tomorrow(config.parent / f"world-{args.users}-{args.items}", first["run_date"]) if first else []
-        try:
-            seconds, peaks = night(config, root)
-        finally:
-            for path in added:
-                path.unlink()
-                if not any(path.parent.iterdir()):
-                    path.parent.rmdir()
-        run = newest(args.folder / "lake")
-        n_users, n_items = run["counts"]["recommend.users"], run["counts"]["index.items"]
-        if not first:
-            bare, first = n_users * n_items / rate, run
-            what = f"night of {n_users:,} users × {n_items:,} items × {DIM}, k = {args.k}"
-            rows.append(Row(what, f"the bare product of its pairs, {bare:,.0f} s", seconds / bare, 2.0, "×", True))
-        else:
-            part = run["seconds"]["recommend"] / first["seconds"]["recommend"]
-            rows.append(Row("next night, 1 % / 1 % changed: recommend", "of the first night's", part, 0.4, "×", True))
-            share = run["counts"]["search.pairs"] / first["counts"]["search.pairs"]
-            rows.append(Row("next night: pairs scored", "of the first night's", share, 0.03, "×", True))
-        searched = {key: value for key, value in run["counts"].items() if key.startswith("search.")}
-        facts[name] = {
-            "seconds": round(seconds, 1), "by stage": run["seconds"], "peak GiB by stage": peaks, "search": searched,
-        }  # fmt: skip
-        facts |= {"disk": disk(args.folder / "lake"), "load after": machine()["load"]}
-        report("The whole night, two cores", rows, facts, args.json)
+    seconds, peaks = night(config, root)
+    run = newest(args.folder / "lake")
+    n_users, n_items = run["counts"]["recommend.users"], run["counts"]["index.items"]
+    bare = n_users * n_items / rate
+    what = f"night of {n_users:,} users × {n_items:,} items × {DIM}, k = {args.k}"
+    rows = [Row(what, f"the bare product of its pairs, {bare:,.0f} s", seconds / bare, 2.0, "×", True)]
+    facts |= {
+        "seconds": round(seconds, 1), "by stage": run["seconds"], "peak GiB by stage": peaks,
+        "disk": disk(args.folder / "lake"), "load after": machine()["load"],
+    }  # fmt: skip
+    report("The whole night, two cores", rows, facts, args.json)
 
 
 if __name__ == "__main__":

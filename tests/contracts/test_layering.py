@@ -13,7 +13,7 @@ LAYERS = {
     "kernels": 0, "errors": 0, "sums": 0, "tasks": 0, "worker": 0,
     "tables": 1, "config": 1, "index": 1,
     "encoders": 2, "recommenders": 2, "index_files": 2, "index_writer": 2, "index_learnt": 2,
-    "index_ivf": 2, "searches": 2,
+    "index_ivf": 2, "search": 2,
     "machine": 2, "tracking": 2, "startup": 2,
     "translators": 2, "devices": 2,
     "stages": 3, "training": 3, "datasets": 3, "inputs": 3, "lake": 3, "session": 3, "settings": 3,

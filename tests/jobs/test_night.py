@@ -13,6 +13,7 @@ from programs import BRIEF
 import xlrec
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
+from xlrec.kernels.paths import PATHS
 from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.night import nightly, stage_alone
 from xlrec.settings import validate
@@ -54,6 +55,11 @@ def test_every_user_gets_exactly_k_rows_with_ranks_without_gaps(spark, night) ->
     assert (sizes == 5).sum() == len(sizes) - counts["audit.short_lists"]
     assert (lists.groupby("user_id")["rank"].apply(sorted).apply(lambda r: r == list(range(1, len(r) + 1)))).all()
     assert not lists.duplicated(["user_id", "item_id"]).any()
+
+
+def test_a_run_says_which_first_passes_its_search_took(spark, night) -> None:
+    config, run_id = night
+    assert set(row_of(spark, config, run_id)["versions"]["search"].split(", ")) <= set(PATHS)
 
 
 def test_no_row_is_unavailable_in_the_market_or_seen_or_of_someone_who_opted_out(spark, night, world) -> None:

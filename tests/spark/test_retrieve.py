@@ -15,8 +15,8 @@ from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
 from xlrec.config import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.searches import finish
-from xlrec.stages.retrieve import Lists, Then, retrieve, with_logs
+from xlrec.search import n_told, paths_told
+from xlrec.stages.retrieve import Then, retrieve, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -213,34 +213,27 @@ def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tm
         rows.collect()
 
 
-def test_a_second_night_brings_lists_up_to_date_in_other_tasks_and_candidates_may_stay_in_the_worker(
+def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
     spark: "SparkSession", index: ItemIndex, tmp_path: Path
 ) -> None:
-    settings, folder = config(), str(index.folder)
-    full = rows_of(spark, index, settings)
-    names = NUMS.names
+    full, names, folder = rows_of(spark, index, config()), NUMS.names, str(tmp_path / "searched")
 
     def chosen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             yield batch.select(names)
 
-    told: list[dict[str, int]] = []
     before = spark.conf.get("spark.sql.shuffle.partitions")
-    for night, n_tasks in enumerate((3, 2)):
-        spark.conf.set("spark.sql.shuffle.partitions", str(n_tasks))
-        old = str(tmp_path / f"lists-{night - 1}") if night else None
-        kept = Lists(old, str(tmp_path / f"lists-{night}"), keep=True)
-        users, events = users_of(spark), events_of(spark)
+    spark.conf.set("spark.sql.shuffle.partitions", "3")
+    try:
         nums = retrieve(
-            users, events, settings, index=folder, run_date=RUN_DATE, lists=kept, then=Then(chosen, NUMS)
+            users_of(spark), events_of(spark), config(), index=str(index.folder), run_date=RUN_DATE, told=folder,
+            then=Then(chosen, NUMS),
         )  # fmt: skip
         assert {row.user_id: row.item_nums for row in nums.collect()} == {u: r["item_nums"] for u, r in full.items()}
-        told.append(dict(sum((Counter(one["counts"]) for one in finish(kept.new, folder)), Counter())))
-    spark.conf.set("spark.sql.shuffle.partitions", before or "3")
-    n = told[0]["users"]
-    assert told[0] == {"users": n, "full": n, "pairs": n * N}
-    assert told[1]["kept"] == told[1]["users"] == n
-    assert "full" not in told[1]
+    finally:
+        spark.conf.set("spark.sql.shuffle.partitions", before or "3")
+    assert n_told(folder) == 3
+    assert paths_told(folder) == {"float32"}
 
 
 NUMS = StructType().add("user_id", StringType()).add("item_nums", ArrayType(IntegerType()))

@@ -16,7 +16,7 @@ from xlrec.errors import LakeError, MachineError
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
 from xlrec.kernels.approximate import Approximate, Lists, build, laid_out, n_lists_for, scales_of
-from xlrec.kernels.mask import Mask, allowed_rows
+from xlrec.kernels.mask import Mask, allowed
 from xlrec.kernels.probing import Probes, Sample, overlaps, probes_for
 from xlrec.kernels.topk import inner_products, prepare, top_k
 from xlrec.pipeline.run import running
@@ -49,7 +49,7 @@ def oracle(search: Approximate, query: Any, user: int, k: int, mask: Mask, items
     rows = []
     for place in np.argsort(-to_means, kind="stable")[: search.n_probes[mask.group[user]]]:
         nums = lists.nums[lists.indptr[place] : lists.indptr[place + 1]]
-        rows += [(-exact[num], num) for num in nums[allowed_rows(mask, np.full(len(nums), user), nums)].tolist()]
+        rows += [(-exact[num], num) for num in nums.tolist() if allowed(mask, user, num)]
     return [(-score, num) for score, num in sorted(rows)[:k]]
 
 

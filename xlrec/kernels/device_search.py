@@ -40,7 +40,6 @@ class DeviceSearch:
     def __init__(
         self,
         users: Users,
-        floors: NDArray[np.float32],
         there: DeviceItems,
         item_block: int,
         *,
@@ -50,15 +49,16 @@ class DeviceSearch:
 
         Args:
             users: The block.
-            floors: (n_users,) of unit queries: what the k-th best score is no lower than.
             there: The items.
             item_block: Items of a slice, at most.
             fused: Whether the compiled pass is taken.
         """
         self.there, self.device, self.k, self.fused = there, there.device, users.k, fused
         most = 8 * min(_GROUPS, there.room // 8) if fused else _SCORES
-        self.item_block = max(1, min(item_block, most // len(floors)))
-        self.wide, self.lengths, self.floors = (self._moved(part) for part in (users.wide, users.lengths, floors))
+        self.item_block = max(1, min(item_block, most // len(users.lengths)))
+        self.wide, self.lengths = self._moved(users.wide), self._moved(users.lengths)
+        #: (n_users,) of unit queries: what the k-th best score is no lower than.
+        self.floors = torch.full((len(users.lengths),), -torch.inf, dtype=torch.float32, device=self.device)
         units = (self.wide / self.lengths[:, None]).float()
         dim = units.shape[1]
         self.near = filled(units, there.kind)

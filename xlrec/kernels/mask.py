@@ -85,12 +85,3 @@ def allowed(mask, user, num):  # type: ignore[no-untyped-def]
     end = mask.seen_indptr[user + 1]
     place = first_from(mask.seen_nums, mask.seen_indptr[user], end, num)
     return place == end or mask.seen_nums[place] != num
-
-
-@njit(cache=True)
-def allowed_rows(mask, users, nums):  # type: ignore[no-untyped-def]
-    """(n,) bool: whether users[j] may get nums[j]."""
-    found = np.empty(len(nums), np.bool_)
-    for j in range(len(nums)):
-        found[j] = allowed(mask, users[j], nums[j])
-    return found

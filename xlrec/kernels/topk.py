@@ -15,7 +15,7 @@ norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] wi
 
 The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
 The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
-float64 search, for every path, block size and known candidate. A floor may be guessed (`xlrec.kernels.guess`): what is
+float64 search, for every path and block size. A floor may be guessed (`xlrec.kernels.guess`): what is
 left out scores less than it, so a list whose k-th score reaches the guess is the full search's. A buffer that overflows
 is rescored in float64 at once.
 """
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.guess import guessed
 from xlrec.kernels.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
-from xlrec.kernels.mask import Mask, allowed_rows
+from xlrec.kernels.mask import Mask
 from xlrec.kernels.paths import Block, error_factors
 from xlrec.kernels.rounding import query_norms, to_units
 from xlrec.kernels.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
@@ -48,12 +48,10 @@ def top_k(
     zero_vectors: bool = True,
     user_block: int = 1024,
     item_block: int = ITEM_BLOCK,
-    known: NDArray[np.integer[Any]] | None = None,
-    floors: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Item numbers and float64 scores of each query's best k allowed items, (score desc, item_num asc).
 
-    The result does not depend on blocks, path or `known`. A query or an item that is not finite never ranks.
+    The result does not depend on blocks or path. A query or an item that is not finite never ranks.
 
     Args:
         queries: (n_users, dim), any scale; float64 scores are made from these numbers.
@@ -64,13 +62,9 @@ def top_k(
         zero_vectors: False: items whose vector is zero never rank.
         user_block: Users per matrix product.
         item_block: Items per matrix product, where not prepared.
-        known: (n_users, any width) item numbers that may be good, as of an earlier list, padded with -1: they only
-            save work, and may be anything.
-        floors: (n_users,) float64: items that score less are not wanted, and may be left out.
 
     Returns:
-        (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed,
-        or at least the floor.
+        (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed.
 
     Raises:
         ValueError: A query's or item's norm is outside of what float32 and float64 hold without overflow.
@@ -86,12 +80,7 @@ def top_k(
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
         block = Users(wide[users], lengths[users], mask.of(users), k, smallest)
-        least = known_floors(block, items, None if known is None else known[users])
-        if floors is None:
-            ids[users], scores[users] = _guessing(block, items, units[users], least)
-        else:
-            least = np.maximum(least, rounded_down(floors[users], block.lengths))
-            ids[users], scores[users] = _search(block, items, items.path.block(units[users]), least)
+        ids[users], scores[users] = _guessing(block, items, units[users])
     return ids, scores
 
 
@@ -164,26 +153,7 @@ def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray
     return to_units(queries, lengths), lengths
 
 
-def known_floors(users: Users, items: Items, known: NDArray[np.integer[Any]] | None) -> NDArray[np.float32]:
-    """(n_users,) what the k-th best score is no lower than: the k-th best of the allowed known items, else -inf."""
-    floors = np.full(len(users.wide), -np.inf, dtype=np.float32)
-    if known is None or known.shape[1] < users.k:
-        return floors
-    nums = np.sort(np.where((known >= 0) & (known < items.n_items), known, -1), axis=1).astype(np.int64)
-    nums[:, 1:][nums[:, 1:] == nums[:, :-1]] = -1
-    rows, columns = np.nonzero(nums >= 0)
-    chosen = nums[rows, columns]
-    ranks = (items.norms[chosen] >= users.smallest) & (items.norms[chosen] < np.inf)
-    ranks &= allowed_rows(users.mask, rows, chosen)
-    found = np.full(nums.shape, -np.inf)
-    rows, columns, chosen = rows[ranks], columns[ranks], chosen[ranks]
-    lengths = np.where(users.lengths > 0, users.lengths, 1.0)
-    found[rows, columns] = inner_products(users.wide, rows, chosen, items.shards) / lengths[rows]
-    best = np.partition(found, -users.k, axis=1)[:, -users.k]
-    return rounded_down(best, np.sign(users.lengths))
-
-
-def rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
+def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
     """(n_users,) scores of unit queries that are no higher than these; -inf for a query of zero."""
     wide = scores / np.where(lengths > 0, lengths, 1.0)
     wide -= 1e-12 * np.abs(np.where(np.isfinite(wide), wide, 0.0))
@@ -192,24 +162,22 @@ def rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> N
     return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
 
 
-def _guessing(
-    users: Users, items: Items, units: NDArray[np.float32], floors: NDArray[np.float32]
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+def _guessing(users: Users, items: Items, units: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """`_search` from guessed floors; users whose lists do not prove theirs are searched for again without."""
     queries = items.path.block(units)
     guesses = guessed(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
-    ids, scores = _search(users, items, queries, np.maximum(floors, guesses))
-    open_to_doubt = (guesses > floors) & (rounded_down(scores[:, -1], users.lengths) < guesses)
-    rows = np.flatnonzero(open_to_doubt)
+    ids, scores = _search(users, items, queries, guesses.copy())
+    rows = np.flatnonzero(_rounded_down(scores[:, -1], users.lengths) < guesses)
     if len(rows):
-        ids[rows], scores[rows] = _search(users.of(rows), items, items.path.block(units[rows]), floors[rows])
+        nothing = np.full(len(rows), -np.inf, dtype=np.float32)
+        ids[rows], scores[rows] = _search(users.of(rows), items, items.path.block(units[rows]), nothing)
     return ids, scores
 
 
 def _search(
     users: Users, items: Items, queries: Block, floors: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Ids and scores of one block of users."""
+    """Ids and scores of one block of users, of items that reach these floors, which rise."""
     n_users, k = len(floors), users.k
     buffers = Buffers.empty(floors, k, items.path.capacity(k))
     factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))

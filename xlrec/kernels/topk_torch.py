@@ -15,7 +15,7 @@ from xlrec.kernels.device_items import DeviceItems
 from xlrec.kernels.device_search import DeviceSearch
 from xlrec.kernels.items import Items, Shards, prepare
 from xlrec.kernels.mask import Mask
-from xlrec.kernels.topk import Users, known_floors, lengths_of, rounded_down, top_k
+from xlrec.kernels.topk import Users, lengths_of, top_k
 
 
 def top_k_torch(
@@ -29,8 +29,6 @@ def top_k_torch(
     zero_vectors: bool = True,
     user_block: int = 4096,
     item_block: int = 1 << 22,
-    known: NDArray[np.integer[Any]] | None = None,
-    floors: NDArray[np.float64] | None = None,
     fused: bool | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """What `xlrec.kernels.topk.top_k` returns, found on a device.
@@ -46,8 +44,6 @@ def top_k_torch(
         zero_vectors: False: items whose vector is zero never rank.
         user_block: Users per matrix product.
         item_block: Items per matrix product, at most.
-        known: As of `top_k`.
-        floors: As of `top_k`.
         fused: Whether the compiled pass is taken; None: on CUDA, where Triton is installed.
 
     Raises:
@@ -68,10 +64,7 @@ def top_k_torch(
     for start in range(0, len(ranked) if there.items.n_items else 0, user_block):
         rows = ranked[start : start + user_block]
         block = Users(_rows(wide, rows), lengths[rows], mask.of(rows), k, smallest)
-        least = known_floors(block, there.items, None if known is None else known[rows])
-        if floors is not None:
-            least = np.maximum(least, rounded_down(floors[rows], block.lengths))
-        ids[rows], scores[rows] = DeviceSearch(block, least, there, item_block, fused=fused).found()
+        ids[rows], scores[rows] = DeviceSearch(block, there, item_block, fused=fused).found()
     return ids, scores
 
 

@@ -18,7 +18,7 @@ from xlrec.kernels.mask import Mask
 from xlrec.kernels.probing import Probes, Sample, probes_for
 from xlrec.kernels.topk import Items, top_k
 from xlrec.pipeline.run import Run
-from xlrec.searches import Search, Searched
+from xlrec.search import Search, Searched
 from xlrec.stages.retrieve import Retriever, with_logs
 from xlrec.tables import EVENTS, USERS
 

@@ -3,12 +3,11 @@
 import shutil
 from pathlib import Path
 
-from xlrec import searches
 from xlrec.pipeline.run import INDEXES
 
 
 def tidy(lake: str, n_kept: int) -> int:
-    """Deletes all but the newest runs' item indexes and search lists; how many folders went.
+    """Deletes all but the newest runs' item indexes; how many folders went.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
 
@@ -16,12 +15,9 @@ def tidy(lake: str, n_kept: int) -> int:
         lake: Folder of the lake.
         n_kept: Runs that stay, at least 1.
     """
-    n_gone = 0
-    for name in (INDEXES, searches.KEPT):
-        below = Path(lake) / name
-        folders = [path for path in below.iterdir() if path.is_dir()] if below.is_dir() else []
-        newest = sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
-        for path in newest[n_kept:]:
-            shutil.rmtree(path, ignore_errors=True)
-            n_gone += not path.exists()
-    return n_gone
+    below = Path(lake) / INDEXES
+    folders = [path for path in below.iterdir() if path.is_dir()] if below.is_dir() else []
+    newest = sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+    for path in newest[n_kept:]:
+        shutil.rmtree(path, ignore_errors=True)
+    return sum(not path.exists() for path in newest[n_kept:])

@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 
 from xlrec.config import Config
 from xlrec.stages.rank import ranking
-from xlrec.stages.retrieve import Lists, Then, retrieve
+from xlrec.stages.retrieve import Then, retrieve
 from xlrec.tables import RECOMMENDATIONS
 
 
@@ -19,8 +19,8 @@ def listed(
     run_id: str,
     run_date: date,
     queries: DataFrame | None = None,
-    kept: Lists | None = None,
+    told: str | None = None,
 ) -> DataFrame:
     """`RECOMMENDATIONS` of the users: ranked in the worker that retrieved; arguments as of `retrieve` and `rank`."""
     then = Then(ranking(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)
-    return retrieve(users, events, config, index=index, run_date=run_date, queries=queries, lists=kept, then=then)
+    return retrieve(users, events, config, index=index, run_date=run_date, queries=queries, told=told, then=then)

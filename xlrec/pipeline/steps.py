@@ -15,9 +15,10 @@ from xlrec.index_files import PAIRS
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.lake import Lake
-from xlrec.pipeline import approximation, kept_lists, learning, neutral_vectors, quality
+from xlrec.pipeline import approximation, learning, neutral_vectors, quality
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import Run
+from xlrec.search import n_told, paths_told
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
@@ -39,6 +40,7 @@ from xlrec.tables import (
     USERS,
     USERS_INPUT,
 )
+from xlrec.tasks import shuffle_tasks
 
 
 @dataclass(frozen=True)
@@ -251,14 +253,15 @@ def recommend(run: Run, index: str | None = None) -> None:
     users = lake.read(USERS)
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:
-        kept = kept_lists.lists_of(run)
-        shown.follow(lambda: kept_lists.share(run, kept))
+        told, n_tasks = f"{index}/searched-{run.run_id}", shuffle_tasks(run.spark)
+        shown.follow(lambda: min(1.0, n_told(told) / n_tasks) if n_tasks else 0.0)  # each does as many users
         lists = listed(
-            users, lake.read(EVENTS), run.config, index=index, run_id=run.run_id, run_date=run.run_date, kept=kept
+            users, lake.read(EVENTS), run.config, index=index, run_id=run.run_id, run_date=run.run_date, told=told
         )
         rows = run.replace("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users
-        shown.done(rows_in=n_users, rows_out=rows, note=kept_lists.finish(run, kept, index))
+        run.search = ", ".join(sorted(paths_told(told)))
+        shown.done(rows_in=n_users, rows_out=rows)
 
 
 def publish(run: Run, source: str | None = None) -> list[auditing.Verdict]:

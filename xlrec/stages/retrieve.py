@@ -24,7 +24,7 @@ from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union
 from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.kernels.vectors import decode_vectors
 from xlrec.recommenders.queries import asked
-from xlrec.searches import Search, Searched, searched
+from xlrec.search import Search, Searched, searched, tell
 from xlrec.tables import CANDIDATES
 from xlrec.tasks import spread
 
@@ -33,17 +33,6 @@ if TYPE_CHECKING:
 
 _USER = ("user_id", "market", "languages", "language_weights")
 _Log = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]]
-
-
-class Lists(NamedTuple):
-    """Folders of what searches proved."""
-
-    old: str | None
-    """Of an earlier night."""
-    new: str
-    """Of tonight."""
-    keep: bool
-    """Whether lists are written, besides the counts."""
 
 
 class Then(NamedTuple):
@@ -63,7 +52,7 @@ def retrieve(
     index: str,
     run_date: date,  # noqa: ARG001  # availability lies in the index, decay counts from the user's newest event
     queries: "DataFrame | None" = None,
-    lists: Lists | None = None,
+    told: str | None = None,
     then: Then | None = None,
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
@@ -84,7 +73,7 @@ def retrieve(
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
-        lists: What the search proved is kept, and used where it was; None: neither.
+        told: Folder, seen by the workers under this path, in which each task tells at its end how it searched.
         then: What is made of the candidates in the same worker, and comes back instead of them.
 
     Raises:
@@ -99,13 +88,12 @@ def retrieve(
         opened, context = ItemIndex.open(index), TaskContext.get()
         part = context.partitionId() if context else 0
         device = task_device(config.retrieve.device, "retrieve.device")
-        old, keep = (lists.old, lists.keep) if lists else (None, False)
-        search = Search(opened, config.retrieve, old=old, keep=keep, part=part, device=device)
+        search = Search(opened, config.retrieve, device=device)
         retriever = Retriever(opened, config, search)
         for block in blocks(batches, config.retrieve.user_block):
             yield from retriever.rows(block).to_batches()
-        if lists:
-            search.save(lists.new)
+        if told:
+            tell(told, part, search.paths)
 
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return then.of(found(batches)) if then else found(batches)
@@ -126,7 +114,7 @@ class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
     def __init__(self, index: ItemIndex, config: Config, search: Search | None = None) -> None:
-        """Keeps scratch memory of one score and place per item; `search` None searches in full and keeps nothing."""
+        """Keeps scratch memory of one score and place per item; `search` None: as the config says, on the CPU."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.search = search or Search(index, config.retrieve)
         self.languages = config.rank.languages
