@@ -67,7 +67,6 @@ bench-quality: $(STAMP)  ## xlrec beside tuned peers, and what its parts are wor
 	[ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens
 	$(XLREC) evaluate --config conf/movielens.yaml --set 'evaluate.baselines=["text"]'
 	$(BIN)/python tests/bench/quality.py .cache/movielens/lake --json .cache/bench-quality-last.json
-	$(BIN)/python tests/bench/ablations.py .cache/movielens/lake --config conf/movielens.yaml --json .cache/bench-ablations.json
 	$(XLREC) evaluate --config conf/movielens.yaml --set evaluate.split=time --set lake=.cache/movielens/lake-time --set 'evaluate.baselines=["text"]'
 	$(BIN)/python tests/bench/quality.py .cache/movielens/lake-time --json .cache/bench-quality-time.json
 

@@ -149,7 +149,7 @@ def world(folder: Path, args: argparse.Namespace, root: Path) -> Path:
     told = {
         "lake": str(folder / "lake"), "k": args.k,
         "inputs": {name: str(inputs / name) for name in ("catalog", "interactions", "users")},
-        "train": {"hybrid": {"enabled": False}},
+        "train": {"factors": {"enabled": False}},
         "spark": {"master": f"local[{N_CORES}]", "driver_memory": "8g", "shuffle_partitions": 8 * N_CORES},
     }  # fmt: skip
     path = folder / "night.yaml"

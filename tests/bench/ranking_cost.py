@@ -1,32 +1,37 @@
-"""What a user's list costs as the catalogue grows: retrieval, the fused list, the list by the largest ranker there is.
+"""What a user's list costs as the catalogue grows: retrieval, and the fused list.
 
     python tests/bench/ranking_cost.py 1000 10000 100000
 
 Invented items (256 numbers a text, 10 neighbours each, no learnt model), 256 users with 20 events each, on one thread.
-The first ranker has as many and as large trees as `xlrec train-ranker` would ever learn, the second larger ones.
 """
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from rankers import LOG, Evaluated, costs, examples
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
-from xlrec.training.ranker.trees import MOST_TREES, SETTINGS, Setting, fit
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
+from xlrec.stages.rank.lists import Ranker
+from xlrec.stages.rank.users import users_of
+from xlrec.stages.retrieve import Retriever
 
 N_USERS, N_EVENTS, DIM = 256, 20, 256
+LOG = pa.list_(pa.struct([("micros", pa.int64()), ("item_num", pa.int32()), ("weight", pa.float64())]))
+_ROUNDS = 3
 
 
-def world(folder: Path, n_items: int) -> Evaluated:
-    """Users who later choose a neighbour of what they chose."""
+def world(folder: Path, n_items: int) -> tuple[ItemIndex, pa.Table]:
+    """Invented items, and users with their logs."""
     rng = np.random.default_rng(0)
     near = rng.integers(0, n_items, (n_items, 10))
     pairs = [(a, int(b), 1 / (2 + place)) for a in range(n_items) for place, b in enumerate(near[a]) if a != b]
@@ -45,25 +50,37 @@ def world(folder: Path, n_items: int) -> Evaluated:
             "log": pa.array(logs, LOG),
         }
     )  # fmt: skip
-    return Evaluated(ItemIndex.open(str(folder)), asked, near[chosen[:, -1]].tolist())
+    return ItemIndex.open(str(folder)), asked
+
+
+def costs(index: ItemIndex, asked: pa.Table, config: Config) -> tuple[float, float]:
+    """Milliseconds a user of retrieval and of the list, the best of some rounds."""
+    retriever, ranker = Retriever(index, config), Ranker(index, config)
+    (batch,) = retriever.rows(asked).combine_chunks().to_batches()
+    users = users_of(batch, ranker.weights)
+
+    def timed(step: Callable[[], Any]) -> float:
+        step()
+        best = np.inf
+        for _ in range(_ROUNDS):
+            began = perf_counter()
+            step()
+            best = min(best, perf_counter() - began)
+        return best / batch.num_rows * 1e3
+
+    return timed(lambda: retriever.rows(asked)), timed(lambda: ranker.lists_of(users))
 
 
 def main(sizes: list[int]) -> None:
     """Prints a row per size of the catalogue."""
     config = Config.model_validate({"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}})
     table = Table("items", title="ms a user")
-    largest = max(SETTINGS, key=lambda one: one.leaves)
-    kinds = {f"{MOST_TREES} trees of {one.leaves} leaves": one for one in (largest, Setting(7, 0.05))}
-    for column in ("retrieve", "rank, weighted fusion", *(f"rank, {name}" for name in kinds)):
+    for column in ("retrieve", "rank"):
         table.add_column(column, justify="right")
     for n_items in sizes:
         with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
-            made = world(Path(folder), n_items)
-            learnt = examples(made, config)
-            everyone = np.ones(N_USERS, dtype=np.bool_)
-            boosters = {name: fit(learnt, everyone, one, MOST_TREES, 0) for name, one in kinds.items()}
-            found = costs(made, config, boosters)
-            table.add_row(f"{n_items:,}", *(f"{value:.2f}" for value in found.values()))
+            found = costs(*world(Path(folder), n_items), config)
+            table.add_row(f"{n_items:,}", *(f"{value:.2f}" for value in found))
     Console(width=100).print(table)
 
 

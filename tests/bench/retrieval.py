@@ -74,7 +74,7 @@ def config() -> Config:
     """Searches for K items and nothing else."""
     return Config.model_validate(
         {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": K, "retrieve": {"candidates": K},
-         "train": {"hybrid": {"enabled": False}}}
+         "train": {"factors": {"enabled": False}}}
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = N
 
 def score(run: Run, inputs: steps.Inputs) -> None:
     """Splits the prepared events and scores xlrec, its single sources and the baselines on the same users."""
-    apart = split_apart(run, inputs)
+    apart = _split_apart(run, inputs)
     lake, config, systems = apart.lake, run.config.evaluate, baselines.systems(run.config)
     for system in systems.values():
         _lists(apart, system)
@@ -61,9 +61,9 @@ def score(run: Run, inputs: steps.Inputs) -> None:
         shown.done(rows_in=run.counts["evaluate.users"], rows_out=rows)
 
 
-def split_apart(run: Run, inputs: steps.Inputs, folder: str = "_evaluation") -> Run:
+def _split_apart(run: Run, inputs: steps.Inputs) -> Run:
     """A run whose tables lie apart, with the history as its events; users and availability are told by it alone."""
-    lake, config = Lake(run.spark, f"{run.lake.root}/{folder}"), run.config
+    lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
     with run.stage("split") as shown:
         events = run.lake.read(EVENTS)
         exclude_seen = config.retrieve.exclude_seen
@@ -89,7 +89,7 @@ def _lists(apart: Run, system: baselines.System) -> None:
         index = _index(apart, system.model)
         if system.model == "own":
             if system.name == "xlrec":
-                learn_own(apart, system.config)
+                _learn_own(apart, system.config)
         elif system.model == "itemknn":
             events = baselines.binary(events)
             _learn_neighbours(apart, system, events, index)
@@ -101,12 +101,10 @@ def _lists(apart: Run, system: baselines.System) -> None:
         shown.done(rows_out=rows)
 
 
-def learn_own(apart: Run, config: Config) -> str:
-    """Learns what a night learns, from the history alone; the folder of the index."""
+def _learn_own(apart: Run, config: Config) -> None:
+    """Learns what a night learns, from the history alone."""
     own = Run(apart.lake, apart.ledger, config, apart.progress, "own", apart.run_date, cache=apart.cache)
-    index = _index(apart, "own")
-    steps.learn(own, index)
-    return index
+    steps.learn(own, _index(apart, "own"))
 
 
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: str) -> None:

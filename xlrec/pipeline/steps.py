@@ -217,7 +217,7 @@ def embed(run: Run) -> None:
 
 
 def train(run: Run) -> None:
-    """Learns co-visitation, popularity and the hybrid, and lays the item index that workers map into memory."""
+    """Learns neighbours, popularity and factors, and lays the item index that workers map into memory."""
     with run.stage("train") as shown:
         n_rows = learn(run, run.index)
         model = f"model {run.model}, {run.counts['train.model_visits']:,} visits" if run.model else ""

@@ -102,9 +102,9 @@ def score(value: float | None, digits: int = 3) -> str:
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\u2212")
 
 
-def signed(value: float | None, digits: int = 3) -> str:
+def signed(value: float | None) -> str:
     """+0.012 or −0.012; 0.000 has no sign."""
-    text = score(value, digits)
+    text = score(value)
     return f"+{text}" if value is not None and text[0].isdigit() and float(text) > 0 else text
 
 
