@@ -1,11 +1,11 @@
-"""What the closed forms of `kernels.factorisation` and `kernels.item_weights` find, without Spark: NDCG@10.
+"""What `kernels.factorisation` and, of each market, `kernels.item_weights` find, without Spark: NDCG@10.
 
     python tests/bench/closed_forms.py world DIR    # DIR/input (input layout); DIR/truth: holdout, items, meta.json
     python tests/bench/closed_forms.py shops FILE   # Parquet: user_id, item_id, date, line, market
 
 In a world every user of the holdout is asked for what is sold in her market and readable; a user's languages are those
 stated, else those of her history. In the shops each user's newest item is held out, and candidates are the items of
-her shop without her own.
+her shop without her own; neighbours are those of the default config, as the night's tasks compute them.
 """
 
 import json
@@ -22,16 +22,19 @@ from rich.console import Console
 from rich.table import Table
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig, FactorsConfig, PrepareConfig
+from xlrec.config import CovisitationConfig, EmbedConfig, FactorsConfig, PrepareConfig
+from xlrec.kernels import covisits
+from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.factorisation import fold_in
-from xlrec.kernels.item_weights import Gram, neighbour_weights
+from xlrec.kernels.item_weights import Counts, item_weights
 from xlrec.kernels.visits import visits
+from xlrec.recommenders.covisitation import mixture_of, rules_of
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scoring import served
 
 K = 10
-OTHER_MARKETS, PENALTY, PREDICTORS, RECENT = 0.1, 10.0, 100, 0.9
+RECENT = 0.9  # weight of a history item beside the one after it
 Array = np.ndarray[Any, Any]
 
 
@@ -105,6 +108,14 @@ def world(folder: Path, table: Table) -> None:
         table.add_row(name, " · ".join(cells))
 
 
+def logs_of(known: Any, markets: list[str]) -> covisits.Logs:
+    known = known.sort_values("user", kind="stable")
+    each = known.groupby("user")
+    days = pd.to_datetime(known.date).to_numpy().astype("datetime64[us]").astype(np.int64)
+    homes = np.searchsorted(markets, each.market.first()).astype(np.int32)
+    return covisits.Logs(indptr_of(each.size().to_numpy()), known.item.to_numpy(np.int32), days, homes)
+
+
 def shops(file: Path, table: Table) -> None:
     log = pd.read_parquet(file).sort_values(["date", "line"], kind="stable").drop_duplicates(["user_id", "item_id"])
     log["user"], log["item"] = pd.factorize(log.user_id)[0], pd.factorize(log.item_id)[0]
@@ -114,14 +125,20 @@ def shops(file: Path, table: Table) -> None:
     shape = (log.user.max() + 1, log.item.max() + 1)
     age = known.groupby("user").cumcount(ascending=False)
     histories = sp.csr_matrix((RECENT**age, (known.user, known.item)), shape)
-    for market, wanted in asked.groupby("market"):
-        weight = np.where(known.market == market, 1.0, OTHER_MARKETS**0.5)
-        rows = sp.csr_matrix((weight, (known.user, known.item)), shape)
-        gram = (rows.T @ rows).tocsr()
-        gram.sort_indices()
-        near = neighbour_weights(Gram(gram.indptr.astype(np.int64), gram.indices, gram.data), PENALTY, PREDICTORS)
-        weights = sp.csr_matrix((near[2], near[:2]), (shape[1], shape[1]))
-        sold = np.unique(log.item[log.market == market])
+    markets, config = sorted(log.market.unique()), CovisitationConfig()
+    for_sale = np.zeros((shape[1], len(markets)), dtype=np.bool_)
+    for place, market in enumerate(markets):
+        for_sale[log.item[log.market == market], place] = True
+    began = perf_counter()
+    counts = Counts.of([covisits.pairs_of_block(logs_of(known, markets), 0, 1, len(markets), rules_of(config))])
+    near = item_weights(counts, np.arange(shape[1], dtype=np.int32), for_sale, mixture_of(config))
+    table.add_row("seconds to learn, compiled within them", f"{perf_counter() - began:.1f}")
+    kept = pd.DataFrame(near._asdict()).sort_values(["market", "history", "score", "item"], ascending=[1, 1, 0, 1])
+    kept = kept[kept.groupby(["market", "history"]).cumcount() < (config.neighbours or len(kept))]
+    for place, market in enumerate(markets):
+        wanted, mine = asked[asked.market == market], kept[kept.market == place]
+        weights = sp.csr_matrix((mine.score, (mine.history, mine.item)), (shape[1], shape[1]))
+        sold = np.flatnonzero(for_sale[:, place])
         scores = np.where(
             histories[wanted.user][:, sold].toarray() > 0,
             -np.inf,

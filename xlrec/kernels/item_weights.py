@@ -182,11 +182,11 @@ def _regress(counts, near, right, users, side, n_sides, mixture, places):  # typ
     inner = np.zeros((n, n))
     for at in range(n):
         places[near[at]] = at
-    for at in range(n):
+    for at in range(n):  # ascending, so that what follows in a row is the lower triangle's column
         inner[at, at] = users[at] + mixture.penalty
         row = _first_row(counts, near[at], n_sides)
-        _add_row(counts, row, near, mixture.others, places, inner[at])
-        _add_row(counts, row + side, near, 1.0 - mixture.others, places, inner[at])
+        _add_row(counts, row, near, at, mixture.others, places, inner)
+        _add_row(counts, row + side, near, at, 1.0 - mixture.others, places, inner)
     for at in range(n):
         places[near[at]] = -1
     lower, found = np.linalg.cholesky(inner), right
@@ -202,22 +202,28 @@ def _regress(counts, near, right, users, side, n_sides, mixture, places):  # typ
 
 
 @njit(cache=True)
-def _add_row(counts, row, near, weight, places, inner):  # type: ignore[no-untyped-def]
-    """Adds the weighed counts of a row with the predictors; a long row is looked up, a short one read through."""
-    low, high = counts.indptr[row], counts.indptr[row + 1]
-    nums = counts.nums[low:high]
-    if len(nums) > _LOOKUP * len(near) * np.log2(1.0 + len(nums)):
-        for place in range(len(near)):
-            at, after = 0, len(nums)
-            while at < after:
-                middle = (at + after) // 2
-                if nums[middle] < near[place]:
-                    at = middle + 1
-                else:
-                    after = middle
-            if at < len(nums) and nums[at] == near[place]:
-                inner[place] += weight * counts.counts[low + at]
+def _add_row(counts, row, near, column, weight, places, inner):  # type: ignore[no-untyped-def]
+    """Adds a predictor's weighed counts with those after it; a long row is looked up, a short one read through."""
+    high = counts.indptr[row + 1]
+    low = _find(counts.nums, near[column], counts.indptr[row], high)
+    if high - low > _LOOKUP * (len(near) - column) * np.log2(1.0 + high - low):
+        for place in range(column + 1, len(near)):
+            low = _find(counts.nums, near[place], low, high)
+            if low < high and counts.nums[low] == near[place]:
+                inner[place, column] += weight * counts.counts[low]
     else:
-        for at in range(len(nums)):
-            if places[nums[at]] >= 0:
-                inner[places[nums[at]]] += weight * counts.counts[low + at]
+        for at in range(low, high):
+            if places[counts.nums[at]] >= 0:
+                inner[places[counts.nums[at]], column] += weight * counts.counts[at]
+
+
+@njit(cache=True)
+def _find(nums, num, low, high):  # type: ignore[no-untyped-def]
+    """First place from `low` on, of ascending numbers, that holds `num` or more."""
+    while low < high:
+        middle = (low + high) // 2
+        if nums[middle] < num:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -53,10 +53,7 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fol
     markets = sorted(row["market"] for row in markets_of(events, items).collect())  # a vocabulary
     n_blocks = shuffle_tasks(events.sparkSession) or _BLOCKS
     _count_pairs(_by_block(events, config.max_history, n_blocks), markets, n_blocks, config, folder)
-    mixture = Mixture(
-        config.other_markets, config.regression, config.penalty, config.predictors, config.sequence,
-        config.normalisation,
-    )  # fmt: skip
+    mixture = mixture_of(config)
 
     def of_items(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         counts = open_counts(folder)
@@ -76,6 +73,19 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fol
     best = Window.partitionBy("market", "item_num").orderBy(F.col("score").desc(), "neighbour_num")
     ranked = rows.withColumn("place", F.row_number().over(best))
     return ranked.where(F.col("place") <= config.neighbours).drop("place")
+
+
+def rules_of(config: CovisitationConfig) -> Rules:
+    """What the config says of closeness."""
+    return Rules(config.window_items, config.max_gap_days, config.gap_half_life_days, config.distance_decay)
+
+
+def mixture_of(config: CovisitationConfig) -> Mixture:
+    """What the config says of scores."""
+    return Mixture(
+        config.other_markets, config.regression, config.penalty, config.predictors, config.sequence,
+        config.normalisation,
+    )  # fmt: skip
 
 
 def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFrame":
@@ -98,7 +108,7 @@ def _count_pairs(
     blocks: "DataFrame", markets: list[str], n_blocks: int, config: CovisitationConfig, folder: str
 ) -> None:
     """Fills the folder."""
-    rules = Rules(config.window_items, config.max_gap_days, config.gap_half_life_days, config.distance_decay)
+    rules = rules_of(config)
 
     def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         block = key[0].as_py()
