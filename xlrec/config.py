@@ -171,8 +171,8 @@ class CovisitationConfig(Section):
     normalisation: Share = 0.75
     """Closeness is divided by the history item's users to this power, and the other item's users to what is left to 1:
     0.5 is the cosine, 1 the share of the history item's users."""
-    neighbours: Count | None = 100
-    """Kept per item of a history, the best; bounds what a history costs. null: all."""
+    neighbours: Count = 100
+    """Of an item of a history, the best are laid into the index; bounds what a history costs."""
     max_history: Count = 500
     """Newest items of a user that are counted; bounds what a heavy user costs to its square."""
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from xlrec.errors import EncoderError, LakeError
 from xlrec.index import LAYOUT, META, bits_of, load, words_for
+from xlrec.kernels.csr import first_of, indptr_of
 
 _PIECES: Final = "pieces"
 #: Folder in that of the index where pairs of items are counted before it is written.
@@ -116,17 +117,21 @@ def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
     save(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
 
 
-def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table) -> None:
-    """Writes a market's piece of a shard's neighbours (item_num, neighbour_num, score), best first, ties by num."""
+def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table, most: int | None = None) -> None:
+    """Writes a market's piece of a shard's neighbours (item_num, neighbour_num, score): per item the best, in order.
+
+    Order is score desc, neighbour_num asc; `most` per item, None: all.
+    """
     nums = neighbours["item_num"].to_numpy().astype(np.int64)
     others = neighbours["neighbour_num"].to_numpy().astype(np.int32)
     scores = neighbours["score"].to_numpy().astype(np.float64)
     order = np.lexsort((others, -scores, nums))
-    sizes = np.bincount(nums - shard * spec.shard_rows, minlength=spec.rows(shard)).astype(np.int64)
+    indptr = indptr_of(np.bincount(nums - shard * spec.shard_rows, minlength=spec.rows(shard)))
+    bounds, kept = first_of(indptr, most or len(nums))
     kind = _neighbours_of(spec, market)
-    save(spec.piece(f"{kind}-sizes", shard), sizes)
-    save(spec.piece(f"{kind}-nums", shard), others[order])
-    save(spec.piece(f"{kind}-scores", shard), scores[order])
+    save(spec.piece(f"{kind}-sizes", shard), np.diff(bounds))
+    save(spec.piece(f"{kind}-nums", shard), others[order][kept])
+    save(spec.piece(f"{kind}-scores", shard), scores[order][kept])
 
 
 def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
@@ -240,7 +245,6 @@ def _merge_sizes(spec: Spec, what: str) -> None:
 
 
 def _append(spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
-    paths = [spec.piece(name, shard) for shard in range(spec.n_shards)]
-    paths = [path for path in paths if path.exists()]
+    paths = [path for shard in range(spec.n_shards) if (path := spec.piece(name, shard)).exists()]
     n_rows = sum(load(path).shape[0] for path in paths)
     save_stream(spec.whole(name), kind, (n_rows, *shape), (load(path) for path in paths))

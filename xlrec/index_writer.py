@@ -35,6 +35,7 @@ def write_index(
     popularity: "DataFrame",
     *,
     dim: int,
+    n_neighbours: int | None = None,
     shard_rows: int = SHARD_ROWS,
 ) -> None:
     """Writes an index folder with Spark; an older index in it does not open from the start on.
@@ -46,6 +47,7 @@ def write_index(
         neighbours: `tables.NEIGHBOURS`.
         popularity: `tables.POPULARITY`.
         dim: Numbers in a vector.
+        n_neighbours: Best neighbours that an item keeps in each market; None: all.
         shard_rows: Items per shard file.
 
     Raises:
@@ -63,7 +65,7 @@ def write_index(
         return _done(key[0].as_py())
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        write_neighbours(spec, key[0].as_py(), key[1].as_py(), table)
+        write_neighbours(spec, key[0].as_py(), key[1].as_py(), table, n_neighbours)
         return _done(key[1].as_py())
 
     def market_of(key: tuple[Any, ...], _: pa.Table, table: pa.Table) -> pa.Table:

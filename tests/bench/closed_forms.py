@@ -134,7 +134,7 @@ def shops(file: Path, table: Table) -> None:
     near = item_weights(counts, np.arange(shape[1], dtype=np.int32), for_sale, mixture_of(config))
     table.add_row("seconds to learn, compiled within them", f"{perf_counter() - began:.1f}")
     kept = pd.DataFrame(near._asdict()).sort_values(["market", "history", "score", "item"], ascending=[1, 1, 0, 1])
-    kept = kept[kept.groupby(["market", "history"]).cumcount() < (config.neighbours or len(kept))]
+    kept = kept[kept.groupby(["market", "history"]).cumcount() < config.neighbours]
     for place, market in enumerate(markets):
         wanted, mine = asked[asked.market == market], kept[kept.market == place]
         weights = sp.csr_matrix((mine.score, (mine.history, mine.item)), (shape[1], shape[1]))

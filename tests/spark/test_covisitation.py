@@ -110,15 +110,6 @@ def test_scores_are_those_of_the_obvious_loop(
     assert {neighbour for _, neighbour in found.get("DE", {})} <= {2, *range(4, N_ITEMS)}  # no logs, items nevertheless
 
 
-def test_each_item_of_a_history_keeps_its_best_neighbours_in_each_market(spark: "SparkSession", tmp_path: Path) -> None:
-    events, items = frame(spark, random_logs(4)), catalogue(spark, {})
-    every = fitted(events, items, CovisitationConfig(neighbours=None), tmp_path)
-    for market, scores in fitted(events, items, CovisitationConfig(neighbours=2), tmp_path).items():
-        for item in range(N_ITEMS):
-            pairs = [(-score, other) for (one, other), score in every[market].items() if one == item]
-            assert sorted((-scores[item, other], other) for one, other in scores if one == item) == sorted(pairs)[:2]
-
-
 def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession", tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     chosen = rng.random((40, N_ITEMS)) < 0.4
@@ -128,7 +119,7 @@ def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession",
     }
     config = CovisitationConfig(
         regression=False, sequence=1, other_markets=1, window_items=10**6, max_gap_days=1e9, gap_half_life_days=1e9,
-        distance_decay=0, normalisation=0.5, neighbours=None,
+        distance_decay=0, normalisation=0.5,
     )  # fmt: skip
     counts = chosen.T.astype(float) @ chosen
     found = fitted(frame(spark, logs), catalogue(spark, {}), config, tmp_path)

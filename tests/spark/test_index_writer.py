@@ -35,7 +35,7 @@ def vectors() -> "np.ndarray[Any, np.dtype[np.float32]]":
     return found
 
 
-def write(spark: "SparkSession", folder: Path, nums: list[int]) -> None:
+def write(spark: "SparkSession", folder: Path, nums: list[int], n_neighbours: int | None = None) -> None:
     names = ("item_id", "item_num", "languages", "categories", "markets", "available")
     rows: list[Any] = [
         dict(zip(names, (f"i{num:02d}", num, LANGUAGES[i], CATEGORIES[i], MARKETS[i], AVAILABLE[i]), strict=True))
@@ -49,6 +49,7 @@ def write(spark: "SparkSession", folder: Path, nums: list[int]) -> None:
         spark.createDataFrame(PAIRS[::-1], NEIGHBOURS.schema),
         spark.createDataFrame(POPULAR, POPULARITY.schema),
         dim=DIM,
+        n_neighbours=n_neighbours,
         shard_rows=4,
     )
 
@@ -75,3 +76,14 @@ def test_tables_and_arrays_give_the_same_files(spark: "SparkSession", tmp_path: 
 def test_a_gap_in_the_numbers_stops_the_writer(spark: "SparkSession", tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="highest item_num 11"):
         write(spark, tmp_path, [*range(N - 1), N])
+
+
+def test_each_item_keeps_its_best_neighbours_in_each_market(spark: "SparkSession", tmp_path: Path) -> None:
+    write(spark, tmp_path, list(range(N)), n_neighbours=3)
+    index = ItemIndex.open(str(tmp_path))
+    for market in index.markets:
+        indptr, nums, scores = index.neighbours(market)
+        for item in range(N):
+            near = sorted((-score, other) for name, one, other, score in PAIRS if (name, one) == (market, item))
+            run = slice(indptr[item], indptr[item + 1])
+            assert list(zip((-scores[run]).tolist(), nums[run].tolist(), strict=True)) == near[:3]

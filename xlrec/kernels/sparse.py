@@ -11,7 +11,7 @@ from xlrec.kernels.profiles import Histories
 
 
 class Neighbours(NamedTuple):
-    """Co-visitation as CSR over items."""
+    """Co-visitation in one market as CSR over items; scores above 0."""
 
     indptr: NDArray[np.int64]
     nums: NDArray[np.int32]
@@ -89,7 +89,7 @@ def unite(
         users: Rows in all per-user arrays.
         similar: (n_users, n_candidates) ids padded with -1, and scores.
         history: What co-visitation starts from.
-        neighbours: Co-visitation.
+        neighbours: Co-visitation in the market.
         market: Popularity.
         mask: What each user may get.
         scratch: Of all items.

@@ -232,7 +232,8 @@ def learn(run: Run, index: str) -> int:
     neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date, f"{index}/{PAIRS}")
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
     dim = encoders.load(config.embed).dim
-    write_index(index, items, item_vectors(run), lake.read(NEIGHBOURS), lake.read(POPULARITY), dim=dim)
+    tables, n_neighbours = (lake.read(NEIGHBOURS), lake.read(POPULARITY)), config.train.covisitation.neighbours
+    write_index(index, items, item_vectors(run), *tables, dim=dim, n_neighbours=n_neighbours)
     run.counts["index.items"] = ItemIndex.open(index).n_items
     run.model = learning.learn(run, index, learning.teller("train"))
     approximation.lay(run, index)

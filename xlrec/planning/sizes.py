@@ -127,7 +127,7 @@ def pairs_of(sizes: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
 def neighbours_of(config: Config, sizes: Sizes) -> int:
     """Neighbours of an item in a market, at most."""
     bounds = config.train.covisitation.predictors, config.train.covisitation.neighbours
-    return min(*(bound for bound in bounds if bound), -(-2 * sizes.pairs // max(1, sizes.items)))
+    return min(*bounds, -(-2 * sizes.pairs // max(1, sizes.items)))
 
 
 def known_texts(config: Config) -> int:

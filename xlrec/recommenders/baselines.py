@@ -84,7 +84,7 @@ def _itemknn(config: Config) -> Config:
     cosine = CovisitationConfig(
         other_markets=1.0, regression=False, sequence=1.0, predictors=config.train.covisitation.predictors,
         window_items=_MAX_HISTORY, max_gap_days=_FAR, gap_half_life_days=_FAR, distance_decay=0.0, normalisation=0.5,
-        neighbours=None, max_history=_MAX_HISTORY,
+        max_history=_MAX_HISTORY,
     )  # fmt: skip
     flat = config.retrieve.model_copy(
         update={"half_life_days": _FAR, "half_life_items": _FAR, "max_history": _MAX_HISTORY}

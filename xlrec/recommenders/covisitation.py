@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from xlrec.config import CovisitationConfig
@@ -67,12 +66,7 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fol
                 columns: list[Any] = [names.cast(pa.string()), *(pa.array(column) for column in found[1:])]
                 yield pa.RecordBatch.from_arrays(columns, names=NEIGHBOURS.schema.names)
 
-    rows = spread(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
-    if config.neighbours is None:
-        return rows
-    best = Window.partitionBy("market", "item_num").orderBy(F.col("score").desc(), "neighbour_num")
-    ranked = rows.withColumn("place", F.row_number().over(best))
-    return ranked.where(F.col("place") <= config.neighbours).drop("place")
+    return spread(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
 
 
 def rules_of(config: CovisitationConfig) -> Rules:

@@ -52,7 +52,6 @@ def chosen_pairs(
         sequence=1.0,
         normalisation=0.5,
         predictors=config.pairs_per_item,
-        neighbours=None,
     )
     known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
     chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
