@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from planted_pairs import oracle
 
@@ -54,6 +54,7 @@ def dense(found: Weights, market: int, n_items: int) -> Array:
     seed=st.integers(0, 2**32 - 1), share=st.floats(0.02, 0.6), n_predictors=st.integers(1, 12),
     others=st.sampled_from([0.0, 0.1, 1.0]), regression=st.booleans(), n_blocks=st.integers(1, 4),
 )  # fmt: skip
+@example(seed=1, share=0.1171875, n_predictors=1, others=0.1, regression=False, n_blocks=1)  # chosen alone in a market
 @settings(max_examples=60, deadline=None)
 def test_weights_are_those_of_regressions_and_loops_over_weighed_users(
     seed: int, share: float, n_predictors: int, others: float, regression: bool, n_blocks: int

@@ -134,7 +134,9 @@ def _users(counts, row, side, others):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _here(counts, row, side, n_sides):  # type: ignore[no-untyped-def]
-    """Whether users of the market chose one of the items that go into the weights of the item of this row."""
+    """Whether users of the market chose the item of this row, or one that was chosen with it."""
+    if counts.users[row + side] > 0:
+        return True
     for num in counts.nums[counts.indptr[row] : counts.indptr[row + 1]]:
         if counts.users[_first_row(counts, num, n_sides) + side] > 0:
             return True

@@ -147,7 +147,8 @@ def stages(case: Case) -> tuple[Part, ...]:
     detecting = sizes.unstated * rates.detect if config.prepare.detect_languages else 0.0
     preparing = texts * (rates.clean + spark.prepare_text) + detecting
     preparing += sizes.events * spark.prepare_event + users * spark.prepare_user
-    counting = sizes.pairs * spark.train_pair + sizes.items * spark.train_item
+    regressions = sizes.items * sizes.markets  # as if all were sold in all
+    counting = sizes.pairs * spark.train_pair + regressions * spark.train_item
     joining = sizes.events * spark.recommend_event + rows * spark.recommend_row
     return (
         Part("prepare", spark.prepare_fixed, preparing),

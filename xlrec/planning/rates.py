@@ -66,13 +66,14 @@ class SparkCosts:
 
 #: On the machine that the README names. `*_fixed`: of the demo's night (2,000 users), which is little else. Costs of
 #: events and pairs: CPU time of two nights (20,000 and 60,000 users, 20,000 items, `tests/bench/night_cost.py`) on a
-#: busy machine. Both had the same texts and items: `prepare_text`, `embed_text`, `train_item` and `around_row` are no
-#: more than guesses of what is left over. `recommend_row`: CPU time of the JVM while a night of 98,121 users
+#: busy machine. Both had the same texts and items: `prepare_text`, `embed_text` and `around_row` are no more than
+#: guesses of what is left over. `train_item`: CPU time of a regression on 100 predictors, on a busy machine;
+#: `train_pair`: a guess. `recommend_row`: CPU time of the JVM while a night of 98,121 users
 #: recommended, less that of the events; `publish_row`: wall time of its `publish`; both idle.
 SPARK: Final = SparkCosts(
     prepare_fixed=23.0, prepare_text=1e-4, prepare_event=1.5e-5, prepare_user=0.0,
     embed_fixed=9.0, embed_text=2e-4,
-    train_fixed=14.0, train_pair=2.0e-6, train_item=2e-4,
+    train_fixed=14.0, train_pair=5e-7, train_item=4e-4,
     recommend_fixed=3.5, recommend_event=9e-6, recommend_row=5.2e-6,
     publish_fixed=3.9, publish_row=1.6e-6,
     around_fixed=15.0, around_row=4e-6,
