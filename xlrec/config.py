@@ -276,13 +276,13 @@ class RankConfig(Section):
     weights: FusionWeights = FusionWeights()
     near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.97
     """Items whose vectors have at least this cosine are one item: only the better is listed. 1: exact copies only."""
-    diversity: Share = 0.1
+    diversity: Share = 0.05
     """MMR: 0 orders by score alone, 1 by distance to what is already in the list alone."""
     languages: Literal["any", "calibrated", "only"] = "calibrated"
     """calibrated: the list's languages follow the user's (Steck 2018), and items that the user cannot read only fill it
     up; a user reads what is stated, and what the items of the history are in. only: what is stated, or told by the
     history's larger part, and no other language. any: no regard."""
-    calibration: Share = 0.5
+    calibration: Share = 0.2
     """Weight of the language mix against the score, where languages is calibrated."""
     max_per_category: Count | None = None
     """Most items of one category in a list. null: no limit."""
