@@ -104,7 +104,7 @@ def test_the_index_gets_every_items_learnt_vector(
         one = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
         serving[name] = str(tmp_path / str(name))
         one.save(Path(serving[name]))
-    micros = [None if num % 2 else at(num).timestamp() * 1e6 for num in range(N_ITEMS)]
+    micros = [None if num % 2 else at(num % 28).timestamp() * 1e6 for num in range(N_ITEMS)]
     moments = spark.createDataFrame(list(enumerate(micros)), "item_num int, first_micros double").repartition(5)
     write_learnt(index, serving, moments)
     models = models_of(ItemIndex.open(index))

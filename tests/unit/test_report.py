@@ -135,14 +135,6 @@ def test_how_markets_log_is_told_with_what_disagrees(page: str) -> None:
     assert "Markets were not compared by this run" in render(bare())
 
 
-def test_what_serves_each_market_is_told_with_what_it_is_ahead_of(page: str) -> None:
-    cells = '<td class="n">0.210</td><td class="n">0.222</td><td class="n">0.190</td><td>transferred</td>'
-    assert f'<th scope="row">JP</th><td class="n">210</td>{cells}' in page
-    assert "joint +0.012 [+0.002, +0.021]; target only +0.031 [+0.010, +0.050]" in page
-    assert "transferred +0.010 [\u22120.010, +0.030]" in page
-    assert "One model serves all markets" in render(bare())
-
-
 def test_an_evaluation_without_rows_is_no_evaluation() -> None:
     whole = report()
     assert whole.metrics is not None
