@@ -27,7 +27,7 @@ from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Items, only
-from xlrec.training.recommender.scoring import UNREADABLE, popularity_at, scores_of, served
+from xlrec.training.recommender.scoring import UNREADABLE, popularity_at, scorer, served
 
 ITEMS, LOGS, _ = planted(n_users=60, n_items=90)
 N = len(ITEMS.texts)
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel,
     model = learn(some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0)
     model.save(Path(model_folder))
     lay(str(folder), {None: model_folder})
-    return str(folder), model, scores_of(served(model, pa.array(ids), items), items, LOGS, np.arange(LOGS.n_users))
+    return str(folder), model, scorer(served(model, pa.array(ids), items), items, LOGS)(np.arange(LOGS.n_users))
 
 
 def lay(folder: str, models: dict[str | None, str]) -> None:
@@ -182,7 +182,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     markets = np.array(users["market"].to_pylist())
     elsewhere = np.flatnonzero(markets != "M1")
     assert mixed.take(elsewhere).equals(before.take(elsewhere))
-    expected = scores_of(served(other, ids, everywhere()), everywhere(), LOGS, np.arange(LOGS.n_users))
+    expected = scorer(served(other, ids, everywhere()), everywhere(), LOGS)(np.arange(LOGS.n_users))
     for user in np.flatnonzero(markets[:-1] == "M1"):
         row = mixed.slice(int(user), 1).to_pylist()[0]
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)

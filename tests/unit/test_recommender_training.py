@@ -15,8 +15,8 @@ from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel, strengths
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.card import card
-from xlrec.training.recommender.logs import Items, Logs, chosen, only
-from xlrec.training.recommender.scoring import Truth, popularity_at, scores_of, served, truth_after
+from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only
+from xlrec.training.recommender.scoring import Truth, popularity_at, scorer, served, truth_of
 from xlrec.training.transfer.measuring import per_user, popular, text_mean
 
 ITEMS, LOGS, TRUTH = planted()
@@ -36,13 +36,14 @@ def inner() -> tuple[Logs, Truth]:
     log = LOGS.visits
     cuts = np.full(LOGS.n_users, -np.inf)
     np.maximum.at(cuts, log.owners, log.micros)
-    return only(LOGS, EVERYONE, cuts), truth_after(LOGS, cuts, END, 10_000, 0)
+    rows, logs = first_meetings(log), only(LOGS, EVERYONE, cuts)
+    held = (log.micros[rows] >= cuts[log.owners[rows]]) & (np.diff(logs.visits.indptr) > 0)[log.owners[rows]]
+    return logs, truth_of(log, rows[held], END, 10_000, [0, 14])
 
 
 def test_what_is_learnt_beats_texts_and_popularity_on_what_was_held_out() -> None:
     logs, truth = inner()
-    what = served(taught(logs), IDS, ITEMS)
-    ours = per_user(lambda users: scores_of(what, ITEMS, logs, users), truth, ITEMS, logs)[:, 0]
+    ours = per_user(scorer(served(taught(logs), IDS, ITEMS), ITEMS, logs), truth, ITEMS, logs)[:, 0]
     for other in (text_mean(ITEMS, logs, RetrieveConfig()), popular(ITEMS, logs, logs, END, PopularityConfig())):
         gain = ours - per_user(other, truth, ITEMS, logs)[:, 0]
         assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
@@ -114,7 +115,7 @@ def test_hardly_any_logs_leave_a_model_that_serves(n_users: int) -> None:
     few = only(LOGS, np.arange(LOGS.n_users) < n_users)
     model = taught(few)
     assert all(np.isfinite(array).all() for array in model.arrays.values())
-    scores = scores_of(served(model, IDS, ITEMS), ITEMS, few, np.arange(5))
+    scores = scorer(served(model, IDS, ITEMS), ITEMS, few)(np.arange(5))
     assert np.isfinite(scores[ITEMS.eligible[LOGS.markets[:5]]]).any()
     assert not np.isnan(scores).any()
 

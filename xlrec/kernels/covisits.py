@@ -26,7 +26,7 @@ class Logs(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How close two choices of one user are."""
+    """Constants of the closeness of two choices of one user."""
 
     window: int
     """Places apart, at most; beyond it closeness is 0."""
@@ -50,7 +50,7 @@ class Pairs(NamedTuple):
     nums: NDArray[np.int32]
     """Other items, ascending within a row."""
     counts: NDArray[np.int32]
-    """How many users chose both: the item's row of the Gram matrix."""
+    """Users who chose both: the item's row of the Gram matrix."""
     closeness: NDArray[np.float64]
     """Σ over these users of distance^-decay · 0.5^(gap / half-life), 0 beyond the window."""
 

@@ -21,3 +21,11 @@ def first_of(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], N
     sizes = np.minimum(np.diff(indptr), most)
     bounds = indptr_of(sizes)
     return bounds, np.arange(bounds[-1]) + np.repeat(indptr[:-1] - bounds[:-1], sizes)
+
+
+def entries_of(
+    indptr: NDArray[np.int64], rows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bounds, and places among all entries, of the entries of some rows, in their order."""
+    bounds = indptr_of(indptr[rows + 1] - indptr[rows])
+    return bounds, np.arange(bounds[-1]) + np.repeat(indptr[rows] - bounds[:-1], np.diff(bounds))

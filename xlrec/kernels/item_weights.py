@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.covisits import Pairs
 from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.mask import first_from
 
 #: Regression weights smaller than this say nothing: solving leaves them where the true weight is 0.
 _LEAST: Final = 1e-12
@@ -22,7 +23,7 @@ _LOOKUP: Final = 4
 
 
 class Mixture(NamedTuple):
-    """How market m scores: users of m weigh 1, all others `others`, in every count."""
+    """Constants of a market's scores: its users weigh 1, all others `others`, in every count."""
 
     others: float
     """From 0 to 1."""
@@ -207,25 +208,13 @@ def _regress(counts, near, right, users, side, n_sides, mixture, places):  # typ
 def _add_row(counts, row, near, column, weight, places, inner):  # type: ignore[no-untyped-def]
     """Adds a predictor's weighed counts with those after it; a long row is looked up, a short one read through."""
     high = counts.indptr[row + 1]
-    low = _find(counts.nums, near[column], counts.indptr[row], high)
+    low = first_from(counts.nums, counts.indptr[row], high, near[column])
     if high - low > _LOOKUP * (len(near) - column) * np.log2(1.0 + high - low):
         for place in range(column + 1, len(near)):
-            low = _find(counts.nums, near[place], low, high)
+            low = first_from(counts.nums, low, high, near[place])
             if low < high and counts.nums[low] == near[place]:
                 inner[place, column] += weight * counts.counts[low]
     else:
         for at in range(low, high):
             if places[counts.nums[at]] >= 0:
                 inner[places[counts.nums[at]], column] += weight * counts.counts[at]
-
-
-@njit(cache=True)
-def _find(nums, num, low, high):  # type: ignore[no-untyped-def]
-    """First place from `low` on, of ascending numbers, that holds `num` or more."""
-    while low < high:
-        middle = (low + high) // 2
-        if nums[middle] < num:
-            low = middle + 1
-        else:
-            high = middle
-    return low

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.csr import entries_of, indptr_of
 
 
 class Mask(NamedTuple):
@@ -27,9 +27,7 @@ class Mask(NamedTuple):
 
     def of(self, users: NDArray[np.int64]) -> "Mask":
         """The mask of some users, in their order."""
-        sizes = np.diff(self.seen_indptr)[users]
-        indptr = indptr_of(sizes)
-        places = np.repeat(self.seen_indptr[users] - indptr[:-1], sizes) + np.arange(indptr[-1])
+        indptr, places = entries_of(self.seen_indptr, users)
         return self._replace(
             group=self.group[users],
             seen_indptr=indptr,

@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.calibration import ALPHA
+from xlrec.kernels.csr import entries_of
 from xlrec.kernels.diversity import Copies, products, roundoff, stays
 from xlrec.kernels.nearest import Nearest, begin, exactly, meet
 from xlrec.kernels.uncounted import uncounted
@@ -43,10 +44,7 @@ class Caps(NamedTuple):
         """
         if not most:
             return Caps.none()
-        sizes = indptr[item_nums + 1] - indptr[item_nums]
-        local = np.zeros(len(item_nums) + 1, dtype=np.int64)
-        np.cumsum(sizes, out=local[1:])
-        at = np.arange(local[-1]) + np.repeat(indptr[item_nums] - local[:-1], sizes)
+        local, at = entries_of(indptr, item_nums)
         return Caps(local, np.unique(codes[at], return_inverse=True)[1].astype(np.int64), most)
 
 

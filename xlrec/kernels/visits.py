@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.csr import indptr_of, owners_of
+from xlrec.kernels.csr import entries_of, indptr_of, owners_of
 
 
 class Visits(NamedTuple):
@@ -25,9 +25,7 @@ class Visits(NamedTuple):
 
     def of(self, users: NDArray[np.integer[Any]]) -> "Visits":
         """The visits of some users, in their order."""
-        sizes = self.indptr[users + 1] - self.indptr[users]
-        indptr = indptr_of(sizes)
-        rows = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - self.indptr[users], sizes)
+        indptr, rows = entries_of(self.indptr, users)
         return Visits(indptr, self.nums[rows], self.micros[rows], self.weights[rows])
 
     def where(self, kept: NDArray[np.bool_]) -> "Visits":

@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.kernels.factorisation import item_scales, with_intercept
+from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.factorisation import Preferences, item_scales, with_intercept
 
 #: Layout of the folder; another layout does not load.
 LAYOUT: Final = 2
@@ -38,6 +39,24 @@ def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     A glance tells less than a choice; that somebody chose twice or bought tells no more of what she will choose next.
     """
     return np.asarray(np.minimum(weights, 1.0), dtype=np.float64)
+
+
+def summed_preferences(
+    owners: NDArray[np.integer[Any]], nums: NDArray[np.int32], weights: NDArray[np.float64], n_users: int
+) -> Preferences:
+    """Each user's distinct items, ascending, with the confidence that their events give together.
+
+    Args:
+        owners: (n,) row of the user of each event.
+        nums: (n,) item_num of each.
+        weights: (n,) of each.
+        n_users: Rows.
+    """
+    n_items = int(nums.max(initial=0)) + 1
+    cells, where = np.unique(owners.astype(np.int64) * n_items + nums, return_inverse=True)
+    users, items = np.divmod(cells, n_items)
+    totals = np.bincount(where, weights=weights, minlength=len(cells))
+    return Preferences(indptr_of(np.bincount(users, minlength=n_users)), items.astype(np.int32), strengths(totals))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from xlrec.index_learnt import Learnt
 from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.kernels.factorisation import FoldIn, Preferences, fold_in
 from xlrec.kernels.profiles import Histories
-from xlrec.recommenders.factors import strengths
+from xlrec.recommenders.factors import summed_preferences
 
 
 def asked(
@@ -27,10 +27,9 @@ def asked(
         weights: Of each event.
     """
     n_items = learnt.index.n_items
-    cells, where = np.unique(owners_of(indptr) * n_items + nums, return_inverse=True)
-    totals = np.bincount(where, weights=weights, minlength=len(cells))
-    at = np.searchsorted(cells, owners_of(history.indptr) * n_items + history.nums)
-    own = Preferences(history.indptr, history.nums, strengths(totals[at]))
+    met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
+    cells, wanted = (owners_of(one.indptr) * n_items + one.nums for one in (met, history))
+    own = Preferences(history.indptr, history.nums, met.strengths[np.searchsorted(cells, wanted)])
     return fold_in(own, learnt.gather(history.nums, history=True))
 
 

@@ -52,7 +52,7 @@ class TransferData:
 
     @property
     def line(self) -> str:
-        """How the nightly run serves the targets with what was kept for them, and all other markets as before."""
+        """Command of a nightly run that serves the targets by what was kept for them, all other markets as before."""
         if self.by == "language" or (self.kept and self.kept.kept == JOINT.name):
             return f"xlrec run --config {self.config_file}    # it learns from all markets and languages together"
         named = " ".join(f"--set train.factors.models.{market}={self.model}" for market in self.targets)

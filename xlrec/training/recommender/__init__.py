@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from xlrec.config import FactorsConfig
-from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.factorisation import Penalties, Preferences, factorise_preferences, mean_log_norm, whitening
-from xlrec.recommenders.factors import FactorModel, strengths
+from xlrec.recommenders.factors import FactorModel, summed_preferences
 from xlrec.training.recommender.logs import Items, Logs
 
 if TYPE_CHECKING:
@@ -82,12 +81,7 @@ def _learn(
 
 def preferences_of(logs: Logs) -> Preferences:
     """Each user's distinct items, ascending, with the confidence that their events give."""
-    n_items = int(logs.event_nums.max(initial=-1)) + 1
-    cells, where = np.unique(logs.event_users.astype(np.int64) * max(1, n_items) + logs.event_nums, return_inverse=True)
-    weights = np.bincount(where, weights=logs.event_weights, minlength=len(cells))
-    users, nums = np.divmod(cells, max(1, n_items))
-    sizes = np.bincount(users, minlength=logs.n_users)
-    return Preferences(indptr_of(sizes), nums.astype(np.int32), strengths(weights))
+    return summed_preferences(logs.event_users, logs.event_nums, logs.event_weights, logs.n_users)
 
 
 def _start(texts: NDArray[np.float32], dim: int, seed: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Scores of a trained model for users of some logs, with the arrays and kernels that serve it, and what they chose."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -8,13 +8,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config import PopularityConfig
-from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.csr import entries_of, indptr_of
 from xlrec.kernels.factorisation import Preferences, fold_in
 from xlrec.kernels.visits import Visits
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import preferences_of
-from xlrec.training.recommender.logs import Items, Logs, first_meetings
+from xlrec.training.recommender.logs import Items, Logs
 
+Scores = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""(n, n_items) of users, by their rows."""
 _DAY: Final = 86_400_000_000.0  # microseconds
 #: What the score of an item is less by where its user cannot read it.
 UNREADABLE: Final = 1e6
@@ -33,12 +35,6 @@ class Truth(NamedTuple):
     moment: float
     """Of which popularity and freshness are known."""
 
-    def where(self, kept: NDArray[np.bool_]) -> "Truth":
-        """Some of the users."""
-        sizes = np.diff(self.indptr)
-        nums = self.nums[np.repeat(kept, sizes)]
-        return self._replace(users=self.users[kept], indptr=indptr_of(sizes[kept]), nums=nums)
-
     def blocks(self, n_items: int) -> "Iterator[Truth]":
         """Some users after others, as many as may be scored against all items at once."""
         size = max(1, _MOST_SCORES // max(1, n_items))
@@ -46,40 +42,6 @@ class Truth(NamedTuple):
             indptr = self.indptr[at : at + size + 1]
             nums = self.nums[indptr[0] : indptr[-1]]
             yield self._replace(users=self.users[at : at + size], indptr=indptr - indptr[0], nums=nums)
-
-
-def inner_cuts(logs: Logs, share: float, min_users: int) -> tuple[NDArray[np.float64], float]:
-    """(n_users,) moments from which each user's visits are held out, and the moment of which the rest is known.
-
-    By time: the newest `share` of all visits. Where fewer than `min_users` of their users have visits before (logs of
-    people who come once), each user's newest first meeting, of users who have met something before.
-    """
-    log = logs.visits
-    cut = float(np.quantile(log.micros, 1 - share))
-    truth = truth_after(logs, np.full(logs.n_users, cut), cut, logs.n_users, 0)
-    if len(truth.users) >= min_users:
-        return np.full(logs.n_users, cut), cut
-    rows = first_meetings(log)
-    newest = np.full(logs.n_users, -np.inf)
-    np.maximum.at(newest, log.owners[rows], log.micros[rows])
-    return np.where(np.isfinite(newest), newest, np.inf), float(log.micros.max()) + 1
-
-
-def truth_after(logs: Logs, cuts: NDArray[np.float64], moment: float, most: int, seed: int) -> Truth:
-    """First meetings at or after each user's cut, of at most that many users with visits before, drawn by the seed.
-
-    Args:
-        logs: All visits.
-        cuts: (n_users,) microseconds.
-        moment: Of which popularity shall be known.
-        most: Users kept.
-        seed: Of the draw.
-    """
-    log, owner = logs.visits, logs.visits.owners
-    earlier = np.bincount(owner[log.micros < cuts[owner]], minlength=logs.n_users) > 0
-    rows = first_meetings(log)
-    rows = rows[(log.micros[rows] >= cuts[owner[rows]]) & earlier[owner[rows]]]
-    return truth_of(log, rows, moment, most, [seed, 14])
 
 
 def truth_of(log: Visits, rows: NDArray[np.int64], moment: float, most: int, seeds: list[int]) -> Truth:
@@ -137,21 +99,22 @@ def served(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) -> Serve
     return Served(model.outputs(factors, exposure), model.inputs(factors))
 
 
-def scores_of(what: Served, items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, n_items) scores; -inf for what is not sold to a user, or was met already.
+def scorer(what: Served, items: Items, logs: Logs) -> Scores:
+    """Scores of users by a model; -inf for what is not sold to a user, or was met already.
 
     Args:
         what: Of `served`.
         items: All items.
         logs: The users' histories, as they are known.
-        users: (n,) rows.
     """
-    own = preferences_of(logs)
-    sizes = np.diff(own.indptr)[users]
-    rows = np.arange(sizes.sum()) + np.repeat(own.indptr[users] - indptr_of(sizes)[:-1], sizes)
-    history = Preferences(indptr_of(sizes), own.nums[rows], own.strengths[rows])
-    found = fold_in(history, what.inputs[history.nums]).queries @ what.outputs.T.astype(np.float64)
-    return masked(found, items, logs, users)
+    own, outputs = preferences_of(logs), what.outputs.T.astype(np.float64)
+
+    def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
+        indptr, rows = entries_of(own.indptr, users)
+        history = Preferences(indptr, own.nums[rows], own.strengths[rows])
+        return masked(fold_in(history, what.inputs[history.nums]).queries @ outputs, items, logs, users)
+
+    return scores
 
 
 def masked(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,10 +16,10 @@ from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig, Transf
 from xlrec.kernels.bootstrap import paired
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
-from xlrec.training.recommender.scoring import Truth
+from xlrec.training.recommender.scoring import Scores, Truth
 from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Way
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
-from xlrec.training.transfer.measuring import Scores, per_user, popular, text_mean
+from xlrec.training.transfer.measuring import per_user, popular, text_mean
 from xlrec.training.transfer.sides import Split, World, samples, split
 
 Say = Callable[[str], None]
@@ -139,7 +139,10 @@ class Experiment:
         inner, trials = Inner(self.bench, sampled, strangers=share < 1), {}
         for way in WAYS:
             trials[way] = inner.trial(way)
-            self._measure((way.name, share), self.bench.scores(way, sampled, self.bench.fit(way, sampled)))
+            if way is AS_IT_IS:  # no share changes it
+                self.outcome.values[way.name, share] = self.outcome.values[ZERO_SHOT, 0.0]
+            else:
+                self._measure((way.name, share), self.bench.scores(way, sampled, self.bench.fit(way, sampled)))
             said = f"inner NDCG {_mean(trials[way]):.4f}{self._clock.tick()}"
             self.say(f"{share:.0%} of the logs, {way.name}: {said}")
         choice = chosen(share, trials, self.settings, sure=inner.sure)

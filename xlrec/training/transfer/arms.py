@@ -11,8 +11,8 @@ from xlrec.config import FactorsConfig
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs
-from xlrec.training.recommender.scoring import Truth
-from xlrec.training.transfer.measuring import Scores, depth, learnt, per_user
+from xlrec.training.recommender.scoring import Scores, Truth
+from xlrec.training.transfer.measuring import depth, learnt, per_user
 from xlrec.training.transfer.sides import World, split
 
 #: Share of each user's meetings that an inner split by user takes.
@@ -55,7 +55,7 @@ class Bench:
         return self.world.part(sampled if way.target else None, source=way.source)
 
     def fit(self, way: Way, sampled: NDArray[np.bool_] | None) -> FactorModel:
-        """The model of a way; the order of a target's items tells nothing of how long they were there."""
+        """The model of a way, which knows of the items what that way's logs tell."""
         told = self.told(way, sampled)
         return learn(
             told, self.world.known(told), self.config, markets=self.markets, item_ids=self.item_ids, facts={},

@@ -1,6 +1,5 @@
 """What arms are measured by: top ten of every user of a truth, and NDCG, recall and cross-lingual recall of them."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +12,8 @@ from xlrec.kernels.csr import owners_of
 from xlrec.kernels.profiles import histories, profiles
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import Truth, masked, popularity_at, scores_of, served, top
+from xlrec.training.recommender.scoring import Scores, Truth, masked, popularity_at, scorer, served, top
 
-Scores = Callable[[NDArray[np.int64]], NDArray[np.float64]]
 K: Final = 10
 METRICS: Final = (f"ndcg@{K}", f"recall@{K}", f"cross_lingual_recall@{K}")
 
@@ -29,8 +27,7 @@ def learnt(model: FactorModel, item_ids: "pa.Array[Any]", items: Items, read: Lo
         items: What is for sale.
         read: Histories that are served.
     """
-    what = served(model, item_ids, items)
-    return lambda users: scores_of(what, items, read, users)
+    return scorer(served(model, item_ids, items), items, read)
 
 
 def popular(items: Items, told: Logs, read: Logs, moment: float, config: PopularityConfig) -> Scores:
