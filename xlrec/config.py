@@ -196,20 +196,27 @@ class FactorsConfig(Section):
     sweeps: Count = 6
     """Rounds of least squares: users, text map, items."""
     unseen: Positive = 0.03
-    """Weight of a pair of user and item that nobody saw, for a score of 0; a seen one weighs the root of its events'
-    weights."""
+    """Weight of a pair of user and item that nobody saw, for a score of 0; a seen one weighs its events' weights,
+    at most 1."""
     penalty: Positive = 0.2
     """Ridge of users and items, times √(unseen · how many there are of the other)."""
     text_penalty: Positive = 3.0
     """Ridge of the map from texts to factors."""
     half_visits: Positive = 10.0
     """Users who chose an item at which it weighs half in the fit of that map."""
-    boost: Positive = 1.2
+    boost: Positive = 1.4
     """Norm of items that had no chance to be chosen, against that of those that were."""
     max_visits: Count = 5_000_000
     """Events that are learnt from, about: of users drawn by hash where there are more. 2 KB of memory each."""
     models: dict[str, str] = {}
     """Folder of the model (of `xlrec transfer`) that serves a market instead, by market."""
+
+
+class FusionConfig(Section):
+    """How the weights of the sources in each market are found, where `rank.weights` is null."""
+
+    users: Count = 1000
+    """Users of a market, at most, whose newest choice is held out and asked for."""
 
 
 class TrainConfig(Section):
@@ -218,6 +225,7 @@ class TrainConfig(Section):
     factors: FactorsConfig = FactorsConfig()
     covisitation: CovisitationConfig = CovisitationConfig()
     popularity: PopularityConfig = PopularityConfig()
+    fusion: FusionConfig = FusionConfig()
 
 
 class AnnConfig(Section):
@@ -266,14 +274,15 @@ class FusionWeights(Section):
     """The preference that the learnt recommender predicts; without it, nearness of the texts to the history."""
     covisited: Weight = 1.0
     """What others chose with and soon after the history's items."""
-    popular: Weight = 0.1
+    popular: Weight = 1.0
     """The item's share of the market's events: little, but it orders the lists of who has no history."""
 
 
 class RankConfig(Section):
     """From candidates to lists."""
 
-    weights: FusionWeights = FusionWeights()
+    weights: FusionWeights | None = None
+    """null: what `train` finds for each market, on choices that it holds out."""
     near_duplicate: Annotated[float, Field(gt=0, le=1)] = 0.97
     """Items whose vectors have at least this cosine are one item: only the better is listed. 1: exact copies only."""
     diversity: Share = 0.05

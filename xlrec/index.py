@@ -21,6 +21,8 @@ LAYOUT: Final = 2
 META: Final = "meta.json"
 #: Names the model whose vectors lie beside; see `xlrec.index_learnt`.
 LEARNT: Final = "learnt.json"
+#: Weights of the sources in each market, and what they were found on; see `xlrec.training.recommender.weighing`.
+FUSION: Final = "fusion.json"
 #: Market of users whose market is not in the index; the same code as `tables.UNKNOWN_MARKET`, free of pyspark.
 ELSEWHERE: Final = "ZZ"
 _MAP_FROM_BYTES: Final = 1 << 16
@@ -61,7 +63,7 @@ class ItemIndex:
         Raises:
             LakeError: The folder is missing, unfinished or of another layout; run `train` again.
         """
-        return _open(folder, tuple(_changed(Path(folder) / name) for name in (META, LEARNT)))
+        return _open(folder, tuple(_changed(Path(folder) / name) for name in (META, LEARNT, FUSION)))
 
     @cached_property
     def item_ids(self) -> pa.StringArray:
@@ -127,6 +129,12 @@ class ItemIndex:
         parts = ("indptr", "nums", "scores")
         indptr, nums, scores = (self._of_market("neighbours", market, f"-{part}") for part in parts)
         return indptr, nums, scores
+
+    @cached_property
+    def fusion(self) -> dict[str, Any] | None:
+        """joint: weights in the order of `SOURCES`; markets: those of single ones; figures. None: none were found."""
+        path = self.folder / FUSION
+        return json.loads(path.read_text("utf-8")) if path.exists() else None
 
     @cached_property
     def language_bits(self) -> NDArray[np.uint64]:

@@ -12,8 +12,11 @@ from planted_pairs import oracle
 from xlrec.config import CovisitationConfig
 from xlrec.kernels.covisits import Logs
 from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.visits import Visits
 from xlrec.recommenders import covisitation
 from xlrec.tables import EVENTS, ITEMS
+from xlrec.training.recommender.logs import Logs as TrainingLogs
+from xlrec.training.recommender.neighbours import neighbours_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -108,6 +111,23 @@ def test_scores_are_those_of_the_obvious_loop(
         assert found.get(market, {}) == pytest.approx(scores, rel=1e-8), market
     assert not any(neighbour == 1 for scores in found.values() for _, neighbour in scores)  # sold nowhere
     assert {neighbour for _, neighbour in found.get("DE", {})} <= {2, *range(4, N_ITEMS)}  # no logs, items nevertheless
+
+
+def test_one_process_gives_the_bits_of_the_tasks(spark: "SparkSession", tmp_path: Path) -> None:
+    logs, config = random_logs(8), CovisitationConfig(predictors=5, max_history=4)
+    found = fitted(frame(spark, logs), catalogue(spark, SOLD), config, tmp_path)
+    rows = [(user, *event) for user, log in enumerate(logs.values()) for event in log if event[2] > 0]
+    users, nums, days, weights, names = (np.array(column, dtype=object) for column in zip(*rows, strict=True))
+    codes = np.array([MARKETS.index(name or "ZZ") for name in names], dtype=np.int32)
+    micros = (-days.astype(float) * 86_400e6).astype(np.int64)
+    arrays = users.astype(np.int32), nums.astype(np.int32), micros, weights.astype(float)
+    none = Visits(np.zeros(len(logs) + 1, np.int64), *(np.zeros(0, kind) for kind in (np.int32, np.int64, float)))
+    told = TrainingLogs(none, np.zeros(len(logs), np.int32), np.zeros((len(logs), 0), np.float32), *arrays, codes)
+    sold = np.array([[market in SOLD.get(num, MARKETS) for num in range(N_ITEMS)] for market in MARKETS])
+    for market, scores in zip(MARKETS, neighbours_of(told, sold, config), strict=True):
+        cells = scores.tocoo()
+        pairs = zip(cells.row.tolist(), cells.col.tolist(), strict=True)
+        assert dict(zip(pairs, cells.data.tolist(), strict=True)) == found.get(market, {}), market
 
 
 def test_item_knn_with_binary_cosine_is_one_setting_of_it(spark: "SparkSession", tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Lists from candidates on a planted index: the right rows, true reasons, and the same ones however Spark cuts them."""
 
+import json
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from planted_lists import DAY, PAIRS, configured, planted_vectors, ranked, true_
 
 from xlrec.config import FusionWeights
 from xlrec.errors import LakeError
+from xlrec.index import FUSION
 from xlrec.stages.rank import rank
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS
 
@@ -52,6 +55,19 @@ def test_scores_sources_and_reasons_are_the_terms_recomputed_from_scratch(folder
         weighed = of_history[row["source"]]
         heaviest = sorted((name for name in weighed if weighed[name] > 0), key=lambda name: -weighed[name])
         assert row["reason"]["because"] == heaviest[:2]
+
+
+def test_each_market_has_the_weights_that_were_found_for_it_unless_the_config_states_some(tmp_path: Path) -> None:
+    folder = write_index(tmp_path)
+    told = {"joint": [1.0, 2.0, 0.0], "markets": {"DE": [0.0, 8.0, 0.0]}, "figures": []}
+    (tmp_path / FUSION).write_text(json.dumps(told))
+    one = user("u", [5, 6], similar=[0.5, 0.25], covisited=[0.125, 0.375], market="DE")
+    users = [one, one | {"user_id": "v", "market": "ZZ"}]
+    found = ranked(folder, users, k=2, **PLAIN)
+    assert items(found) == [6, 5, 6, 5]
+    assert [row["score"] for row in found] == [3.0, 1.0, 1.0, 0.75]
+    stated = ranked(folder, users, k=2, **PLAIN, weights={"similar": 1, "covisited": 0, "popular": 0})
+    assert [row["score"] for row in stated] == [0.5, 0.25, 0.5, 0.25]
 
 
 def test_copies_of_a_better_item_are_left_out_and_come_last_before_a_list_is_short(folder: str) -> None:

@@ -12,6 +12,7 @@ from xlrec.reporting.data import (
     MarketRow,
     MetricRow,
     Metrics,
+    PartsRow,
     QualityRow,
     Read,
     RejectRow,
@@ -58,6 +59,12 @@ _MARKET_LOGS = (
     MarketLogRow("DE", 6_500, (("view", 0.75), ("rating", 0.25)), 0.12, 0.5, 5.0, 0.48),
     MarketLogRow("ZZ", 17, (("other", 1.0),), 1.0, None, None, None),
 )  # fmt: skip
+_PARTS = (
+    PartsRow("", 1_400, None, (0.143, 0.121, 0.098, 0.031, 0.064)),
+    PartsRow("new items", 35, None, (0.041, 0.066, 0.0, 0.0, 0.071), ("similar", "texts")),
+    PartsRow("DE", 1_000, (1.0, 16.0, 1.0), (0.152, 0.125, 0.149, 0.029, 0.061)),
+    PartsRow("ZZ", 400, (1.0, 0.25, 1.0), (0.118, 0.112, 0.012, 0.034, 0.072)),
+)
 _BARS = (
     Bar("broken lists", 0, None, 0.0, True, "a bug: ranks must run 1..n, items be distinct"),
     Bar("coverage", 0.998, 0.9, None, True, "users whose market sells nothing"),
@@ -155,7 +162,9 @@ def report() -> ReportData:
     release = Release(
         17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, 1_972, "19732-9187340117229"
     )
-    return ReportData(_HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, release, lists(), metrics(), samples())
+    return ReportData(
+        _HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, _PARTS, release, lists(), metrics(), samples()
+    )
 
 
 def bare() -> ReportData:

@@ -76,6 +76,12 @@ def test_each_size_counts_where_it_should() -> None:
     assert work("learnt model", visits=2 * SIZES.visits) > 1.5 * work("learnt model")
 
 
+def test_weights_that_are_stated_cost_no_second_learning() -> None:
+    stated = estimate(case(rank={"weights": {"similar": 1.0}}))
+    assert stated.stage("weights") == 0
+    assert estimate(case()).stage("weights") > estimate(case()).stage("learnt model") == stated.stage("learnt model")
+
+
 def test_only_users_with_a_history_search() -> None:
     assert estimate(case()).pairs == SIZES.active * SIZES.items
 

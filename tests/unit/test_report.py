@@ -135,6 +135,16 @@ def test_how_markets_log_is_told_with_what_disagrees(page: str) -> None:
     assert "Markets were not compared by this run" in render(bare())
 
 
+def test_the_list_stands_beside_its_parts_with_the_weights_and_what_is_ahead(page: str) -> None:
+    cells = ["1,000", "1 / 16 / 1", "0.152", "0.125", "0.149", "0.029", "0.061"]
+    row = '<th scope="row">DE</th>' + "".join(f'<td class="n">{cell}</td>' for cell in cells)
+    assert row + '<td class="aside"></td>' in page
+    assert '<td class="n">0.071</td><td class="aside">Learnt only, Texts only</td>' in page
+    assert '<th scope="row">All markets</th><td class="n">1,400</td><td class="n">–</td>' in page
+    assert '<th scope="row">New items</th>' in page
+    assert "The sources were not weighed by this run" in render(bare())
+
+
 def test_an_evaluation_without_rows_is_no_evaluation() -> None:
     whole = report()
     assert whole.metrics is not None

@@ -87,7 +87,7 @@ def item_weights(counts: Counts, items: NDArray[np.int32], sold: NDArray[np.bool
     return Weights(*rows)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _weights(counts, items, sold, mixture, places):  # type: ignore[no-untyped-def]
     n_sides, room = 1 + sold.shape[1], _room(counts, items, sold, mixture.n_predictors)
     markets, history = np.empty(room, np.int32), np.empty(room, np.int32)

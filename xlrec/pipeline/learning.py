@@ -1,5 +1,6 @@
 """The learnt recommender of a run: trained on what it prepared, and laid into the index."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from pyspark.sql import functions as F
 from xlrec import encoders
 from xlrec.config import Config
 from xlrec.errors import LakeError
-from xlrec.index import ItemIndex
+from xlrec.index import FUSION, ItemIndex
+from xlrec.index_files import replace
 from xlrec.index_learnt import write_learnt
 from xlrec.pipeline.run import Run
 from xlrec.recommenders import factors
@@ -84,6 +86,7 @@ def check_encoder(folder: str, config: Config) -> None:
 def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     from xlrec.training.recommender import learn as learnt
     from xlrec.training.recommender.logs import items_of, read_shards
+    from xlrec.training.recommender.weighing import weigh
 
     config, shards, folder = run.config, f"{index}/logs", models_folder(run) / run.run_id
     users, events = run.lake.read(USERS), run.lake.read(EVENTS)
@@ -94,11 +97,18 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     user_logs(drawn, events).write.mode("overwrite").parquet(f"file://{shards}")
     opened = ItemIndex.open(index)
     told = {**identity(config), "run_date": run.run_date.isoformat()}
+    logs, items = read_shards(shards, opened), items_of(opened, ages_of(moments, opened.n_items))
     model = learnt(
-        read_shards(shards, opened), items_of(opened, ages_of(moments, opened.n_items)), config.train.factors,
-        markets=opened.markets, item_ids=opened.item_ids, facts=told, seed=config.seed,
+        logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=told,
+        seed=config.seed,
     )  # fmt: skip
     save_with_card(model, folder)
+    if config.rank.weights is None:
+        say("weighing the sources in each market on held-out choices")
+        found = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
+        whole = json.dumps(found.told(), ensure_ascii=False).encode()
+        replace(Path(index) / FUSION, lambda file: file.write(whole))
+        run.weighing = found
     return str(folder)
 
 

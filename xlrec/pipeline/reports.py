@@ -56,6 +56,7 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         rejects=_rejects(run),
         quality=_quality(run.counts),
         market_logs=tuple(data.MarketLogRow(*log) for log in run.markets),
+        parts=tuple(data.PartsRow(*figure) for figure in (run.weighing.figures if run.weighing else ())),
         release=_release(run, verdicts),
         lists=lists_told(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -19,6 +19,9 @@ from xlrec.progress import Progress, StageProgress
 from xlrec.releases import Ledger, Release
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
+
+if TYPE_CHECKING:
+    from xlrec.training.recommender.weighing import Weighing
 
 #: Folder of the lake below which each run has its item index.
 INDEXES: Final = "_index"
@@ -46,6 +49,8 @@ class Run:
     """First passes of the top-k that the workers chose."""
     markets: tuple[MarketLog, ...] = ()
     """How the markets log, those that disagree with the others first."""
+    weighing: "Weighing | None" = None
+    """Weights of the sources in each market, where `train` found them, and the list beside its parts."""
 
     @property
     def texts(self) -> Lake:

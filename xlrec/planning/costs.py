@@ -55,6 +55,11 @@ class Case:
         factors = self.config.train.factors
         return min(self.sizes.visits, factors.max_visits) if factors.enabled else 0
 
+    @property
+    def weighed(self) -> int:
+        """Events that are learnt from once more, without some choices, to find the sources' weights."""
+        return self.learnt if self.config.rank.weights is None else 0
+
 
 @dataclass(frozen=True)
 class Part:
@@ -156,6 +161,7 @@ def stages(case: Case) -> tuple[Part, ...]:
         Part("encoder", 0.0, sizes.new_texts * rates.encode, "embed"),
         Part("train", spark.train_fixed, counting),
         Part("learnt model", case.learnt * rates.step, 0.0, "train"),
+        Part("weights", case.weighed * rates.step, counting * bool(case.weighed), "train"),
         Part("recommend", spark.recommend_fixed, joining),
         Part("search", 0.0, case.sizes.active * (sizes.items * rates.pair(case.dim) + rates.search), "recommend"),
         Part("sources", 0.0, users * rates.retrieve, "recommend"),

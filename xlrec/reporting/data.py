@@ -87,6 +87,21 @@ class MarketLogRow:
 
 
 @dataclass(frozen=True)
+class PartsRow:
+    """The list beside its parts on choices that were held out; `PartsRow(*figure)` of a `Figure`."""
+
+    group: str
+    """A market, '' for all markets, or what else the choices have in common."""
+    users: int
+    weights: tuple[float, float, float] | None
+    """Of similar, covisited and popular; None for a group over markets."""
+    ndcg: tuple[float, ...]
+    """NDCG@10 of the list, then of similar, covisited, popular and texts alone."""
+    ahead: tuple[str, ...] = ()
+    """Parts that are ahead of the list by more than a standard error of the difference."""
+
+
+@dataclass(frozen=True)
 class Bar:
     """One bar of the audit; `Bar(v.name, v.value, v.least, v.most, v.passed, v.advice)` of a `Verdict`."""
 
@@ -237,6 +252,8 @@ class ReportData:
     quality: tuple[QualityRow, ...] = ()
     market_logs: tuple[MarketLogRow, ...] = ()
     """Those that disagree first."""
+    parts: tuple[PartsRow, ...] = ()
+    """All markets, new items, then each market."""
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

@@ -63,17 +63,18 @@ _SYSTEMS: Final = {
     "als": "ALS",
     "similar": "Learnt only",
     "text": "Texts only",
+    "texts": "Texts only",
     "covisited": "Co-visited only",
 }
 _SOURCES: Final = {
     "similar": "goes with",
-    "covisited": "often chosen after",
+    "covisited": "often chosen with",
     "popular": "popular, and near",
     "fallback": "fills the list, near",
 }
 _ALONE: Final = {
     "similar": "goes with the history",
-    "covisited": "often chosen after the history",
+    "covisited": "often chosen with the history",
     "popular": "popular in this market",
     "fallback": "fills the list: popular in this market",
 }
@@ -147,6 +148,16 @@ def language(tag: str) -> str:
 def market(code: str) -> str:
     """A market's code; unknown where nobody knows it."""
     return "unknown" if code == UNKNOWN_MARKET else code
+
+
+def group(name: str) -> str:
+    """Whose choices: a market, all, or what the group is called."""
+    return "All markets" if not name else name.capitalize() if " " in name else market(name)
+
+
+def weights(values: Sequence[float] | None) -> str:
+    """1 / 16 / 1, or a dash."""
+    return " / ".join(f"{value:g}" for value in values) if values else NOTHING
 
 
 def mix(parts: Sequence[tuple[str, float]]) -> str:

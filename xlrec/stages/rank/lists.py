@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xlrec.config import Config, FusionWeights
+from xlrec.config import Config, FusionWeights, RankConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of
 from xlrec.kernels.calibration import shown_languages
@@ -31,7 +31,7 @@ class Ranker:
     def __init__(self, index: ItemIndex, config: Config) -> None:
         """Opens nothing by itself: the index's arrays load on first use."""
         self.index, self.config, self.k = index, config.rank, config.k
-        self.weights = weights_of(config.rank.weights)
+        self.weights = weights_of(config.rank, index)
         models = models_of(index) if config.train.factors.enabled else None
         self.chooser = Chooser(index, config.rank, self.k, max(5 * self.k, 100))
         self.reasons = Reasons(index, models, config.rank.n_because)
@@ -41,9 +41,13 @@ class Ranker:
         scored = self._scored(users)
         return self._listed(users, scored, self.chooser.of(users, scored))
 
+    def _weights(self, users: Users) -> _Floats:
+        """(n_users, n_sources)."""
+        return np.asarray(self.weights[[self.index.market_num(market) for market in users.markets]])
+
     def _scored(self, users: Users) -> Scored:
         """The users' candidates by the weighted fusion."""
-        fused = fuse(users.scores, users.indptr, np.tile(self.weights, (len(users.markets), 1)))
+        fused = fuse(users.scores, users.indptr, self._weights(users))
         indptr, order = best_first(fused.scores, users.indptr)
         names: Any = pa.array(self.index.languages, users.languages.type)
         reads = pc.index_in(users.languages, names).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -53,13 +57,14 @@ class Ranker:
 
     def _listed(self, users: Users, scored: Scored, chosen: Chosen) -> Listed:
         nums, columns, owners = chosen.nums, chosen.columns, owners_of(chosen.indptr)
-        outside = columns < 0
+        outside, weights = columns < 0, self._weights(users)
         terms, scores = np.zeros((len(SOURCES), len(nums))), np.zeros(len(nums))
         terms[:, ~outside] = scored.fused.terms[:, columns[~outside]]
         scores[~outside] = scored.fused.scores[columns[~outside]]
         for user in np.unique(owners[outside]):
             mine = outside & (owners == user)
-            terms[_POPULAR, mine] = self.weights[_POPULAR] * self.index.popularity(users.markets[user])[nums[mine]]
+            popular = self.index.popularity(users.markets[user])[nums[mine]]
+            terms[_POPULAR, mine] = weights[user, _POPULAR] * popular
         scores[outside] = terms[_POPULAR, outside]
         for first, last in pairwise(chosen.indptr.tolist()):
             np.minimum.accumulate(scores[first:last], out=scores[first:last])
@@ -74,6 +79,11 @@ class Ranker:
         return Listed(chosen.indptr, nums, scores, kinds, shown, because)
 
 
-def weights_of(weights: FusionWeights) -> _Floats:
-    """(n_sources,) weights in the order of `SOURCES`."""
-    return np.array([getattr(weights, source) for source in SOURCES])
+def weights_of(config: RankConfig, index: ItemIndex) -> _Floats:
+    """(n_markets, n_sources) in the order of `SOURCES`: the config's, else what was found, else the defaults."""
+    if config.weights is None and index.fusion is not None:
+        found = [index.fusion["markets"].get(market, index.fusion["joint"]) for market in index.markets]
+    else:
+        stated = config.weights or FusionWeights()
+        found = [[getattr(stated, source) for source in SOURCES]] * len(index.markets)
+    return np.array(found, dtype=np.float64)

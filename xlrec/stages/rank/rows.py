@@ -25,12 +25,12 @@ Ranking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
     """`RECOMMENDATIONS`: k rows a user, fewer only where the candidates and the fallback together are fewer.
 
-    `score` is the sum of weight_s · score_s (`rank.weights`), or the score of the row before where that is less: the
-    order by `rank` is the greedy's (score, diversity, languages and caps together), and readers find a score that falls
-    along it. A `fallback` item, scored by no other source, has its popularity's term alone. `source` and `reason.kind`
-    name the largest term, ties in the order of `SOURCES`; `fallback` where no term is positive. `because` holds the
-    history items with the largest positive terms in that source's score, none where popularity or the fallback is the
-    reason.
+    `score` is the sum of weight_s · score_s by `rank.weights`, or by what `train` found for the market, or the score of
+    the row before where that is less: the order by `rank` is the greedy's (score, diversity, languages and caps
+    together), and readers find a score that falls along it. A `fallback` item, scored by no other source, has its
+    popularity's term alone. `source` and `reason.kind` name the largest term, ties in the order of `SOURCES`;
+    `fallback` where no term is positive. `because` holds the history items with the largest positive terms in that
+    source's score, none where popularity or the fallback is the reason.
 
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
@@ -60,7 +60,7 @@ def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranki
 
 def recommendations_of(batch: pa.RecordBatch, ranker: Ranker, run_id: str, run_date: date) -> pa.RecordBatch:
     """The users of a `CANDIDATES` batch as a `RECOMMENDATIONS` batch, in the same order."""
-    one = ranker.lists_of(users_of(batch, ranker.weights))
+    one = ranker.lists_of(users_of(batch, ranker.weights.max(axis=0)))
     owners = owners_of(one.indptr)
     users = pa.array(owners, pa.int64())
     ids, languages = ranker.index.item_ids, pa.array([*ranker.index.languages, UNKNOWN_LANGUAGE], pa.string())

@@ -108,28 +108,38 @@ def scorer(what: Served, items: Items, logs: Logs) -> Scores:
         logs: The users' histories, as they are known.
     """
     own, outputs = preferences_of(logs), what.outputs.T.astype(np.float64)
+    return lambda users: masked(queries(what, own, users) @ outputs, items, logs, users)
 
-    def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
-        indptr, rows = entries_of(own.indptr, users)
-        history = Preferences(indptr, own.nums[rows], own.strengths[rows])
-        return masked(fold_in(history, what.inputs[history.nums]).queries @ outputs, items, logs, users)
 
-    return scores
+def queries(what: Served, own: Preferences, users: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, dim) of some users.
+
+    Args:
+        what: Of `served`.
+        own: Of `preferences_of`, of all users.
+        users: Their rows.
+    """
+    indptr, rows = entries_of(own.indptr, users)
+    history = Preferences(indptr, own.nums[rows], own.strengths[rows])
+    return fold_in(history, what.inputs[history.nums]).queries
 
 
 def masked(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The scores, in place, with -inf for what is not sold to a user, or was met already; the unreadable come last.
-
-    Who reads something reads what `reads` says and what the items of her history are in, as `stages.retrieve` has it.
-    """
+    """The scores, in place, with -inf for what is not sold to a user, or was met already; the unreadable come last."""
     scores[~items.eligible[logs.markets[users]]] = -np.inf
+    scores[~readable_by(items, logs, users)] -= UNREADABLE
+    some = logs.visits.of(users)
+    scores[some.owners, some.nums] = -np.inf
+    return scores
+
+
+def readable_by(items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n, n_items) in a language that the user reads or that an item of her history has; all, to who reads nothing."""
     some, reads = logs.visits.of(users), logs.reads[users] > 0
     restricted = np.asarray(reads.any(axis=1))
     np.logical_or.at(reads, some.owners, items.languages[some.nums] > 0)
-    readable = np.asarray(reads.astype(np.float32) @ items.languages.T) > 0
-    scores[~readable & restricted[:, None]] -= UNREADABLE
-    scores[some.owners, some.nums] = -np.inf
-    return scores
+    found = np.asarray(reads.astype(np.float32) @ items.languages.T) > 0
+    return np.asarray(found | ~restricted[:, None])
 
 
 def top(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

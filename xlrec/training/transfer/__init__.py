@@ -16,10 +16,10 @@ from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig, Transf
 from xlrec.kernels.bootstrap import paired
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
+from xlrec.training.recommender.measuring import per_user, popular, text_mean
 from xlrec.training.recommender.scoring import Scores, Truth
 from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Way
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
-from xlrec.training.transfer.measuring import per_user, popular, text_mean
 from xlrec.training.transfer.sides import Split, World, samples, split
 
 Say = Callable[[str], None]

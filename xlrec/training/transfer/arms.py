@@ -11,8 +11,8 @@ from xlrec.config import FactorsConfig
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs
+from xlrec.training.recommender.measuring import depth, learnt, per_user
 from xlrec.training.recommender.scoring import Scores, Truth
-from xlrec.training.transfer.measuring import depth, learnt, per_user
 from xlrec.training.transfer.sides import World, split
 
 #: Share of each user's meetings that an inner split by user takes.

@@ -4,8 +4,8 @@ from typing import Any
 
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.card import card as usual
+from xlrec.training.recommender.measuring import METRICS
 from xlrec.training.transfer.figures import ALL
-from xlrec.training.transfer.measuring import METRICS
 
 
 def card(model: FactorModel) -> str:

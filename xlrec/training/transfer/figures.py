@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels import bootstrap
 from xlrec.kernels.buckets import buckets
-from xlrec.training.transfer.measuring import METRICS
+from xlrec.training.recommender.measuring import METRICS
 
 #: Slice of all users with a history, and of those without.
 ALL: Final = "all"

@@ -1,4 +1,4 @@
-"""What arms are measured by: top ten of every user of a truth, and NDCG, recall and cross-lingual recall of them."""
+"""What scores are measured by: top ten of every user of a truth, and NDCG, recall and cross-lingual recall of them."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xlrec.config import PopularityConfig, RetrieveConfig
 from xlrec.kernels import metrics
 from xlrec.kernels.csr import owners_of
-from xlrec.kernels.profiles import histories, profiles
+from xlrec.kernels.profiles import Histories, histories, profiles
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scoring import Scores, Truth, masked, popularity_at, scorer, served, top
@@ -40,16 +40,20 @@ def text_mean(items: Items, read: Logs, config: RetrieveConfig) -> Scores:
     """Cosine with the decayed mean of the history's text vectors; nothing is learnt."""
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
-        some = read.visits.of(users)
-        history = histories(
-            some.indptr, some.micros, some.nums, some.weights, max_history=config.max_history,
-            half_life_days=config.half_life_days, half_life_items=config.half_life_items,
-        )  # fmt: skip
-        found = profiles(history, [(0, items.texts)], items.texts.shape[1])
+        found = profiles(history_of(read, users, config), [(0, items.texts)], items.texts.shape[1])
         found = np.where(np.isfinite(found), found, 0.0)  # without history: no text is nearer than another
         return masked(found @ items.texts.T.astype(np.float64), items, read, users)
 
     return scores
+
+
+def history_of(read: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:
+    """What of some users' visits weighs, and how much, as `stages.retrieve` has it."""
+    some = read.visits.of(users)
+    return histories(
+        some.indptr, some.micros, some.nums, some.weights, max_history=config.max_history,
+        half_life_days=config.half_life_days, half_life_items=config.half_life_items,
+    )  # fmt: skip
 
 
 def per_user(scores: Scores, truth: Truth, items: Items, read: Logs) -> NDArray[np.float64]:

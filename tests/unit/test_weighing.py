@@ -1,0 +1,117 @@
+"""Weights of the sources: what is held out, markets that want opposite things, and the list beside its parts."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from planted_market import planted
+from threadpoolctl import threadpool_limits
+
+from xlrec.config import Config, FusionWeights
+from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
+from xlrec.training.recommender.logs import Items, Logs, chosen
+from xlrec.training.recommender.weighing import NEW, Weighing, weigh
+
+ITEMS, LOGS, _ = planted(n_users=300, n_items=120)
+MARKETS = ("M0", "M1", "M2")
+IDS = pa.array([f"i{num:03d}" for num in range(len(ITEMS.texts))])
+START = FusionWeights()
+
+
+def config(**fusion: Any) -> Config:
+    told = {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}}
+    return Config.model_validate(told | {"train": {"fusion": fusion, "factors": {"dim": 16}}})
+
+
+def weighed(logs: Logs = LOGS, items: Items = ITEMS, **fusion: Any) -> Weighing:
+    return weigh(logs, items, config(**fusion), markets=MARKETS, item_ids=IDS)
+
+
+def test_the_newest_choice_is_held_out_with_what_came_after_it_and_nothing_of_it_is_known() -> None:
+    held = hold_out(LOGS, ITEMS, 20, 0)
+    assert np.bincount(LOGS.markets[held.users]).max() <= 20
+    assert (np.diff(held.users) > 0).all()
+    for user, num in zip(held.users, held.nums, strict=True):
+        log, known = (one.visits.of(np.array([user])) for one in (LOGS, held.known))
+        assert num not in known.nums
+        assert len(known.nums) > 0
+        assert known.micros.max() < log.micros[log.nums == num].min()
+        assert set(log.nums[log.micros > log.micros[log.nums == num].min()]) <= set(known.nums) | {num}
+        assert ITEMS.eligible[LOGS.markets[user], num]
+        events = held.known.event_nums[held.known.event_users == user]
+        assert set(events) == set(known.nums)
+    others = ~np.isin(LOGS.event_users, held.users)
+    assert others.sum() == (~np.isin(held.known.event_users, held.users)).sum()
+
+
+def test_first_moments_that_only_a_held_out_event_told_are_not_known() -> None:
+    met = np.full(len(ITEMS.texts), np.inf)
+    np.minimum.at(met, LOGS.event_nums, LOGS.event_micros.astype(float))
+    first = np.where(np.arange(len(met)) % 2, met - 5, met)  # every other one the catalogue tells
+    held = hold_out(LOGS, ITEMS._replace(first_micros=np.where(np.isfinite(first), first, np.nan)), 1000, 0)
+    known = np.full(len(met), np.inf)
+    np.minimum.at(known, held.known.event_nums, held.known.event_micros.astype(float))
+    even = np.arange(0, len(met), 2)
+    expected = np.where(np.isfinite(known), known, np.nan)[even]
+    np.testing.assert_array_equal(held.items.first_micros[even], expected)
+    odd = np.isfinite(met) & (np.arange(len(met)) % 2 == 1)
+    np.testing.assert_array_equal(held.items.first_micros[odd], first[odd])
+
+
+def test_a_part_alone_is_where_the_obvious_sort_puts_it() -> None:
+    held = hold_out(LOGS, ITEMS, 1000, 0)
+    placing = Placing(held, config(), MARKETS, IDS)
+    popular = np.array([[float(part == "popular") for part in PARTS]])
+    for market in range(3):
+        rows = np.flatnonzero(LOGS.markets[held.users] == market)
+        found = placing.of(market, popular)[0]
+        for place, row in zip(found, rows, strict=True):
+            user, num = held.users[row], held.nums[row]
+            seen = held.known.visits.of(np.array([user])).nums
+            reads = (LOGS.reads[user] > 0) | (ITEMS.languages[seen] > 0).any(axis=0)
+            readable = (ITEMS.languages[:, reads] > 0).any(axis=1)
+            sold = ITEMS.eligible[market] & ~np.isin(np.arange(len(readable)), seen)
+            score = placing.popular[market] + readable
+            before = (score > score[num]) | ((score == score[num]) & (np.arange(len(score)) < num))
+            assert place == (before & sold).sum()
+
+
+def test_no_part_alone_is_ahead_of_a_markets_list() -> None:
+    found = weighed()
+    whole, *groups = found.figures
+    assert (whole.group, whole.weights) == ("", None)
+    assert {one.group for one in groups} - {NEW} == set(MARKETS)
+    for one in (whole, *(one for one in groups if one.group != NEW)):
+        assert one.ahead == ()
+        assert one.ndcg[0] > max(one.ndcg[1:]) - 0.05
+    assert sum(one.n_users for one in groups if one.group != NEW) == whole.n_users
+
+
+def test_a_market_with_logs_and_mute_texts_wants_the_sparse_source_and_one_with_few_logs_the_model() -> None:
+    items, logs, _ = planted(n_users=900, n_items=150, n_markets=2, abroad=0.0, visits_per_user=12)
+    texts, mute = items.texts.copy(), items.eligible[0]
+    texts[mute] = np.random.default_rng(5).normal(size=(mute.sum(), texts.shape[1]))
+    texts /= np.linalg.norm(texts, axis=1, keepdims=True)
+    owners = logs.visits.owners
+    few = chosen(
+        logs, (owners % 8 == 0) | (logs.markets[owners] == 0), (logs.event_users % 8 == 0) | (logs.event_markets == 0)
+    )
+    ids = pa.array([f"{num:03d}" for num in range(150)])
+    found = weigh(few, items._replace(texts=texts), config(), markets=("M0", "M1"), item_ids=ids)
+    assert found.joint == found.markets["M0"]
+    assert found.markets["M0"][1] > 4 * found.markets["M1"][1]
+
+
+def test_same_bits_whatever_the_threads() -> None:
+    with threadpool_limits(2):
+        assert weighed() == weighed()
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_nobody_to_ask_leaves_the_defaults(kept: int) -> None:
+    few = LOGS.event_users < kept
+    logs = chosen(LOGS, LOGS.visits.owners < kept, few)
+    one = logs.visits.nums[:1]
+    logs = chosen(logs, np.isin(logs.visits.nums, one), np.isin(logs.event_nums, one))
+    assert weighed(logs) == Weighing((START.similar, START.covisited, START.popular), {}, ())

@@ -1,0 +1,64 @@
+"""The sparse source in one process: neighbours of all markets from arrays, bit for bit those of the night's tasks."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no types of its own
+
+from xlrec.config import CovisitationConfig
+from xlrec.kernels import covisits
+from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.item_weights import Counts, item_weights
+from xlrec.recommenders.covisitation import mixture_of, rules_of
+from xlrec.training.recommender.logs import Logs
+
+#: Items of a thread's turn.
+_ITEMS: Final = 1024
+
+
+def neighbours_of(logs: Logs, sold: NDArray[np.bool_], config: CovisitationConfig) -> list[Any]:
+    """(n_items, n_items) sparse scores of each market, a row per history item, as `recommenders.covisitation.fit` has.
+
+    Args:
+        logs: What is counted: their positive events.
+        sold: (n_markets, n_items) where each is sold.
+        config: The constants.
+    """
+    n_markets, n_items = sold.shape
+    choices, found = choices_of(logs, config.max_history), []
+    if len(choices.nums):
+        pairs = covisits.pairs_of_block(choices, 0, 1, n_markets, rules_of(config))
+        counts, wanted, mixture = Counts.of([pairs]), np.ascontiguousarray(sold.T), mixture_of(config)
+        known = int(choices.nums.max()) + 1
+        parts = [np.arange(first, min(first + _ITEMS, known), dtype=np.int32) for first in range(0, known, _ITEMS)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = [*pool.map(lambda nums: item_weights(counts, nums, wanted[nums], mixture), parts)]
+    empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    market, history, item, score = (np.concatenate(column) for column in zip(empty, *found, strict=True))
+    shape = (n_items, n_items)
+    rows = (market == num for num in range(n_markets))
+    return [csr_matrix((score[mine], (history[mine], item[mine])), shape) for mine in rows]
+
+
+def choices_of(logs: Logs, max_history: int) -> covisits.Logs:
+    """Each user's newest `max_history` items, oldest first, each at its newest event; her market is that of the newest.
+
+    Args:
+        logs: Positive events.
+        max_history: At least 1.
+    """
+    users, nums, micros, markets = logs.event_users, logs.event_nums, logs.event_micros, logs.event_markets
+    order = np.lexsort((markets, micros, nums, users))
+    last = np.ones(len(order), dtype=np.bool_)
+    last[:-1] = (users[order][1:] != users[order][:-1]) | (nums[order][1:] != nums[order][:-1])
+    kept = order[last]
+    kept = kept[np.lexsort((nums[kept], micros[kept], users[kept]))]
+    ends = np.searchsorted(users[kept], np.arange(logs.n_users), side="right")
+    kept = kept[ends[users[kept]] - np.arange(len(kept)) <= max_history]
+    indptr = indptr_of(np.bincount(users[kept], minlength=logs.n_users))
+    some, own = np.diff(indptr) > 0, np.zeros(logs.n_users, dtype=np.int32)
+    own[some] = markets[kept[indptr[1:][some] - 1]]
+    return covisits.Logs(indptr, nums[kept], micros[kept], own)
