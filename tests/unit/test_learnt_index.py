@@ -59,7 +59,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel,
     model = learn(some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0)
     model.save(Path(model_folder))
     lay(str(folder), {None: model_folder})
-    return str(folder), model, scorer(served(model, pa.array(ids), items), items, LOGS)(np.arange(LOGS.n_users))
+    return (
+        str(folder),
+        model,
+        scorer(served(model, pa.array(ids), items), items, LOGS, CONFIG.retrieve)(np.arange(LOGS.n_users)),
+    )
 
 
 def lay(folder: str, models: dict[str | None, str]) -> None:
@@ -182,7 +186,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     markets = np.array(users["market"].to_pylist())
     elsewhere = np.flatnonzero(markets != "M1")
     assert mixed.take(elsewhere).equals(before.take(elsewhere))
-    expected = scorer(served(other, ids, everywhere()), everywhere(), LOGS)(np.arange(LOGS.n_users))
+    expected = scorer(served(other, ids, everywhere()), everywhere(), LOGS, CONFIG.retrieve)(np.arange(LOGS.n_users))
     for user in np.flatnonzero(markets[:-1] == "M1"):
         row = mixed.slice(int(user), 1).to_pylist()[0]
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)

@@ -43,7 +43,7 @@ def inner() -> tuple[Logs, Truth]:
 
 def test_what_is_learnt_beats_texts_and_popularity_on_what_was_held_out() -> None:
     logs, truth = inner()
-    ours = per_user(scorer(served(taught(logs), IDS, ITEMS), ITEMS, logs), truth, ITEMS, logs)[:, 0]
+    ours = per_user(scorer(served(taught(logs), IDS, ITEMS), ITEMS, logs, RetrieveConfig()), truth, ITEMS, logs)[:, 0]
     for other in (text_mean(ITEMS, logs, RetrieveConfig()), popular(ITEMS, logs, logs, END, PopularityConfig())):
         gain = ours - per_user(other, truth, ITEMS, logs)[:, 0]
         assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
@@ -115,7 +115,7 @@ def test_hardly_any_logs_leave_a_model_that_serves(n_users: int) -> None:
     few = only(LOGS, np.arange(LOGS.n_users) < n_users)
     model = taught(few)
     assert all(np.isfinite(array).all() for array in model.arrays.values())
-    scores = scorer(served(model, IDS, ITEMS), ITEMS, few)(np.arange(5))
+    scores = scorer(served(model, IDS, ITEMS), ITEMS, few, RetrieveConfig())(np.arange(5))
     assert np.isfinite(scores[ITEMS.eligible[LOGS.markets[:5]]]).any()
     assert not np.isnan(scores).any()
 

@@ -15,7 +15,12 @@ from xlrec.recommenders.factors import summed_preferences
 
 
 def asked(
-    learnt: Learnt, history: Histories, indptr: NDArray[np.int64], nums: NDArray[np.int32], weights: NDArray[np.float64]
+    learnt: Learnt,
+    history: Histories,
+    indptr: NDArray[np.int64],
+    nums: NDArray[np.int32],
+    weights: NDArray[np.float64],
+    half_life_items: float,
 ) -> FoldIn:
     """The queries of a block of users, and the weight of each history item in them.
 
@@ -25,12 +30,25 @@ def asked(
         indptr: (n_users + 1,) rows of each user's events in the next two.
         nums: item_num of each event.
         weights: Of each event.
+        half_life_items: Of `recent`.
     """
-    n_items = learnt.index.n_items
     met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
-    cells, wanted = (owners_of(one.indptr) * n_items + one.nums for one in (met, history))
-    own = Preferences(history.indptr, history.nums, met.strengths[np.searchsorted(cells, wanted)])
-    return fold_in(own, learnt.gather(history.nums, history=True))
+    return fold_in(recent(met, history, half_life_items), learnt.gather(history.nums, history=True))
+
+
+def recent(met: Preferences, history: Histories, half_life_items: float) -> Preferences:
+    """The items of histories with their confidences, each half after so many later items: the newest tells most.
+
+    Args:
+        met: Of the same users, each of their items.
+        history: What counts of it, latest first.
+        half_life_items: As of `kernels.profiles.histories`.
+    """
+    owners, n_items = owners_of(history.indptr), int(max(met.nums.max(initial=0), history.nums.max(initial=0))) + 1
+    cells, wanted = owners_of(met.indptr) * n_items + met.nums, owners * n_items + history.nums
+    places = np.arange(len(owners)) - history.indptr[owners]
+    strengths = met.strengths[np.searchsorted(cells, wanted)] * 0.5 ** (places / half_life_items)
+    return Preferences(history.indptr, history.nums, strengths)
 
 
 def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:

@@ -147,7 +147,7 @@ class Retriever:
         if side.learnt is None or "vector" in users.column_names:
             queries, weights = self._queries(users, history, side), history.weights
         else:
-            weights, queries = asked(side.learnt, history, log[0], log[2], log[3])
+            weights, queries = asked(side.learnt, history, log[0], log[2], log[3], self.config.half_life_items)
             queries[np.diff(history.indptr) == 0] = np.nan
         similar = self.search.best(queries, mask, side)
         strict, union = self.languages == "only", empty_union(users.num_rows, 3 * self.config.candidates, self.k)

@@ -11,9 +11,8 @@ from xlrec.kernels.places import LAST, LISTED, NEVER, places
 from xlrec.kernels.profiles import profiles
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings
-from xlrec.training.recommender.measuring import history_of
 from xlrec.training.recommender.neighbours import neighbours_of
-from xlrec.training.recommender.scoring import popularity_at, queries, readable_by, served
+from xlrec.training.recommender.scoring import history_of, popularity_at, queries, readable_by, served
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -125,8 +124,9 @@ class Placing:
         states[met[:, sold].nonzero()] = NEVER
         recent = csr_matrix((history.weights, history.nums, history.indptr), met.shape)
         told = np.nan_to_num(profiles(history, [(0, items.texts)], items.texts.shape[1]))
+        asked = queries(self.served, self.own, users, history, self.config)
         scores = np.stack([
-            queries(self.served, self.own, users) @ self.served.outputs[sold].T.astype(np.float64),
+            asked @ self.served.outputs[sold].T.astype(np.float64),
             (recent @ self.neighbours[market][:, sold]).toarray(),
             np.broadcast_to(self.popular[market, sold], states.shape),
             told @ items.texts[sold].T.astype(np.float64),

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from xlrec.config import PopularityConfig, RetrieveConfig
 from xlrec.kernels import metrics
 from xlrec.kernels.csr import owners_of
-from xlrec.kernels.profiles import Histories, histories, profiles
+from xlrec.kernels.profiles import profiles
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import Scores, Truth, masked, popularity_at, scorer, served, top
+from xlrec.training.recommender.scoring import Scores, Truth, history_of, masked, popularity_at, scorer, served, top
 
 K: Final = 10
 METRICS: Final = (f"ndcg@{K}", f"recall@{K}", f"cross_lingual_recall@{K}")
 
 
-def learnt(model: FactorModel, item_ids: "pa.Array[Any]", items: Items, read: Logs) -> Scores:
+def learnt(
+    model: FactorModel, item_ids: "pa.Array[Any]", items: Items, read: Logs, config: RetrieveConfig
+) -> Scores:  # fmt: skip
     """A learnt model's scores.
 
     Args:
@@ -26,8 +28,9 @@ def learnt(model: FactorModel, item_ids: "pa.Array[Any]", items: Items, read: Lo
         item_ids: Of all items.
         items: What is for sale.
         read: Histories that are served.
+        config: How they weigh.
     """
-    return scorer(served(model, item_ids, items), items, read)
+    return scorer(served(model, item_ids, items), items, read, config)
 
 
 def popular(items: Items, told: Logs, read: Logs, moment: float, config: PopularityConfig) -> Scores:
@@ -45,15 +48,6 @@ def text_mean(items: Items, read: Logs, config: RetrieveConfig) -> Scores:
         return masked(found @ items.texts.T.astype(np.float64), items, read, users)
 
     return scores
-
-
-def history_of(read: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:
-    """What of some users' visits weighs, and how much, as `stages.retrieve` has it."""
-    some = read.visits.of(users)
-    return histories(
-        some.indptr, some.micros, some.nums, some.weights, max_history=config.max_history,
-        half_life_days=config.half_life_days, half_life_items=config.half_life_items,
-    )  # fmt: skip
 
 
 def per_user(scores: Scores, truth: Truth, items: Items, read: Logs) -> NDArray[np.float64]:

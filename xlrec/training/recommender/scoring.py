@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import PopularityConfig
+from xlrec.config import PopularityConfig, RetrieveConfig
 from xlrec.kernels.csr import entries_of, indptr_of
 from xlrec.kernels.factorisation import Preferences, fold_in
+from xlrec.kernels.profiles import Histories, histories
 from xlrec.kernels.visits import Visits
 from xlrec.recommenders.factors import FactorModel
+from xlrec.recommenders.queries import recent
 from xlrec.training.recommender import preferences_of
 from xlrec.training.recommender.logs import Items, Logs
 
@@ -99,29 +101,48 @@ def served(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) -> Serve
     return Served(model.outputs(factors, exposure), model.inputs(factors))
 
 
-def scorer(what: Served, items: Items, logs: Logs) -> Scores:
+def scorer(what: Served, items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
     """Scores of users by a model; -inf for what is not sold to a user, or was met already.
 
     Args:
         what: Of `served`.
         items: All items.
         logs: The users' histories, as they are known.
+        config: How a history weighs.
     """
     own, outputs = preferences_of(logs), what.outputs.T.astype(np.float64)
-    return lambda users: masked(queries(what, own, users) @ outputs, items, logs, users)
+
+    def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
+        found = queries(what, own, users, history_of(logs, users, config), config)
+        return masked(found @ outputs, items, logs, users)
+
+    return scores
 
 
-def queries(what: Served, own: Preferences, users: NDArray[np.int64]) -> NDArray[np.float64]:
+def queries(
+    what: Served, own: Preferences, users: NDArray[np.int64], history: Histories, config: RetrieveConfig
+) -> NDArray[np.float64]:
     """(n, dim) of some users.
 
     Args:
         what: Of `served`.
         own: Of `preferences_of`, of all users.
         users: Their rows.
+        history: Of these users.
+        config: How it weighs.
     """
     indptr, rows = entries_of(own.indptr, users)
-    history = Preferences(indptr, own.nums[rows], own.strengths[rows])
-    return fold_in(history, what.inputs[history.nums]).queries
+    met = Preferences(indptr, own.nums[rows], own.strengths[rows])
+    return fold_in(recent(met, history, config.half_life_items), what.inputs[history.nums]).queries
+
+
+def history_of(read: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:
+    """What of some users' visits weighs, and how much, as `stages.retrieve` has it."""
+    some = read.visits.of(users)
+    return histories(
+        some.indptr, some.micros, some.nums, some.weights, max_history=config.max_history,
+        half_life_days=config.half_life_days, half_life_items=config.half_life_items,
+    )  # fmt: skip
 
 
 def masked(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:

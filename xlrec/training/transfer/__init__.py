@@ -110,7 +110,8 @@ class Experiment:
         self._clock = _Clock(self._costs())
 
     def _bench(self, world: World) -> Bench:
-        return Bench(world, self.ids, self.markets, self.settings.config, self.settings.seed)
+        made = self.settings
+        return Bench(world, self.ids, self.markets, made.config, made.retrieve, made.seed)
 
     def _costs(self) -> list[float]:
         """Visits of each training to come, about, in the order in which they come."""

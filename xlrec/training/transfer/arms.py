@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import FactorsConfig
+from xlrec.config import FactorsConfig, RetrieveConfig
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs
@@ -48,6 +48,7 @@ class Bench:
     item_ids: "pa.Array[Any]"
     markets: tuple[str, ...]
     config: FactorsConfig
+    retrieve: RetrieveConfig
     seed: int
 
     def told(self, way: Way, sampled: NDArray[np.bool_] | None) -> Logs:
@@ -65,7 +66,7 @@ class Bench:
     def scores(self, way: Way, sampled: NDArray[np.bool_] | None, model: FactorModel) -> Scores:
         """Of the target's users, served from their histories."""
         items = self.world._replace(items=self.world.known(self.told(way, sampled))).for_sale
-        return learnt(model, self.item_ids, items, self.world.read())
+        return learnt(model, self.item_ids, items, self.world.read(), self.retrieve)
 
 
 class Fold(NamedTuple):
