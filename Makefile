@@ -61,14 +61,20 @@ bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit o
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
 
-bench-quality: $(STAMP)  ## xlrec beside tuned peers, and what its parts are worth: make bench-quality ML=/path/to/ml-latest-small
-	@[ -n "$(ML)" ] || { echo "name the folder of MovieLens-latest-small, unpacked: make bench-quality ML=/path/to/ml-latest-small" >&2; exit 2; }
+bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quality ML=ml-latest-small SHOPS=FILE WORLDS="DIR DIR" (any of them)
+	@[ -n "$(ML)$(SHOPS)$(WORLDS)" ] || { echo "name data: ML=/path/to/ml-latest-small, SHOPS=/path/to/interactions.parquet, WORLDS=\"DIR DIR\" (tests/bench/worlds.py and shops.py say what they hold)" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
-	[ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens
-	$(XLREC) evaluate --config conf/movielens.yaml --set 'evaluate.baselines=["text"]'
-	$(BIN)/python tests/bench/quality.py .cache/movielens/lake --json .cache/bench-quality-last.json
-	$(XLREC) evaluate --config conf/movielens.yaml --set evaluate.split=time --set lake=.cache/movielens/lake-time --set 'evaluate.baselines=["text"]'
-	$(BIN)/python tests/bench/quality.py .cache/movielens/lake-time --json .cache/bench-quality-time.json
+	@mkdir -p .cache/bench
+	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/worlds.py $(WORLDS) --json .cache/bench/quality-1-worlds.json
+	[ -z "$(SHOPS)" ] || $(BIN)/python tests/bench/shops.py $(SHOPS) --shares 0.01 0.05 0.2 --json .cache/bench/quality-2-shops.json
+	[ -z "$(ML)" ] || [ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens
+	[ -z "$(ML)" ] || $(XLREC) evaluate --config conf/movielens.yaml --set 'evaluate.baselines=["text"]'
+	[ -z "$(ML)" ] || $(BIN)/python tests/bench/quality.py .cache/movielens/lake --json .cache/bench/quality-3-movielens.json
+	[ -d .cache/demo-16000/catalog ] || $(XLREC) demo .cache/demo-16000 --users 16000
+	sed s,.cache/demo/,.cache/demo-16000/, conf/demo.yaml > .cache/demo-16000/demo.yaml
+	$(XLREC) evaluate --config .cache/demo-16000/demo.yaml --set 'evaluate.baselines=["text"]'
+	$(BIN)/python tests/bench/quality.py .cache/demo-16000/lake --json .cache/bench/quality-4-demo.json
+	$(BIN)/python tests/bench/readme.py .cache/bench/quality-*.json
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest

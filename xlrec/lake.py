@@ -84,8 +84,13 @@ class Lake:
         return int(last["version"]) if last else 0
 
     def create(self, table: Table) -> DeltaTable:
-        """The table, created empty with its comments and properties where it is absent."""
+        """The table, created empty with its comments and properties where it is absent.
+
+        Raises:
+            LakeError: it is of another layout.
+        """
         if self.exists(table):
+            self.read(table)
             return DeltaTable.forPath(self.spark, self.path(table))
         builder = (
             DeltaTable.createIfNotExists(self.spark)

@@ -9,6 +9,7 @@ from planted_market import planted
 from threadpoolctl import threadpool_limits
 
 from xlrec.config import Config, FusionWeights
+from xlrec.kernels.visits import visits
 from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs, chosen
 from xlrec.training.recommender.weighing import NEW, Weighing, weigh
@@ -65,7 +66,7 @@ def test_a_part_alone_is_where_the_obvious_sort_puts_it() -> None:
     popular = np.array([[float(part == "popular") for part in PARTS]])
     for market in range(3):
         rows = np.flatnonzero(LOGS.markets[held.users] == market)
-        found = placing.of(market, popular)[0]
+        found = placing.of(market, popular, np.inf)[0]
         for place, row in zip(found, rows, strict=True):
             user, num = held.users[row], held.nums[row]
             seen = held.known.visits.of(np.array([user])).nums
@@ -103,6 +104,25 @@ def test_a_market_with_logs_and_mute_texts_wants_the_sparse_source_and_one_with_
     assert found.markets["M0"][1] > 4 * found.markets["M1"][1]
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_newest_items_tell_most_where_taste_moves_on_and_not_where_it_alternates(moved: bool) -> None:
+    rng, topic = np.random.default_rng(1), np.arange(80) % 4
+    rows = []
+    for user in range(200):
+        of = [rng.permutation(np.flatnonzero(topic == one)) for one in rng.permutation(4)[:2]]
+        pattern = [0] * 7 + [1] * 4 if moved else [0, 1] * 5 + [0]
+        rows += [(user, of[one][place], 10**9 * place) for place, one in enumerate(pattern)]
+    users, nums, micros = (np.array(column) for column in zip(*rows, strict=True))
+    texts = (np.eye(4)[topic] + 0.1 * rng.normal(size=(80, 4))).astype(np.float32)
+    ones, everyone, nobody = np.ones(len(users)), np.zeros(200, np.int32), np.zeros((200, 0), np.float32)
+    log = visits(np.arange(0, len(users) + 1, 11), micros, nums.astype(np.int32), ones)
+    events = users.astype(np.int32), nums.astype(np.int32), micros, ones, everyone[users]
+    items = Items(texts, np.zeros((80, 0), np.float32), np.ones((1, 80), np.bool_), np.full(80, np.nan))
+    ids = pa.array([f"{num:02d}" for num in range(80)])
+    found = weigh(Logs(log, everyone, nobody, *events), items, config(), markets=("M0",), item_ids=ids)
+    assert found.half_life_items == (3 if moved else None)
+
+
 def test_same_bits_whatever_the_threads() -> None:
     with threadpool_limits(2):
         assert weighed() == weighed()
@@ -114,4 +134,4 @@ def test_nobody_to_ask_leaves_the_defaults(kept: int) -> None:
     logs = chosen(LOGS, LOGS.visits.owners < kept, few)
     one = logs.visits.nums[:1]
     logs = chosen(logs, np.isin(logs.visits.nums, one), np.isin(logs.event_nums, one))
-    assert weighed(logs) == Weighing((START.similar, START.covisited, START.popular), {}, ())
+    assert weighed(logs) == Weighing((START.similar, START.covisited, START.popular), {}, None, ())

@@ -42,7 +42,7 @@ def recent(met: Preferences, history: Histories, half_life_items: float) -> Pref
     Args:
         met: Of the same users, each of their items.
         history: What counts of it, latest first.
-        half_life_items: As of `kernels.profiles.histories`.
+        half_life_items: Above 0; infinite: all tell alike.
     """
     owners, n_items = owners_of(history.indptr), int(max(met.nums.max(initial=0), history.nums.max(initial=0))) + 1
     cells, wanted = owners_of(met.indptr) * n_items + met.nums, owners * n_items + history.nums

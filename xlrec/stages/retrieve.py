@@ -118,6 +118,7 @@ class Retriever:
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.search = search or Search(index, config.retrieve)
         self.languages = config.rank.languages
+        self.half_life_items = (index.fusion or {}).get("half_life_items") or np.inf
         models = models_of(index) if config.train.factors.enabled else None
         learnt = models.each if models else [None]
         path = None if self.search.device == "cpu" else "float32"
@@ -147,7 +148,7 @@ class Retriever:
         if side.learnt is None or "vector" in users.column_names:
             queries, weights = self._queries(users, history, side), history.weights
         else:
-            weights, queries = asked(side.learnt, history, log[0], log[2], log[3], self.config.half_life_items)
+            weights, queries = asked(side.learnt, history, log[0], log[2], log[3], self.half_life_items)
             queries[np.diff(history.indptr) == 0] = np.nan
         similar = self.search.best(queries, mask, side)
         strict, union = self.languages == "only", empty_union(users.num_rows, 3 * self.config.candidates, self.k)

@@ -1,5 +1,6 @@
 """Choices that are held out of the logs, and where sources and texts place them among all that might be listed."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no ty
 
 from xlrec.config import Config
 from xlrec.kernels.places import LAST, LISTED, NEVER, places
-from xlrec.kernels.profiles import profiles
+from xlrec.kernels.profiles import Histories, profiles
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings
 from xlrec.training.recommender.neighbours import neighbours_of
@@ -99,21 +100,29 @@ class Placing:
         moment = float(known.event_micros.max(initial=0)) + 1
         self.popular = popularity_at(known, len(markets), len(items.texts), moment, train.popularity)
 
-    def of(self, market: int, weights: _Floats) -> NDArray[np.int64]:
+    def of(self, market: int, weights: _Floats, half_life_items: float, most: int | None = None) -> NDArray[np.int64]:
         """(n_weights, n) items that come before each choice of the market's users, in the order of the users.
 
         Args:
             market: Row of the market.
             weights: (n_weights, len(PARTS)).
+            half_life_items: Of the model's queries.
+            most: Users that are asked, of those in the market; None: all.
         """
-        rows = np.flatnonzero(self.held.known.markets[self.held.users] == market)
+        rows = np.flatnonzero(self.held.known.markets[self.held.users] == market)[:most]
         sold = np.flatnonzero(self.held.items.eligible[market])
         size = max(1, _MOST_SCORES // max(1, len(sold)))
-        blocks = [self._block(market, sold, rows[at : at + size], weights) for at in range(0, len(rows), size)]
+        starts = range(0, len(rows), size)
+        blocks = [self._block(market, sold, rows[at : at + size], weights, half_life_items) for at in starts]
         return np.concatenate([np.zeros((len(weights), 0), dtype=np.int64), *blocks], axis=1)
 
     def _block(
-        self, market: int, sold: NDArray[np.int64], rows: NDArray[np.int64], weights: _Floats
+        self,
+        market: int,
+        sold: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        weights: _Floats,
+        half_life_items: float,
     ) -> NDArray[np.int64]:
         users, known, items = self.held.users[rows], self.held.known, self.held.items
         history = history_of(known, users, self.config)
@@ -123,12 +132,23 @@ class Placing:
         )
         states[met[:, sold].nonzero()] = NEVER
         recent = csr_matrix((history.weights, history.nums, history.indptr), met.shape)
-        told = np.nan_to_num(profiles(history, [(0, items.texts)], items.texts.shape[1]))
-        asked = queries(self.served, self.own, users, history, self.config)
-        scores = np.stack([
-            asked @ self.served.outputs[sold].T.astype(np.float64),
-            (recent @ self.neighbours[market][:, sold]).toarray(),
-            np.broadcast_to(self.popular[market, sold], states.shape),
-            told @ items.texts[sold].T.astype(np.float64),
-        ])  # fmt: skip
-        return places(scores, states, np.searchsorted(sold, self.held.nums[rows]), weights)
+        parts: dict[str, Callable[[], _Floats]] = {
+            "similar": lambda: self._preferences(users, history, sold, half_life_items),
+            "covisited": lambda: (recent @ self.neighbours[market][:, sold]).toarray(),
+            "popular": lambda: np.broadcast_to(self.popular[market, sold], states.shape),
+            "texts": lambda: self._nearness(history, sold),
+        }
+        used = [place for place, part in enumerate(PARTS) if weights[:, place].any()]
+        scores = np.stack([parts[PARTS[place]]() for place in used])
+        return places(scores, states, np.searchsorted(sold, self.held.nums[rows]), weights[:, used])
+
+    def _preferences(
+        self, users: NDArray[np.int64], history: Histories, sold: NDArray[np.int64], half_life_items: float
+    ) -> _Floats:
+        asked = queries(self.served, self.own, users, history, half_life_items)
+        return np.asarray(asked @ self.served.outputs[sold].T.astype(np.float64))
+
+    def _nearness(self, history: Histories, sold: NDArray[np.int64]) -> _Floats:
+        texts = self.held.items.texts
+        found = np.nan_to_num(profiles(history, [(0, texts)], texts.shape[1]))
+        return np.asarray(found @ texts[sold].T.astype(np.float64))

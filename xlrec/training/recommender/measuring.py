@@ -28,7 +28,7 @@ def learnt(
         item_ids: Of all items.
         items: What is for sale.
         read: Histories that are served.
-        config: How they weigh.
+        config: How much of them counts.
     """
     return scorer(served(model, item_ids, items), items, read, config)
 

@@ -108,19 +108,19 @@ def scorer(what: Served, items: Items, logs: Logs, config: RetrieveConfig) -> Sc
         what: Of `served`.
         items: All items.
         logs: The users' histories, as they are known.
-        config: How a history weighs.
+        config: How much of a history counts.
     """
     own, outputs = preferences_of(logs), what.outputs.T.astype(np.float64)
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
-        found = queries(what, own, users, history_of(logs, users, config), config)
+        found = queries(what, own, users, history_of(logs, users, config))
         return masked(found @ outputs, items, logs, users)
 
     return scores
 
 
 def queries(
-    what: Served, own: Preferences, users: NDArray[np.int64], history: Histories, config: RetrieveConfig
+    what: Served, own: Preferences, users: NDArray[np.int64], history: Histories, half_life_items: float = np.inf
 ) -> NDArray[np.float64]:
     """(n, dim) of some users.
 
@@ -129,11 +129,11 @@ def queries(
         own: Of `preferences_of`, of all users.
         users: Their rows.
         history: Of these users.
-        config: How it weighs.
+        half_life_items: Of `recommenders.queries.recent`.
     """
     indptr, rows = entries_of(own.indptr, users)
     met = Preferences(indptr, own.nums[rows], own.strengths[rows])
-    return fold_in(recent(met, history, config.half_life_items), what.inputs[history.nums]).queries
+    return fold_in(recent(met, history, half_life_items), what.inputs[history.nums]).queries
 
 
 def history_of(read: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:

@@ -3,7 +3,7 @@
 Of some users of each market the newest choice is held out; all else teaches, as in a night. A market takes the weights
 whose NDCG@10 is best over all markets' users, or those that are best over its own where these are ahead there by more
 than a standard error of the difference. Where a part alone is still ahead of the list by as much, more weights are
-tried, and it takes what suits its own users best.
+tried, and it takes what suits its own users best. How fast a history fades in the model's queries is found before.
 """
 
 from collections.abc import Sequence
@@ -28,6 +28,10 @@ K: Final = 10
 _POPULAR: Final = FusionWeights().popular
 #: What a market may take.
 _USUAL: Final = [(1.0, covisited, _POPULAR, 0.0) for covisited in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)]
+#: Later items after which one of a history counts half in the model's query; the first that is best is taken.
+_HALF_LIVES: Final = (np.inf, 30.0, 10.0, 3.0)
+#: Users of a market that are asked for it, at most.
+_FEW: Final = 400
 _ALONE: Final = [tuple(float(part == one) for part in PARTS) for one in PARTS]
 #: What it may take besides, where a part alone is ahead: each source alone, or much of popularity.
 _OTHERS: Final = _ALONE[:3] + [
@@ -57,6 +61,8 @@ class Weighing(NamedTuple):
     joint: Weights
     """What suits all users together: for markets that are not named."""
     markets: dict[str, Weights]
+    half_life_items: float | None
+    """Of the model's queries, in all markets; None: all items of a history count alike."""
     figures: tuple[Figure, ...]
     """All markets, new items where there are any, then each market; none without users."""
 
@@ -86,15 +92,16 @@ def _weigh(
     there = np.unique(held.known.markets[held.users])
     if not len(there):
         start = FusionWeights()
-        return Weighing((start.similar, start.covisited, start.popular), {}, ())
+        return Weighing((start.similar, start.covisited, start.popular), {}, None, ())
     placing = Placing(held, config, markets, item_ids)
-    gains = {int(market): _gains(placing, int(market), [*_USUAL, *_ALONE]) for market in there}
+    half_life = max(_HALF_LIVES, key=lambda one: sum(float(_model(placing, market, one).sum()) for market in there))
+    gains = {int(market): _gains(placing, market, [*_USUAL, *_ALONE], half_life) for market in there}
     joint = max(_USUAL, key=lambda mix: sum(float(each[mix].sum()) for each in gains.values()))
     chosen = {}
     for market, each in gains.items():
         chosen[market] = _better(each, joint)
         if _ahead(_values(each, chosen[market])):
-            each |= _gains(placing, market, _OTHERS)
+            each |= _gains(placing, market, _OTHERS, half_life)
             chosen[market] = max([*_USUAL, *_OTHERS], key=lambda mix: float(each[mix].sum()))
     figures = [
         _figure(markets[market], chosen[market], _values(each, chosen[market])) for market, each in gains.items()
@@ -103,12 +110,19 @@ def _weigh(
     new = held.new[np.argsort(held.known.markets[held.users], kind="stable")]
     over = [_figure("", None, whole), *([_figure(NEW, None, whole[:, new])] if new.any() else [])]
     named = {markets[market]: _sources(mix) for market, mix in chosen.items()}
-    return Weighing(_sources(joint), named, (*over, *figures))
+    return Weighing(_sources(joint), named, None if half_life == np.inf else half_life, (*over, *figures))
 
 
-def _gains(placing: Placing, market: int, mixes: Sequence[_Mix]) -> _Gains:
+def _model(placing: Placing, market: int, half_life_items: float) -> NDArray[np.float64]:
+    """(n,) gains by the model alone."""
+    return _gains(placing, market, _ALONE[:1], half_life_items, _FEW)[_ALONE[0]]
+
+
+def _gains(
+    placing: Placing, market: int, mixes: Sequence[_Mix], half_life_items: float, most: int | None = None
+) -> _Gains:  # fmt: skip
     """1 / log2(rank + 1) of each held-out choice, which is NDCG where there is one; 0 beyond ten."""
-    places = placing.of(market, np.array(mixes))
+    places = placing.of(market, np.array(mixes), half_life_items, most)
     return dict(zip(mixes, np.where(places < K, 1 / np.log2(places + 2.0), 0.0), strict=True))
 
 

@@ -1,0 +1,70 @@
+"""Writes the tables of `make bench-quality` into README.md, between its markers, from the figures that it left.
+
+    python tests/bench/readme.py .cache/bench-quality-*.json
+
+Each file holds tables: a title and rows, of `judging.table_of` or of `quality.py`.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN: Final = "<!-- make bench-quality writes from here -->"
+END: Final = "<!-- to here -->"
+
+
+def figure(value: float, sign: str = "") -> str:
+    """0.1234, or with its sign."""
+    return f"{value:{sign}.4f}".replace("-", "\u2212")
+
+
+def span(values: list[float], sign: str = "") -> str:
+    """Mean [low, high]."""
+    mean, low, high = (figure(value, sign) for value in values)
+    return f"{mean} [{low}, {high}]"
+
+
+def held(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Bars: a row each."""
+    head = ["on", "users", "xlrec", "best other", "xlrec minus it", "aim", "met"]
+    cells = [
+        [row["on"], f"{row['users']:,}", figure(row["xlrec"][0]), f"{row['best']} {figure(row['best_ndcg'])}",
+         span(row["minus"], "+"), figure(row["aim"]), "yes" if row["met"] else "**no**"]
+        for row in rows
+    ]  # fmt: skip
+    return [head, *cells]
+
+
+def compared(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Systems: a row each, the best first."""
+    head = ["system", "NDCG@10", "Recall@10", "xlrec minus it"]
+    cells = [
+        [row["system"], span(row["ndcg"]), figure(row["recall"][0]),
+         "" if row["system"] == "xlrec" else span(row["xlrec_minus"], "+")]
+        for row in rows
+    ]  # fmt: skip
+    return [head, *cells]
+
+
+def markdown(table: dict[str, Any]) -> str:
+    """A table under its title."""
+    head, *cells = held(table["rows"]) if "on" in table["rows"][0] else compared(table["rows"])
+    lines = [head, ["---"] * len(head), *cells]
+    return "\n".join([f"{table['title'].capitalize()}:", "", *(f"| {' | '.join(line)} |" for line in lines)])
+
+
+def main(files: list[str]) -> None:
+    """Replaces what stands between the markers."""
+    found = [json.loads(Path(file).read_text("utf-8")) for file in files]
+    tables = [table for one in found for table in (one if isinstance(one, list) else [one]) if table["rows"]]
+    text = README.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    whole = "\n\n".join([BEGIN, *map(markdown, tables), END])
+    README.write_text(before + whole + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
