@@ -66,6 +66,7 @@ bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quali
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
 	@mkdir -p .cache/bench
 	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/worlds.py $(WORLDS) --json .cache/bench/quality-1-worlds.json
+	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/list_costs.py $(firstword $(WORLDS))/lake $(firstword $(WORLDS))/truth/holdout --json .cache/bench/quality-5-lists.json
 	[ -z "$(SHOPS)" ] || $(BIN)/python tests/bench/shops.py $(SHOPS) --shares 0.01 0.05 0.2 --json .cache/bench/quality-2-shops.json
 	[ -z "$(ML)" ] || [ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens
 	[ -z "$(ML)" ] || $(XLREC) evaluate --config conf/movielens.yaml --set 'evaluate.baselines=["text"]'

@@ -33,9 +33,9 @@ class Bar(NamedTuple):
     others: dict[str, Floats]
     """Of the references, of the same users."""
     factor: float
-    """Of the best reference's mean, to be reached."""
+    """Of the best reference's mean, to be reached; 1: within the interval, unless `ahead`."""
     ahead: bool
-    """The interval of the difference to the best must lie above 0; else it must not lie below."""
+    """The interval of the difference to the best must lie above 0."""
 
 
 def night(config: Path, lake: Path, *settings: str) -> float:
@@ -81,7 +81,7 @@ def table_of(title: str, bars: list[Bar]) -> tuple[Table, list[dict[str, Any]]]:
         best = max(bar.others, key=lambda name, bar=bar: float(bar.others[name].mean()))
         ours, theirs = interval(bar.ours), float(bar.others[best].mean())
         gain, aim = interval(bar.ours - bar.others[best]), bar.factor * theirs
-        met = ours[0] >= aim and (gain[1] > 0 if bar.ahead else bar.factor < 1 or gain[2] >= 0)
+        met = gain[2] >= 0 if bar.factor == 1 and not bar.ahead else ours[0] >= aim and (gain[1] > 0 or not bar.ahead)
         rows.append({
             "on": bar.name, "users": len(bar.ours), "xlrec": ours, "best": best, "best_ndcg": theirs, "minus": gain,
             "aim": aim, "met": bool(met), "others": {name: float(each.mean()) for name, each in bar.others.items()},

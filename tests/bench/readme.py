@@ -2,7 +2,7 @@
 
     python tests/bench/readme.py .cache/bench-quality-*.json
 
-Each file holds tables: a title and rows, of `judging.table_of` or of `quality.py`.
+Each file holds tables: a title and rows, of `judging.table_of`, `list_costs.py` or `quality.py`.
 """
 
 import json
@@ -48,9 +48,21 @@ def compared(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [head, *cells]
 
 
+def settings(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """What lists cost and buy: a row a setting."""
+    head = ["lists", "NDCG@10", "less the plain ones", "mean distance", "near another", "language mix error"]
+    cells = [
+        [row["setting"], figure(row["ndcg"]), span(row["minus"], "+"), f"{row['distance']:.3f}", f"{row['near']:.3f}",
+         f"{row['languages']:.3f}"]
+        for row in rows
+    ]  # fmt: skip
+    return [head, *cells]
+
+
 def markdown(table: dict[str, Any]) -> str:
     """A table under its title."""
-    head, *cells = held(table["rows"]) if "on" in table["rows"][0] else compared(table["rows"])
+    kinds = {"on": held, "setting": settings, "system": compared}
+    head, *cells = next(kind for name, kind in kinds.items() if name in table["rows"][0])(table["rows"])
     lines = [head, ["---"] * len(head), *cells]
     return "\n".join([f"{table['title'].capitalize()}:", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
