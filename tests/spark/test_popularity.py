@@ -3,11 +3,15 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from xlrec.config import PopularityConfig
+from xlrec.kernels.visits import Visits
 from xlrec.recommenders import popularity
 from xlrec.tables import EVENTS, ITEMS
+from xlrec.training.recommender.logs import Logs
+from xlrec.training.recommender.scoring import popularity_at
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -57,6 +61,25 @@ def test_scores_are_smoothed_shares_of_decayed_weight(spark: "SparkSession") -> 
         for num, share in everywhere.items()
     }
     assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_training_counts_popularity_by_the_same_rule(spark: "SparkSession") -> None:
+    config, past = PopularityConfig(half_life_days=30, prior_strength=2), [one for one in LOG if one[2] >= 0 < one[3]]
+    here = events(spark).where(f"timestamp <= '{START.isoformat()}'")
+    found = {
+        (row.market, row.item_num): row.score for row in popularity.fit(here, items(spark), config, RUN_DATE).collect()
+    }
+    markets, nums, days, weights = (np.array(column) for column in zip(*past, strict=True))
+    names, moment = ["BR", "JP", "US", "ZZ"], START.timestamp() * 1e6
+    micros = (moment - days.astype(float) * 86_400e6).astype(np.int64)
+    none = Visits(np.zeros(2, np.int64), *(np.zeros(0, kind) for kind in (np.int32, np.int64, float)))
+    logs = Logs(
+        none, np.zeros(1, np.int32), np.zeros((1, 0), np.float32), np.zeros(len(nums), np.int32),
+        nums.astype(np.int32), micros, weights.astype(float), np.searchsorted(names, markets).astype(np.int32),
+    )  # fmt: skip
+    told = popularity_at(logs, len(names), 5, moment + 1, config)
+    for row, name in enumerate(names):
+        assert {num: found.get((name, num), 0.0) for num in range(5)} == pytest.approx(dict(enumerate(told[row])))
 
 
 def test_a_market_without_events_is_as_everywhere_even_without_a_prior(spark: "SparkSession") -> None:
