@@ -382,7 +382,9 @@ class SparkConfig(Section):
     driver_memory: str = "4g"
     """Heap of the driver, which in local mode is all of Spark."""
     shuffle_partitions: Count | None = None
-    """null: twice the cores in local mode, Spark's own default elsewhere."""
+    """null: twice the cores."""
+    executor_within_s: Positive = 300.0
+    """On a cluster, seconds until the first task must have run."""
     conf: dict[str, str] = {}
     """Any further Spark setting."""
 

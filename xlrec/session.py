@@ -2,11 +2,13 @@
 
 import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from py4j.protocol import Py4JError
-from pyspark import SparkConf
+from pyspark import SparkConf, SparkContext
 from pyspark import __version__ as pyspark_version
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
@@ -26,6 +28,8 @@ _CARRIED_BY_SPARK: Final = (
     "com.github.luben:zstd-jni",
     "org.xerial.snappy:snappy-java",
 )
+_BIND: Final = "spark.driver.bindAddress"
+_PARTITIONS: Final = "spark.sql.shuffle.partitions"
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -34,10 +38,14 @@ def delta_package(spark_version: str = pyspark_version) -> str:
     return f"io.delta:delta-spark_{'.'.join(spark_version.split('.')[:2])}_2.13:{DELTA_VERSION}"
 
 
+def is_local(master: str) -> bool:
+    """Whether the driver's process does all the work."""
+    return master == "local" or master.startswith("local[")
+
+
 def settings(config: SparkConfig, master: str) -> dict[str, str]:
     """Spark settings of a session on this master; what spark-submit was given wins, and `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
-    local = master.startswith("local")
     found = {
         "spark.jars.packages": delta_package(),
         "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK),
@@ -50,33 +58,61 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
         "spark.sql.adaptive.enabled": "true",
         # Keys that a task collects lists for before it sorts its rows instead: Spark's 128 sorts nearly always.
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "ERROR",
     }
-    if local:
+    if is_local(master):
         found |= {
             "spark.driver.memory": config.driver_memory,
             "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
+            _BIND: "127.0.0.1",
             "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
             "spark.databricks.delta.snapshotPartitions": "2",
-            "spark.sql.shuffle.partitions": str(config.shuffle_partitions or 2 * cores),
+            _PARTITIONS: str(config.shuffle_partitions or 2 * cores),
             # Tasks that list an input of many files: Spark's default is one a file.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(2 * cores),
-            "spark.log.level": "ERROR",
         }
     elif config.shuffle_partitions:
-        found["spark.sql.shuffle.partitions"] = str(config.shuffle_partitions)
+        found[_PARTITIONS] = str(config.shuffle_partitions)
     return found | config.conf
 
 
 def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     """A session with Delta; the one that runs already (spark-submit, a notebook) is used as it is.
 
-    Python workers get this interpreter and, one BLAS thread each, so that tasks do not fight over cores.
+    Settings that spark-submit was given, by whatever way, win over ours, which suit the real master. Python workers get
+    this interpreter and, one BLAS thread each, so that tasks do not fight over cores.
+
+    Raises:
+        MachineError: Spark does not start, it has no Delta, or on a cluster no task runs within the time.
     """
     running = SparkSession.getActiveSession()
     if running is not None:
         return running
+    _prepare_environment()
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
+    if submitted:
+        SparkContext._ensure_initialized()  # else SparkConf knows nothing of what spark-submit was given
+    given = SparkConf()
+    master = (given.get("spark.master", "local[*]") if submitted else config.master) or ""
+    builder = SparkSession.builder.appName(app)
+    if not submitted:
+        builder = builder.master(config.master)
+    theirs = {_BIND} if given.contains("spark.driver.host") else set()  # one address goes with the other
+    for key, value in settings(config, master).items():
+        if not (given.contains(key) or key in theirs) or key in config.conf:
+            builder = builder.config(key, value)
+    if not submitted and machine.delta_jar(delta_package()) is None:
+        print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
+    session = _started(builder)
+    if not is_local(master):
+        _await_executor(session, config.executor_within_s)
+        if not (given.contains(_PARTITIONS) or _PARTITIONS in config.conf or config.shuffle_partitions):
+            session.conf.set(_PARTITIONS, str(2 * session.sparkContext.defaultParallelism))
+    return session
+
+
+def _prepare_environment() -> None:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     root = str(Path(__file__).resolve().parent.parent)
     path = os.environ.get("PYTHONPATH", "")
@@ -84,20 +120,16 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [root, path]))
     for name in _ONE_THREAD:
         os.environ.setdefault(name, "1")
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
-    given = SparkConf()
-    master = given.get("spark.master", "local[*]") if submitted else config.master
-    builder = SparkSession.builder.appName(app)
-    if not submitted:
-        builder = builder.master(config.master)
-    for key, value in settings(config, master or "").items():
-        if not given.contains(key) or key in config.conf:
-            builder = builder.config(key, value)
-    if not submitted and machine.delta_jar(delta_package()) is None:
-        print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
+
+
+def _started(builder: SparkSession.Builder) -> SparkSession:
     try:
         with held_back():
             session = builder.getOrCreate()
+    except (Py4JError, PySparkRuntimeError) as error:
+        cause = error.getCondition() if isinstance(error, PySparkRuntimeError) else _cause(error)
+        raise MachineError(f"Spark does not start ({cause}): `xlrec doctor` says what is missing") from error
+    try:
         jvm: Any = session._jvm
         loader = jvm.Thread.currentThread().getContextClassLoader()
         jvm.java.lang.Class.forName("io.delta.sql.DeltaSparkSessionExtension", False, loader)
@@ -106,8 +138,36 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
             f"Spark came up without Delta: add `--packages {delta_package()}` to spark-submit, or put its jars on the "
             f"class path (`xlrec doctor` says more)"
         ) from error
-    except PySparkRuntimeError as error:
-        raise MachineError(
-            f"Spark does not start ({error.getCondition()}): `xlrec doctor` says what is missing"
-        ) from error
     return session
+
+
+def _cause(error: Py4JError) -> str:
+    """The first line of what the JVM says."""
+    said = getattr(error, "java_exception", None)
+    return str(said.getMessage() if said is not None else error).partition("\n")[0]
+
+
+def _await_executor(session: SparkSession, seconds: float) -> None:
+    """Returns once a task has run.
+
+    Raises:
+        MachineError: none has within the time.
+    """
+    context, done = session.sparkContext, threading.Event()
+
+    def probe() -> None:
+        with suppress(Exception):  # the driver ends it below
+            context.range(1, numSlices=1).count()
+            done.set()
+
+    threading.Thread(target=probe, daemon=True).start()
+    if not done.wait(seconds):
+        conf = context.getConf()
+        driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"
+        n_there = context._jsc.sc().getExecutorMemoryStatus().size() - 1
+        context.cancelAllJobs()
+        raise MachineError(
+            f"no task has run on {context.master} within {seconds:g} s (spark.executor_within_s), {n_there} executors "
+            f"are there: either the cluster has no room, or its machines cannot reach the driver at {driver}; name an "
+            f"address that they reach by `--conf spark.driver.host=ADDRESS`"
+        )
