@@ -6,6 +6,7 @@ lists = xlrec.read_recommendations(spark, "lake")
 
 from typing import TYPE_CHECKING, Any
 
+from xlrec.scratch import offer
 from xlrec.worker import keep_light
 
 __version__ = "0.1.0"
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from xlrec.lake import read_recommendations
 
 keep_light()
+offer()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOP = {"pyproject.toml", "jobs", "xlrec", "tests", "conf", "Makefile", "README.md", "LICENSE"}
 #: Layer of each room: a module imports from its own layer and below, and kernels from nobody.
 LAYERS = {
-    "kernels": 0, "errors": 0, "sums": 0, "tasks": 0, "worker": 0,
+    "kernels": 0, "errors": 0, "sums": 0, "tasks": 0, "worker": 0, "scratch": 0,
     "tables": 1, "config": 1, "index": 1,
     "encoders": 2, "recommenders": 2, "index_files": 2, "index_writer": 2, "index_learnt": 2,
     "index_ivf": 2, "search": 2,
