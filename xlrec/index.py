@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
 from xlrec.kernels.gather import gather
+from xlrec.kernels.names import UNKNOWN_MARKET
 
 #: Layout of the folder; a folder of another layout does not open.
 LAYOUT: Final = 2
@@ -23,8 +24,6 @@ META: Final = "meta.json"
 LEARNT: Final = "learnt.json"
 #: Weights of the sources in each market, and what they were found on; see `xlrec.training.recommender.weighing`.
 FUSION: Final = "fusion.json"
-#: Market of users whose market is not in the index; the same code as `tables.UNKNOWN_MARKET`, free of pyspark.
-ELSEWHERE: Final = "ZZ"
 _MAP_FROM_BYTES: Final = 1 << 16
 
 
@@ -103,8 +102,8 @@ class ItemIndex:
 
     def market_num(self, market: str | None) -> int:
         """Row of a market in `markets`; that of ZZ where the index does not know it."""
-        num = self._market_nums.get(market or ELSEWHERE)
-        return self._market_nums[ELSEWHERE] if num is None else num
+        num = self._market_nums.get(market or UNKNOWN_MARKET)
+        return self._market_nums[UNKNOWN_MARKET] if num is None else num
 
     def eligible(self, market: str | None) -> NDArray[np.bool_]:
         """(n_items,) bool: sold in the market and available on run_date; an unknown market is ZZ."""

@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.index import ELSEWHERE, META
+from xlrec.index import META
 from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
+from xlrec.kernels.names import UNKNOWN_MARKET
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -142,7 +143,7 @@ def write_arrays(
         shard_rows=shard_rows,
         languages=tuple(sorted({name for row in languages or () for name in row})),
         categories=tuple(sorted({name for row in categories or () for name in row})),
-        markets=tuple(sorted(sold_in | {ELSEWHERE})),
+        markets=tuple(sorted(sold_in | {UNKNOWN_MARKET})),
     )
     _clear(spec.folder)
     for shard in range(spec.n_shards):
@@ -176,7 +177,7 @@ def _spec(folder: str, items: "DataFrame", popularity: "DataFrame", dim: int, sh
         shard_rows=shard_rows,
         languages=_vocabulary(items.select(F.explode("languages"))),
         categories=_vocabulary(items.select(F.explode("categories"))),
-        markets=tuple(sorted({ELSEWHERE, *_vocabulary(sold_in)})),
+        markets=tuple(sorted({UNKNOWN_MARKET, *_vocabulary(sold_in)})),
     )
 
 

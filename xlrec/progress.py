@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
-from pyspark.sql import SparkSession
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -20,6 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from xlrec.tracking import Tasks, context_of, job_group
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 #: Seconds between two looks at Spark while a terminal shows a live line.
 LIVE_SECONDS: Final = 0.5
@@ -122,7 +124,7 @@ class Progress:
 
     def __init__(
         self,
-        spark: SparkSession | None = None,
+        spark: "SparkSession | None" = None,
         *,
         stream: TextIO | None = None,
         log_seconds: float = LOG_SECONDS,

@@ -17,12 +17,12 @@ from xlrec.config import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
 from xlrec.index import bits_of, words_for
+from xlrec.kernels.detection import detect
 from xlrec.kernels.items import ITEM_BLOCK
+from xlrec.kernels.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.pairs import pair_mask
 from xlrec.kernels.text import canonical_language, clean
 from xlrec.kernels.topk import top_k
-from xlrec.stages.prepare.detection import detect
-from xlrec.tables import UNKNOWN_LANGUAGE
 
 __all__ = ["COMMON_LANGUAGES", "MAX_CHARS", "detected_languages", "most_similar", "similarity_matrix"]
 

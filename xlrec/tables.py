@@ -22,17 +22,13 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from xlrec.kernels.names import FALLBACK as FALLBACK
+from xlrec.kernels.names import SOURCES as SOURCES
+from xlrec.kernels.names import UNKNOWN_LANGUAGE as UNKNOWN_LANGUAGE
+from xlrec.kernels.names import UNKNOWN_MARKET as UNKNOWN_MARKET
+
 STRING, INT, LONG, DOUBLE, BOOL = StringType(), IntegerType(), LongType(), DoubleType(), BooleanType()
 DATE, TIMESTAMP, BINARY = DateType(), TimestampType(), BinaryType()
-
-#: Market of a user whose market nobody knows (CLDR's code for an unknown region): only items sold everywhere.
-UNKNOWN_MARKET = "ZZ"
-#: BCP 47 code of a text whose language nobody knows.
-UNKNOWN_LANGUAGE = "und"
-#: Sources of a recommendation, in the order in which ties between them are broken.
-SOURCES = ("similar", "covisited", "popular")
-#: Source of the rows that fill a list up to k.
-FALLBACK = "fallback"
 
 
 def column(name: str, kind: DataType, comment: str, required: bool = False) -> StructField:

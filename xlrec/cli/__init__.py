@@ -6,19 +6,27 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0, or the status of the error (`xlrec.errors`), 2 for wrong usage, 130 for Ctrl-C."""
-    from pyspark.errors import PythonException
     from typer.main import get_command
 
     from xlrec.cli.app import app
-    from xlrec.errors import XlrecError
+    from xlrec.errors import MachineError, XlrecError
 
     try:
         get_command(app).main(list(sys.argv[1:] if arguments is None else arguments), prog_name="xlrec")
     except XlrecError as error:
         print(f"xlrec: {error.code}: {error}", file=sys.stderr)  # noqa: T201  # the command line's own error line
         sys.exit(error.status)
-    except PythonException as error:  # one of ours, raised in a worker, comes wrapped
-        _leave(error)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in ("pyspark", "py4j", "delta"):
+            raise
+        line = f"{missing} is missing, and this needs Spark: pip install 'xlrec[local]', or start it by spark-submit"
+        print(f"xlrec: {MachineError.code}: {line}", file=sys.stderr)  # noqa: T201
+        sys.exit(MachineError.status)
+    except Exception as error:
+        if type(error).__module__.split(".")[0] != "pyspark":
+            raise
+        _leave(error)  # one of ours, raised in a worker, comes wrapped
     except KeyboardInterrupt:
         print("xlrec: interrupted; readers keep the last release", file=sys.stderr)  # noqa: T201
         sys.exit(130)

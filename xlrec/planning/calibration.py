@@ -17,6 +17,7 @@ from xlrec.config import Config
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import finish as finish_learnt
 from xlrec.index_learnt import write_shard
+from xlrec.kernels.detection import detect
 from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
 from xlrec.kernels.topk import Items as Searched
 from xlrec.kernels.topk import prepare, top_k
@@ -28,7 +29,6 @@ from xlrec.planning.rates import Rates
 from xlrec.planning.sizes import Sizes, Texts
 from xlrec.planning.trial import Trial
 from xlrec.recommenders.factors import FactorModel
-from xlrec.stages.prepare.detection import detect
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever

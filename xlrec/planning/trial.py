@@ -8,9 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config import Config
-from xlrec.index import ELSEWHERE, ItemIndex
+from xlrec.index import ItemIndex
 from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
 from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.names import UNKNOWN_MARKET
 from xlrec.kernels.topk import Mask
 from xlrec.kernels.visits import visits
 from xlrec.planning.sizes import Sizes, neighbours_of
@@ -55,7 +56,7 @@ class Trial:
 
     def _write(self, folder: Path) -> None:
         n, rng = self.n_items, self.rng
-        names = (*self.markets, ELSEWHERE)
+        names = (*self.markets, UNKNOWN_MARKET)
         spec = Spec(str(folder), n, self.vectors.shape[1], max(1, n), self.languages, (), tuple(sorted(names)))
         sold = rng.random((n, len(self.markets))) < 0.7
         items: dict[str, Any] = {

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from xlrec.kernels.names import FALLBACK, SOURCES
 from xlrec.reporting import words
 from xlrec.reporting.data import OURS, Header, Listed, Metrics, ReportData, UserList
 from xlrec.reporting.views import MetricsView
-from xlrec.tables import FALLBACK, SOURCES
 
 #: Columns of the short table of metrics.
 HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")

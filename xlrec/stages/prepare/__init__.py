@@ -1,5 +1,6 @@
 """Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
 
+from xlrec.kernels.detection import differs
 from xlrec.stages.prepare.catalog import (
     items_of,
     mark_catalog,
@@ -9,7 +10,6 @@ from xlrec.stages.prepare.catalog import (
     with_availability,
 )
 from xlrec.stages.prepare.dates import days_of, default_run_date
-from xlrec.stages.prepare.detection import differs
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
 from xlrec.stages.prepare.languages import cleaned
 from xlrec.stages.prepare.markets import MarketLog, compare_markets, logs_by_market

@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, BooleanType, StringType, StructField, StructType
 
+from xlrec.kernels.detection import detect
 from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
-from xlrec.stages.prepare.detection import detect
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 _CLEANED: Final = StructType(

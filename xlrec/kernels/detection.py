@@ -5,8 +5,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any, Final
 
+from xlrec.kernels.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.text import canonical_language, script_of_language
-from xlrec.tables import UNKNOWN_LANGUAGE
 
 #: First word of a letter's Unicode name to the ISO 15924 code of its script.
 _SCRIPTS: Final = {
