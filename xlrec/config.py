@@ -204,7 +204,7 @@ class FactorsConfig(Section):
     """Ridge of the map from texts to factors."""
     half_visits: Positive = 10.0
     """Users who chose an item at which it weighs half in the fit of that map."""
-    boost: Positive = 1.4
+    boost: Positive = 1.5
     """Norm of items that had no chance to be chosen, against that of those that were."""
     max_visits: Count = 5_000_000
     """Events that are learnt from, about: of users drawn by hash where there are more. 2 KB of memory each."""

@@ -2,8 +2,9 @@
 
 Of some users of each market the newest choice is held out; all else teaches, as in a night. A market takes the weights
 whose NDCG@10 is best over all markets' users, or those that are best over its own where these are ahead there by more
-than a standard error of the difference. Where a part alone is still ahead of the list by as much, more weights are
-tried, and it takes what suits its own users best. How fast a history fades in the model's queries is found before.
+than two standard errors of the difference. Where a part alone is still ahead of the list by more than one, more weights
+are tried, and it takes what suits its own users best. Before, how fast a history fades in the model's queries is found
+in the same way.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ K: Final = 10
 _POPULAR: Final = FusionWeights().popular
 #: What a market may take.
 _USUAL: Final = [(1.0, covisited, _POPULAR, 0.0) for covisited in (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)]
-#: Later items after which one of a history counts half in the model's query; the first that is best is taken.
+#: Later items after which one of a history counts half in the model's query; infinite: all alike.
 _HALF_LIVES: Final = (np.inf, 30.0, 10.0, 3.0)
 #: Users of a market that are asked for it, at most.
 _FEW: Final = 400
@@ -94,7 +95,7 @@ def _weigh(
         start = FusionWeights()
         return Weighing((start.similar, start.covisited, start.popular), {}, None, ())
     placing = Placing(held, config, markets, item_ids)
-    half_life = max(_HALF_LIVES, key=lambda one: sum(float(_model(placing, market, one).sum()) for market in there))
+    half_life = _half_life({one: np.concatenate([_model(placing, int(m), one) for m in there]) for one in _HALF_LIVES})
     gains = {int(market): _gains(placing, market, [*_USUAL, *_ALONE], half_life) for market in there}
     joint = max(_USUAL, key=lambda mix: sum(float(each[mix].sum()) for each in gains.values()))
     chosen = {}
@@ -113,6 +114,11 @@ def _weigh(
     return Weighing(_sources(joint), named, None if half_life == np.inf else half_life, (*over, *figures))
 
 
+def _half_life(gains: dict[float, NDArray[np.float64]]) -> float:
+    best = max(gains, key=lambda one: float(gains[one].sum()))
+    return best if _sure(gains[best] - gains[np.inf], 2) else np.inf
+
+
 def _model(placing: Placing, market: int, half_life_items: float) -> NDArray[np.float64]:
     """(n,) gains by the model alone."""
     return _gains(placing, market, _ALONE[:1], half_life_items, _FEW)[_ALONE[0]]
@@ -128,12 +134,12 @@ def _gains(
 
 def _better(own: _Gains, joint: _Mix) -> _Mix:
     best = max(_USUAL, key=lambda mix: float(own[mix].sum()))
-    return best if _sure(own[best] - own[joint]) else joint
+    return best if _sure(own[best] - own[joint], 2) else joint
 
 
-def _sure(over: NDArray[np.float64]) -> bool:
-    """Whether a mean is above 0 by more than its standard error, which takes two users."""
-    return len(over) > 1 and bool(over.mean() > over.std(ddof=1) / len(over) ** 0.5)
+def _sure(over: NDArray[np.float64], errors: int = 1) -> bool:
+    """Whether a mean is above 0 by more than so many standard errors, which takes two users."""
+    return len(over) > 1 and bool(over.mean() > errors * over.std(ddof=1) / len(over) ** 0.5)
 
 
 def _values(own: _Gains, mix: _Mix) -> NDArray[np.float64]:
