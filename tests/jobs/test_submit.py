@@ -15,12 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
 PROBE = """
 import json
+import sys
 from xlrec.config import SparkConfig
 from xlrec.errors import MachineError
 from xlrec.session import start
 
 try:
-    spark = start(SparkConfig(executor_within_s=15))
+    spark = start(SparkConfig(executor_within_s=float(sys.argv[1])))
 except MachineError as error:
     print("CONF " + json.dumps({"error": str(error)}))
 else:
@@ -30,8 +31,10 @@ else:
 DELTA = {"spark.jars.packages": delta_package(), "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK)}
 
 
-def submitted(folder: Path, *arguments: str, defaults: dict[str, str] | None = None) -> dict[str, str]:
-    """The session's settings, or its error."""
+def submitted(
+    folder: Path, *arguments: str, defaults: dict[str, str] | None = None, within: float = 120
+) -> dict[str, str]:
+    """The session's settings, or its error where no task runs within so many seconds."""
     (folder / "probe.py").write_text(PROBE)
     lines = [f"{name} {value}" for name, value in (DELTA | (defaults or {})).items()]
     (folder / "spark-defaults.conf").write_text("\n".join(lines))
@@ -39,7 +42,7 @@ def submitted(folder: Path, *arguments: str, defaults: dict[str, str] | None = N
         "SPARK_CONF_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }  # fmt: skip
-    command = [str(SUBMIT), *arguments, str(folder / "probe.py")]
+    command = [str(SUBMIT), *arguments, str(folder / "probe.py"), str(within)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180, check=False)
     said = [line.removeprefix("CONF ") for line in done.stdout.splitlines() if line.startswith("CONF ")]
     assert said, done.stderr[-3000:]
@@ -72,7 +75,7 @@ def test_on_a_cluster_nothing_of_the_local_settings_is_laid_over(tmp_path: Path)
 def test_a_driver_that_no_executor_reaches_is_one_line(tmp_path: Path) -> None:
     nowhere = ("spark.driver.host=192.0.2.2", "spark.driver.bindAddress=127.0.0.1", "spark.executor.memory=512m")
     options = [one for conf in nowhere for one in ("--conf", conf)]
-    said = submitted(tmp_path, "--master", "local-cluster[1,1,512]", *options)["error"]
+    said = submitted(tmp_path, "--master", "local-cluster[1,1,512]", *options, within=8)["error"]
     assert "no task has run on local-cluster" in said
     assert "192.0.2.2" in said
     assert "spark.driver.host=ADDRESS" in said

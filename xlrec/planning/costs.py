@@ -14,6 +14,8 @@ SCORE_BYTES: Final = {"float32": 4, "bf16": 2, "int8": 4}
 #: A Python worker with numpy, numba and pyarrow before its first row, and what torch adds where the search rounds.
 WORKER_BYTES: Final = 150 << 20
 TORCH_BYTES: Final = 490 << 20
+#: A pair of items, counted once for all markets and once for one, and copied when blocks are joined.
+_PAIR_BYTES: Final = 64
 #: A list's row in the lake, compressed.
 _ROW_BYTES: Final = 24
 
@@ -194,10 +196,11 @@ def index_bytes(case: Case) -> int:
 
 
 def driver_bytes(case: Case) -> int:
-    """Of the driver's Python while it trains: logs, their preferences both ways, vectors, factors."""
+    """Of the driver's Python while it trains: logs, their preferences both ways, vectors, factors, counted pairs."""
     sizes, dim = case.sizes, case.config.train.factors.dim
     items, users = sizes.items * 4 * (case.text_dim * 4 + dim * 10), sizes.active * 8 * 2 * dim
-    return WORKER_BYTES + TORCH_BYTES + 150 * case.learnt + items + users
+    pairs = _PAIR_BYTES * sizes.pairs * case.weighed // max(1, sizes.visits)
+    return WORKER_BYTES + TORCH_BYTES + 150 * case.learnt + items + users + pairs
 
 
 def disk_bytes(case: Case) -> int:
