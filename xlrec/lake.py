@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from xlrec.errors import LakeError
+from xlrec.machine import local_folder
 from xlrec.tables import RECOMMENDATIONS, RELEASES, Table
 
 #: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.
@@ -42,8 +43,18 @@ class Lake:
 
     @property
     def folder(self) -> str:
-        """Where files beside the tables lie: a path that driver and workers see."""
-        return self.root.removeprefix("file://")
+        """Where files beside the tables lie: a path that driver and workers see.
+
+        Raises:
+            LakeError: the lake lies in an object store or another file system that is no folder.
+        """
+        folder = local_folder(self.root)
+        if folder is None:
+            raise LakeError(
+                f"lake {self.root}: index and models lie in the lake as files that driver and workers map into memory, "
+                f"so it must be a folder that all machines see under one path; readers of tables need none"
+            )
+        return str(folder)
 
     def path(self, table: Table) -> str:
         """Folder of the table."""

@@ -9,8 +9,11 @@ from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
 import xlrec
+from xlrec.config import Config
 from xlrec.errors import LakeError, LeaseError
 from xlrec.lake import Lake, sql_for_readers
+from xlrec.pipeline.run import running
+from xlrec.progress import Progress
 from xlrec.releases import Ledger
 from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
 
@@ -84,6 +87,16 @@ def test_rows_of_another_schema_are_refused_with_the_columns_named(lake):
 def test_a_missing_table_names_the_job_that_makes_it(lake):
     with pytest.raises(LakeError, match="has no table neighbours yet: run `xlrec train`"):
         lake.read(NEIGHBOURS)
+
+
+@pytest.mark.parametrize("root", ["s3a://bucket/lake", "abfss://a@b.dfs.core.windows.net/lake", "hdfs:///lake"])
+def test_a_lake_that_is_no_folder_is_refused_before_any_work(spark, root: str) -> None:
+    config = Config.model_validate({"lake": root, "inputs": {"catalog": "c", "interactions": "i"}})
+    with (
+        pytest.raises(LakeError, match=f"lake {root}: .* must be a folder that all machines see"),
+        running(spark, config, Progress(spark), DAY),
+    ):
+        pytest.fail("it ran")
 
 
 def test_readers_see_nothing_of_a_run_before_its_release_and_all_of_it_after(lake, ledger):

@@ -97,7 +97,7 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     nothing of a run that was not released.
 
     Raises:
-        LakeError: the date is None and nothing was prepared yet.
+        LakeError: the date is None and nothing was prepared yet, or the lake is no folder of the machines'.
         LeaseError: another run holds the lake.
         MachineError: `retrieve.search` is ann, and faiss is missing.
     """
@@ -105,6 +105,7 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     if config.retrieve.search == "ann":
         told |= {"faiss": index_ivf.require().__version__}
     lake = Lake(spark, config.lake)
+    _ = lake.folder  # or its error, before any work
     ledger = Ledger(lake, config.publish.lease_minutes)
     if run_date is None:
         prepared = ledger.newest("prepare.items")
