@@ -182,10 +182,10 @@ def main() -> None:
     truths = {market: truth_of(outer.asked[outer.asked.market == market]) for market in markets}
     found = peers_of(outer, split(outer.known), markets, shape, say)
     days = (log.micros.max() - log.micros.min()) / DAY
-    bars = [
-        Bar(market, ndcg(lists["ids"], truths[market]), others, 1.0, ahead=True)
-        for market, others in zip(markets, found, strict=True)
-    ]
+    bars = []
+    for market, others in zip(markets, found, strict=True):
+        ours, blend = ndcg(lists["ids"], truths[market]), {"blend": others.pop("blend")}
+        bars += [Bar(market, ours, others, 1.0, ahead=True), Bar(f"{market}, the blend", ours, blend, 1.0, ahead=False)]
     tables = [table_of(f"shops, {len(outer.known):,} purchases, {days:,.0f} days", bars)]
     mute = Table(title="titles that say nothing: NDCG@10")
     for name in ("shop", *lists):
