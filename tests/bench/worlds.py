@@ -4,7 +4,7 @@
 
 DIR/input is in xlrec's layout. DIR/truth holds meta.json (targets: markets without logs; as_of), holdout (user_id,
 item_id), users (user_id, market, reads), items (item_id, languages), and reference_lists.json: {name: {user: items}},
-where names with "content" or "true" tell what each learns from. Each night runs on the default config.
+where names with "content", "floor" or "true" tell what each is. Each night runs on the default config.
 """
 
 import argparse
@@ -67,30 +67,33 @@ def bars(folder: Path, lake: Path) -> list[Bar]:
             if not cold or "content" in other or "transfer:" in other
         }
         factor = 0.9 if cold else _FACTORS.get(name, 1.0) if alone else 1.0
-        found.append(Bar(name, ndcg(lists, truth), others, factor, alone and name == TARGETS))
+        floors = {other: others.pop(other) for other in [*others] if other.startswith("floor")}
+        ours = ndcg(lists, truth)
+        found.append(Bar(name, ours, others, factor, alone and name == TARGETS))
+        if floors and name in _FACTORS:
+            found.append(Bar(f"{name}, the floor", ours, floors, 1.0, ahead=False))
     return found
 
 
-def measured(folder: Path) -> tuple[Table, list[dict[str, Any]]]:
-    """The table of a world, after a night."""
+def measured(folder: Path, *, kept: bool) -> tuple[Table, list[dict[str, Any]]]:
+    """The table of a world, after a night; `kept`: of the lake that an earlier one left."""
     meta = json.loads((folder / "truth/meta.json").read_text())
     lake, config = folder / "lake", folder / "bench.yaml"
     inputs = {name: str(folder / "input" / name) for name in ("catalog", "interactions", "users")}
     config.write_text(json.dumps({"lake": str(lake), "inputs": inputs, "run_date": meta["as_of"][:10], "k": 10}))
-    seconds = night(config, lake)
+    took = "an earlier night" if kept else f"night of {night(config, lake):.0f} s"
     told = f"{meta['scenario']} {meta['fraction']:g}, seed {meta['seed']}"
-    return table_of(
-        f"{meta['size']}, {told} · {meta['interactions']:,} events · night of {seconds:.0f} s", bars(folder, lake)
-    )
+    return table_of(f"{meta['size']}, {told} · {meta['interactions']:,} events · {took}", bars(folder, lake))
 
 
 def main() -> None:
     """Prints a table a world."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("worlds", nargs="+", type=Path)
+    parser.add_argument("--kept", action="store_true", help="run no night: score the lists that lie in DIR/lake")
     parser.add_argument("--json")
     options = parser.parse_args()
-    show([measured(folder.resolve()) for folder in options.worlds], options.json)
+    show([measured(folder.resolve(), kept=options.kept) for folder in options.worlds], options.json)
 
 
 if __name__ == "__main__":
