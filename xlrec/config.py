@@ -213,7 +213,7 @@ class FactorsConfig(Section):
 
 
 class FusionConfig(Section):
-    """How the weights of the sources in each market are found, where `rank.weights` is null."""
+    """Search for the weights of the sources in each market, where `rank.weights` is null."""
 
     users: Count = 1000
     """Users of a market, at most, whose newest choice is held out and asked for."""

@@ -18,13 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from deltalake import DeltaTable
+from judging import interval
 from numpy.typing import NDArray
 from peers import DAY, PEERS, Floats, Log
 from rich.console import Console
 from rich.table import Table
 
 from xlrec.index import ItemIndex
-from xlrec.kernels import bootstrap, metrics
+from xlrec.kernels import metrics
 
 K = 10
 
@@ -129,12 +130,6 @@ def listed(world: World, system: str, names: list[str], split: Split) -> NDArray
     return found
 
 
-def interval(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean and 95 % Poisson bootstrap interval."""
-    sums = bootstrap.replicate_sums(weights, values[:, None])[:, 0]
-    return (float(values.mean()), *bootstrap.interval(bootstrap.means(sums, weights.sum(axis=0))))
-
-
 def measured(world: World, say: Any) -> dict[str, NDArray[np.float64]]:
     """(n_users, 2) metrics of every system and peer on the holdout."""
     names = sorted(set(world.events.user_id))
@@ -160,11 +155,10 @@ def table_of(found: dict[str, NDArray[np.float64]], title: str) -> tuple[Table, 
     table = Table(title=title)
     for name in ("system", f"NDCG@{K}", f"recall@{K}", f"xlrec minus it, NDCG@{K}"):
         table.add_column(name, justify="left" if name == "system" else "right")
-    weights = bootstrap.poisson_weights(np.arange(len(found["xlrec"])), 0, 2000)
     rows = []
     for name, values in sorted(found.items(), key=lambda one: -one[1][:, 0].mean()):
-        ndcg, recall = interval(values[:, 0], weights), interval(values[:, 1], weights)
-        gain = interval(found["xlrec"][:, 0] - values[:, 0], weights)
+        ndcg, recall = interval(values[:, 0]), interval(values[:, 1])
+        gain = interval(found["xlrec"][:, 0] - values[:, 0])
         rows.append({"system": name, "ndcg": ndcg, "recall": recall, "xlrec_minus": gain})
         shown = "" if name == "xlrec" else f"{gain[0]:+.4f} [{gain[1]:+.4f}, {gain[2]:+.4f}]"
         table.add_row(name, f"{ndcg[0]:.4f} [{ndcg[1]:.4f}, {ndcg[2]:.4f}]", f"{recall[0]:.4f}", shown)

@@ -196,7 +196,7 @@ def index_bytes(case: Case) -> int:
 
 
 def driver_bytes(case: Case) -> int:
-    """Of the driver's Python while it trains: logs, their preferences both ways, vectors, factors, counted pairs."""
+    """Memory of the driver's Python while it trains: logs, preferences both ways, vectors, factors, counted pairs."""
     sizes, dim = case.sizes, case.config.train.factors.dim
     items, users = sizes.items * 4 * (case.text_dim * 4 + dim * 10), sizes.active * 8 * 2 * dim
     pairs = _PAIR_BYTES * sizes.pairs * case.weighed // max(1, sizes.visits)

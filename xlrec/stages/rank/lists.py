@@ -38,16 +38,13 @@ class Ranker:
 
     def lists_of(self, users: Users) -> Listed:
         """The users' lists; each depends on nothing but the user, the index and the config."""
-        scored = self._scored(users)
-        return self._listed(users, scored, self.chooser.of(users, scored))
+        weights = self.weights[[self.index.market_num(market) for market in users.markets]]
+        scored = self._scored(users, weights)
+        return self._listed(users, weights, scored, self.chooser.of(users, scored))
 
-    def _weights(self, users: Users) -> _Floats:
-        """(n_users, n_sources)."""
-        return np.asarray(self.weights[[self.index.market_num(market) for market in users.markets]])
-
-    def _scored(self, users: Users) -> Scored:
-        """The users' candidates by the weighted fusion."""
-        fused = fuse(users.scores, users.indptr, self._weights(users))
+    def _scored(self, users: Users, weights: _Floats) -> Scored:
+        """The users' candidates by the weighted fusion; weights (n_users, n_sources)."""
+        fused = fuse(users.scores, users.indptr, weights)
         indptr, order = best_first(fused.scores, users.indptr)
         names: Any = pa.array(self.index.languages, users.languages.type)
         reads = pc.index_in(users.languages, names).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
@@ -55,9 +52,9 @@ class Ranker:
         sizes = np.bincount(owners_of(indptr)[readable], minlength=len(users.markets))
         return Scored(fused, indptr_of(sizes), order[readable], reads)
 
-    def _listed(self, users: Users, scored: Scored, chosen: Chosen) -> Listed:
+    def _listed(self, users: Users, weights: _Floats, scored: Scored, chosen: Chosen) -> Listed:
         nums, columns, owners = chosen.nums, chosen.columns, owners_of(chosen.indptr)
-        outside, weights = columns < 0, self._weights(users)
+        outside = columns < 0
         terms, scores = np.zeros((len(SOURCES), len(nums))), np.zeros(len(nums))
         terms[:, ~outside] = scored.fused.terms[:, columns[~outside]]
         scores[~outside] = scored.fused.scores[columns[~outside]]

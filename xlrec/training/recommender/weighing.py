@@ -68,7 +68,7 @@ class Weighing(NamedTuple):
     """All markets, new items where there are any, then each market; none without users."""
 
     def told(self) -> dict[str, Any]:
-        """As `ItemIndex.fusion` reads it."""
+        """What `ItemIndex.fusion` reads."""
         return {**self._asdict(), "figures": [one._asdict() for one in self.figures]}
 
 
