@@ -135,6 +135,22 @@ def test_an_item_is_the_mean_of_its_texts_to_the_bit_however_work_is_cut(
     assert len(rows) == 3
 
 
+@pytest.mark.parametrize(
+    ("n_items", "n_shared", "mute"), [(900, 30, False), (900, 31, True), (40, 20, False), (40, 21, True)]
+)
+def test_a_text_of_so_many_items_that_it_tells_none_apart_counts_for_nothing(
+    spark: "SparkSession", n_items: int, n_shared: int, mute: bool
+) -> None:
+    items = spark.range(n_items).selectExpr("cast(id as string) as item_id", "cast(id as int) as item_num")
+    rows = [(str(num), "en", "no title", digest("no title")) for num in range(n_shared)]
+    rows += [("0", "fr", "casque de vélo", digest("casque de vélo"))]
+    texts = spark.createDataFrame(rows, "item_id string, language string, text string, text_hash string")
+    known = cache(spark, "no title", "casque de vélo")
+    found = {row.item_num: bytes(row.vector) for row in stage.item_vectors(items, texts, known, FINGERPRINT).collect()}
+    assert found.keys() == ({0} if mute else set(range(n_shared)))
+    assert (found[0] == vector("casque de vélo")) == mute
+
+
 def test_a_text_without_a_vector_of_this_encoder_counts_for_nothing(
     spark: "SparkSession", items: "DataFrame", texts: "DataFrame"
 ) -> None:

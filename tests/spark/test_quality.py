@@ -24,8 +24,10 @@ def texts(spark: "SparkSession") -> "DataFrame":
 
 
 def test_texts_are_counted_by_language(texts: "DataFrame") -> None:
-    found = {row["language"]: (row["n"], row["n_stated"]) for row in texts_by_language(texts).collect()}
-    assert found == {"en": (600, 300), "de": (80, 40), "ja": (5, 2)}
+    mute = texts.where("text in ('en 1', 'en 2', 'ja 0')").select("text_hash")
+    rows = texts_by_language(texts, mute).collect()
+    found = {row["language"]: (row["n"], row["n_stated"], row["n_mute"]) for row in rows}
+    assert found == {"en": (600, 300, 2), "de": (80, 40, 0), "ja": (5, 2, 1)}
 
 
 def test_the_sample_is_spread_evenly_and_takes_all_of_a_language_with_few(texts: "DataFrame") -> None:

@@ -12,7 +12,7 @@ from xlrec.config import Config, FusionWeights
 from xlrec.kernels.visits import visits
 from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs, chosen
-from xlrec.training.recommender.weighing import NEW, Weighing, weigh
+from xlrec.training.recommender.weighing import NEW, Weighing, smoothed, weigh
 
 ITEMS, LOGS, _ = planted(n_users=300, n_items=120)
 MARKETS = ("M0", "M1", "M2")
@@ -121,6 +121,11 @@ def test_newest_items_tell_most_where_taste_moves_on_and_not_where_it_alternates
     ids = pa.array([f"{num:02d}" for num in range(80)])
     found = weigh(Logs(log, everyone, nobody, *events), items, config(), markets=("M0",), item_ids=ids)
     assert found.half_life_items == (3 if moved else None)
+
+
+def test_weights_are_judged_with_those_beside_them() -> None:
+    lucky = np.array([1.0, 1, 7, 1, 4, 5, 4, 1])
+    np.testing.assert_allclose(smoothed(lucky), [1, 3, 3, 4, 10 / 3, 13 / 3, 10 / 3, 2.5])
 
 
 def test_same_bits_whatever_the_threads() -> None:

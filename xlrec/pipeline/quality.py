@@ -1,6 +1,7 @@
 """Checks of what comes in: texts that tell less than they should, markets whose logs disagree with the others'.
 
-Of texts: what the encoder cuts, what is in another language than stated, what cleaning left empty.
+Of texts: what the encoder cuts, what is in another language than stated, what tells no items apart, what cleaning left
+empty.
 """
 
 from collections import Counter
@@ -13,11 +14,12 @@ from xlrec import encoders
 from xlrec.encoders.lengths import cut
 from xlrec.kernels.text import canonical_language
 from xlrec.pipeline.run import Run
+from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
-from xlrec.tables import EVENTS, REJECTS, TEXTS, UNKNOWN_LANGUAGE
+from xlrec.tables import EVENTS, ITEMS, REJECTS, TEXTS, UNKNOWN_LANGUAGE
 
 #: What is counted by language, as `quality.<what>.<language>` among the run's counts.
-COUNTED: Final = ("texts", "checked", "cut", "other_language", "empty")
+COUNTED: Final = ("texts", "checked", "cut", "other_language", "mute", "empty")
 #: Rule of rows whose title cleaning left empty.
 _EMPTY: Final = "empty_after_cleaning"
 #: Most markets that a note names.
@@ -46,9 +48,11 @@ def check_texts(run: Run) -> str:
     The sample comes to the driver, where the encoder is loaded anyway: `prepare.checked_texts` bounds it.
     """
     config, texts = run.config, run.lake.read(TEXTS)
-    sizes = preparing.texts_by_language(texts).collect()  # a row per language
+    mute = embedding.mute_texts(run.lake.read(ITEMS), texts)
+    sizes = preparing.texts_by_language(texts, mute).collect()  # a row per language
     found: dict[str, Counter[str]] = {what: Counter() for what in COUNTED}
     found["texts"].update({row["language"]: row["n"] for row in sizes})
+    found["mute"].update({row["language"]: row["n_mute"] for row in sizes})
     found["empty"].update(_emptied(run))
     if sizes and config.prepare.checked_texts:
         stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
@@ -84,4 +88,6 @@ def _said(found: dict[str, Counter[str]]) -> str:
         for what, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
         if found[what].total()
     ]
+    if found["mute"].total():
+        said.append(f"{found['mute'].total():,} of {found['texts'].total():,} texts tell no items apart")
     return ", ".join(said)

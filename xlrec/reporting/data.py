@@ -63,6 +63,8 @@ class QualityRow:
     """As long as what the encoder sees of a text, or longer."""
     other_language: int
     """Surely in another of the catalogue's languages than stated."""
+    mute: int
+    """Of `texts`, those that so many items share that they tell none apart; not used."""
     empty: int
     """Catalogue rows of which cleaning left no title; rejected."""
 

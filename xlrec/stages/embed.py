@@ -1,7 +1,7 @@
 """Embed: vectors of new texts, and from them the vector of every item."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Texts of a task where the config does not say: of a model, and of a shipped encoder (starting a task takes as long as
 #: some thousand texts).
 _PER_TASK, _PER_BUILT_IN_TASK = 10_000, 100_000
+#: A text of more items than this, and than the square root of all, tells none of them apart.
+_FEW_ITEMS: Final = 20
 #: Schema of `item_vectors`.
 ITEM_VECTORS = "item_num int, vector binary"
 
@@ -158,10 +160,26 @@ def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> 
             yield pa.RecordBatch.from_arrays([batch.column("item_num"), plain], ["item_num", "vector"])
 
 
+def mute_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
+    """(text_hash): texts of more than 20 items and than the square root of all, such as "no title": few.
+
+    Items would seem copies of each other by them, and a list holds one of a kind.
+
+    Args:
+        items: `tables.ITEMS`.
+        texts: `tables.TEXTS`.
+    """
+    most = items.agg(F.greatest(F.lit(float(_FEW_ITEMS)), F.sqrt(F.count("*"))).alias("most"))
+    shared = texts.groupBy("text_hash").agg(F.countDistinct("item_id").alias("n"))
+    return shared.crossJoin(F.broadcast(most)).where(F.col("n") > F.col("most")).select("text_hash")
+
+
 def item_vectors(
     items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str, neutral: Neutral | None = None
 ) -> DataFrame:
     """(item_num, vector): the mean of the vectors of each item's texts, at unit norm; no row for an item without texts.
+
+    Texts of `mute_texts` do not count.
 
     Args:
         items: `tables.ITEMS`.
@@ -172,6 +190,7 @@ def item_vectors(
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")
+    wanted = wanted.join(F.broadcast(mute_texts(items, texts)), "text_hash", "left_anti")
     rows = wanted.join(known, "text_hash").repartition("item_num")
     rows = rows.sortWithinPartitions("item_num", "language", "text_hash").select("item_num", "language", "vector")
 

@@ -10,14 +10,16 @@ from pyspark.sql import functions as F
 _DIGITS: Final = 8
 
 
-def texts_by_language(texts: DataFrame) -> DataFrame:
-    """language, n, n_stated (of which the input gave the language): a row per language.
+def texts_by_language(texts: DataFrame, mute: DataFrame) -> DataFrame:
+    """language, n, n_stated (of which the input gave the language), n_mute: a row per language.
 
     Args:
         texts: `tables.TEXTS`.
+        mute: (text_hash) of texts that tell nothing, few.
     """
+    found = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
     stated = F.count_if(~F.col("language_detected")).alias("n_stated")
-    return texts.groupBy("language").agg(F.count("*").alias("n"), stated)
+    return found.groupBy("language").agg(F.count("*").alias("n"), stated, F.count("mute").alias("n_mute"))
 
 
 def text_sample(texts: DataFrame, sizes: Mapping[str, int], n_wanted: int) -> DataFrame:

@@ -2,7 +2,8 @@
 
 Of some users of each market the newest choice is held out; all else teaches, as in a night. A market takes the weights
 whose NDCG@10 is best over all markets' users, or those that are best over its own where these are ahead there by more
-than two standard errors of the difference. Where a part alone is still ahead of the list by more than one, more weights
+than two standard errors of the difference. Weights are judged with those beside them: the best one of few users is best
+by luck, the middle of a plateau is not. Where a part alone is still ahead of the list by more than one, more weights
 are tried, and it takes what suits its own users best. Before, how fast a history fades in the model's queries is found
 in the same way.
 """
@@ -97,13 +98,14 @@ def _weigh(
     placing = Placing(held, config, markets, item_ids)
     half_life = _half_life({one: np.concatenate([_model(placing, int(m), one) for m in there]) for one in _HALF_LIVES})
     gains = {int(market): _gains(placing, market, [*_USUAL, *_ALONE], half_life) for market in there}
-    joint = max(_USUAL, key=lambda mix: sum(float(each[mix].sum()) for each in gains.values()))
+    joint = _USUAL[int(np.argmax(sum(_plateaus(each) for each in gains.values())))]
     chosen = {}
     for market, each in gains.items():
         chosen[market] = _better(each, joint)
         if _ahead(_values(each, chosen[market])):
             each |= _gains(placing, market, _OTHERS, half_life)
-            chosen[market] = max([*_USUAL, *_OTHERS], key=lambda mix: float(each[mix].sum()))
+            sums = [*_plateaus(each), *(each[mix].sum() for mix in _OTHERS)]
+            chosen[market] = [*_USUAL, *_OTHERS][int(np.argmax(sums))]
     figures = [
         _figure(markets[market], chosen[market], _values(each, chosen[market])) for market, each in gains.items()
     ]
@@ -133,8 +135,19 @@ def _gains(
 
 
 def _better(own: _Gains, joint: _Mix) -> _Mix:
-    best = max(_USUAL, key=lambda mix: float(own[mix].sum()))
+    best = _USUAL[int(np.argmax(_plateaus(own)))]
     return best if _sure(own[best] - own[joint], 2) else joint
+
+
+def _plateaus(own: _Gains) -> NDArray[np.float64]:
+    """Of each of `_USUAL`."""
+    return smoothed(np.array([own[mix].sum() for mix in _USUAL]))
+
+
+def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) means of each value and the one or two beside it."""
+    ones = np.ones(3)
+    return np.asarray(np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same"))
 
 
 def _sure(over: NDArray[np.float64], errors: int = 1) -> bool:
