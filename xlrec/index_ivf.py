@@ -137,4 +137,4 @@ def _path(index: ItemIndex, learnt: Learnt | None) -> Path:
 
 def _vectors(index: ItemIndex, learnt: Learnt | None) -> list[Any]:
     """What tells the vectors: how many, and of which model."""
-    return [index.n_items, "texts" if learnt is None else learnt.model.fingerprint]
+    return [index.n_items, "texts" if learnt is None else learnt.fingerprint]

@@ -1,9 +1,6 @@
 """The search of a block of users on one index: exact or approximate, on the CPU or on a GPU."""
 
-import json
-from collections.abc import Iterable
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +9,6 @@ from numpy.typing import NDArray
 from xlrec.config import RetrieveConfig
 from xlrec.errors import MachineError
 from xlrec.index import ItemIndex
-from xlrec.index_files import replace
 from xlrec.index_ivf import TopK, search_of
 from xlrec.index_learnt import Learnt
 from xlrec.kernels.mask import Mask
@@ -92,22 +88,6 @@ class Search:
                 queries[asked], side.items, k, mask.of(asked), zero_vectors=False, user_block=block
             )
         return ids, scores
-
-
-def tell(folder: str, part: int, paths: Iterable[str]) -> None:
-    """Writes a file that a task of this number has searched, with these first passes."""
-    told = json.dumps(sorted(paths)).encode()
-    replace(Path(folder) / f"task-{part:05d}.json", lambda file: file.write(told))
-
-
-def n_told(folder: str) -> int:
-    """Tasks that have told; 0 where there is no folder."""
-    return sum(1 for _ in Path(folder).glob("task-*.json"))
-
-
-def paths_told(folder: str) -> set[str]:
-    """First passes of all tasks that have told."""
-    return {name for path in Path(folder).glob("task-*.json") for name in json.loads(path.read_text("utf-8"))}
 
 
 def _on_device(device: str) -> TopK:

@@ -1,7 +1,6 @@
 """The learnt recommender on Spark: what its shards hold, and what of it lies in the index."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from xlrec.config import FactorsConfig
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of, write_learnt
 from xlrec.index_writer import write_arrays
-from xlrec.recommenders import factors
+from xlrec.pipeline.learning import ages_of
+from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 from xlrec.training.recommender import learn
@@ -93,26 +93,23 @@ def test_the_first_moment_is_the_earlier_of_availability_and_first_event(spark: 
     assert got[50] is None
 
 
-def test_the_index_gets_every_items_learnt_vector(
-    spark: "SparkSession", prepared: tuple[str, str], tmp_path: Path
-) -> None:
+def test_the_index_gets_every_items_learnt_vector(spark: "SparkSession", prepared: tuple[str, str]) -> None:
     index, shards = prepared
     opened, unknown = ItemIndex.open(index), np.full(N_ITEMS, np.nan)
     logs, items = read_shards(shards, opened), items_of(opened, unknown)
-    serving: dict[str | None, str] = {}
+    serving: dict[str | None, FactorModel] = {}
     for name, some in ((None, logs), ("JP", only(logs, logs.markets == opened.market_num("JP")))):
-        one = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
-        serving[name] = str(tmp_path / str(name))
-        one.save(Path(serving[name]))
+        serving[name] = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
     micros = [None if num % 2 else at(num % 28).timestamp() * 1e6 for num in range(N_ITEMS)]
     moments = spark.createDataFrame(list(enumerate(micros)), "item_num int, first_micros double").repartition(5)
-    write_learnt(index, serving, moments)
+    first = ages_of(moments, N_ITEMS)
+    write_learnt(index, serving, first)
     models = models_of(ItemIndex.open(index))
     assert models is not None
-    assert models.of("JP").model.fingerprint != models.of("DE").model.fingerprint
-    first = np.array([np.nan if one is None else one for one in micros])
+    assert models.of("JP").fingerprint != models.of("DE").fingerprint
+    np.testing.assert_array_equal(first, [np.nan if one is None else one for one in micros])
     for market, name in (("DE", None), ("JP", "JP"), ("ZZ", None)):
-        learnt, model = models.of(market), factors.load(serving[name])
+        learnt, model = models.of(market), serving[name]
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
         found = model.factors(items.texts, model.taught(opened.item_ids))
         exposure = model.exposure(first, items.eligible, opened.markets)

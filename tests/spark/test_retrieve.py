@@ -15,9 +15,9 @@ from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
 from xlrec.config import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays
-from xlrec.search import n_told, paths_told
 from xlrec.stages.retrieve import Then, retrieve, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
+from xlrec.tasks import told_by_tasks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -214,9 +214,9 @@ def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tm
 
 
 def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
-    spark: "SparkSession", index: ItemIndex, tmp_path: Path
+    spark: "SparkSession", index: ItemIndex
 ) -> None:
-    full, names, folder = rows_of(spark, index, config()), NUMS.names, str(tmp_path / "searched")
+    full, names, told = rows_of(spark, index, config()), NUMS.names, told_by_tasks(spark)
 
     def chosen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -226,14 +226,13 @@ def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
     spark.conf.set("spark.sql.shuffle.partitions", "3")
     try:
         nums = retrieve(
-            users_of(spark), events_of(spark), config(), index=str(index.folder), run_date=RUN_DATE, told=folder,
+            users_of(spark), events_of(spark), config(), index=str(index.folder), run_date=RUN_DATE, told=told,
             then=Then(chosen, NUMS),
         )  # fmt: skip
         assert {row.user_id: row.item_nums for row in nums.collect()} == {u: r["item_nums"] for u, r in full.items()}
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before or "3")
-    assert n_told(folder) == 3
-    assert paths_told(folder) == {"float32"}
+    assert told.value == {(part, path) for part in range(3) for path in ("", "float32")}
 
 
 NUMS = StructType().add("user_id", StringType()).add("item_nums", ArrayType(IntegerType()))

@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import finish, write_shard
+from xlrec.index_learnt import write_learnt
 from xlrec.index_writer import write_arrays
-from xlrec.recommenders.factors import FactorModel
+from xlrec.recommenders.factors import FactorModel, load
 
 DIM, MARKETS, LANGUAGES, DAY = 8, ("A", "B", "ZZ"), ("aa", "bb"), 86_400_000_000
 N_ITEMS, N_USERS = 80, 24
@@ -74,10 +74,7 @@ def laid(folder: Path, made: World, model: str | None) -> ItemIndex:
         available=[one.available for one in made.items], popularity=popular,
     )  # fmt: skip
     if model is not None:
-        for shard in range(-(-N_ITEMS // 30)):
-            ages = np.array([one.first for one in made.items[30 * shard : 30 * shard + 30]])
-            write_shard(str(folder), model, shard, ages)
-        finish(str(folder), {None: model})
+        write_learnt(str(folder), {None: load(model)}, np.array([one.first for one in made.items]))
     return ItemIndex.open(str(folder))
 
 

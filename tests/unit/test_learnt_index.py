@@ -16,7 +16,7 @@ from xlrec import index_ivf
 from xlrec.config import Config, FactorsConfig, PopularityConfig
 from xlrec.errors import LakeError
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import finish, models_of, write_shard
+from xlrec.index_learnt import models_of, write_learnt
 from xlrec.index_writer import write_arrays
 from xlrec.kernels.probing import Probes
 from xlrec.kernels.topk import prepare
@@ -31,6 +31,7 @@ from xlrec.training.recommender.scoring import UNREADABLE, popularity_at, scorer
 
 ITEMS, LOGS, _ = planted(n_users=60, n_items=90)
 N = len(ITEMS.texts)
+UNKNOWN = np.full(N, np.nan)
 MARKETS, LANGUAGES = ("M0", "M1", "M2", "ZZ"), ("aa", "bb", "cc")
 NOW = float(LOGS.visits.micros.max()) + 1
 CONFIG = Config.model_validate(
@@ -46,7 +47,7 @@ def everywhere() -> Items:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel, Any]:
     """(index folder, model, (n_users, n_items) scores as training measures them)."""
-    folder, model_folder = tmp_path_factory.mktemp("index"), str(tmp_path_factory.mktemp("model"))
+    folder = tmp_path_factory.mktemp("index")
     items, ids = everywhere(), [f"i{num:03d}" for num in range(N)]
     popular = popularity_at(LOGS, 4, N, NOW, PopularityConfig(half_life_days=1e9))
     write_arrays(
@@ -57,20 +58,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel,
     )  # fmt: skip
     some = only(LOGS, np.arange(LOGS.n_users) % 3 > 0)  # a few items are taught by nobody
     model = learn(some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0)
-    model.save(Path(model_folder))
-    lay(str(folder), {None: model_folder})
+    write_learnt(str(folder), {None: model}, UNKNOWN)
     return (
         str(folder),
         model,
         scorer(served(model, pa.array(ids), items), items, LOGS, CONFIG.retrieve)(np.arange(LOGS.n_users)),
     )
-
-
-def lay(folder: str, models: dict[str | None, str]) -> None:
-    for place, name in enumerate([None, *sorted(name for name in models if name is not None)]):
-        for shard in range(3):
-            write_shard(folder, models[name], shard, np.full(min(40, N - 40 * shard), np.nan), place)
-    finish(folder, models)
 
 
 def users_table() -> pa.Table:
@@ -160,9 +153,8 @@ def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, FactorM
 
 def test_a_model_of_other_vectors_is_refused(trained: tuple[str, FactorModel, Any], tmp_path: Path) -> None:
     write_arrays(tmp_path / "index", item_ids=["a"], vectors=np.ones((1, 5)))
-    trained[1].save(tmp_path / "model")
     with pytest.raises(LakeError, match="takes vectors of 32 numbers"):
-        write_shard(str(tmp_path / "index"), str(tmp_path / "model"), 0, np.zeros(1))
+        write_learnt(str(tmp_path / "index"), {None: trained[1]}, np.zeros(1))
 
 
 def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
@@ -175,9 +167,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     some = only(LOGS, np.arange(LOGS.n_users) % 3 == 0)
     ids = ItemIndex.open(folder).item_ids
     other = learn(some, everywhere(), FactorsConfig(dim=12), markets=MARKETS, item_ids=ids, facts={}, seed=0)
-    for name, one in (("all", model), ("m1", other)):
-        one.save(tmp_path / name)
-    lay(index_folder, {None: str(tmp_path / "all"), "M1": str(tmp_path / "m1")})
+    write_learnt(index_folder, {None: model, "M1": other}, UNKNOWN)
     users = users_table()
     before = Retriever(ItemIndex.open(folder), CONFIG).rows(users)
     index = ItemIndex.open(index_folder)
@@ -192,7 +182,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
     models = models_of(index)
     assert models is not None
-    assert [models.of(name).model.fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
+    assert [models.of(name).fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)
 

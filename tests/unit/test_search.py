@@ -11,7 +11,7 @@ from planted_catalogue import config, laid, model_in, table, world
 from xlrec.errors import MachineError
 from xlrec.kernels.mask import Mask
 from xlrec.kernels.topk_torch import top_k_torch
-from xlrec.search import Search, n_told, paths_told, searched, tell
+from xlrec.search import Search, searched
 from xlrec.stages.retrieve import Retriever
 
 
@@ -48,11 +48,3 @@ def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest
     index = laid(tmp_path / "index", world(np.random.default_rng(0)), None)
     with pytest.raises(MachineError, match=r"retrieve.device is cuda:0, but torch sees no GPU on this worker: mend"):
         Search(index, config().retrieve, device="cuda:0")
-
-
-def test_tasks_tell_how_they_searched_and_a_second_try_tells_once(tmp_path: Path) -> None:
-    folder = str(tmp_path / "searched")
-    assert (n_told(folder), paths_told(folder)) == (0, set())
-    for part, paths in ((0, {"int8"}), (3, {"bf16", "int8"}), (0, {"int8"})):
-        tell(folder, part, paths)
-    assert (n_told(folder), paths_told(folder)) == (2, {"bf16", "int8"})

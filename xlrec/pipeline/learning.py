@@ -44,14 +44,12 @@ def learn(run: Run, index: str, say: Say) -> str | None:
         if market not in opened.markets:
             raise LakeError(f"train.factors.models names market {market!r}, the lake has {', '.join(opened.markets)}")
         check_encoder(folder, run.config)
-    moments = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)).persist()
-    folder = _train(run, index, moments, say)
-    serving: dict[str | None, str] = {None: folder}
-    write_learnt(index, serving | dict(config.models.items()), moments)
-    moments.unpersist()
-    facts = factors.facts_of(folder)
-    run.counts["train.model_visits"] = int(facts["n_visits"])
-    return str(facts["fingerprint"])
+    first_micros = ages_of(first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)), opened.n_items)
+    model = _train(run, index, first_micros, say)
+    theirs: dict[str | None, FactorModel] = {name: factors.load(folder) for name, folder in config.models.items()}
+    write_learnt(index, {None: model, **theirs}, first_micros)
+    run.counts["train.model_visits"] = int(model.facts["n_visits"])
+    return model.fingerprint
 
 
 def models_folder(run: Run) -> Path:
@@ -83,7 +81,7 @@ def check_encoder(folder: str, config: Config) -> None:
             )
 
 
-def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
+def _train(run: Run, index: str, first_micros: NDArray[np.float64], say: Say) -> FactorModel:
     from xlrec.training.recommender import learn as learnt
     from xlrec.training.recommender.logs import items_of, read_shards
     from xlrec.training.recommender.weighing import weigh
@@ -97,7 +95,7 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
     user_logs(drawn, events).write.mode("overwrite").parquet(f"file://{shards}")
     opened = ItemIndex.open(index)
     told = {**identity(config), "run_date": run.run_date.isoformat()}
-    logs, items = read_shards(shards, opened), items_of(opened, ages_of(moments, opened.n_items))
+    logs, items = read_shards(shards, opened), items_of(opened, first_micros)
     model = learnt(
         logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=told,
         seed=config.seed,
@@ -109,7 +107,7 @@ def _train(run: Run, index: str, moments: DataFrame, say: Say) -> str:
         whole = json.dumps(found.told(), ensure_ascii=False).encode()
         replace(Path(index) / FUSION, lambda file: file.write(whole))
         run.weighing = found
-    return str(folder)
+    return model
 
 
 def save_with_card(model: FactorModel, folder: Path) -> None:

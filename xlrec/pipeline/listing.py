@@ -1,6 +1,7 @@
 """Retrieve and rank as one step, for the night and for every system of an evaluation."""
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 
@@ -8,6 +9,10 @@ from xlrec.config import Config
 from xlrec.stages.rank import ranking
 from xlrec.stages.retrieve import Then, retrieve
 from xlrec.tables import RECOMMENDATIONS
+from xlrec.tasks import Told
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator
 
 
 def listed(
@@ -19,7 +24,7 @@ def listed(
     run_id: str,
     run_date: date,
     queries: DataFrame | None = None,
-    told: str | None = None,
+    told: "Accumulator[Told] | None" = None,
 ) -> DataFrame:
     """`RECOMMENDATIONS` of the users: ranked in the worker that retrieved; arguments as of `retrieve` and `rank`."""
     then = Then(ranking(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)

@@ -18,7 +18,6 @@ from xlrec.lake import Lake
 from xlrec.pipeline import approximation, learning, neutral_vectors, quality
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import Run
-from xlrec.search import n_told, paths_told
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
@@ -40,7 +39,7 @@ from xlrec.tables import (
     USERS,
     USERS_INPUT,
 )
-from xlrec.tasks import shuffle_tasks
+from xlrec.tasks import shuffle_tasks, told_by_tasks
 
 
 @dataclass(frozen=True)
@@ -254,14 +253,14 @@ def recommend(run: Run, index: str | None = None) -> None:
     users = lake.read(USERS)
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:
-        told, n_tasks = f"{index}/searched-{run.run_id}", shuffle_tasks(run.spark)
-        shown.follow(lambda: min(1.0, n_told(told) / n_tasks) if n_tasks else 0.0)  # each does as many users
+        told, n_tasks = told_by_tasks(run.spark), shuffle_tasks(run.spark)
+        shown.follow(lambda: len({part for part, _ in told.value}) / n_tasks if n_tasks else 0.0)  # of as many users
         lists = listed(
             users, lake.read(EVENTS), run.config, index=index, run_id=run.run_id, run_date=run.run_date, told=told
         )
         rows = run.replace("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users
-        run.search = ", ".join(sorted(paths_told(told)))
+        run.search = ", ".join(sorted({path for _, path in told.value if path}))
         shown.done(rows_in=n_users, rows_out=rows)
 
 

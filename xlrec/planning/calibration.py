@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from xlrec import encoders, machine
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.index_learnt import finish as finish_learnt
-from xlrec.index_learnt import write_shard
+from xlrec.index_learnt import write_learnt
 from xlrec.kernels.detection import detect
 from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
 from xlrec.kernels.topk import Items as Searched
@@ -71,7 +70,7 @@ def measure(config: Config, sizes: Sizes, texts: Texts, cores: int | None = None
     whole = _grown(vectors, max(64, n_items), rng)
     with tempfile.TemporaryDirectory() as folder, one_thread():
         trial = Trial(Path(folder) / "index", whole, sizes, config, _USERS)
-        step = _taught(trial, config, Path(folder)) if config.train.factors.enabled else 0.0
+        step = _taught(trial, config) if config.train.factors.enabled else 0.0
         found = _served(trial, config)
         others = _others(trial, config, found)
     speed, crowding = fixed_work() / clocks.REFERENCE_SECONDS, crowded(min(cores or machine.cores(), machine.cores()))
@@ -129,7 +128,7 @@ def _grown(vectors: NDArray[np.float32], n: int, rng: np.random.Generator) -> ND
     return np.asarray(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-def _taught(trial: Trial, config: Config, folder: Path) -> float:
+def _taught(trial: Trial, config: Config) -> float:
     """Seconds to learn from an event; lays the model."""
     from xlrec.training.recommender import learn
 
@@ -141,9 +140,7 @@ def _taught(trial: Trial, config: Config, folder: Path) -> float:
         )
 
     seconds = timed(learnt, _TEACHING, 1)
-    learnt().save(folder / "model")
-    write_shard(str(index.folder), str(folder / "model"), 0, np.full(trial.n_items, np.nan))
-    finish_learnt(str(index.folder), {None: str(folder / "model")})
+    write_learnt(str(index.folder), {None: learnt()}, np.full(trial.n_items, np.nan))
     return seconds / max(1, len(logs.event_nums))
 
 

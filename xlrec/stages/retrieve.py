@@ -24,11 +24,12 @@ from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union
 from xlrec.kernels.topk import Mask, Shards, inner_products
 from xlrec.kernels.vectors import decode_vectors
 from xlrec.recommenders.queries import asked
-from xlrec.search import Search, Searched, searched, tell
+from xlrec.search import Search, Searched, searched
 from xlrec.tables import CANDIDATES
-from xlrec.tasks import spread
+from xlrec.tasks import Told, spread
 
 if TYPE_CHECKING:
+    from pyspark import Accumulator
     from pyspark.sql import DataFrame
 
 _USER = ("user_id", "market", "languages", "language_weights")
@@ -52,7 +53,7 @@ def retrieve(
     index: str,
     run_date: date,  # noqa: ARG001  # availability lies in the index, decay counts from the user's newest event
     queries: "DataFrame | None" = None,
-    told: str | None = None,
+    told: "Accumulator[Told] | None" = None,
     then: Then | None = None,
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
@@ -73,7 +74,7 @@ def retrieve(
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
-        told: Folder, seen by the workers under this path, in which each task tells at its end how it searched.
+        told: To which each task tells its first passes of the top-k, '' before them.
         then: What is made of the candidates in the same worker, and comes back instead of them.
 
     Raises:
@@ -92,8 +93,8 @@ def retrieve(
         retriever = Retriever(opened, config, search)
         for block in blocks(batches, config.retrieve.user_block):
             yield from retriever.rows(block).to_batches()
-        if told:
-            tell(told, part, search.paths)
+        if told is not None:
+            told.add(Told((part, path) for path in ("", *search.paths)))
 
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return then.of(found(batches)) if then else found(batches)
