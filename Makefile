@@ -12,7 +12,7 @@ BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-encoders bench-quality test unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-encoders bench-quality test test-cluster unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -79,6 +79,10 @@ bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quali
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
+
+test-cluster: $(STAMP)  ## nights on hosts that share no disk, on HDFS and S3, with machines that die: half an hour, as root
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,cluster]'
+	$(BIN)/python -m pytest tests/cluster -m soak
 
 unit: $(STAMP)  ## the tests that start no JVM
 	$(BIN)/python -m pytest tests/unit tests/contracts

@@ -317,8 +317,9 @@ class AuditConfig(Section):
 class PublishConfig(Section):
     """The release."""
 
-    lease_minutes: Positive = 360.0
-    """A run that has not ended by then is taken for dead; its process being gone on the same host is seen at once."""
+    heartbeat_s: Positive = 15.0
+    """Seconds between signs of life of a run: after four that do not come, a run on another host takes the lake. That a
+    process of the same host is gone is seen at once."""
     kept_indexes: Count = 3
     """Runs, the newest, whose item index stays in the lake's folder; older ones go after a release."""
 
@@ -385,6 +386,8 @@ class SparkConfig(Section):
     """null: twice the cores."""
     executor_within_s: Positive = 300.0
     """On a cluster, seconds until the first task must have run."""
+    scratch: str | None = None
+    """Folder on the driver's disk for copies of files, where the lake is no folder; null: the temporary one."""
     conf: dict[str, str] = {}
     """Any further Spark setting."""
 
@@ -400,7 +403,7 @@ class Config(Section):
     """One nightly run. The smallest config names lake, inputs and k."""
 
     lake: str
-    """Folder of the Delta lake."""
+    """Delta lake: a folder that all machines see, or a URL such as s3a://bucket/lake or hdfs://host:8020/lake."""
     inputs: Inputs
     k: Annotated[int, Field(ge=1, le=1000)] = 10
     """Rows per user."""

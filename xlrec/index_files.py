@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
 from io import IOBase
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -42,6 +43,10 @@ class Spec:
     def n_shards(self) -> int:
         """Shards of `shard_rows` items; the last may be shorter."""
         return -(-self.n_items // self.shard_rows)
+
+    def at(self, folder: str) -> "Spec":
+        """The same in another folder."""
+        return replace_fields(self, folder=folder)
 
     def rows(self, shard: int) -> int:
         """Items in a shard."""
@@ -135,46 +140,35 @@ def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table, 
 
 
 def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
-    """Writes popularity (item_num, score) and the popular order of a market; needs the pieces of all items."""
-    num = spec.markets.index(market)
-    pieces = [load(spec.piece("eligible", shard))[num] for shard in range(spec.n_shards)]
-    eligible = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.bool_)
+    """Writes the popularity (item_num, score) of a market; a market without any has no file yet."""
     scores = np.zeros(spec.n_items, dtype=np.float64)
     scores[popularity["item_num"].to_numpy()] = popularity["score"].to_numpy()
-    items = np.flatnonzero(eligible).astype(np.int32)
-    save(spec.whole(f"popularity-{num:05d}"), scores)
-    save(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
-
-
-def merges(spec: Spec) -> tuple[str, ...]:
-    """Merges that are independent of each other; `merge` does one."""
-    near = (_neighbours_of(spec, market) for market in spec.markets)
-    return ("ids", "norms", "eligible", "languages", "categories", *near)
-
-
-def merge(spec: Spec, what: str) -> None:
-    """Joins the pieces of one kind into the arrays that the index maps; a shard without neighbours has no piece."""
-    if what == "ids":
-        _merge_ids(spec)
-    elif what == "norms":
-        _append(spec, "norms", np.dtype(np.float64), ())
-    elif what == "eligible":
-        pieces = [load(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
-        rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
-        save_stream(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
-    elif what == "languages":
-        _append(spec, "languages", np.dtype(np.uint64), (words_for(len(spec.languages)),))
-    else:
-        _merge_sizes(spec, what)
-        kinds = {"codes": np.int32} if what == "categories" else {"nums": np.int32, "scores": np.float64}
-        for name, kind in kinds.items():
-            _append(spec, f"{what}-{name}", np.dtype(kind), ())
+    save(_popularity(spec, spec.markets.index(market)), scores)
 
 
 def finish(spec: Spec) -> None:
-    """Removes the pieces and the counted pairs, and writes meta.json: from here on the index opens."""
-    for name in (_PIECES, PAIRS):
-        shutil.rmtree(Path(spec.folder) / name, ignore_errors=True)
+    """Joins the pieces into the arrays that the index maps, removes them, and writes meta.json: now the index opens.
+
+    Raises:
+        LakeError: a shard has no pieces, so that item_nums are not 0..n-1.
+    """
+    missing = [shard for shard in range(spec.n_shards) if not spec.piece("norms", shard).exists()]
+    if missing:
+        raise LakeError(
+            f"items leave {len(missing)} of the {spec.n_shards} shards of {spec.n_items} items empty: "
+            "number them 0..n-1"
+        )
+    _merge_ids(spec)
+    _append(spec, "norms", np.dtype(np.float64), ())
+    _append(spec, "languages", np.dtype(np.uint64), (words_for(len(spec.languages)),))
+    _merge_lists(spec, "categories", codes=np.int32)
+    for market in spec.markets:
+        _merge_lists(spec, _neighbours_of(spec, market), nums=np.int32, scores=np.float64)
+    pieces = [load(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
+    rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
+    save_stream(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
+    _order(spec)
+    shutil.rmtree(Path(spec.folder) / _PIECES, ignore_errors=True)
     meta = {"layout": LAYOUT, **asdict(spec)}
     del meta["folder"]
     replace(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
@@ -234,7 +228,23 @@ def _merge_ids(spec: Spec) -> None:
     replace(Path(spec.folder) / "item_ids.arrow", lambda file: _write_ipc(file, ids))
 
 
-def _merge_sizes(spec: Spec, what: str) -> None:
+def _popularity(spec: Spec, num: int) -> Path:
+    return spec.whole(f"popularity-{num:05d}")
+
+
+def _order(spec: Spec) -> None:
+    """Writes the popular order of every market."""
+    eligible = load(spec.whole("eligible"))
+    for num in range(len(spec.markets)):
+        path = _popularity(spec, num)
+        if not path.exists():
+            save(path, np.zeros(spec.n_items, dtype=np.float64))
+        scores, items = load(path), np.flatnonzero(eligible[num]).astype(np.int32)
+        save(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
+
+
+def _merge_lists(spec: Spec, what: str, **kinds: type[Any]) -> None:
+    """Joins sizes and columns of lists of items; a shard without any has no pieces."""
     indptr = np.zeros(spec.n_items + 1, dtype=np.int64)
     for shard in range(spec.n_shards):
         path = spec.piece(f"{what}-sizes", shard)
@@ -242,6 +252,8 @@ def _merge_sizes(spec: Spec, what: str) -> None:
             first = shard * spec.shard_rows
             indptr[first + 1 : first + 1 + spec.rows(shard)] = load(path)
     save(spec.whole(f"{what}-indptr"), np.cumsum(indptr))
+    for name, kind in kinds.items():
+        _append(spec, f"{what}-{name}", np.dtype(kind), ())
 
 
 def _append(spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:

@@ -1,11 +1,11 @@
 """Makes the folder that `xlrec.index` opens: from DataFrames with Spark's tasks, or from arrays without Spark.
 
-The folder must be one that driver and workers see under the same path (a local disk in local mode, a shared one on a
-cluster). Tasks write it; only the vocabularies (markets, languages, categories) and the row count reach the driver.
+Tasks write pieces, as `xlrec.files` says; the driver joins them on its disk. Only the vocabularies (markets, languages,
+categories) and the row count reach its memory.
 """
 
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
+from xlrec.files import PARTS, Files
 from xlrec.index import META
-from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
+from xlrec.index_files import Spec, finish, write_items, write_market, write_neighbours
 from xlrec.kernels.names import UNKNOWN_MARKET
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 SHARD_ROWS: Final = 65536
 #: More distinct markets, languages or categories than this are a broken input, not a vocabulary.
 MAX_VOCABULARY: Final = 1_000_000
-_DONE: Final = "shard int"
 _COLUMNS: Final = ("item_id", "item_num", "languages", "categories", "markets", "available")
 
 
 def write_index(
-    folder: str,
+    files: Files,
     items: "DataFrame",
     item_vectors: "DataFrame",
     neighbours: "DataFrame",
@@ -39,10 +39,10 @@ def write_index(
     n_neighbours: int | None = None,
     shard_rows: int = SHARD_ROWS,
 ) -> None:
-    """Writes an index folder with Spark; an older index in it does not open from the start on.
+    """Writes an index folder with Spark's tasks; an older index in it does not open from the start on.
 
     Args:
-        folder: Seen by driver and workers under this path.
+        files: The folder.
         items: `tables.ITEMS`.
         item_vectors: item_num int, vector binary (dim little-endian float32); items without one get a zero row.
         neighbours: `tables.NEIGHBOURS`.
@@ -56,40 +56,24 @@ def write_index(
     """
     from pyspark.sql import functions as F
 
-    spec = _spec(folder, items, popularity, dim, shard_rows)
-    _clear(folder)
+    spec = _spec(files.folder, items, popularity, dim, shard_rows)
+    _clear(files.folder)
     rows = items.select(*_COLUMNS).join(item_vectors.select("item_num", "vector"), "item_num", "left")
     shard = F.floor(F.col("item_num") / F.lit(spec.shard_rows)).cast("int").alias("shard")
 
     def items_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        write_items(spec, key[0].as_py(), table)
-        return _done(key[0].as_py())
+        return files.written(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        write_neighbours(spec, key[0].as_py(), key[1].as_py(), table, n_neighbours)
-        return _done(key[1].as_py())
+        market, shard = (part.as_py() for part in key)
+        return files.written(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
 
-    def market_of(key: tuple[Any, ...], _: pa.Table, table: pa.Table) -> pa.Table:
-        write_market(spec, key[0].as_py(), table)
-        return _done(0)
+    def market_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
+        return files.written(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
 
-    def merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for num in batch.column("id").to_pylist():
-                merge(spec, merges(spec)[int(num or 0)])
-            yield from _done(0).to_batches()
-
-    session = items.sparkSession
-    written = rows.groupBy(shard).applyInArrow(items_of, _DONE).count()
-    if written != spec.n_shards:
-        raise LakeError(
-            f"items fill {written} shards, not the {spec.n_shards} of {spec.n_items} items: number them 0..n-1"
-        )
-    neighbours.groupBy("market", shard).applyInArrow(neighbours_of, _DONE).count()
-    markets = session.createDataFrame([(market,) for market in spec.markets], "market string").groupBy("market")
-    markets.cogroup(popularity.groupBy("market")).applyInArrow(market_of, _DONE).count()
-    n_merges = len(merges(spec))
-    session.range(0, n_merges, 1, n_merges).mapInArrow(merged, _DONE).count()
+    files.collect(rows.groupBy(shard).applyInArrow(items_of, PARTS))
+    files.collect(neighbours.groupBy("market", shard).applyInArrow(neighbours_of, PARTS))
+    files.collect(popularity.groupBy("market").applyInArrow(market_of, PARTS))
     finish(spec)
 
 
@@ -157,8 +141,6 @@ def write_arrays(
     for market in spec.markets:
         scores = [row for row in popularity if row[0] == market]
         write_market(spec, market, _columns(scores, ("market", "item_num", "score"), ("", 0, 0.0)))
-    for what in merges(spec):
-        merge(spec, what)
     finish(spec)
 
 
@@ -200,7 +182,3 @@ def _columns(rows: Sequence[tuple[Any, ...]], names: tuple[str, ...], kinds: tup
     types = {str: pa.string(), int: pa.int32(), float: pa.float64()}
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in names]
     return pa.table({n: pa.array(c, types[type(k)]) for n, c, k in zip(names, columns, kinds, strict=True)})
-
-
-def _done(shard: int) -> pa.Table:
-    return pa.table({"shard": pa.array([shard], pa.int32())})

@@ -2,9 +2,12 @@
 
 import json
 import os
-from collections.abc import Mapping
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
+from zlib import crc32
 
 from delta.exceptions.base import (
     ConcurrentAppendException,
@@ -12,14 +15,15 @@ from delta.exceptions.base import (
     ConcurrentWriteException,
 )
 from delta.tables import DeltaTable
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from xlrec.errors import LakeError
-from xlrec.machine import local_folder
-from xlrec.tables import RECOMMENDATIONS, RELEASES, Table
+from xlrec.files import Files, scratch_of
+from xlrec.hadoop import FileSystem
+from xlrec.index_files import replace
+from xlrec.machine import is_local, local_folder
+from xlrec.tables import Table
 
 #: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.
 _PROPERTIES: Final = {
@@ -41,20 +45,38 @@ class Lake:
         #: Absolute: Spark would look a relative path up in the catalogue.
         self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
 
-    @property
-    def folder(self) -> str:
-        """Where files beside the tables lie: a path that driver and workers see.
+    def files(self, name: str) -> Files:
+        """A folder beside the tables: in the lake's, or where that is none, on the driver's scratch disk until kept."""
+        folder = local_folder(self.root)
+        if folder is not None:
+            return Files(f"{folder}/{name}")
+        apart = not is_local(str(self.spark.sparkContext.master))
+        return Files(f"{scratch_of(self.spark)}/{crc32(self.root.encode()):08x}/{name}", f"{self.root}/{name}", apart)
+
+    def check_seen(self) -> None:
+        """Refuses a folder that is not one of all machines', and a file system that cannot be reached.
 
         Raises:
-            LakeError: the lake lies in an object store or another file system that is no folder.
+            LakeError: a worker does not see what the driver writes, or the driver does not reach the lake.
         """
-        folder = local_folder(self.root)
+        folder, context = local_folder(self.root), self.spark.sparkContext
         if folder is None:
+            FileSystem(self.spark, self.root).exists()
+        if folder is None or is_local(str(context.master)):
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".seen-", dir=folder) as probe:
+            path, n_tasks = probe.name, 4 * context.defaultParallelism
+
+            def blind(_: Iterable[int]) -> Iterable[str]:
+                return iter(() if os.path.exists(path) else (socket.gethostname(),))
+
+            hosts = sorted(set(context.parallelize(range(n_tasks), n_tasks).mapPartitions(blind).collect()))
+        if hosts:
             raise LakeError(
-                f"lake {self.root}: index and models lie in the lake as files that driver and workers map into memory, "
-                f"so it must be a folder that all machines see under one path; readers of tables need none"
+                f"workers on {', '.join(hosts[:3])} do not see the lake's folder {folder}: name a lake that all "
+                "machines reach (s3a://…, abfss://…, gs://…, hdfs://…), or a folder on a disk that they share"
             )
-        return str(folder)
 
     def path(self, table: Table) -> str:
         """Folder of the table."""
@@ -159,6 +181,33 @@ class Lake:
         """One row of the table; columns that are not named are null."""
         return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
 
+    def write_file(self, name: str, content: bytes) -> str:
+        """Writes a small file beside the tables, whole or not at all; where it lies.
+
+        Raises:
+            LakeError: it cannot be written.
+        """
+        place = f"{self.root}/{name}"
+        path = local_folder(place)
+        if path is None:
+            FileSystem(self.spark, place).write(content)
+            return place
+        replace(path, lambda file: file.write(content))
+        return str(path)
+
+    def read_file(self, name: str) -> bytes | None:
+        """A small file beside the tables; None where there is none.
+
+        Raises:
+            LakeError: it cannot be read.
+        """
+        place = f"{self.root}/{name}"
+        path = local_folder(place)
+        if path is None:
+            system = FileSystem(self.spark, place)
+            return system.read() if system.exists() else None
+        return path.read_bytes() if path.exists() else None
+
     def _saved(self, table: Table, writer: DataFrameWriter) -> int:
         """Rows that the commit says it wrote: its first line, read without a Spark job; 0 where there was no commit."""
         self.spark.conf.unset(_LAST_COMMIT)
@@ -218,32 +267,3 @@ def _literal(value: object) -> str:
     if "'" in text or "\\" in text:
         raise LakeError(f"{text!r} cannot stand in a replaceWhere")
     return f"'{text}'"
-
-
-def read_recommendations(spark: SparkSession, lake: str, release: int | None = None) -> DataFrame:
-    """The live lists (schema: `xlrec contract`), or those of an older release: one row per user and rank.
-
-    The answer stays whole whatever runs meanwhile: it names one run, and a run's rows never change once released.
-
-    Raises:
-        LakeError: the lake has no release (yet), or not this one.
-    """
-    house = Lake(spark, lake)
-    try:
-        releases = house.read(RELEASES)
-        chosen = releases.where(F.col("release") == release) if release is not None else releases
-        live = chosen.orderBy(F.desc("release")).first()
-    except AnalysisException as error:
-        raise LakeError(f"{lake} cannot be read as a lake: {error.getCondition()}") from error
-    if live is None:
-        raise LakeError(f"{lake} has no release {release if release is not None else 'yet: run `xlrec run`'}")
-    rows = house.read(RECOMMENDATIONS)
-    return rows.where((F.col("run_date") == F.lit(live["run_date"])) & (F.col("run_id") == live["run_id"]))
-
-
-def sql_for_readers(lake: str) -> str:
-    """One SQL line that reads the live lists in anything that speaks Spark SQL and Delta."""
-    return (  # printed for people, never run here
-        f"SELECT r.* FROM delta.`{lake}/recommendations` r JOIN (SELECT max_by(struct(run_id, run_date), release) live "  # noqa: S608
-        f"FROM delta.`{lake}/_releases`) ON r.run_date = live.run_date AND r.run_id = live.run_id"
-    )

@@ -112,6 +112,11 @@ def local_folder(place: str) -> Path | None:
     return None if parts.scheme and "://" in place else Path(place)
 
 
+def is_local(master: str) -> bool:
+    """Whether the driver's process does all of Spark's work."""
+    return master == "local" or master.startswith("local[")
+
+
 def cannot_write(folder: Path) -> str | None:
     """Why no file can be made in the folder, or where it would be created; None where one can."""
     place = folder.absolute()

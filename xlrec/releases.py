@@ -5,20 +5,18 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from xlrec.errors import LakeError, LeaseError
+from xlrec.heartbeat import beats
 from xlrec.lake import Lake
 from xlrec.tables import RECOMMENDATIONS, RELEASES, RUNS
 
 ENDED = ("finished", "published", "rejected", "failed", "abandoned")
-#: Share of a lease that is written on top of it: until that is used up, a renewal has nothing to write.
-_SPARE: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,15 @@ class Release:
 class Ledger:
     """Runs and releases of one lake. The clock is read here only; it never touches a recommendation."""
 
-    def __init__(self, lake: Lake, lease_minutes: float) -> None:
-        self.lake = lake
-        self.lease = timedelta(minutes=lease_minutes)
+    def __init__(self, lake: Lake, heartbeat_s: float) -> None:
+        """`heartbeat_s`: seconds between signs of life of a run."""
+        self.lake, self.heartbeat_s = lake, heartbeat_s
 
     def begin(self, run_date: date, config: str, versions: Mapping[str, str]) -> str:
         """The id of a new run that now holds the lake: `<run_date>.<n>`.
 
-        Runs of dead holders are marked abandoned and their rows, which no reader sees, are removed first.
+        Runs of dead holders are marked abandoned first. Whether one on another host is dead takes up to four
+        heartbeats to hear.
 
         Raises:
             LeaseError: a living run holds the lake.
@@ -53,11 +52,11 @@ class Ledger:
                 continue
             if not self._dead(row):
                 raise LeaseError(_held(row))
-            self.end(row["run_id"], "abandoned", message="its process was gone or its lease over")
+            self.end(row["run_id"], "abandoned", message="its process was gone or gave no sign of life")
         run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
         values = {
             "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
-            "lease_until": self._until(), "config": config, "versions": dict(versions),
+            "config": config, "versions": dict(versions),
         }  # fmt: skip
         self.lake.insert_unless(RUNS, self.lake.row(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id")
         holder = self.lake.read(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
@@ -66,17 +65,47 @@ class Ledger:
             raise LeaseError(_held(rivals[0]) if rivals else f"another run took {self.lake.root}; start again")
         return run_id
 
-    def renew(self, run_id: str) -> None:
-        """A whole lease lies ahead: extended where less does, which is a commit.
+    def check_held(self, run_id: str) -> None:
+        """Passes where the run holds the lake.
 
         Raises:
-            LeaseError: the run holds the lake no longer; it must stop before it releases anything.
+            LeaseError: it does no longer; it must stop before it releases anything.
         """
         row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
         if row is None or row["status"] != "running" or row["holder"] != _holder():
-            raise LeaseError(f"run {run_id} lost the lake {self.lake.root}: its lease ended and another run took over")
-        if row["lease_until"].astimezone(UTC) < _now() + self.lease:
-            self.lake.update(RUNS, F.col("run_id") == run_id, {"lease_until": F.lit(self._until())})
+            raise LeaseError(
+                f"run {run_id} lost the lake {self.lake.root}: it gave no sign of life, and another run took over, or "
+                "`xlrec unlock` was called"
+            )
+
+    def unlock(self, *, force: bool = False) -> list[str]:
+        """Takes the lake from the runs that hold it; their ids.
+
+        Args:
+            force: Also from a run that lives: it stops before its next stage, and releases nothing.
+
+        Raises:
+            LeaseError: a run lives.
+        """
+        taken = []
+        for row in self._running() if self.lake.exists(RUNS) else []:
+            if not force and not self._dead(row):
+                raise LeaseError(f"{_held(row)}; `xlrec unlock --force` takes the lake from it")
+            self.end(row["run_id"], "abandoned", message="unlocked by hand")
+            taken.append(str(row["run_id"]))
+        return taken
+
+    def forget_abandoned(self) -> None:
+        """Deletes rows of runs that were given up and never released: no reader sees them.
+
+        Not when they are given up: a process that was only slow may be releasing them at that moment.
+        """
+        gone = {row["run_id"] for row in self.lake.read(RUNS).where("status = 'abandoned'").select("run_id").collect()}
+        gone -= {row["run_id"] for row in self.lake.read(RELEASES).select("run_id").distinct().collect()}
+        for run_id in sorted(gone):
+            mine = F.col("run_id") == run_id
+            if not self.lake.read(RECOMMENDATIONS).where(mine).isEmpty():
+                self.lake.delete(RECOMMENDATIONS, mine)
 
     def end(
         self,
@@ -94,7 +123,7 @@ class Ledger:
         `versions` are added to those that `begin` was given; None values are left out.
         """
         more = [F.lit(text) for pair in (versions or {}).items() if pair[1] is not None for text in pair]
-        if status in ("failed", "abandoned"):
+        if status == "failed":
             self._forget_rows(run_id)
         self.lake.update(
             RUNS,
@@ -171,17 +200,14 @@ class Ledger:
         runs = self.lake.read(RUNS).where(F.col("status").isin(*status) & F.col("counts").getItem(counted).isNotNull())
         return runs.orderBy(F.desc("started_at")).first()
 
-    def _until(self) -> datetime:
-        return _now() + self.lease * (1 + _SPARE)
-
     def _running(self) -> list[Row]:
         return self.lake.read(RUNS).where(F.col("status") == "running").take(10)
 
     def _dead(self, row: Row) -> bool:
         host, pid, born = row["holder"].split("/")
-        if host == socket.gethostname() and _born(int(pid)) != born:
-            return True
-        return bool(row["lease_until"].astimezone(UTC) < _now())  # Spark gives naive local time
+        if host == socket.gethostname():
+            return bool(_born(int(pid)) != born)
+        return not beats(self.lake, row["run_id"], self.heartbeat_s)
 
     def _forget_rows(self, run_id: str) -> None:
         released = (
@@ -209,8 +235,4 @@ def _holder() -> str:
 
 def _held(row: Row) -> str:
     host, pid, _ = row["holder"].split("/")
-    until = row["lease_until"].astimezone(UTC)
-    return (
-        f"run {row['run_id']} (process {pid} on {host}) holds the lake until {until:%Y-%m-%d %H:%M} UTC: "
-        f"wait for it, or end that process"
-    )
+    return f"run {row['run_id']} (process {pid} on {host}) holds the lake, and lives: wait for it, or end that process"

@@ -16,6 +16,8 @@ from pyspark.sql import SparkSession
 from xlrec import machine
 from xlrec.config import SparkConfig
 from xlrec.errors import MachineError
+from xlrec.files import SCRATCH, scratch_of
+from xlrec.scratch import package_archive
 from xlrec.startup import held_back
 
 DELTA_VERSION: Final = "4.4.0"
@@ -38,11 +40,6 @@ def delta_package(spark_version: str = pyspark_version) -> str:
     return f"io.delta:delta-spark_{'.'.join(spark_version.split('.')[:2])}_2.13:{DELTA_VERSION}"
 
 
-def is_local(master: str) -> bool:
-    """Whether the driver's process does all the work."""
-    return master == "local" or master.startswith("local[")
-
-
 def settings(config: SparkConfig, master: str) -> dict[str, str]:
     """Spark settings of a session on this master; what spark-submit was given wins, and `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
@@ -58,22 +55,25 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
         "spark.sql.adaptive.enabled": "true",
         # Keys that a task collects lists for before it sorts its rows instead: Spark's 128 sorts nearly always.
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "1000000",
+        # Tasks that read a table's log: Delta's 50 suit logs of a million files.
+        "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "ERROR",
     }
-    if is_local(master):
+    if machine.is_local(master):
         found |= {
             "spark.driver.memory": config.driver_memory,
             "spark.driver.host": "127.0.0.1",
             _BIND: "127.0.0.1",
             "spark.ui.enabled": "false",
-            "spark.databricks.delta.snapshotPartitions": "2",
             _PARTITIONS: str(config.shuffle_partitions or 2 * cores),
             # Tasks that list an input of many files: Spark's default is one a file.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(2 * cores),
         }
     elif config.shuffle_partitions:
         found[_PARTITIONS] = str(config.shuffle_partitions)
+    if config.scratch:
+        found[SCRATCH] = config.scratch
     return found | config.conf
 
 
@@ -105,7 +105,9 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     if not submitted and machine.delta_jar(delta_package()) is None:
         print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     session = _started(builder)
-    if not is_local(master):
+    if not machine.is_local(master):
+        # Workers run the driver's code, however it came here; Spark knows no wheels, and they may have another version.
+        session.sparkContext.addPyFile(str(package_archive(Path(scratch_of(session)))))
         _await_executor(session, config.executor_within_s)
         if not (given.contains(_PARTITIONS) or _PARTITIONS in config.conf or config.shuffle_partitions):
             session.conf.set(_PARTITIONS, str(2 * session.sparkContext.defaultParallelism))

@@ -312,7 +312,7 @@ RECOMMENDATIONS = Table(
 )
 RUNS = Table(
     "_runs",
-    "One row per run: lease, status, config, counts of every stage.",
+    "One row per run: holder, status, config, counts of every stage.",
     StructType(
         [
             column("run_id", STRING, "run"),
@@ -322,9 +322,8 @@ RUNS = Table(
                 STRING,
                 "running, finished (a stage alone), published, rejected (by the audit), failed or abandoned (killed)",
             ),
-            column("holder", STRING, "host and process that hold the lease"),
+            column("holder", STRING, "host and process that hold the lake while it runs"),
             column("started_at", TIMESTAMP, "wall clock, UTC"),
-            column("lease_until", TIMESTAMP, "until when a running run holds the lake"),
             column("ended_at", TIMESTAMP, "wall clock, UTC"),
             column("config", STRING, "the effective config as JSON"),
             column(

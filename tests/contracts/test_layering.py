@@ -14,10 +14,11 @@ LAYERS = {
     "tables": 1, "config": 1, "index": 1,
     "encoders": 2, "recommenders": 2, "index_files": 2, "index_writer": 2, "index_learnt": 2,
     "index_ivf": 2, "search": 2,
-    "machine": 2, "tracking": 2, "startup": 2,
+    "machine": 2, "hadoop": 2, "files": 2, "tracking": 2, "startup": 2,
     "translators": 2, "devices": 2,
     "stages": 3, "training": 3, "datasets": 3, "inputs": 3, "lake": 3, "session": 3, "settings": 3,
-    "releases": 4, "progress": 4, "planning": 4, "doctor": 4, "reporting": 4, "similarity": 4,
+    "heartbeat": 4, "readers": 4, "releases": 4, "progress": 4, "planning": 4, "doctor": 4, "reporting": 4,
+    "similarity": 4,
     "pipeline": 5,
     "cli": 6,
 }  # fmt: skip

@@ -15,11 +15,11 @@ from tiny_translators import build_translator
 from xlrec.config import Config
 from xlrec.errors import ConfigError
 from xlrec.lake import Lake
-from xlrec.pipeline import steps
+from xlrec.pipeline import steps, translation
 from xlrec.pipeline.run import Run, running
 from xlrec.progress import Progress
 from xlrec.settings import validate
-from xlrec.tables import EMBEDDINGS, TEXTS, TRANSLATIONS
+from xlrec.tables import EMBEDDINGS, ITEMS, TEXTS, TRANSLATIONS
 
 #: Item a has an English text; nothing is brought for c.
 TITLES = [
@@ -34,13 +34,15 @@ TITLES = [
 
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory) -> Path:
-    """A lake with texts alone, and a Parquet of brought translations beside it."""
+    """A lake with texts and no items, and a Parquet of brought translations beside it."""
     folder = tmp_path_factory.mktemp("pivot")
     rows = [
         (item, language, False, title, None, title, hashlib.sha256(title.encode()).hexdigest())
         for item, language, title in TITLES
     ]
-    Lake(spark, str(folder / "lake")).replace(TEXTS, spark.createDataFrame(rows, TEXTS.schema))
+    lake = Lake(spark, str(folder / "lake"))
+    lake.replace(TEXTS, spark.createDataFrame(rows, TEXTS.schema))
+    lake.create(ITEMS)
     brought = {"item_id": ["b", "b"], "language": ["en-GB", "es"], "title": ["desk <b>lamp</b>", "lámpara"]}
     pq.write_table(pa.table(brought), folder / "translations.parquet")
     return folder
@@ -62,14 +64,14 @@ def held(spark, lake) -> Iterator[Run]:
 def counts_of(held: Run, config: Config) -> dict[str, int]:
     """What translate and embed counted."""
     run = replace(held, config=config, counts={})
-    steps.translate(run)
+    translation.translate(run)
     steps.embed(run)
     return {name: n for name, n in run.counts.items() if name == "embed.texts" or name.startswith("translate.")}
 
 
 def made_of(held: Run, config: Config) -> list[tuple[str, str]]:
     """(item, text) of all that the items' vectors are made of."""
-    return sorted((row.item_id, row.text) for row in steps.unified_texts(replace(held, config=config)).collect())
+    return sorted((row.item_id, row.text) for row in translation.unified_texts(replace(held, config=config)).collect())
 
 
 def test_brought_translations_are_kept_once_and_a_second_run_translates_and_embeds_nothing(spark, lake, held) -> None:

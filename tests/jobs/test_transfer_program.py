@@ -30,7 +30,7 @@ def config(spark, tmp_path_factory):
 
 def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark, config, capsys) -> None:
     route = Route(("US", "DE"), ("JP",), "market", (0.2,))
-    folder = transfer(spark, config, route, "conf/x.yaml")
+    folder = Path(transfer(spark, config, route, "conf/x.yaml"))
     facts = factors.facts_of(str(folder))
     assert (facts["transfer"]["from"], facts["transfer"]["to"]) == (["US", "DE"], ["JP"])
     learning.check_encoder(str(folder), config)
@@ -43,7 +43,7 @@ def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark,
     pages = list(Path(config.lake).glob("_reports/transfer-*.html"))
     assert len(pages) == 1
     assert "From no logs to all" in pages[0].read_text()
-    again = transfer(spark, config, Route(("en",), ("ja",), "language", (1.0,)))
+    again = Path(transfer(spark, config, Route(("en",), ("ja",), "language", (1.0,))))
     assert again != folder
     with pytest.raises(ConfigError, match=r"'XX' is none of the lake's markets with their users with logs: .*US \(\d+"):
         transfer(spark, config, Route(("US",), ("XX",), "market"))

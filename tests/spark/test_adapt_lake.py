@@ -7,6 +7,7 @@ import pytest
 from planted_lake import items, settings_of_lake
 
 from xlrec.errors import InputError, LakeError
+from xlrec.files import Files
 from xlrec.lake import Lake
 from xlrec.pipeline import adapting
 from xlrec.stages import parallel
@@ -56,7 +57,7 @@ def chosen(spark, folder: Path, events: list[Event], **changes: object) -> set[t
     config = LakeConfig(folder="lake", **changes)
     usable = parallel.usable_texts(texts_frame(spark, TEXT_ROWS), config)
     frames = events_frame(spark, events, NAMES), items_frame(spark, NAMES)
-    return {tuple(row) for row in parallel.chosen_pairs(*frames, usable, config, str(folder)).collect()}
+    return {tuple(row) for row in parallel.chosen_pairs(*frames, usable, config, Files(str(folder))).collect()}
 
 
 def of_users(n: int, *chain: tuple[str, float], weight: float = 1.0) -> list[Event]:

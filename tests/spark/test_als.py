@@ -9,6 +9,7 @@ import pytest
 
 from xlrec.config import AlsConfig, Config, EvaluateConfig, Inputs, RankConfig
 from xlrec.errors import InputError
+from xlrec.files import Files
 from xlrec.index_writer import write_arrays
 from xlrec.recommenders import als
 from xlrec.recommenders.baselines import binary, systems
@@ -84,7 +85,7 @@ def test_itemknn_is_the_binary_cosine(spark: "SparkSession", tmp_path: Path) -> 
     system = systems(config())["itemknn"]
     rows = [{"item_id": f"i{num}", "item_num": num, "languages": [], "categories": []} for num in range(4)]
     items = spark.createDataFrame(rows, ITEMS.schema)
-    neighbours = fit(binary(events(spark, log)), items, system.config.train.covisitation, str(tmp_path))
+    neighbours = fit(binary(events(spark, log)), items, system.config.train.covisitation, Files(str(tmp_path)))
     found = {
         (row["item_num"], row["neighbour_num"]): row["score"] for row in neighbours.where("market = 'ZZ'").collect()
     }

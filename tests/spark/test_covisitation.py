@@ -10,6 +10,7 @@ import pytest
 from planted_pairs import oracle
 
 from xlrec.config import CovisitationConfig
+from xlrec.files import Files
 from xlrec.kernels.covisits import Logs
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.visits import Visits
@@ -71,7 +72,7 @@ def expected(logs: Log, config: CovisitationConfig, markets: list[str], sold: di
 
 def fitted(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, folder: Path) -> Table:
     found: Table = {}
-    for row in covisitation.fit(events, items, config, str(folder)).collect():
+    for row in covisitation.fit(events, items, config, Files(str(folder))).collect():
         found.setdefault(row.market, {})[row.item_num, row.neighbour_num] = row.score
     return found
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from xlrec.errors import LakeError
+from xlrec.files import Files
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_arrays, write_index
 from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY
@@ -35,7 +36,14 @@ def vectors() -> "np.ndarray[Any, np.dtype[np.float32]]":
     return found
 
 
-def write(spark: "SparkSession", folder: Path, nums: list[int], n_neighbours: int | None = None) -> None:
+def files_of(folder: Path, apart: bool) -> Files:
+    """A folder that tasks see, or one that they do not."""
+    return Files(str(folder), (folder.parent / "lake" / folder.name).as_uri() if apart else None, apart)
+
+
+def write(
+    spark: "SparkSession", folder: Path, nums: list[int], n_neighbours: int | None = None, apart: bool = False
+) -> None:
     names = ("item_id", "item_num", "languages", "categories", "markets", "available")
     rows: list[Any] = [
         dict(zip(names, (f"i{num:02d}", num, LANGUAGES[i], CATEGORIES[i], MARKETS[i], AVAILABLE[i]), strict=True))
@@ -43,7 +51,7 @@ def write(spark: "SparkSession", folder: Path, nums: list[int], n_neighbours: in
     ]
     vecs = [(num, bytearray(row.tobytes())) for num, row in enumerate(vectors()) if num != 5]
     write_index(
-        str(folder),
+        files_of(folder, apart),
         spark.createDataFrame(rows, ITEMS.schema),
         spark.createDataFrame(vecs, "item_num int, vector binary"),
         spark.createDataFrame(PAIRS[::-1], NEIGHBOURS.schema),
@@ -54,8 +62,9 @@ def write(spark: "SparkSession", folder: Path, nums: list[int], n_neighbours: in
     )
 
 
-def test_tables_and_arrays_give_the_same_files(spark: "SparkSession", tmp_path: Path) -> None:
-    write(spark, tmp_path / "spark", list(range(N)))
+@pytest.mark.parametrize("apart", [False, True])
+def test_tables_and_arrays_give_the_same_files(spark: "SparkSession", tmp_path: Path, apart: bool) -> None:
+    write(spark, tmp_path / "spark", list(range(N)), apart=apart)
     write_arrays(
         tmp_path / "arrays",
         item_ids=[f"i{num:02d}" for num in range(N)],

@@ -1,7 +1,7 @@
 """The lake as it stands on disk: schemas, properties, whole commits, runs and releases."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,11 @@ from pyspark.sql import functions as F
 import xlrec
 from xlrec.config import Config
 from xlrec.errors import LakeError, LeaseError
-from xlrec.lake import Lake, sql_for_readers
+from xlrec.heartbeat import Heartbeat, beats
+from xlrec.lake import Lake
 from xlrec.pipeline.run import running
 from xlrec.progress import Progress
+from xlrec.readers import sql_for_readers
 from xlrec.releases import Ledger
 from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
 
@@ -27,7 +29,7 @@ def lake(spark, tmp_path):
 
 @pytest.fixture
 def ledger(lake):
-    return Ledger(lake, lease_minutes=5)
+    return Ledger(lake, heartbeat_s=0.2)
 
 
 def lists(lake, run_id, items, day=DAY):
@@ -90,10 +92,13 @@ def test_a_missing_table_names_the_job_that_makes_it(lake):
 
 
 @pytest.mark.parametrize("root", ["s3a://bucket/lake", "abfss://a@b.dfs.core.windows.net/lake", "hdfs:///lake"])
-def test_a_lake_that_is_no_folder_is_refused_before_any_work(spark, root: str) -> None:
+def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: str) -> None:
     config = Config.model_validate({"lake": root, "inputs": {"catalog": "c", "interactions": "i"}})
     with (
-        pytest.raises(LakeError, match=f"lake {root}: .* must be a folder that all machines see"),
+        pytest.raises(
+            LakeError,
+            match=rf"^{root} cannot be \w+ \(.*\): check the address, the jars of its file system, and its settings",
+        ),
         running(spark, config, Progress(spark), DAY),
     ):
         pytest.fail("it ran")
@@ -131,42 +136,71 @@ def test_a_rollback_appends_a_release_that_names_the_older_run(lake, ledger):
         ledger.rollback("r9")
 
 
-def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned_with_its_rows(lake, ledger):
+def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned(lake, ledger):
     first = ledger.begin(DAY, "{}", {"xlrec": "0"})
     write(lake, first, ["a"])
-    with pytest.raises(LeaseError, match=rf"run {first} \(process \d+ on .*\) holds the lake until"):
+    with pytest.raises(LeaseError, match=rf"run {first} \(process \d+ on .*\) holds the lake, and lives: wait"):
         ledger.begin(DAY, "{}", {})
     gone = F.regexp_replace("holder", "/[^/]*$", "/1")  # the same pid, started at another moment
     lake.update(RUNS, F.col("run_id") == first, {"holder": gone})
     with pytest.raises(LeaseError, match="lost the lake"):
-        ledger.renew(first)
+        ledger.check_held(first)
     second = ledger.begin(DAY, "{}", {})
     assert second == f"{DAY}.2"
     status = {row["run_id"]: row["status"] for row in lake.read(RUNS).collect()}
     assert status == {first: "abandoned", second: "running"}
-    assert lake.read(RECOMMENDATIONS).isEmpty()
+    ledger.check_held(second)
 
 
-def test_a_renewal_leaves_a_whole_lease_ahead_and_writes_only_where_less_lies_ahead(lake, ledger):
-    run = ledger.begin(DAY, "{}", {})
-    version = lake.version(RUNS)
-    ledger.renew(run)
-    assert lake.version(RUNS) == version
-    assert lease_left(lake) > timedelta(minutes=5)
-    lake.update(RUNS, F.col("run_id") == run, {"lease_until": F.lit(datetime.now(UTC) + timedelta(minutes=4.9))})
-    ledger.renew(run)
-    assert lease_left(lake) > timedelta(minutes=5)
+def test_rows_of_an_abandoned_run_go_once_another_is_released_and_not_those_that_it_released_late(lake, ledger):
+    runs = []
+    for items in (["a"], ["b"], ["c"]):
+        runs.append(ledger.begin(DAY, "{}", {}))
+        write(lake, runs[-1], items)
+        ledger.unlock(force=True)
+    ledger.release(runs[1], DAY)  # slow, not dead: it was at its last commit
+    assert live_items(lake) == ["b"]
+    ledger.release(runs[2], DAY)
+    ledger.forget_abandoned()
+    assert {row["run_id"] for row in lake.read(RECOMMENDATIONS).select("run_id").collect()} == set(runs[1:])
 
 
-def lease_left(lake):
-    return lake.read(RUNS).first()["lease_until"].astimezone(UTC) - datetime.now(UTC)
-
-
-def test_a_lease_that_is_over_is_taken(lake):
-    over = Ledger(lake, lease_minutes=-1)
-    first = over.begin(DAY, "{}", {})
+def test_a_run_on_another_host_is_dead_once_its_heart_stands_still(lake, ledger):
+    first = ledger.begin(DAY, "{}", {})
     lake.update(RUNS, F.col("run_id") == first, {"holder": F.lit("elsewhere/1/1")})
-    assert over.begin(DAY, "{}", {}) == f"{DAY}.2"
+    with Heartbeat(lake, first, 0.2):
+        with pytest.raises(LeaseError, match=rf"run {first} \(process 1 on elsewhere\) holds the lake, and lives"):
+            ledger.begin(DAY, "{}", {})
+        with pytest.raises(LeaseError, match="xlrec unlock --force"):
+            ledger.unlock()
+    assert ledger.begin(DAY, "{}", {}) == f"{DAY}.2"
+    with pytest.raises(LeaseError, match="lost the lake"):
+        ledger.check_held(first)
+
+
+def test_unlock_takes_the_lake_from_a_run_that_lives_only_by_force(lake, ledger):
+    assert ledger.unlock() == []
+    run = ledger.begin(DAY, "{}", {})
+    with pytest.raises(LeaseError, match="holds the lake, and lives"):
+        ledger.unlock()
+    assert ledger.unlock(force=True) == [run]
+    row = lake.read(RUNS).first()
+    assert (row["status"], row["message"]) == ("abandoned", "unlocked by hand")
+    assert ledger.unlock() == []
+
+
+def test_a_heartbeat_that_cannot_be_written_ends_nothing(lake, monkeypatch):
+    beating = Heartbeat(lake, "r", 0.05)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(lake, "write_file", full)
+    with beating:
+        assert not beats(lake, "r", 0.1)
+    monkeypatch.undo()
+    with Heartbeat(lake, "r", 0.05):
+        assert beats(lake, "r", 0.1)
 
 
 def test_two_rivals_that_begin_at_the_same_moment_get_one_lease(lake, ledger):

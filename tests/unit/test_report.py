@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from report_sample import HOSTILE, bare, lists, report
 
-from xlrec.reporting import render, words, write
+from xlrec.reporting import render, words
 from xlrec.reporting.data import Header, LanguageRow, Listed, Metrics, UserList, masked
 from xlrec.reporting.views import MetricsView, lists_charts
 
@@ -161,16 +161,6 @@ def test_values_that_are_no_numbers_are_dashes() -> None:
 def test_a_missed_bar_is_said_in_words(page: str) -> None:
     assert "✗ missed" in page
     assert "✓ passed" in page
-
-
-def test_writing_replaces_the_page_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "reports" / "report.html"
-    assert write(report(), path).read_text(encoding="utf-8").startswith("<!doctype html>")
-    broken = replace(report(), header=None)  # type: ignore[arg-type]  # what must not happen, to see that it is safe
-    with pytest.raises(Exception, match="None"):
-        write(broken, path)
-    assert "</html>" in path.read_text(encoding="utf-8")
-    assert [each.name for each in path.parent.iterdir()] == ["report.html"]
 
 
 def test_ours_stands_first_and_the_others_by_ndcg(page: str) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from xlrec.reporting.charts import Mark
 from xlrec.reporting.curves import Curve, Level, curves
-from xlrec.reporting.transfer import TransferData, print_curve, write
+from xlrec.reporting.transfer import TransferData, print_curve, render
 from xlrec.training.transfer import POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import Summary
@@ -33,8 +33,8 @@ def sample() -> TransferData:
     )
 
 
-def test_the_page_has_every_arm_and_no_mark_up_of_names(sample: TransferData, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    page = write(sample, tmp_path / "page.html").read_text()
+def test_the_page_has_every_arm_and_no_mark_up_of_names(sample: TransferData) -> None:
+    page = render(sample)
     assert "<b>DE</b>" not in page
     assert "&lt;b&gt;DE" in page
     for name in (ZERO_SHOT, TEXT, POPULARITY, AS_IT_IS.name, TARGET_ONLY.name, "joint"):
@@ -52,12 +52,12 @@ def test_the_terminal_shows_the_curve_what_is_kept_and_how_to_use_it(sample: Tra
     assert "zero-shot" in shown
 
 
-def test_a_target_without_logs_is_said_to_have_nothing_measured(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_target_without_logs_is_said_to_have_nothing_measured() -> None:
     bare = TransferData(
         "market", ("DE",), ("JP",), "r.1", date(2026, 1, 2), "lake", "m/t",
         Outcome(n_visits={"source": 9, "target": 0}, n_sampled={1.0: 0}), "c.yaml",
     )  # fmt: skip
-    assert "nothing could be measured" in write(bare, tmp_path / "page.html").read_text()
+    assert "nothing could be measured" in render(bare)
 
 
 def test_a_curve_skips_what_is_missing_and_says_when_there_is_nothing() -> None:

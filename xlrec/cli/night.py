@@ -75,9 +75,31 @@ def rollback(
     from xlrec.releases import Ledger
 
     with session(config, overrides) as (spark, settings):
-        ledger = Ledger(Lake(spark, settings.lake), settings.publish.lease_minutes)
+        ledger = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s)
         release = ledger.rollback(run, note)
         show(f"release {release.release} of {settings.lake}: run {release.run_id} is live")
+
+
+def unlock(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also from a run that lives: it stops before its next stage.")
+    ] = False,
+) -> None:
+    """Takes the lake from a run that died or hangs: listens for its sign of life first, for a minute at most.
+
+    A night does the same by itself for a run whose process is gone; this is for a person who will not wait for one.
+    """
+    from rich import print as show
+
+    from xlrec.lake import Lake
+    from xlrec.releases import Ledger
+
+    with session(config, overrides) as (spark, settings):
+        taken = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s).unlock(force=force)
+        said = f"{', '.join(taken)} abandoned: the next run begins at once" if taken else "no run holds it"
+        show(f"{settings.lake}: {said}")
 
 
 def _stage(name: str, config: str | None, overrides: list[str] | None) -> None:
@@ -87,4 +109,4 @@ def _stage(name: str, config: str | None, overrides: list[str] | None) -> None:
         stage_alone(spark, settings, name)
 
 
-COMMANDS = (run, prepare, translate, embed, train, recommend, publish, evaluate, rollback)
+COMMANDS = (run, prepare, translate, embed, train, recommend, publish, evaluate, rollback, unlock)

@@ -36,10 +36,6 @@ Among = Annotated[
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", help="Preset (`xlrec encoders`), folder or name. Default: the config's.")
 ]
-Scratch = Annotated[
-    str | None,
-    typer.Option("--scratch", metavar="DIR", help="Folder that all machines see, for the index. Default: beside OUT."),
-]
 
 
 def similarity(
@@ -67,7 +63,6 @@ def similarity(
             "first: take --format delta there.",
         ),
     ] = False,
-    scratch: Scratch = None,
     as_json: Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")] = False,
 ) -> None:
     """How similar texts of any languages are: a few on the terminal, or tables of any size on Spark.
@@ -106,7 +101,7 @@ def similarity(
 
     pairing = Pairing(
         left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
-        overwrite, scratch,
+        overwrite,
     )  # fmt: skip
     check(pairing)
     doctor.require()

@@ -17,6 +17,7 @@ from xlrec.config import EmbedConfig
 from xlrec.encoders.folder import CARD, TOKENIZER, WEIGHTS, read_coded, write_static
 from xlrec.errors import EncoderError
 from xlrec.kernels.quantise import coded_means, restored
+from xlrec.scratch import package_folder
 
 NAME = "default"
 FOLDER = Path(__file__).parent / "default"
@@ -35,7 +36,7 @@ def _digest() -> str:
     total = hashlib.sha256()
     for name in (WEIGHTS, TOKENIZER):
         try:
-            total.update((FOLDER / name).read_bytes())
+            total.update((package_folder(FOLDER) / name).read_bytes())
         except OSError as error:
             raise EncoderError(f"embed.encoder: {FOLDER / name} is missing: install the package again") from error
     return total.hexdigest()
@@ -57,14 +58,14 @@ def table() -> tuple[Any, npt.NDArray[np.float32]]:
         EncoderError: the package is not whole.
     """
     _digest()
-    tokenizer, coded = read_coded(FOLDER)
+    tokenizer, coded = read_coded(package_folder(FOLDER))
     return tokenizer, restored(coded)
 
 
 def export(folder: str | Path) -> None:
     """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
     write_static(Path(folder), *table())
-    (Path(folder) / CARD).write_text((FOLDER / CARD).read_text(encoding="utf-8"), encoding="utf-8")
+    (Path(folder) / CARD).write_text((package_folder(FOLDER) / CARD).read_text(encoding="utf-8"), encoding="utf-8")
 
 
 class ShippedEncoder:
@@ -80,7 +81,7 @@ class ShippedEncoder:
             if getattr(config, key):
                 raise EncoderError(f"embed.{key} is set, but the encoder `{NAME}` has none: remove it, or name a model")
         self.fingerprint = fingerprint(config)
-        self._tokenizer, self._coded = read_coded(FOLDER)
+        self._tokenizer, self._coded = read_coded(package_folder(FOLDER))
         own = self._coded.every.books[:, 0].size
         if config.dim and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of `{NAME}`: lower it")

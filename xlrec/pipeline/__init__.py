@@ -1,1 +1,1 @@
-"""The pipeline: reads inputs and tables, calls stages, replaces tables, in order and under the lake's lease."""
+"""The pipeline: reads inputs and tables, calls stages, replaces tables, in order and one run at a time."""

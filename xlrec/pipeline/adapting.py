@@ -1,9 +1,9 @@
 """The encoder's training with what needs Spark: a lake is copied to Parquet, several processes get a session."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -91,11 +91,13 @@ def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConf
         day = next((row["run_date"] for row in evaluation_date(events).collect()), None)  # one row
         if day is None and settings.until is not None:
             raise InputError(f"texts.lake.until: no event of {settings.folder} is before {settings.until}: move it")
-        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, str(folder / PAIRS))
-        pairs.write.mode("overwrite").parquet(str(folder / "choices"))
-        shutil.rmtree(folder / PAIRS)
-        kept = parallel.parallel_texts(usable, spark.read.parquet(str(folder / "choices")))
-        kept.write.mode("overwrite").parquet(str(folder / "texts"))
+        files = replace(lake.files(f"_adapt/{folder.name}"), folder=str(folder))
+        counted = files.below(PAIRS)
+        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, counted).persist()
+        files.collect_rows(pairs, "choices")
+        counted.drop(spark)
+        files.collect_rows(parallel.parallel_texts(usable, pairs), "texts")
+        pairs.unpersist()
         n_texts, n_usable = texts.count(), usable.count()
         usable.unpersist()
         say(

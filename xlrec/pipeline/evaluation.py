@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 from pyspark.sql import DataFrame, SparkSession
 
 from xlrec.config import Config
+from xlrec.files import Files
+from xlrec.hadoop import FileSystem
 from xlrec.index_files import PAIRS
 from xlrec.index_writer import write_index
 from xlrec.lake import Lake
-from xlrec.pipeline import steps
+from xlrec.pipeline import steps, translation
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import INDEXES, Run, running
 from xlrec.progress import Progress
@@ -28,7 +30,7 @@ def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = N
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
         steps.prepare(run, inputs)
-        steps.translate(run)
+        translation.translate(run)
         steps.embed(run)
         score(run, inputs)
     progress.print_summary()
@@ -39,6 +41,7 @@ def score(run: Run, inputs: steps.Inputs) -> None:
     """Splits the prepared events and scores xlrec, its single sources and the baselines on the same users."""
     apart = _split_apart(run, inputs)
     lake, config, systems = apart.lake, run.config.evaluate, baselines.systems(run.config)
+    FileSystem(run.spark, f"{lake.root}/{INDEXES}").delete()  # of older evaluations
     for system in systems.values():
         _lists(apart, system)
     with run.stage("evaluate") as shown:
@@ -46,7 +49,7 @@ def score(run: Run, inputs: steps.Inputs) -> None:
         truth = scoring.ground_truth(lake.read(HOLDOUT), history, lake.read(USERS), items, config).persist()
         reach = scoring.item_reach(items, history).persist()
         lists = {name: _lists_of(lake, name) for name in systems}
-        own = _index(apart, "own")
+        own = _index(apart, "own").offer(run.spark)
         users = [scoring.per_user(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()]
         shares = [scoring.coverage(rows, items, config, system=name) for name, rows in lists.items()]
         metrics = scoring.summarise(
@@ -96,7 +99,9 @@ def _lists(apart: Run, system: baselines.System) -> None:
         else:
             vectors, queries = als.fit(events, system.config.evaluate.als, seed=system.config.seed)
             _write(apart, index, vectors, lake.read(NEIGHBOURS).limit(0), system.config.evaluate.als.rank)
-        lists = listed(users, events, system.config, index=index, run_id=system.name, run_date=day, queries=queries)
+        index.keep(apart.spark)
+        place = index.offer(apart.spark)
+        lists = listed(users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries)
         rows = lake.replace(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
         shown.done(rows_out=rows)
 
@@ -107,19 +112,21 @@ def _learn_own(apart: Run, config: Config) -> None:
     steps.learn(own, _index(apart, "own"))
 
 
-def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: str) -> None:
-    neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date, f"{index}/{PAIRS}")
+def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:
+    pairs = index.below(PAIRS)
+    neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date, pairs)
     nothing = apart.texts.read(EMBEDDINGS).selectExpr("CAST(NULL AS int) AS item_num", "vector").limit(0)
     _write(apart, index, nothing, neighbours, 1)
+    pairs.drop(apart.spark)
 
 
-def _write(apart: Run, index: str, vectors: DataFrame, neighbours: DataFrame, dim: int) -> None:
+def _write(apart: Run, index: Files, vectors: DataFrame, neighbours: DataFrame, dim: int) -> None:
     lake = apart.lake
     write_index(index, lake.read(ITEMS), vectors, neighbours, lake.read(POPULARITY), dim=dim)
 
 
-def _index(apart: Run, model: str) -> str:
-    return f"{apart.lake.folder}/{INDEXES}/{model}"
+def _index(apart: Run, model: str) -> Files:
+    return apart.lake.files(f"{INDEXES}/{apart.run_id}-{model}")
 
 
 def _lists_of(lake: Lake, system: str) -> DataFrame:

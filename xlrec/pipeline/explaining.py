@@ -7,8 +7,9 @@ from rich.table import Table
 
 from xlrec.config import Config
 from xlrec.errors import ConfigError
-from xlrec.lake import Lake, read_recommendations
+from xlrec.lake import Lake
 from xlrec.pipeline.samples import user_lists
+from xlrec.readers import read_recommendations
 from xlrec.reporting.console import print_explanation
 from xlrec.tables import RELEASES, RUNS, USERS
 
@@ -32,7 +33,7 @@ def releases(spark: SparkSession, config: Config) -> None:
     lake = Lake(spark, config.lake)
     console = Console()
     for table, order in ((RELEASES, "release"), (RUNS, "started_at")):
-        names = [n for n in table.schema.names if n not in ("config", "versions", "counts", "seconds", "lease_until")]
+        names = [n for n in table.schema.names if n not in ("config", "versions", "counts", "seconds")]
         shown = Table(*names, title=table.name, box=None, padding=(0, 2, 0, 0), title_justify="left")
         for row in lake.read(table).orderBy(F.desc(order)).select(*names).take(20):
             shown.add_row(*("" if value is None else str(value) for value in row))

@@ -1,23 +1,32 @@
 """What a night may delete once it is released: files beside the tables that no later night reads."""
 
-import shutil
-from pathlib import Path
+from contextlib import suppress
 
-from xlrec.pipeline.run import INDEXES
+from xlrec.errors import LakeError
+from xlrec.hadoop import FileSystem
+from xlrec.lake import Lake
+from xlrec.pipeline.run import INDEXES, index_of
 
 
-def tidy(lake: str, n_kept: int) -> int:
+def tidy(lake: Lake, n_kept: int) -> int:
     """Deletes all but the newest runs' item indexes; how many folders went.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
 
     Args:
-        lake: Folder of the lake.
+        lake: Its tables stay.
         n_kept: Runs that stay, at least 1.
     """
-    below = Path(lake) / INDEXES
-    folders = [path for path in below.iterdir() if path.is_dir()] if below.is_dir() else []
-    newest = sorted(folders, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
-    for path in newest[n_kept:]:
-        shutil.rmtree(path, ignore_errors=True)
-    return sum(not path.exists() for path in newest[n_kept:])
+    below = FileSystem(lake.spark, f"{lake.root}/{INDEXES}")
+    folders = [entry for entry in below.children() if entry.is_folder]
+    newest = sorted(folders, key=lambda entry: _age(entry.name), reverse=True)
+    for entry in newest[n_kept:]:
+        with suppress(LakeError):
+            index_of(lake, entry.name).drop(lake.spark)
+    return sum(not below.exists(entry.name) for entry in newest[n_kept:])
+
+
+def _age(run_id: str) -> tuple[str, int]:
+    """Sorts run ids by date and number: object stores know no times of folders."""
+    day, _, number = run_id.rpartition(".")
+    return day, int(number) if number.isdigit() else 0

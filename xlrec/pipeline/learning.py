@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from xlrec import encoders
 from xlrec.config import Config
 from xlrec.errors import LakeError
+from xlrec.files import Files, fetched
 from xlrec.index import FUSION, ItemIndex
 from xlrec.index_files import replace
 from xlrec.index_learnt import write_learnt
@@ -24,13 +25,17 @@ from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 Say = Callable[[str], None]
+#: Folder in that of the index which holds what users met, by hashes of their ids.
+LOGS: Final = "logs"
+#: Folder of the lake below which models lie.
+MODELS: Final = "_models"
 #: What the facts of a model of `xlrec transfer` hold besides.
 TRANSFER: Final = "transfer"
 #: Parts of the users that a hash draws from.
 _DRAWN: Final = 1_000_000
 
 
-def learn(run: Run, index: str, say: Say) -> str | None:
+def learn(run: Run, index: Files, say: Say) -> str | None:
     """Lays the learnt vectors into the index; the model's fingerprint, None where the config turns it off.
 
     Raises:
@@ -39,22 +44,24 @@ def learn(run: Run, index: str, say: Say) -> str | None:
     config = run.config.train.factors
     if not config.enabled:
         return None
-    opened = ItemIndex.open(index)
+    opened = ItemIndex.open(index.folder)
+    theirs: dict[str | None, FactorModel] = {}
     for market, folder in config.models.items():
         if market not in opened.markets:
             raise LakeError(f"train.factors.models names market {market!r}, the lake has {', '.join(opened.markets)}")
+        folder = fetched(run.spark, folder)
         check_encoder(folder, run.config)
+        theirs[market] = factors.load(folder)
     first_micros = ages_of(first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)), opened.n_items)
     model = _train(run, index, first_micros, say)
-    theirs: dict[str | None, FactorModel] = {name: factors.load(folder) for name, folder in config.models.items()}
-    write_learnt(index, {None: model, **theirs}, first_micros)
+    write_learnt(index.folder, {None: model, **theirs}, first_micros)
     run.counts["train.model_visits"] = int(model.facts["n_visits"])
     return model.fingerprint
 
 
-def models_folder(run: Run) -> Path:
-    """Folder of the lake's models: files that driver and workers see under this path."""
-    return Path(run.lake.folder) / "_models"
+def model_files(run: Run, name: str) -> Files:
+    """Folder of one of the lake's models."""
+    return run.lake.files(f"{MODELS}/{name}")
 
 
 def identity(config: Config) -> dict[str, Any]:
@@ -81,31 +88,31 @@ def check_encoder(folder: str, config: Config) -> None:
             )
 
 
-def _train(run: Run, index: str, first_micros: NDArray[np.float64], say: Say) -> FactorModel:
+def _train(run: Run, index: Files, first_micros: NDArray[np.float64], say: Say) -> FactorModel:
     from xlrec.training.recommender import learn as learnt
     from xlrec.training.recommender.logs import items_of, read_shards
     from xlrec.training.recommender.weighing import weigh
 
-    config, shards, folder = run.config, f"{index}/logs", models_folder(run) / run.run_id
+    config, files = run.config, model_files(run, run.run_id)
     users, events = run.lake.read(USERS), run.lake.read(EVENTS)
     share = config.train.factors.max_visits / max(1, events.where("weight > 0").count())
     drawn = users if share >= 1 else users.where(F.abs(F.xxhash64("user_id") % _DRAWN) < int(share * _DRAWN))
     if share < 1:
         say(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
-    user_logs(drawn, events).write.mode("overwrite").parquet(f"file://{shards}")
-    opened = ItemIndex.open(index)
+    shards, opened = index.collect_rows(user_logs(drawn, events), LOGS), ItemIndex.open(index.folder)
     told = {**identity(config), "run_date": run.run_date.isoformat()}
     logs, items = read_shards(shards, opened), items_of(opened, first_micros)
     model = learnt(
         logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=told,
         seed=config.seed,
     )  # fmt: skip
-    save_with_card(model, folder)
+    save_with_card(model, Path(files.folder))
+    files.keep(run.spark)
     if config.rank.weights is None:
         say("weighing the sources in each market on held-out choices")
         found = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
         whole = json.dumps(found.told(), ensure_ascii=False).encode()
-        replace(Path(index) / FUSION, lambda file: file.write(whole))
+        replace(Path(index.folder) / FUSION, lambda file: file.write(whole))
         run.weighing = found
     return model
 

@@ -7,9 +7,9 @@ from pyspark.sql import SparkSession
 from xlrec.config import Config
 from xlrec.errors import LakeError
 from xlrec.lake import Lake
-from xlrec.pipeline import steps
+from xlrec.pipeline import steps, translation
 from xlrec.pipeline.housekeeping import tidy
-from xlrec.pipeline.run import index_folder, running
+from xlrec.pipeline.run import index_of, running
 from xlrec.progress import Progress
 from xlrec.releases import Ledger
 
@@ -33,12 +33,13 @@ def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, co
     inputs, run_date = steps.dated_inputs(spark, config)
     with running(spark, config, progress, run_date) as run:
         steps.prepare(run, inputs)
-        steps.translate(run)
+        translation.translate(run)
         steps.embed(run)
         steps.train(run)
         steps.recommend(run)
         verdicts = steps.publish(run)
-        tidy(run.lake.folder, config.publish.kept_indexes)
+        tidy(run.lake, config.publish.kept_indexes)
+        run.ledger.forget_abandoned()
         if evaluating:
             score(run, inputs)
     progress.print_summary()
@@ -53,7 +54,7 @@ def stage_alone(spark: SparkSession, config: Config, name: str) -> str:
         LakeError: an earlier stage has not run yet.
     """
     progress = Progress(spark)
-    ledger = Ledger(Lake(spark, config.lake), config.publish.lease_minutes)
+    ledger = Ledger(Lake(spark, config.lake), config.publish.heartbeat_s)
     if name == "prepare":
         inputs, run_date = steps.dated_inputs(spark, config)
         with running(spark, config, progress, run_date) as run:
@@ -66,9 +67,9 @@ def stage_alone(spark: SparkSession, config: Config, name: str) -> str:
         with running(spark, config, progress, None) as run:
             if name == "recommend":
                 trained = _newest(ledger, "index.items", "train")
-                steps.recommend(run, index_folder(run.lake, trained))
+                steps.recommend(run, index_of(run.lake, trained))
             else:
-                {"translate": steps.translate, "embed": steps.embed, "train": steps.train}[name](run)
+                {"translate": translation.translate, "embed": steps.embed, "train": steps.train}[name](run)
     progress.print_summary()
     print(run.run_id, file=sys.stdout)  # noqa: T201  # the id, for scripts
     return run.run_id

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -20,14 +20,16 @@ from xlrec.reporting.console import print_run
 from xlrec.stages.audit import Verdict
 from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, RUNS, USERS
 
+#: Folder of the lake below which pages lie.
+REPORTS: Final = "_reports"
 
-def finish(run: Run, verdicts: Sequence[Verdict], config_file: str | None) -> Path:
-    """Writes `_reports/<run_id>.html` below the lake and prints what a person wants to see; returns the page's path."""
+
+def finish(run: Run, verdicts: Sequence[Verdict], config_file: str | None) -> str:
+    """Writes `_reports/<run_id>.html` below the lake and prints what a person wants to see; returns where it lies."""
     report = collect(run, verdicts, config_file or "CONFIG")
-    page = Path(f"{run.lake.folder}/_reports/{run.run_id}.html")
-    written = reporting.write(report, str(page))
-    print_run(report, table=run.lake.path(RECOMMENDATIONS), page=str(written))
-    return written
+    page = run.lake.write_file(f"{REPORTS}/{run.run_id}.html", reporting.render(report).encode())
+    print_run(report, table=run.lake.path(RECOMMENDATIONS), page=page)
+    return page
 
 
 def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.ReportData:

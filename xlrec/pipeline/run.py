@@ -1,4 +1,4 @@
-"""A run: the lease on the lake, the record of what each stage did, and an honest end whatever happens."""
+"""A run: its hold on the lake, the record of what each stage did, and an honest end whatever happens."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 from xlrec import __version__, index_ivf
 from xlrec.config import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
+from xlrec.files import Files
+from xlrec.heartbeat import Heartbeat
 from xlrec.lake import Lake
+from xlrec.pipeline.shipping import with_local_models
 from xlrec.progress import Progress, StageProgress
 from xlrec.releases import Ledger, Release
 from xlrec.stages.prepare import MarketLog
@@ -64,8 +67,8 @@ class Run:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
-        """Times and shows one stage; the lease is renewed first, so a run that lost the lake stops here."""
-        self.ledger.renew(self.run_id)
+        """Times and shows one stage; a run that lost the lake stops here."""
+        self.ledger.check_held(self.run_id)
         started = perf_counter()
         with self.progress.stage(name, total=total, unit=unit) as shown:
             yield shown
@@ -79,14 +82,14 @@ class Run:
         return rows
 
     @property
-    def index(self) -> str:
-        """Folder of this run's item index."""
-        return index_folder(self.lake, self.run_id)
+    def index(self) -> Files:
+        """The item index of the run."""
+        return index_of(self.lake, self.run_id)
 
 
-def index_folder(lake: Lake, run_id: str) -> str:
-    """Folder of a run's item index: files that driver and workers see under this path."""
-    return f"{lake.folder}/{INDEXES}/{run_id}"
+def index_of(lake: Lake, run_id: str) -> Files:
+    """A run's item index."""
+    return lake.files(f"{INDEXES}/{run_id}")
 
 
 @contextmanager
@@ -97,26 +100,27 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     nothing of a run that was not released.
 
     Raises:
-        LakeError: the date is None and nothing was prepared yet, or the lake is no folder of the machines'.
+        LakeError: the date is None and nothing was prepared yet, or the lake is not seen by all machines.
         LeaseError: another run holds the lake.
         MachineError: `retrieve.search` is ann, and faiss is missing.
     """
     told = versions()
     if config.retrieve.search == "ann":
         told |= {"faiss": index_ivf.require().__version__}
-    lake = Lake(spark, config.lake)
-    _ = lake.folder  # or its error, before any work
-    ledger = Ledger(lake, config.publish.lease_minutes)
+    lake, shown = Lake(spark, config.lake), json.loads(config.model_dump_json())
+    config = with_local_models(spark, config)
+    lake.check_seen()
+    ledger = Ledger(lake, config.publish.heartbeat_s)
     if run_date is None:
         prepared = ledger.newest("prepare.items")
         if prepared is None:
             raise LakeError(f"nothing was prepared in {config.lake} yet: run `xlrec prepare` or `xlrec run` first")
         run_date = prepared["run_date"]
-    shown = json.loads(config.model_dump_json())
     run_id = ledger.begin(run_date, json.dumps(shown, ensure_ascii=False, sort_keys=True), told)
     run = Run(lake, ledger, config, progress, run_id, run_date)
     try:
-        yield run
+        with Heartbeat(lake, run_id, config.publish.heartbeat_s):
+            yield run
     except BaseException as error:
         status = "rejected" if isinstance(error, AuditError) else "failed"
         # Only our own messages are free of texts and user ids.

@@ -1,5 +1,6 @@
 """The similarity program: two tables of texts in, the most similar right rows of every left row out."""
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -13,10 +14,12 @@ from pyspark.sql import functions as F
 from xlrec import encoders, machine
 from xlrec.config import EmbedConfig
 from xlrec.errors import ConfigError, InputError
+from xlrec.files import Files
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.kernels.text import canonical_language
 from xlrec.lake import Lake
+from xlrec.pipeline.shipping import encoder_for_workers
 from xlrec.progress import Progress
 from xlrec.similarity import COMMON_LANGUAGES, MAX_CHARS
 from xlrec.stages import embed as embedding
@@ -48,8 +51,6 @@ class Pairing:
     """Among which missing ones are detected. Empty: those that the tables state, else `COMMON_LANGUAGES`."""
     form: Literal["parquet", "delta"] = "parquet"
     overwrite: bool = False
-    scratch: str | None = None
-    """Folder that driver and workers see. None: beside out."""
 
 
 @dataclass
@@ -69,29 +70,27 @@ class Counts:
         return ", ".join(f"{count:,} {what}" for count, what in parts if count)
 
 
-def check(pairing: Pairing) -> str:
-    """The folder below which the index is laid while the program runs.
+def check(pairing: Pairing) -> None:
+    """Refuses an output that cannot be written.
 
     Raises:
-        ConfigError: the output is there already or is an input, or remote output needs a folder.
+        ConfigError: it is there already, is an input, or lies where nothing can be made.
     """
     out = machine.local_folder(pairing.out)
     for name, path in (("--left", pairing.left), ("--right", pairing.right)):
         folder = machine.local_folder(path) if path else None
         if path == pairing.out or (out and folder and folder.resolve() in (out.resolve(), *out.resolve().parents)):
             raise ConfigError(f"--out {pairing.out} lies in {name} {path}: name another folder")
-    if out is None and pairing.scratch is None:
-        raise ConfigError(f"--out {pairing.out} is remote: name a folder that all machines see with --scratch")
-    if out is not None and out.exists():
+    if out is None:
+        return
+    if out.exists():
         if not pairing.overwrite:
             raise ConfigError(f"--out {pairing.out} is there already: add --overwrite, or name another folder")
         if not (out / _MARKS[pairing.form]).exists():
             raise ConfigError(f"--out {pairing.out} is no {pairing.form} table to overwrite: name another folder")
-    scratch = Path(pairing.scratch) if pairing.scratch else (out or Path()).absolute().parent
-    reason = machine.cannot_write(scratch)
+    reason = machine.cannot_write(out.absolute().parent)
     if reason:
-        raise ConfigError(f"cannot write to {reason}: name another folder with --scratch")
-    return str(scratch.absolute())
+        raise ConfigError(f"--out: cannot write to {reason}: name another folder")
 
 
 def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
@@ -102,9 +101,9 @@ def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
         InputError: a table is missing, has not the columns, repeats a row, or has no text at all.
         EncoderError: the encoder cannot be had.
     """
-    scratch, progress = check(pairing), Progress(spark)
-    fingerprint = encoders.fingerprint(config)
-    encoders.fetch(config)
+    check(pairing)
+    progress = Progress(spark)
+    fingerprint, sent = encoders.fingerprint(config), encoder_for_workers(_lake_beside(spark, pairing.out), config)
     with progress.stage("prepare") as shown:
         raw = [_read(spark, pairing, name) for name in ("left", "right") if getattr(pairing, name)]
         among = _languages(raw, pairing)
@@ -117,18 +116,17 @@ def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
         n_rows = sum(count.rows for count in counts)
         shown.done(rows_in=n_rows, rows_out=n_rows - n_out, rejected=n_out, note=said)
     right = _numbered(sides[-1])
-    vectors = _embedded(sides, config, fingerprint, progress)
-    Path(scratch).mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=".similarity-", dir=scratch)
+    vectors = _embedded(sides, sent, fingerprint, progress)
+    files = _beside(spark, pairing.out)
     try:
-        Path(folder).chmod(0o777)  # workers may run as another user
         with progress.stage("index") as shown:
-            _index(folder, right, vectors, encoders.load(config).dim)
+            _index(files, right, vectors, encoders.load(config).dim)
+            files.keep(spark)
         rows = _usable(left).withColumn("num", F.lit(None).cast("int")) if more else right
         found = similar(
             rows.join(vectors, "text_hash"),
             pairing.k,
-            index=folder,
+            index=files.offer(spark),
             min_score=pairing.min_score,
             other_language_only=pairing.other_language_only,
         )
@@ -136,10 +134,24 @@ def run(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
             n_pairs = _written(spark, found, pairing)
             shown.done(rows_in=counts[0].rows - counts[0].empty - counts[0].without_id, rows_out=n_pairs)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        files.drop(spark)
         for frame in (*sides, right, vectors):
             frame.unpersist()
     return n_pairs
+
+
+def _beside(spark: SparkSession, out: str) -> Files:
+    """A new folder for the index, beside the output."""
+    name = out.rstrip("/").rpartition("/")[2]
+    files = _lake_beside(spark, out).files(f".{name}-{os.urandom(4).hex()}")
+    Path(files.folder).mkdir(parents=True)
+    Path(files.folder).chmod(0o777)  # workers may run as another user
+    return files
+
+
+def _lake_beside(spark: SparkSession, out: str) -> Lake:
+    below, slash, _ = out.rstrip("/").rpartition("/")
+    return Lake(spark, below or slash or ".")
 
 
 def _read(spark: SparkSession, pairing: Pairing, side: str) -> DataFrame:
@@ -201,7 +213,7 @@ def _numbered(rows: DataFrame) -> DataFrame:
     return named.withColumn("num", F.row_number().over(order) - 1).persist(StorageLevel.DISK_ONLY)
 
 
-def _embedded(sides: list[DataFrame], config: EmbedConfig, fingerprint: str, progress: Progress) -> DataFrame:
+def _embedded(sides: list[DataFrame], sent: EmbedConfig, fingerprint: str, progress: Progress) -> DataFrame:
     """(text_hash, vector), kept on disk: each different text of all sides once, so that equal texts tie exactly."""
     texts = _usable(sides[0])
     for rows in sides[1:]:
@@ -209,13 +221,13 @@ def _embedded(sides: list[DataFrame], config: EmbedConfig, fingerprint: str, pro
     texts = texts.select("text_hash", "text").dropDuplicates(["text_hash"])
     n_texts = texts.count()
     with progress.stage("embed", total=n_texts, unit="texts") as shown:
-        vectors = embedding.embed(texts, config, fingerprint, n_texts=n_texts).select("text_hash", "vector")
+        vectors = embedding.embed(texts, sent, fingerprint, n_texts=n_texts).select("text_hash", "vector")
         vectors = vectors.persist(StorageLevel.DISK_ONLY)
         shown.done(rows_in=n_texts, rows_out=vectors.count())
     return vectors
 
 
-def _index(folder: str, right: DataFrame, vectors: DataFrame, dim: int) -> None:
+def _index(files: Files, right: DataFrame, vectors: DataFrame, dim: int) -> None:
     """Lays the index of the right rows: its categories hold each row's language, its languages the known ones."""
     spark = right.sparkSession
     known = F.when(F.col("language") != UNKNOWN_LANGUAGE, F.array("language")).otherwise(
@@ -233,7 +245,7 @@ def _index(folder: str, right: DataFrame, vectors: DataFrame, dim: int) -> None:
     ).select(*ITEMS.schema.names)
     rows = right.join(vectors, "text_hash").select(F.col("num").alias("item_num"), "vector")
     nothing = (spark.createDataFrame([], table.schema) for table in (NEIGHBOURS, POPULARITY))
-    write_index(folder, items, rows, *nothing, dim=dim)
+    write_index(files, items, rows, *nothing, dim=dim)
 
 
 def _written(spark: SparkSession, found: DataFrame, pairing: Pairing) -> int:

@@ -5,23 +5,23 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql import functions as F
 
-from xlrec import encoders, translators
+from xlrec import encoders
 from xlrec.config import Config
 from xlrec.errors import AuditError, InputError
+from xlrec.files import Files
 from xlrec.index import ItemIndex
 from xlrec.index_files import PAIRS
 from xlrec.index_writer import write_index
 from xlrec.inputs import read_input
 from xlrec.lake import Lake
-from xlrec.pipeline import approximation, learning, neutral_vectors, quality
+from xlrec.pipeline import approximation, learning, neutral_vectors, quality, translation
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import Run
+from xlrec.pipeline.shipping import encoder_for_workers
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
-from xlrec.stages import translate as translating
 from xlrec.stages.train import train as training
 from xlrec.tables import (
     CATALOG,
@@ -34,8 +34,6 @@ from xlrec.tables import (
     RECOMMENDATIONS,
     REJECTS,
     TEXTS,
-    TRANSLATIONS,
-    TRANSLATIONS_INPUT,
     USERS,
     USERS_INPUT,
 )
@@ -136,78 +134,18 @@ def users_of(inputs: Inputs, events: DataFrame, items: DataFrame) -> DataFrame:
     return preparing.users_of(preparing.valid(preparing.mark_users(inputs.users)), events, items)
 
 
-def translate(run: Run) -> None:
-    """Translates into the pivot language what has no translation yet: brought ones first, then by the model.
-
-    Nothing where `unify` is vectors.
-
-    Raises:
-        InputError: inputs.translations cannot be read.
-        EncoderError: the model cannot be had.
-    """
-    config, lake = run.config, run.lake
-    if config.unify == "vectors":
-        return
-    pivot, names = translating.pivot_of(config.translate), _translators(config)
-    lake.create(TRANSLATIONS)
-    foreign = translating.foreign_texts(lake.read(TEXTS), pivot)
-    n_brought = _bring_translations(run, foreign, pivot) if config.inputs.translations else 0
-    new = translating.new_texts(foreign, lake.read(TRANSLATIONS), pivot, names)
-    n_new = new.count() if config.translate.model else 0
-    with run.stage("translate", total=n_new, unit="texts") as shown:
-        if n_new:
-            translators.fetch(config.translate)
-            rows = translating.translate(new, config.translate, names[-1], pivot, n_texts=n_new)
-            lake.append(TRANSLATIONS, rows)
-        left = translating.untranslated(foreign, lake.read(TRANSLATIONS), pivot, names).count()
-        run.counts |= {"translate.brought": n_brought, "translate.texts": n_new, "translate.untranslated": left}
-        note = f"{left} texts without a translation stand for themselves" if left else ""
-        shown.done(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
-
-
-def _translators(config: Config) -> tuple[str, ...]:
-    """Names of the translators whose translations count, the best first."""
-    brought = (translating.BROUGHT,) if config.inputs.translations else ()
-    return brought + ((translators.fingerprint(config.translate),) if config.translate.model else ())
-
-
-def _bring_translations(run: Run, foreign: DataFrame, pivot: str) -> int:
-    """Replaces the brought translations where they differ from those in the lake; rows that are new or changed."""
-    config, lake = run.config, run.lake
-    path, names = str(config.inputs.translations), config.columns.translations
-    raw = read_input(run.spark, path, TRANSLATIONS_INPUT, names, "translations")
-    brought = preparing.translations_of(raw, config.prepare, pivot)
-    rows = translating.brought_translations(foreign, brought, pivot).persist()
-    where = {"pivot": pivot, "translator": translating.BROUGHT}
-    old = lake.read(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)
-    n_new = rows.exceptAll(old).count()
-    if n_new or old.count() != rows.count():
-        lake.replace(TRANSLATIONS, rows, where)
-    rows.unpersist()
-    return n_new
-
-
-def unified_texts(run: Run) -> DataFrame:
-    """The texts that the items' vectors are made of: their own, their translations, or both, as `unify` says."""
-    config, texts = run.config, run.texts.read(TEXTS)
-    if config.unify == "vectors":
-        return texts
-    pivot, known = translating.pivot_of(config.translate), run.texts.read(TRANSLATIONS)
-    return translating.unified_texts(texts, known, config.unify, pivot, _translators(config))
-
-
 def embed(run: Run) -> None:
     """Embeds the texts whose content the cache does not hold yet for this encoder."""
     config, lake = run.config.embed, run.lake
     lake.create(EMBEDDINGS)
     fingerprint = encoders.fingerprint(config)
-    texts = unified_texts(run)
+    texts = translation.unified_texts(run)
     new = embedding.new_texts(texts, lake.read(EMBEDDINGS), fingerprint).persist()  # counted, then embedded
     n_new = new.count()
     with run.stage("embed", total=n_new, unit="texts") as shown:
         if n_new:
-            encoders.fetch(config)
-            lake.append(EMBEDDINGS, embedding.embed(new, config, fingerprint, n_texts=n_new))
+            sent = encoder_for_workers(lake, config)
+            lake.append(EMBEDDINGS, embedding.embed(new, sent, fingerprint, n_texts=n_new))
         new.unpersist()
         run.counts["embed.texts"] = n_new
         neutral_vectors.fit(run, texts, fingerprint)
@@ -224,18 +162,21 @@ def train(run: Run) -> None:
         shown.done(rows_in=run.counts.get("prepare.events"), rows_out=n_rows, note=note)
 
 
-def learn(run: Run, index: str) -> int:
-    """`train` without its progress: rows learnt; the index lies in that folder."""
+def learn(run: Run, index: Files) -> int:
+    """`train` without its progress: rows learnt; the index lies in that folder, kept."""
     lake, config = run.lake, run.config
-    items = lake.read(ITEMS)
-    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date, f"{index}/{PAIRS}")
+    items, pairs = lake.read(ITEMS), index.below(PAIRS)
+    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date, pairs)
     n_rows = run.replace("train", NEIGHBOURS, neighbours) + run.replace("train", POPULARITY, popularity)
+    pairs.drop(run.spark)
     dim = encoders.load(config.embed).dim
     tables, n_neighbours = (lake.read(NEIGHBOURS), lake.read(POPULARITY)), config.train.covisitation.neighbours
     write_index(index, items, item_vectors(run), *tables, dim=dim, n_neighbours=n_neighbours)
-    run.counts["index.items"] = ItemIndex.open(index).n_items
+    run.counts["index.items"] = ItemIndex.open(index.folder).n_items
     run.model = learning.learn(run, index, learning.teller("train"))
-    approximation.lay(run, index)
+    approximation.lay(run, index.folder)
+    index.leave(learning.LOGS)
+    index.keep(run.spark)
     return n_rows
 
 
@@ -243,21 +184,25 @@ def item_vectors(run: Run) -> DataFrame:
     """item_num and vector of the run's items: of the texts that `unify` says, without what only tells the language."""
     fingerprint = encoders.fingerprint(run.config.embed)
     neutral, embeddings = neutral_vectors.fitted(run, fingerprint), run.texts.read(EMBEDDINGS)
-    return embedding.item_vectors(run.lake.read(ITEMS), unified_texts(run), embeddings, fingerprint, neutral)
+    return embedding.item_vectors(
+        run.lake.read(ITEMS), translation.unified_texts(run), embeddings, fingerprint, neutral
+    )
 
 
-def recommend(run: Run, index: str | None = None) -> None:
+def recommend(run: Run, index: Files | None = None) -> None:
     """Finds every user's candidates, ranks them and writes the run's rows; no reader sees them yet."""
     lake, index = run.lake, index or run.index
-    approximation.check(index, run.config)
+    index.fetch(run.spark)
+    approximation.check(index.folder, run.config)
     users = lake.read(USERS)
     n_users = run.counts.get("prepare.users") or users.count()
     with run.stage("recommend", total=n_users, unit="users") as shown:
         told, n_tasks = told_by_tasks(run.spark), shuffle_tasks(run.spark)
         shown.follow(lambda: len({part for part, _ in told.value}) / n_tasks if n_tasks else 0.0)  # of as many users
         lists = listed(
-            users, lake.read(EVENTS), run.config, index=index, run_id=run.run_id, run_date=run.run_date, told=told
-        )
+            users, lake.read(EVENTS), run.config, index=index.offer(run.spark), run_id=run.run_id,
+            run_date=run.run_date, told=told,
+        )  # fmt: skip
         rows = run.replace("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users
         run.search = ", ".join(sorted({path for _, path in told.value if path}))
@@ -284,7 +229,7 @@ def publish(run: Run, source: str | None = None) -> list[auditing.Verdict]:
         if failed:
             raise AuditError(f"run {source} is not released, readers keep the last one: {'; '.join(failed)}")
         run.content_hash = one_row(auditing.content_hash(new))["content_hash"]
-        run.ledger.renew(run.run_id)  # a run that lost the lake meanwhile releases nothing
+        run.ledger.check_held(run.run_id)  # a run that lost the lake meanwhile releases nothing
         ledger.release(source, run.run_date)
         run.status = "published"
         shown.done(rows_in=int(measured["rows"]), rows_out=int(measured["rows"]))

@@ -13,11 +13,13 @@ from pyspark.sql import functions as F
 from xlrec import encoders
 from xlrec.config import Config
 from xlrec.errors import ConfigError
+from xlrec.files import Files
 from xlrec.index import ItemIndex
 from xlrec.index_writer import write_index
 from xlrec.kernels.text import canonical_language
 from xlrec.lake import Lake
-from xlrec.pipeline import learning, steps
+from xlrec.pipeline import learning, steps, translation
+from xlrec.pipeline.reports import REPORTS
 from xlrec.pipeline.run import Run, running
 from xlrec.progress import Progress
 from xlrec.recommenders import popularity
@@ -54,7 +56,7 @@ class Route:
         return f"transfer-{'-'.join(self.sources)}-to-{'-'.join(self.targets)}"
 
 
-def transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> Path:
+def transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> str:
     """Prepares what is missing, runs the experiment, writes model and page, prints the curve; the model's folder.
 
     Raises:
@@ -68,27 +70,29 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
     with running(spark, config, progress, day) as run:
         if inputs is not None:
             steps.prepare(run, inputs)
-        steps.translate(run)
+        translation.translate(run)
         steps.embed(run)
         with run.stage("transfer") as shown:
             experiment = _experiment(run, route)
             outcome, model = experiment.run(), experiment.model()
             facts = {**learning.identity(config), **_facts(run, route, experiment)}
-            folder = Path(route.output) if route.output else learning.models_folder(run) / f"{route.name}-{run.run_id}"
-            learning.save_with_card(FactorModel(model.arrays, model.item_ids, {**model.facts, **facts}), folder)
+            name = f"{route.name}-{run.run_id}"
+            files = Files(route.output) if route.output else learning.model_files(run, name)
+            whole = FactorModel(model.arrays, model.item_ids, {**model.facts, **facts})
+            learning.save_with_card(whole, Path(files.folder))
+            files.keep(spark)
             run.counts["transfer.users"] = outcome.n_users
             shown.done(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
             )
     progress.print_summary()
-    page = Path(f"{run.lake.folder}/_reports/{route.name}-{run.run_id}.html")
     shown_as = reporting.TransferData(
-        route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, str(folder), outcome,
-        config_file or "CONFIG",
+        route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, files.uri or files.folder,
+        outcome, config_file or "CONFIG",
     )  # fmt: skip
-    reporting.write(shown_as, page)
-    reporting.print_curve(shown_as, str(page))
-    return folder
+    page = run.lake.write_file(f"{REPORTS}/{name}.html", reporting.render(shown_as).encode())
+    reporting.print_curve(shown_as, page)
+    return files.uri or files.folder
 
 
 def check(route: Route, config: Config) -> None:
@@ -150,14 +154,14 @@ def _experiment(run: Run, route: Route) -> "Experiment":
     from xlrec.training.recommender.logs import items_of, read_shards
     from xlrec.training.transfer import Experiment, Settings
 
-    config, folder = run.config, f"{run.lake.folder}/_transfer"
-    _lay_index(run, f"{folder}/index")
-    index, shards = ItemIndex.open(f"{folder}/index"), f"{folder}/logs"
+    config, files = run.config, run.lake.files("_transfer")
+    _lay_index(run, files)
+    index = ItemIndex.open(files.folder)
     stated = F.when(F.col("languages_stated"), F.col("languages")).otherwise(F.array().cast("array<string>"))
     users = run.lake.read(USERS).withColumn("languages", stated)
     weights = F.when(F.col("languages_stated"), F.col("language_weights"))
     users = users.withColumn("language_weights", F.coalesce(weights, F.array().cast("array<double>")))
-    user_logs(users, run.lake.read(EVENTS)).write.mode("overwrite").parquet(f"file://{shards}")
+    shards = files.collect_rows(user_logs(users, run.lake.read(EVENTS)), "logs")
     catalogued = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS).limit(0))
     items = items_of(index, learning.ages_of(catalogued, index.n_items))
     world = world_of(route, read_shards(shards, index), items, index)
@@ -168,14 +172,14 @@ def _experiment(run: Run, route: Route) -> "Experiment":
     return Experiment(world, index.item_ids, index.markets, settings, learning.teller("transfer"))
 
 
-def _lay_index(run: Run, folder: str) -> None:
+def _lay_index(run: Run, files: Files) -> None:
     """The item index, apart from the nightly's: texts' vectors, markets and languages; no neighbours."""
     lake, config = run.lake, run.config
     items, events = lake.read(ITEMS), lake.read(EVENTS)
     popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
     nothing: DataFrame = run.spark.createDataFrame([], NEIGHBOURS.schema)
     vectors = steps.item_vectors(run)
-    write_index(folder, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
+    write_index(files, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
     popular.unpersist()
 
 

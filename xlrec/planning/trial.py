@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.config import Config
 from xlrec.index import ItemIndex
-from xlrec.index_files import Spec, finish, merge, merges, write_items, write_market, write_neighbours
+from xlrec.index_files import Spec, finish, write_items, write_market, write_neighbours
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.names import UNKNOWN_MARKET
 from xlrec.kernels.topk import Mask
@@ -78,8 +78,6 @@ class Trial:
             write_neighbours(spec, name, 0, pa.table(near))
             popular: dict[str, Any] = {"item_num": np.arange(n, dtype=np.int32), "score": rng.random(n) ** 4 / n}
             write_market(spec, name, pa.table(popular))
-        for what in merges(spec):
-            merge(spec, what)
         finish(spec)
 
     def users(self) -> pa.Table:

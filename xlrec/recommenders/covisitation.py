@@ -1,6 +1,5 @@
 """Item-to-item scores of every market: what is chosen together, and how soon, in it and, weighed less, elsewhere."""
 
-import shutil
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
 from xlrec.config import CovisitationConfig
+from xlrec.files import PARTS, Files, local_path
 from xlrec.kernels.covisits import Logs, Rules, pairs_of_block
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.item_weights import Mixture, item_weights
 from xlrec.recommenders.markets import markets_of
-from xlrec.recommenders.pair_files import FIELDS, join_pairs, open_counts, save_pairs
+from xlrec.recommenders.pair_files import join_pairs, open_counts, save_pairs
 from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
 from xlrec.tasks import shuffle_tasks, spread
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 _BLOCKS: Final = 200  # of items, where the session does not say into how many tasks it shuffles
 _ITEMS: Final = 1024  # whose scores lie in memory at once
-_DONE: Final = "block int"
 
 
-def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, folder: str) -> "DataFrame":
+def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, files: Files) -> "DataFrame":
     """`NEIGHBOURS`: of each market, for each item of a history, the items sold there that are chosen with it.
 
     `kernels.item_weights.item_weights` says what a score is: a regression weight, and `sequence` times the closeness of
@@ -38,24 +37,26 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fol
     ItemKNN with cosine is this without a regression, with `sequence` 1, `other_markets` 1, `normalisation` 0.5,
     `distance_decay` 0, and `window_items`, `max_gap_days` and `gap_half_life_days` far beyond the data.
 
-    Pairs never pass through Spark: each user's log goes once to every block of items that it touches, a task counts the
-    pairs of its block into files, and later tasks map the files of all blocks. Counts are integers, and each item's
+    Pairs are never rows: each user's log goes once to every block of items that it touches, a task counts the pairs of
+    its block into files, and later tasks map the files of all blocks. Counts are integers, and each item's
     scores come from its own counts: how work is cut changes no bit.
 
     Args:
         events: `EVENTS`; read at once.
         items: `ITEMS`.
         config: The constants.
-        folder: Emptied; seen by driver and workers under this path, and needed until the rows have been read.
+        files: Emptied, and needed until the rows have been read; then drop it.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    session = events.sparkSession
+    files.clear()
     markets = sorted(row["market"] for row in markets_of(events, items).collect())  # a vocabulary
-    n_blocks = shuffle_tasks(events.sparkSession) or _BLOCKS
-    _count_pairs(_by_block(events, config.max_history, n_blocks), markets, n_blocks, config, folder)
-    mixture = mixture_of(config)
+    n_blocks = shuffle_tasks(session) or _BLOCKS
+    _count_pairs(_by_block(events, config.max_history, n_blocks), markets, n_blocks, config, files)
+    files.keep(session)
+    mixture, place = mixture_of(config), files.offer(session)
 
     def of_items(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        counts = open_counts(folder)
+        counts = open_counts(local_path(place))
         for batch in batches:
             for start in range(0, batch.num_rows, _ITEMS):
                 part = batch.slice(start, _ITEMS)
@@ -99,24 +100,18 @@ def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFram
 
 
 def _count_pairs(
-    blocks: "DataFrame", markets: list[str], n_blocks: int, config: CovisitationConfig, folder: str
+    blocks: "DataFrame", markets: list[str], n_blocks: int, config: CovisitationConfig, files: Files
 ) -> None:
     """Fills the folder."""
     rules = rules_of(config)
 
     def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         block = key[0].as_py()
-        save_pairs(folder, block, pairs_of_block(_logs(table, markets), block, n_blocks, len(markets), rules))
-        return pa.table({"block": pa.array([block], pa.int32())})
+        pairs = pairs_of_block(_logs(table, markets), block, n_blocks, len(markets), rules)
+        return files.written(lambda folder: save_pairs(folder, block, pairs))
 
-    def joined(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for num in batch.column("id").to_pylist():
-                join_pairs(folder, n_blocks, FIELDS[int(num or 0)])
-            yield pa.RecordBatch.from_arrays([batch.column("id").cast(pa.int32())], names=["block"])
-
-    blocks.groupBy("block").applyInArrow(of_block, _DONE).count()
-    blocks.sparkSession.range(0, len(FIELDS), 1, len(FIELDS)).mapInArrow(joined, _DONE).count()
+    files.collect(blocks.groupBy("block").applyInArrow(of_block, PARTS))
+    join_pairs(files.folder, n_blocks)
 
 
 def _logs(table: pa.Table, markets: list[str]) -> Logs:

@@ -1,5 +1,6 @@
-"""Files of counted pairs: each block's by the task that counted them, then joined, mapped by the tasks that learn."""
+"""Files of counted pairs: of each block by the task that counted them, joined by the driver, mapped by others."""
 
+import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,7 @@ from xlrec.kernels.covisits import Pairs
 from xlrec.kernels.csr import indptr_of
 from xlrec.kernels.item_weights import Counts
 
-#: Joins that are independent of each other; `join_pairs` does one.
-FIELDS: Final = Pairs._fields
+_BLOCKS: Final = "blocks"
 _KINDS: Final = {"users": np.int32, "sizes": np.int64, "nums": np.int32, "counts": np.int32, "closeness": np.float64}
 
 
@@ -22,8 +22,14 @@ def save_pairs(folder: str, block: int, pairs: Pairs) -> None:
         save(_piece(folder, field, block), array)
 
 
-def join_pairs(folder: str, n_blocks: int, field: str) -> None:
-    """Puts one field of all blocks into one file; of a block where nobody chose anything there is none."""
+def join_pairs(folder: str, n_blocks: int) -> None:
+    """Puts each field of all blocks into one file; of a block where nobody chose anything there is none."""
+    for field in Pairs._fields:
+        _join(folder, n_blocks, field)
+    shutil.rmtree(Path(folder) / _BLOCKS, ignore_errors=True)
+
+
+def _join(folder: str, n_blocks: int, field: str) -> None:
     kind: np.dtype[Any] = np.dtype(_KINDS[field])
     paths = [_piece(folder, field, block) for block in range(n_blocks)]
     lengths = np.array([load(path).shape[0] if path.exists() else 0 for path in paths])
@@ -42,4 +48,4 @@ def open_counts(folder: str) -> Counts:
 
 
 def _piece(folder: str, field: str, block: int) -> Path:
-    return Path(folder) / "blocks" / f"{field}-{block:05d}.npy"
+    return Path(folder) / _BLOCKS / f"{field}-{block:05d}.npy"

@@ -4,6 +4,6 @@
 """
 
 from xlrec.reporting.data import ReportData
-from xlrec.reporting.html import render, write
+from xlrec.reporting.html import render
 
-__all__ = ["ReportData", "render", "write"]
+__all__ = ["ReportData", "render"]

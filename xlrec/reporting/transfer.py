@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
@@ -14,7 +13,7 @@ from rich.text import Text
 from xlrec.reporting import charts, words
 from xlrec.reporting.charts import DotRow, Mark
 from xlrec.reporting.curves import Curve, Level, curves
-from xlrec.reporting.html import environment, write_page
+from xlrec.reporting.html import environment
 from xlrec.reporting.views import Chart
 from xlrec.training.recommender.measuring import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
@@ -157,14 +156,13 @@ class TransferView:
         return Mark(figure.value, figure.low, figure.high, series) if figure else None
 
 
-def write(data: TransferData, path: str | Path) -> Path:
-    """Writes the page, whole or not at all."""
-    page = environment().get_template("transfer.html").render(
+def render(data: TransferData) -> str:
+    """The whole page."""
+    return environment().get_template("transfer.html").render(
         t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent, said=said(data),
         ways=[way.name for way in WAYS],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
-    return write_page(page, path)
 
 
 def print_curve(data: TransferData, page: str, console: Console | None = None) -> None:

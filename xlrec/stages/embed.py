@@ -14,6 +14,7 @@ from xlrec import devices
 from xlrec.config import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
 from xlrec.errors import EncoderError
+from xlrec.files import is_offered, local_path
 from xlrec.kernels.neutral import Neutral
 from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
 from xlrec.tables import EMBEDDINGS
@@ -51,15 +52,17 @@ def task_device(config: EmbedConfig) -> str:
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
     """The encoder of this worker process, which must be the one that the driver named."""
-    config = EmbedConfig.model_validate_json(config_json)
-    context = TaskContext.get()
+    config, context = EmbedConfig.model_validate_json(config_json), TaskContext.get()
+    sent = config.folder is not None and is_offered(config.folder)  # with the files that the driver named
+    if config.folder is not None:
+        config = config.model_copy(update={"folder": local_path(config.folder)})
     encoder = load(
         config,
         device=None if config.encoder in BUILT_IN else task_device(config),
         n_threads=context.cpus() if context is not None else None,
         local_only=context is not None,
     )
-    if fingerprint is not None and encoder.fingerprint != fingerprint:
+    if fingerprint is not None and not sent and encoder.fingerprint != fingerprint:
         raise EncoderError(
             f"embed.encoder: this worker's {config.encoder} is {encoder.fingerprint}, the driver's is {fingerprint}: "
             "put the same model (and Python) on every machine"

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xlrec.config import CovisitationConfig
+from xlrec.files import Files
 from xlrec.recommenders import covisitation
 from xlrec.tables import UNKNOWN_LANGUAGE
 from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
@@ -31,7 +32,7 @@ def usable_texts(texts: DataFrame, config: "LakeConfig") -> DataFrame:
 
 
 def chosen_pairs(
-    events: DataFrame, items: DataFrame, usable: DataFrame, config: "LakeConfig", folder: str
+    events: DataFrame, items: DataFrame, usable: DataFrame, config: "LakeConfig", files: Files
 ) -> DataFrame:
     """(left_id, right_id), left_id < right_id: items that at least `min_users` users chose, soon after one another.
 
@@ -43,7 +44,7 @@ def chosen_pairs(
         items: `tables.ITEMS`.
         usable: What `usable_texts` gave.
         config: The bounds.
-        folder: Where pairs are counted, as `covisitation.fit` wants it.
+        files: Where pairs are counted, as `covisitation.fit` wants it.
     """
     model = CovisitationConfig(
         window_items=config.window_items,
@@ -56,7 +57,7 @@ def chosen_pairs(
     known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
     chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
     pooled = items.withColumn("markets", F.lit(None).cast("array<string>"))
-    near = covisitation.fit(chosen.withColumn("market", F.lit(None).cast("string")), pooled, model, folder)
+    near = covisitation.fit(chosen.withColumn("market", F.lit(None).cast("string")), pooled, model, files)
     both = near.select(
         F.least("item_num", "neighbour_num").alias("a"), F.greatest("item_num", "neighbour_num").alias("b")
     ).distinct()

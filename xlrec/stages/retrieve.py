@@ -15,6 +15,7 @@ from pyspark.sql.types import StructType
 from xlrec.config import Config
 from xlrec.devices import task_device
 from xlrec.errors import LakeError
+from xlrec.files import local_path
 from xlrec.index import ItemIndex
 from xlrec.index_learnt import models_of
 from xlrec.kernels.batches import blocks
@@ -69,8 +70,7 @@ def retrieve(
         users: `USERS`.
         events: `EVENTS` whose item_nums are the index's.
         config: `retrieve`, `k` and `rank.languages` are used.
-        index: Folder of the `ItemIndex`, seen by the workers under this path; its model serves where
-            `train.factors` is enabled.
+        index: The `ItemIndex`, as `Files.offer` tells of it; its model serves where `train.factors` is enabled.
         run_date: The run's logical date.
         queries: (user_id, vector binary float32[dim]), used as they are instead of profiles; users without one have no
             `similar` candidates.
@@ -86,7 +86,7 @@ def retrieve(
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        opened, context = ItemIndex.open(index), TaskContext.get()
+        opened, context = ItemIndex.open(local_path(index)), TaskContext.get()
         part = context.partitionId() if context else 0
         device = task_device(config.retrieve.device, "retrieve.device")
         search = Search(opened, config.retrieve, device=device)

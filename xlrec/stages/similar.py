@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from xlrec.files import local_path
 from xlrec.index import ItemIndex
 from xlrec.kernels.batches import blocks
 from xlrec.kernels.items import ITEM_BLOCK
@@ -40,8 +41,8 @@ def similar(
         left: (id, language, vector float32[dim] as binary of unit norm, num): num is the row of the index that is this
             row itself, null where it is none.
         k: At least 1.
-        index: Folder of the `ItemIndex` of the right rows, seen by the workers under this path; its categories hold the
-            one language of each row, its languages the same where it is known.
+        index: The `ItemIndex` of the right rows, as `Files.offer` tells of it; its categories hold the one language of
+            each row, its languages the same where it is known.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
         left_block: Left rows per matrix product.
@@ -53,7 +54,7 @@ def similar(
     """
 
     def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        searcher = Searcher(ItemIndex.open(index), k, min_score, other_language_only, right_block)
+        searcher = Searcher(ItemIndex.open(local_path(index)), k, min_score, other_language_only, right_block)
         for block in blocks(batches, left_block):
             yield from searcher.rows(block).to_batches()
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from xlrec.config import TrainConfig
+from xlrec.files import Files
 from xlrec.recommenders import covisitation, popularity
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date, folder: str
+    events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date, files: Files
 ) -> "tuple[DataFrame, DataFrame]":
     """`NEIGHBOURS` and `POPULARITY`.
 
@@ -22,10 +23,10 @@ def train(
         items: `ITEMS`.
         config: Both models' constants.
         run_date: Ages are counted back from it.
-        folder: Where pairs of items are counted; seen by driver and workers, and needed until the rows are read.
+        files: Where pairs of items are counted: needed until the rows have been read; then drop it.
     """
     return (
-        covisitation.fit(events, items, config.covisitation, folder),
+        covisitation.fit(events, items, config.covisitation, files),
         popularity.fit(events, items, config.popularity, run_date),
     )
 

@@ -13,6 +13,7 @@ from xlrec import translators
 from xlrec.config import TranslateConfig
 from xlrec.devices import task_device
 from xlrec.errors import ConfigError, EncoderError
+from xlrec.files import is_offered, local_path
 from xlrec.kernels.text import canonical_language
 from xlrec.tables import TRANSLATIONS
 
@@ -77,13 +78,15 @@ def _of(translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) 
 def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
     """The translator of this worker process, which must be the one that the driver named."""
     config, context = TranslateConfig.model_validate_json(config_json), TaskContext.get()
+    sent = is_offered(str(config.model))  # with the files that the driver named
+    config = config.model_copy(update={"model": local_path(str(config.model))})
     found = translators.load(
         config,
         task_device(config.device, "translate.device"),
         context.cpus() if context is not None else None,
         local_only=context is not None,
     )
-    if found.fingerprint != fingerprint:
+    if not sent and found.fingerprint != fingerprint:
         raise EncoderError(
             f"translate.model: this worker's {config.model} is {found.fingerprint}, the driver's is {fingerprint}: put "
             "the same model on every machine"

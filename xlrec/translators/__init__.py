@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from functools import lru_cache
+from pathlib import Path
 
 from xlrec.config import TranslateConfig
 from xlrec.encoders import weights
@@ -11,7 +12,7 @@ from xlrec.encoders.weights import Weights
 from xlrec.errors import ConfigError
 from xlrec.translators.seq2seq import Seq2SeqTranslator
 
-__all__ = ["Seq2SeqTranslator", "fetch", "fingerprint", "load"]
+__all__ = ["Seq2SeqTranslator", "fetch", "fingerprint", "load", "locate"]
 
 #: Raise it whenever a translation changes.
 _VERSION = 1
@@ -42,12 +43,21 @@ def fetch(config: TranslateConfig) -> None:
     Raises:
         EncoderError: the model is missing, not pinned, cannot be reached, or may run code.
     """
-    weights.locate(_weights(config))
+    locate(config)
+
+
+def locate(config: TranslateConfig, *, local_only: bool = False) -> Path:
+    """The folder of the model; see `weights.locate`.
+
+    Raises:
+        EncoderError: as `fetch`.
+    """
+    return weights.locate(_weights(config), local_only=local_only)
 
 
 @lru_cache(maxsize=1)
 def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -> Seq2SeqTranslator:
-    folder = weights.locate(_weights(config), local_only=local_only)
+    folder = locate(config, local_only=local_only)
     return Seq2SeqTranslator(config, folder, device, fingerprint(config))
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from xlrec.config import EvaluateConfig
+from xlrec.files import local_path
 from xlrec.index import ItemIndex
 from xlrec.kernels import metrics
 
@@ -110,7 +111,7 @@ def counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
 
 
 def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    opened = ItemIndex.open(index)
+    opened = ItemIndex.open(local_path(index))
     for batch in batches:
         for first in range(0, batch.num_rows, _BLOCK):
             yield _score_block(cutoffs, opened, batch.slice(first, _BLOCK))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from xlrec.config import Config
+from xlrec.files import local_path
 from xlrec.index import ItemIndex
 from xlrec.kernels.csr import indptr_of, owners_of
 from xlrec.stages.rank.lists import KINDS, Ranker
@@ -35,7 +36,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
         config: `rank` and `k` are used.
-        index: Folder of the `ItemIndex`, seen by the workers under this path.
+        index: The `ItemIndex`, as `Files.offer` tells of it.
         run_id: Written into every row.
         run_date: Written into every row.
 
@@ -50,7 +51,7 @@ def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranki
     """What `rank` does in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        ranker = Ranker(ItemIndex.open(index), config)
+        ranker = Ranker(ItemIndex.open(local_path(index)), config)
         for batch in batches:
             for start in range(0, batch.num_rows, _SLICE):
                 yield recommendations_of(batch.slice(start, _SLICE), ranker, run_id, run_date)

@@ -1,0 +1,161 @@
+"""Files in any file system that Spark knows, from the driver, with the user's settings and credentials."""
+
+import json
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
+from xlrec.errors import LakeError
+
+#: Last file of a folder that `put_folder` writes: names, sizes and checksums of the others.
+MANIFEST: Final = "_manifest.json"
+_BLOCK: Final = 1 << 20
+_AT_ONCE: Final = 8  # files: most are small, and an object store takes a while for each
+
+
+class Entry(NamedTuple):
+    """A child of a folder."""
+
+    name: str
+    is_folder: bool
+
+
+class FileSystem:
+    """The file system of one place."""
+
+    def __init__(self, spark: SparkSession, place: str) -> None:
+        """Asks nothing yet, but the file system's class must be there.
+
+        Args:
+            spark: Whose settings hold.
+            place: URL of a file or folder.
+
+        Raises:
+            LakeError: the class is missing, or refuses the settings.
+        """
+        context: Any = spark.sparkContext
+        self.place, self.jvm = place, context._jvm
+        with _told(place, "reached"):
+            self.root = self.jvm.org.apache.hadoop.fs.Path(place)
+            self.settings = context._jsc.hadoopConfiguration()
+            self.system = self.root.getFileSystem(self.settings)
+            self.local = self.jvm.org.apache.hadoop.fs.FileSystem.getLocal(self.settings).getRaw()
+
+    def _path(self, name: str) -> Any:
+        return self.jvm.org.apache.hadoop.fs.Path(self.root, name) if name else self.root
+
+    def exists(self, name: str = "") -> bool:
+        """Whether there is such a file or folder below the place."""
+        with _told(self.place, "read"):
+            return bool(self.system.exists(self._path(name)))
+
+    def children(self) -> list[Entry]:
+        """Of the folder, in no order; none where it is absent."""
+        with _told(self.place, "listed"):
+            found = self.system.listStatus(self.root) if self.system.exists(self.root) else []
+        return [Entry(one.getPath().getName(), bool(one.isDirectory())) for one in found]
+
+    def delete(self, name: str = "") -> None:
+        """Deletes a file or a folder with all in it; nothing where it is absent."""
+        with _told(self.place, "deleted from"):
+            self.system.delete(self._path(name), True)
+
+    def read(self, name: str = "") -> bytes:
+        """A small file."""
+        with _told(f"{self.place}/{name}", "read"):
+            stream = self.system.open(self._path(name))
+            try:
+                return bytes(self.jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+            finally:
+                stream.close()
+
+    def write(self, content: bytes, name: str = "") -> None:
+        """A small file, in place of an older one."""
+        with _told(f"{self.place}/{name}", "written"):
+            stream = self.system.create(self._path(name), True)
+            try:
+                stream.write(bytearray(content))
+            finally:
+                stream.close()
+
+    def put_folder(self, folder: Path) -> None:
+        """Copies a local folder to the place; whole once its manifest, the last file, is there.
+
+        Raises:
+            LakeError: it cannot be written.
+        """
+        self.delete()
+        paths = sorted(one for one in folder.rglob("*") if one.is_file() and one.name != MANIFEST)
+        names = [path.relative_to(folder).as_posix() for path in paths]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            told = dict(zip(names, pool.map(self._put_file, paths, names), strict=True))
+        self.write(json.dumps(told, indent=0, sort_keys=True).encode(), MANIFEST)
+
+    def _put_file(self, path: Path, name: str) -> tuple[int, int]:
+        """Size and checksum."""
+        copy = self.jvm.org.apache.hadoop.fs.FileUtil.copy
+        with _told(f"{self.place}/{name}", "written"):
+            # As a stream: copyFromLocalFile of S3A asks more of a server than its writers do.
+            copy(self.local, _local(self.jvm, path), self.system, self._path(name), False, True, self.settings)
+        return path.stat().st_size, checksum(path)
+
+    def get_folder(self, folder: Path) -> None:
+        """Copies what `put_folder` wrote into a local folder.
+
+        Raises:
+            LakeError: it is absent, not whole, or was changed.
+        """
+        if not self.exists(MANIFEST):
+            raise LakeError(f"{self.place} is absent or was never finished: run the job that writes it again")
+        told: dict[str, list[int]] = json.loads(self.read(MANIFEST))
+
+        def fetch(name: str) -> None:
+            self.get_file(name, folder / name)
+            if [(folder / name).stat().st_size, checksum(folder / name)] != told[name]:
+                raise LakeError(f"{self.place}/{name} is not what was written: run the job that writes it again")
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(fetch, told))
+
+    def get_file(self, name: str, path: Path) -> None:
+        """Copies one file to this machine.
+
+        Raises:
+            LakeError: it cannot be read.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _told(f"{self.place}/{name}", "read"):
+            self.system.copyToLocalFile(False, self._path(name), _local(self.jvm, path), True)
+
+
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
+    total = 0
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total = zlib.crc32(block, total)
+    return total
+
+
+def _local(jvm: Any, path: Path) -> Any:
+    return jvm.org.apache.hadoop.fs.Path("file", None, str(path.absolute()))  # a URL would be read as it is written
+
+
+@contextmanager
+def _told(place: str, what: str) -> Iterator[None]:
+    """One line for what the JVM throws."""
+    try:
+        yield
+    except Py4JError as error:
+        thrown = getattr(error, "java_exception", None)
+        said = str(thrown.toString() if thrown is not None else error).partition("\n")[0]
+        raise LakeError(
+            f"{place} cannot be {what} ({said[:300]}): check the address, the jars of its file system, and its "
+            "settings (spark.hadoop.*)"
+        ) from error
