@@ -1,0 +1,36 @@
+"""Nights on a cluster: their configs, and what they left."""
+
+import json
+import subprocess
+from typing import Any
+
+from hosts import Hosts
+
+from xlrec.lake import Lake
+from xlrec.tables import RUNS
+
+INPUTS = ("catalog", "interactions", "users")
+
+
+def told(place: str, lake: str, **more: object) -> dict[str, Any]:
+    """A config whose inputs lie below a place."""
+    return {"lake": lake, "inputs": {name: f"{place}/{name}" for name in INPUTS}, "k": 5, **more}
+
+
+def written(hosts: Hosts, config: dict[str, Any]) -> str:
+    """The config as a file on the driver's host."""
+    path = hosts.folder / "night.yaml"
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def run_of(spark: Any, lake: str, run_id: str) -> dict[str, Any]:
+    """The row of `_runs`."""
+    (row,) = Lake(spark, lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
+    return dict(row.asDict())
+
+
+def said_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """What a program said, without what Spark says before a session quietens it."""
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if " INFO " not in line]
+    return "\n".join(lines[-80:])

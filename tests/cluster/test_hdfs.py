@@ -1,0 +1,95 @@
+"""The night on hosts that share no disk, by real spark-submit: the lake on HDFS, the code in a wheel."""
+
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hosts import ROOT, Hosts, wheel
+from nights import INPUTS, run_of, said_of, told, written
+
+from xlrec.errors import LakeError
+from xlrec.hadoop import FileSystem
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.soak  # `make test-cluster`
+NIGHT = str(ROOT / "jobs/nightly.py")
+RUN = "2026-03-01.1"
+
+
+@pytest.fixture(scope="module")
+def hdfs(spark: "SparkSession", hosts: Hosts, demo: Path) -> str:
+    """The URL, with the inputs below it and two workers beside it."""
+    url = hosts.start_hdfs()
+    for number in (1, 2):
+        hosts.start_worker(number)
+    for name in INPUTS:
+        FileSystem(spark, f"{url}/demo/{name}").put_folder(demo / name)
+    return url
+
+
+@pytest.fixture(scope="module")
+def code(hosts: Hosts) -> str:
+    return str(wheel(hosts.folder))
+
+
+def test_a_night_on_two_hosts_gives_the_lists_of_one_machine(
+    spark: "SparkSession", hosts: Hosts, hdfs: str, code: str, alone: str
+) -> None:
+    config = written(hosts, told(f"{hdfs}/demo", f"{hdfs}/lake"))
+    done = hosts.run(hosts.submit("--py-files", code, NIGHT, "--config", config))
+    assert not done.returncode, said_of(done)
+    run = run_of(spark, f"{hdfs}/lake", RUN)
+    assert run["status"] == "published"
+    assert run["content_hash"] == alone
+    assert FileSystem(spark, f"{hdfs}/lake/_reports/{RUN}.html").exists()
+    assert [one.name for one in FileSystem(spark, f"{hdfs}/lake/_index").children()] == [RUN]  # nothing left between
+    assert not list(hosts.folder.glob("hdfs:*"))
+
+
+def test_a_lake_in_a_folder_that_workers_do_not_see_is_one_line(hosts: Hosts, hdfs: str) -> None:
+    config = written(hosts, told(f"{hdfs}/demo", str(hosts.folder / "lake")))
+    done = hosts.run(hosts.submit(NIGHT, "--config", config))
+    assert done.returncode == LakeError.status
+    line = said_of(done).splitlines()[-1]
+    assert "do not see the lake's folder" in line
+    assert f"{hosts.network}." in line or "workers on" in line
+
+
+@pytest.mark.parametrize(("workers", "partitions"), [(1, 3), (3, 7)])
+def test_neither_executors_nor_partitions_change_a_list(
+    spark: "SparkSession", hosts: Hosts, hdfs: str, alone: str, workers: int, partitions: int
+) -> None:
+    if workers == 3 and len(hosts.workers) < 3:
+        hosts.start_worker(3)
+    config, lake = written(hosts, told(f"{hdfs}/demo", f"{hdfs}/lake-{workers}")), f"{hdfs}/lake-{workers}"
+    conf = {"spark.cores.max": str(workers), "spark.sql.shuffle.partitions": str(partitions)}
+    done = hosts.run(hosts.submit(NIGHT, "--config", config, conf=conf))
+    assert not done.returncode, said_of(done)
+    assert run_of(spark, lake, RUN)["content_hash"] == alone
+
+
+@pytest.mark.parametrize("stage", ["embed", "train", "recommend"])
+def test_a_worker_machine_that_dies_in_a_stage_changes_no_list(
+    spark: "SparkSession", hosts: Hosts, hdfs: str, alone: str, stage: str
+) -> None:
+    number = max(int(name.removeprefix("worker")) for name in hosts.workers) + 1
+    doomed, lake = hosts.start_worker(number), f"{hdfs}/lake-{stage}"
+    config, output = written(hosts, told(f"{hdfs}/demo", lake)), hosts.folder / f"{stage}.out"
+
+    def kill() -> None:
+        while not (output.exists() and f"\n{stage}" in output.read_text(errors="replace")):
+            time.sleep(0.2)
+        time.sleep(2)
+        hosts.kill_worker(doomed)
+
+    killing = threading.Thread(target=kill, daemon=True)
+    killing.start()
+    done = hosts.run(hosts.submit(NIGHT, "--config", config), output=output)
+    killing.join(1)
+    assert not killing.is_alive()
+    assert not done.returncode, said_of(done)
+    assert run_of(spark, lake, RUN)["content_hash"] == alone
