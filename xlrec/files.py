@@ -128,7 +128,7 @@ class Files:
             FileSystem(spark, self.uri).put_folder(Path(self.folder))
 
     def keep_once(self, spark: "SparkSession") -> None:
-        """As `keep`, where the name tells the content: nothing where the lake has it."""
+        """One copy in the lake of a folder whose name tells its content: nothing where it is there."""
         if self.uri is not None and not FileSystem(spark, self.uri).exists(MANIFEST):
             self.keep(spark)
 

@@ -56,7 +56,7 @@ class FileSystem:
             return bool(self.system.exists(self._path(name)))
 
     def children(self) -> list[Entry]:
-        """Of the folder, in no order; none where it is absent."""
+        """Files and folders of the place, in no order; none where it is absent."""
         with _told(self.place, "listed"):
             found = self.system.listStatus(self.root) if self.system.exists(self.root) else []
         return [Entry(one.getPath().getName(), bool(one.isDirectory())) for one in found]

@@ -45,12 +45,17 @@ class Lake:
         #: Absolute: Spark would look a relative path up in the catalogue.
         self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
 
+    @property
+    def on_one_machine(self) -> bool:
+        """Workers of the session read the driver's disk."""
+        return is_local(str(self.spark.sparkContext.master))
+
     def files(self, name: str) -> Files:
         """A folder beside the tables: in the lake's, or where that is none, on the driver's scratch disk until kept."""
         folder = local_folder(self.root)
         if folder is not None:
             return Files(f"{folder}/{name}")
-        apart = not is_local(str(self.spark.sparkContext.master))
+        apart = not self.on_one_machine
         return Files(f"{scratch_of(self.spark)}/{crc32(self.root.encode()):08x}/{name}", f"{self.root}/{name}", apart)
 
     def check_seen(self) -> None:
@@ -62,7 +67,7 @@ class Lake:
         folder, context = local_folder(self.root), self.spark.sparkContext
         if folder is None:
             FileSystem(self.spark, self.root).exists()
-        if folder is None or is_local(str(context.master)):
+        if folder is None or self.on_one_machine:
             return
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(prefix=".seen-", dir=folder) as probe:

@@ -15,7 +15,7 @@ from xlrec.hadoop import FileSystem
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.soak  # `make test-cluster`
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]  # `make test-cluster`
 NIGHT = str(ROOT / "jobs/nightly.py")
 RUN = "2026-03-01.1"
 

@@ -9,7 +9,7 @@ import pytest
 from hosts import HADOOP, ROOT, Hosts, free_port, reachable
 from nights import INPUTS, said_of, told, written
 
-pytestmark = pytest.mark.soak
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 boto3: Any = pytest.importorskip("boto3", reason="make test-cluster installs it")
 CONF = {
     "spark.hadoop.fs.s3a.access.key": "x", "spark.hadoop.fs.s3a.secret.key": "x",

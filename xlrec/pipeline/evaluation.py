@@ -99,7 +99,7 @@ def _lists(apart: Run, system: baselines.System) -> None:
         else:
             vectors, queries = als.fit(events, system.config.evaluate.als, seed=system.config.seed)
             _write(apart, index, vectors, lake.read(NEIGHBOURS).limit(0), system.config.evaluate.als.rank)
-        index.keep(apart.spark)
+        index.keep_once(apart.spark)  # that of our own model serves several systems
         place = index.offer(apart.spark)
         lists = listed(users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries)
         rows = lake.replace(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})

@@ -10,7 +10,7 @@ from xlrec.config import Config, EmbedConfig, TranslateConfig
 from xlrec.encoders import source
 from xlrec.files import fetched
 from xlrec.lake import Lake
-from xlrec.machine import is_local, local_folder
+from xlrec.machine import local_folder
 
 #: Folder of the lake below which models of texts lie, by fingerprint, for workers without access to the driver's disk.
 ENCODERS = "_encoders"
@@ -40,24 +40,24 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
         LakeError: the lake cannot be written.
     """
     encoders.fetch(config)
-    if config.encoder in encoders.BUILT_IN or _seen(lake):
+    if config.encoder in encoders.BUILT_IN or lake.on_one_machine:
         return config
     place = _offered(lake, source.locate(config, local_only=True), encoders.fingerprint(config))
     return config.model_copy(update={"folder": place})
 
 
 def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConfig:
-    """As `encoder_for_workers`."""
+    """The config as workers can load it; the model's files are on this machine from here on.
+
+    Raises:
+        EncoderError: the model cannot be had.
+        LakeError: the lake cannot be written.
+    """
     translators.fetch(config)
-    if _seen(lake):
+    if lake.on_one_machine:
         return config
     place = _offered(lake, translators.locate(config, local_only=True), translators.fingerprint(config))
     return config.model_copy(update={"model": place, "revision": None})
-
-
-def _seen(lake: Lake) -> bool:
-    """Whether workers read the driver's disk."""
-    return is_local(str(lake.spark.sparkContext.master))
 
 
 def _offered(lake: Lake, folder: Path, fingerprint: str) -> str:

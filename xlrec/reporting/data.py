@@ -64,7 +64,7 @@ class QualityRow:
     other_language: int
     """Surely in another of the catalogue's languages than stated."""
     mute: int
-    """Of `texts`, those that so many items share that they tell none apart; not used."""
+    """Texts that so many items share that they tell none apart; not used."""
     empty: int
     """Catalogue rows of which cleaning left no title; rejected."""
 

@@ -140,7 +140,7 @@ def _better(own: _Gains, joint: _Mix) -> _Mix:
 
 
 def _plateaus(own: _Gains) -> NDArray[np.float64]:
-    """Of each of `_USUAL`."""
+    """(len(_USUAL),) smoothed sums of the users' gains by each of the usual weights."""
     return smoothed(np.array([own[mix].sum() for mix in _USUAL]))
 
 
