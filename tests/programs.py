@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,18 +35,18 @@ class Programs:
 
     def command(self, *arguments: str) -> Ended:
         """`xlrec ARGUMENTS`."""
-        with pytest.raises(SystemExit) as end:
-            main(arguments)
-        return self._ended(end.value)
+        return self._ended(lambda: main(arguments))
 
     def job(self, name: str, *arguments: str) -> Ended:
         """`python jobs/NAME ARGUMENTS`."""
         path = str(ROOT / "jobs" / name)
         self._monkeypatch.setattr(sys, "argv", [path, *arguments])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(path, run_name="__main__")
-        return self._ended(end.value)
+        return self._ended(lambda: runpy.run_path(path, run_name="__main__"))
 
-    def _ended(self, end: SystemExit) -> Ended:
-        assert end.code is None or isinstance(end.code, int)
-        return Ended(end.code or 0, *self._capsys.readouterr())
+    def _ended(self, run: Callable[[], object]) -> Ended:
+        status = 0
+        try:
+            run()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Ended(status, *self._capsys.readouterr())

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,16 +18,19 @@ from rich.text import Text
 from xlrec import machine
 from xlrec.errors import MachineError
 
+if TYPE_CHECKING:
+    from xlrec.config import Config
+
 #: Versions of Java that Spark 4.1 and 4.2 run on; xlrec is tried on the first.
 JAVA_VERSIONS: Final = (17, 21)
 PYTHON_VERSIONS: Final = ((3, 11), (3, 12))
-#: Spark and Delta that were tried together, by the first two numbers of Spark.
-TRIED: Final = {"4.1": "4.4.0", "4.2": "4.4.0"}
 #: What a Python worker imports.
 WORKER_MODULES: Final = ("numpy", "pandas", "pyarrow", "numba", "pydantic")
-_GIB: Final = 1 << 30
-_MIN_MEMORY: Final = 4 * _GIB
-_MIN_DISK: Final = 2 * _GIB
+#: spark-submit sets it: its JVM runs already, and its workers' Python may lie on their machines only.
+_SUBMITTED: Final = "PYSPARK_GATEWAY_PORT"
+GIB: Final = 1 << 30
+_MIN_MEMORY: Final = 4 * GIB
+MIN_DISK: Final = 2 * GIB
 _GET_JAVA: Final = (
     "install Java 17 (Debian and Ubuntu: apt install openjdk-17-jre-headless; macOS: brew install openjdk@17; "
     "conda: conda install openjdk=17) and set JAVA_HOME if it is not the first on PATH"
@@ -54,9 +57,8 @@ def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
         resolve: Start Spark once to fetch Delta's jars where they are not here yet, which needs the network.
     """
     return [
-        check_java(),
+        *([] if _SUBMITTED in os.environ else [check_java(), check_workers()]),
         check_python(),
-        check_workers(),
         check_versions(),
         check_delta_jars(resolve),
         check_writable("lake", lake or "."),
@@ -75,10 +77,10 @@ def require(lake: str | None = None) -> None:
         MachineError: Java, Python or a permission is missing: one line, with what to do.
     """
     quick: list[Callable[[], Check]] = [check_python]
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit brings a JVM that runs already
+    if _SUBMITTED not in os.environ:
         quick.append(check_java)
-    if os.environ.get("PYSPARK_PYTHON", sys.executable) != sys.executable:
-        quick.append(lambda: check_workers(()))
+        if os.environ.get("PYSPARK_PYTHON", sys.executable) != sys.executable:
+            quick.append(lambda: check_workers(()))
     quick.append(lambda: check_writable("temporary files", _scratch()))
     if lake is not None:
         quick.append(lambda: check_writable("lake", lake))
@@ -88,14 +90,51 @@ def require(lake: str | None = None) -> None:
             raise MachineError(f"{found.name}: {found.seen}; {found.fix}")
 
 
-def run(lake: str | None = None, *, resolve: bool = True, console: Console | None = None) -> int:
-    """Prints all checks as a table; the exit status: 0, or MachineError's where something required is missing."""
-    found = checks(lake, resolve=resolve)
-    (console or Console()).print(table(found))
-    failed = [check.name for check in found if check.required and not check.ok]
-    verdict = f"xlrec cannot run here yet: {', '.join(failed)}" if failed else "xlrec can run here"
-    (console or Console()).print(Text(verdict, style="bold red" if failed else "bold green"))
-    return MachineError.status if failed else 0
+def run(
+    lake: str | None = None,
+    config: "Config | None" = None,
+    *,
+    resolve: bool = True,
+    console: Console | None = None,
+) -> int:
+    """Prints all checks as a table; the exit status: 0, or MachineError's where something required is missing.
+
+    Args:
+        lake: Folder of the lake.
+        config: Of a night, whose lake counts: Spark is started as it says, and lake, inputs and executors are tried.
+        resolve: Fetch Delta's jars where they are not here yet.
+        console: Where to print.
+    """
+    console = console or Console()
+    found = checks(config.lake if config else lake, resolve=resolve and config is None)
+    console.print(table(found))
+    if config is not None and not failed(found):
+        tried = _try_session(config)
+        console.print(table(tried))
+        found += tried
+    lacking = ", ".join(failed(found))
+    verdict = f"xlrec cannot run here yet: {lacking}" if lacking else "xlrec can run here"
+    console.print(Text(verdict, style="bold red" if lacking else "bold green"))
+    return MachineError.status if lacking else 0
+
+
+def failed(found: Iterable[Check]) -> list[str]:
+    """Names of the required checks that failed."""
+    return [check.name for check in found if check.required and not check.ok]
+
+
+def _try_session(config: "Config") -> list[Check]:
+    from xlrec import cluster
+    from xlrec.session import start
+
+    try:
+        spark = start(config.spark)
+    except MachineError as error:
+        return [Check("Spark", False, str(error))]
+    try:
+        return cluster.checks(spark, config)
+    finally:
+        spark.stop()
 
 
 def table(found: Iterable[Check]) -> Table:
@@ -127,8 +166,8 @@ def check_java() -> Check:
 def check_python() -> Check:
     """Python of the driver."""
     here = sys.version_info[:3]
-    seen = f"Python {_dotted(here)}, {sys.executable}"
-    allowed = _say([_dotted(each) for each in PYTHON_VERSIONS])
+    seen = f"Python {dotted(here)}, {sys.executable}"
+    allowed = _say([dotted(each) for each in PYTHON_VERSIONS])
     return Check("Python", here[:2] in PYTHON_VERSIONS, seen, f"run xlrec with Python {allowed}")
 
 
@@ -138,9 +177,9 @@ def check_workers(modules: tuple[str, ...] = WORKER_MODULES) -> Check:
     unset = f"unset PYSPARK_PYTHON, or set it to {sys.executable}"
     if python.version is None:
         return Check(name, False, f"{python.path} does not run", unset)
-    seen = f"Python {_dotted(python.version)}, {python.path}"
+    seen = f"Python {dotted(python.version)}, {python.path}"
     if python.version[:2] != sys.version_info[:2]:
-        return Check(name, False, f"{seen}, but the driver's is {_dotted(sys.version_info[:2])}", unset)
+        return Check(name, False, f"{seen}, but the driver's is {dotted(sys.version_info[:2])}", unset)
     if python.missing:
         return Check(
             name, False, f"{seen}, without {', '.join(python.missing)}", f"install xlrec there too, or {unset}"
@@ -150,13 +189,19 @@ def check_workers(modules: tuple[str, ...] = WORKER_MODULES) -> Check:
 
 def check_versions() -> Check:
     """Spark and Delta of versions that were tried together."""
+    from xlrec.session import DELTA_VERSION, SPARK_VERSIONS
+
     name, spark, delta = "Spark and Delta", machine.installed("pyspark"), machine.installed("delta-spark")
     fix = "pip install 'xlrec[local]' brings versions that were tried together"
+    if spark is None and _SUBMITTED in os.environ:  # a cluster's own, whose jars bring Delta's Python
+        spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
+        fix = f"xlrec needs Spark {_say(SPARK_VERSIONS)}"
     if spark is None or delta is None:
         lacking = " and ".join(each for each, found in (("pyspark", spark), ("delta-spark", delta)) if found is None)
         return Check(name, False, f"{lacking} is not installed", fix)
-    tried = TRIED.get(".".join(spark.split(".")[:2]))
-    return Check(name, delta == tried, f"pyspark {spark}, delta-spark {delta}", fix, required=tried is None)
+    tried = spark.rpartition(".")[0] in SPARK_VERSIONS
+    seen = f"pyspark {spark}, delta-spark {delta}"
+    return Check(name, tried and delta == DELTA_VERSION, seen, fix, required=not tried)
 
 
 def check_delta_jars(resolve: bool = False) -> Check:
@@ -190,14 +235,14 @@ def check_disk(place: str) -> Check:
     """Free disk below the lake."""
     free = machine.free_bytes(machine.local_folder(place) or Path(_scratch()))
     fix = "free some: Spark's shuffles and the lake need room"
-    return Check("disk", free >= _MIN_DISK, f"{free / _GIB:,.1f} GiB free", fix, required=False)
+    return Check("disk", free >= MIN_DISK, f"{free / GIB:,.1f} GiB free", fix, required=False)
 
 
 def check_memory() -> Check:
     """Memory for the driver's heap and the Python workers."""
     memory = machine.memory_bytes()
     fix = "set spark.driver_memory to about half of it, or use a machine with at least 4 GiB"
-    return Check("memory", memory >= _MIN_MEMORY, f"{memory / _GIB:,.1f} GiB", fix, required=False)
+    return Check("memory", memory >= _MIN_MEMORY, f"{memory / GIB:,.1f} GiB", fix, required=False)
 
 
 def check_cores() -> Check:
@@ -237,7 +282,8 @@ def _scratch() -> str:
     return os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir()
 
 
-def _dotted(parts: Iterable[int]) -> str:
+def dotted(parts: Iterable[int]) -> str:
+    """A version as it is written."""
     return ".".join(map(str, parts))
 
 

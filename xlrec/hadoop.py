@@ -15,6 +15,11 @@ from xlrec.errors import LakeError
 
 #: Last file of a folder that `put_folder` writes: names, sizes and checksums of the others.
 MANIFEST: Final = "_manifest.json"
+#: Packages of file systems that Spark does not bring, by scheme; {} is Hadoop's version.
+_PACKAGES: Final = {
+    "s3a": "org.apache.hadoop:hadoop-aws:{}", "abfss": "org.apache.hadoop:hadoop-azure:{}",
+    "abfs": "org.apache.hadoop:hadoop-azure:{}",
+}  # fmt: skip
 _BLOCK: Final = 1 << 20
 _AT_ONCE: Final = 8  # files: most are small, and an object store takes a while for each
 
@@ -41,11 +46,18 @@ class FileSystem:
         """
         context: Any = spark.sparkContext
         self.place, self.jvm = place, context._jvm
-        with _told(place, "reached"):
+        with _told(place, "reached", jars=self._jars(place)):
             self.root = self.jvm.org.apache.hadoop.fs.Path(place)
             self.settings = context._jsc.hadoopConfiguration()
             self.system = self.root.getFileSystem(self.settings)
             self.local = self.jvm.org.apache.hadoop.fs.FileSystem.getLocal(self.settings).getRaw()
+
+    def _jars(self, place: str) -> str:
+        """What brings the file system of a URL, where Spark does not."""
+        package = _PACKAGES.get(place.partition("://")[0])
+        return (
+            f"--packages {package.format(self.jvm.org.apache.hadoop.util.VersionInfo.getVersion())}" if package else ""
+        )
 
     def _path(self, name: str) -> Any:
         return self.jvm.org.apache.hadoop.fs.Path(self.root, name) if name else self.root
@@ -148,14 +160,21 @@ def _local(jvm: Any, path: Path) -> Any:
 
 
 @contextmanager
-def _told(place: str, what: str) -> Iterator[None]:
-    """One line for what the JVM throws."""
+def _told(place: str, what: str, jars: str = "") -> Iterator[None]:
+    """One line for what the JVM throws.
+
+    Args:
+        place: URL.
+        what: Of `cannot be …`.
+        jars: The option that brings the file system's class, should that be missing.
+    """
     try:
         yield
     except Py4JError as error:
         thrown = getattr(error, "java_exception", None)
         said = str(thrown.toString() if thrown is not None else error).partition("\n")[0]
-        raise LakeError(
-            f"{place} cannot be {what} ({said[:300]}): check the address, the jars of its file system, and its "
-            "settings (spark.hadoop.*)"
-        ) from error
+        lacking = "ClassNotFound" in said or "No FileSystem for scheme" in said
+        fix = "check the address and the settings of its file system (spark.hadoop.*)"
+        if lacking:
+            fix = f"give spark-submit {jars}" if jars else "its file system's jars are missing: --packages or --jars"
+        raise LakeError(f"{place} cannot be {what} ({said[:300]}): {fix}") from error

@@ -1,17 +1,19 @@
 """Facts about this machine: Java, Python workers, jars, memory, cores. Each is looked up when asked, none at import."""
 
 import importlib
+import importlib.util
 import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from xlrec.errors import MachineError
@@ -47,6 +49,38 @@ class Python:
     path: str
     version: tuple[int, int, int] | None
     missing: tuple[str, ...] = ()
+
+
+class Executor(NamedTuple):
+    """What a task saw of its executor."""
+
+    host: str
+    folder: str
+    """Of its files on the local disk."""
+    python: tuple[int, int, int]
+    missing: tuple[str, ...]
+    """Modules that cannot be found."""
+    free: int
+    """Bytes on the disk of its folder, to the GiB: all its tasks see the same."""
+    memory: int
+    """Bytes."""
+    gpus: tuple[str, ...]
+    assigned: tuple[str, ...]
+    """Addresses of GPUs that Spark gives its tasks."""
+
+
+def executor(modules: tuple[str, ...]) -> Executor:
+    """In a task of Spark: its executor, and which of the modules it lacks."""
+    from pyspark import SparkFiles, TaskContext
+
+    context = TaskContext.get()
+    gpu = context.resources().get("gpu") if context is not None else None
+    folder, version = str(SparkFiles.getRootDirectory()), sys.version_info
+    lacking = tuple(name for name in modules if importlib.util.find_spec(name) is None)
+    return Executor(
+        socket.gethostname(), folder, (version.major, version.minor, version.micro), lacking,
+        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpus(), tuple(gpu.addresses) if gpu is not None else (),
+    )  # fmt: skip
 
 
 def find_java() -> Java | None:
@@ -154,6 +188,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def gpus() -> tuple[str, ...]:
+    """Names of the NVIDIA GPUs of this machine, without torch; empty where its driver is absent."""
+    said = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) if shutil.which("nvidia-smi") else None
+    return tuple(filter(None, map(str.strip, (said or "").splitlines())))
+
+
 def cpu_features() -> tuple[str, ...]:
     """Those of CPU_FEATURES that this CPU has; empty where nothing tells."""
     line = re.search(r"^(?:flags|Features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
@@ -171,8 +211,6 @@ def _output(command: list[str]) -> str | None:
 
 
 def _folder_of(module: str) -> str | None:
-    import importlib.util
-
     spec = importlib.util.find_spec(module)
     return next(iter(spec.submodule_search_locations or []), None) if spec else None
 

@@ -3,7 +3,6 @@
 import os
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark import __version__ as pyspark_version
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
+from pyspark.sql.utils import is_remote
 
 from xlrec import machine
 from xlrec.config import SparkConfig
@@ -20,6 +20,8 @@ from xlrec.files import SCRATCH, scratch_of
 from xlrec.scratch import package_archive
 from xlrec.startup import held_back
 
+#: By their first two numbers; xlrec is tried on these with this Delta.
+SPARK_VERSIONS: Final = ("4.1", "4.2")
 DELTA_VERSION: Final = "4.4.0"
 #: Jars that Spark itself carries: leaving them out shrinks the first download from 87 MB to 16 MB.
 _CARRIED_BY_SPARK: Final = (
@@ -32,6 +34,11 @@ _CARRIED_BY_SPARK: Final = (
 )
 _BIND: Final = "spark.driver.bindAddress"
 _PARTITIONS: Final = "spark.sql.shuffle.partitions"
+_AUTHENTICATE: Final = "spark.authenticate"
+_CRYPTO: Final = "spark.network.crypto.enabled"
+_SSL_RPC: Final = "spark.ssl.rpc.enabled"
+#: Of what a worker that cannot start says.
+_TELLING: Final = ("Cannot run program", "PYTHON_VERSION_MISMATCH", "ModuleNotFoundError", "ImportError")
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -84,10 +91,13 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     this interpreter and, one BLAS thread each, so that tasks do not fight over cores.
 
     Raises:
-        MachineError: Spark does not start, it has no Delta, or on a cluster no task runs within the time.
+        MachineError: Spark does not start, is Spark Connect or of another version, has no Delta, or on a cluster no
+            task runs within the time.
     """
+    _refuse_connect(config.master)
     running = SparkSession.getActiveSession()
     if running is not None:
+        _join(running)
         return running
     _prepare_environment()
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
@@ -105,13 +115,67 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     if not submitted and machine.delta_jar(delta_package()) is None:
         print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     session = _started(builder)
-    if not machine.is_local(master):
+    _join(session)
+    if submitted or not machine.is_local(master):
+        _await_executor(session, config.executor_within_s)
+    partitioned = machine.is_local(master) or given.contains(_PARTITIONS) or _PARTITIONS in config.conf
+    if not (partitioned or config.shuffle_partitions):
+        session.conf.set(_PARTITIONS, str(2 * session.sparkContext.defaultParallelism))
+    return session
+
+
+def lacking_secrets(session: SparkSession) -> list[str] | None:
+    """Settings that would make the cluster's processes know each other and encrypt what they say.
+
+    None where Spark is one process, or where a platform that xlrec cannot see through sees to it (Databricks).
+    """
+    conf = session.sparkContext.getConf()
+    if machine.is_local(str(session.sparkContext.master)) or conf.contains(
+        "spark.databricks.clusterUsageTags.clusterId"
+    ):
+        return None
+    encrypted = conf.get(_CRYPTO) == "true" or conf.get(_SSL_RPC) == "true"
+    lacking = {_AUTHENTICATE: conf.get(_AUTHENTICATE) == "true", _CRYPTO: encrypted}
+    return [name for name, given in lacking.items() if not given]
+
+
+def _join(session: SparkSession) -> None:
+    """What a session must be and have, whoever started it."""
+    if session.version.rpartition(".")[0] not in SPARK_VERSIONS:
+        raise MachineError(f"this is Spark {session.version}: xlrec needs Spark {' or '.join(SPARK_VERSIONS)}")
+    if not machine.is_local(str(session.sparkContext.master)):
         # Workers run the driver's code, however it came here; Spark knows no wheels, and they may have another version.
         session.sparkContext.addPyFile(str(package_archive(Path(scratch_of(session)))))
-        _await_executor(session, config.executor_within_s)
-        if not (given.contains(_PARTITIONS) or _PARTITIONS in config.conf or config.shuffle_partitions):
-            session.conf.set(_PARTITIONS, str(2 * session.sparkContext.defaultParallelism))
-    return session
+        _warn_of_strangers(session)
+
+
+def _warn_of_strangers(session: SparkSession) -> None:
+    lacking = lacking_secrets(session)
+    if lacking:
+        lines = " ".join(f"--conf {one}=true" for one in lacking)
+        said = "whoever reaches this cluster's network can read its data and run code on it; to prevent it, add"
+        print(f"xlrec: note: {said} {lines}", file=sys.stderr)  # noqa: T201
+
+
+def reason(error: Exception) -> str:
+    """The line of an error of Spark's that tells most: a worker's own where there is one."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if any(word in line for word in _TELLING)]
+    line = (telling or lines or [type(error).__name__])[0]
+    return line.partition("Error from python worker:")[2].strip() or line[:400]
+
+
+def _refuse_connect(master: str) -> None:
+    """Raises where the session would be one of Spark Connect.
+
+    Raises:
+        MachineError: it would.
+    """
+    if is_remote() or "SPARK_REMOTE" in os.environ or master.startswith("sc://"):
+        raise MachineError(
+            "this is Spark Connect (SPARK_REMOTE, a master sc://…, or a serverless notebook), and xlrec needs classic "
+            "Spark, whose driver sends files to its executors: use spark-submit, or a cluster that is not serverless"
+        )
 
 
 def _prepare_environment() -> None:
@@ -155,15 +219,23 @@ def _await_executor(session: SparkSession, seconds: float) -> None:
     Raises:
         MachineError: none has within the time.
     """
-    context, done = session.sparkContext, threading.Event()
+    context, done, failed = session.sparkContext, threading.Event(), list[Exception]()
 
     def probe() -> None:
-        with suppress(Exception):  # the driver ends it below
+        try:
             context.range(1, numSlices=1).count()
-            done.set()
+        except Exception as error:
+            failed.append(error)
+        done.set()
 
     threading.Thread(target=probe, daemon=True).start()
-    if not done.wait(seconds):
+    answered = done.wait(seconds)
+    if failed:
+        raise MachineError(
+            f"a task of {context.master} fails before xlrec's code runs ({reason(failed[0])}): its machines need the "
+            "driver's Python; PYSPARK_PYTHON names it on both sides"
+        )
+    if not answered:
         conf = context.getConf()
         driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"
         n_there = context._jsc.sc().getExecutorMemoryStatus().size() - 1

@@ -17,8 +17,8 @@ LAYERS = {
     "machine": 2, "hadoop": 2, "files": 2, "tracking": 2, "startup": 2,
     "translators": 2, "devices": 2,
     "stages": 3, "training": 3, "datasets": 3, "inputs": 3, "lake": 3, "session": 3, "settings": 3,
-    "heartbeat": 4, "readers": 4, "releases": 4, "progress": 4, "planning": 4, "doctor": 4, "reporting": 4,
-    "similarity": 4,
+    "heartbeat": 4, "readers": 4, "releases": 4, "progress": 4, "planning": 4, "reporting": 4,
+    "similarity": 4, "doctor": 4, "cluster": 4,
     "pipeline": 5,
     "cli": 6,
 }  # fmt: skip

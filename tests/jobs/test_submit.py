@@ -32,15 +32,19 @@ DELTA = {"spark.jars.packages": delta_package(), "spark.jars.excludes": ",".join
 
 
 def submitted(
-    folder: Path, *arguments: str, defaults: dict[str, str] | None = None, within: float = 120
+    folder: Path,
+    *arguments: str,
+    defaults: dict[str, str] | None = None,
+    within: float = 120,
+    python: str = sys.executable,
 ) -> dict[str, str]:
     """The session's settings, or its error where no task runs within so many seconds."""
     (folder / "probe.py").write_text(PROBE)
     lines = [f"{name} {value}" for name, value in (DELTA | (defaults or {})).items()]
     (folder / "spark-defaults.conf").write_text("\n".join(lines))
     environment = os.environ | BRIEF | {
-        "SPARK_CONF_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_CONF_DIR": str(folder), "PYTHONPATH": str(ROOT), "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": python,
     }  # fmt: skip
     command = [str(SUBMIT), *arguments, str(folder / "probe.py"), str(within)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180, check=False)
@@ -79,3 +83,20 @@ def test_a_driver_that_no_executor_reaches_is_one_line(tmp_path: Path) -> None:
     assert "no task has run on local-cluster" in said
     assert "192.0.2.2" in said
     assert "spark.driver.host=ADDRESS" in said
+
+
+def test_workers_without_the_drivers_python_are_one_line_at_once(tmp_path: Path) -> None:
+    options = ("--master", "local-cluster[1,1,512]", "--conf", "spark.executor.memory=512m")
+    said = submitted(tmp_path, *options, python="/nowhere/python")["error"]
+    assert "fails before xlrec's code runs" in said
+    assert "/nowhere/python" in said
+    assert "PYSPARK_PYTHON" in said
+
+
+def test_spark_connect_is_one_line(tmp_path: Path) -> None:
+    environment = os.environ | {"SPARK_REMOTE": "sc://127.0.0.1", "PYTHONPATH": str(ROOT)}
+    (tmp_path / "probe.py").write_text(PROBE)
+    command = [sys.executable, str(tmp_path / "probe.py"), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
+    assert "this is Spark Connect" in done.stdout
+    assert "spark-submit" in done.stdout

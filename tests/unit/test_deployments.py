@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from xlrec.config import SparkConfig
-from xlrec.doctor import PYTHON_VERSIONS, TRIED, check_python
-from xlrec.session import _CARRIED_BY_SPARK, _ONE_THREAD, delta_package, settings
+from xlrec.doctor import PYTHON_VERSIONS, check_python
+from xlrec.session import _CARRIED_BY_SPARK, _ONE_THREAD, SPARK_VERSIONS, delta_package, settings
 from xlrec.settings import validate
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -167,7 +167,7 @@ def test_settings_that_nobody_knows_or_that_stand_twice_are_seen() -> None:
 def test_coordinates_and_versions_are_the_codes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     hadoop = next(JARS.glob("hadoop-client-api-*.jar")).stem.rpartition("-")[2]
-    tried = {delta_package(f"{spark}.0") for spark in TRIED}
+    tried = {delta_package(f"{spark}.0") for spark in SPARK_VERSIONS}
     assert set(re.findall(r"io\.delta:[\w.:-]+", text)) <= tried
     assert set(re.findall(r"hadoop-aws:([\d.]+)", text)) <= {hadoop}
     assert set(re.findall(r"pyspark==?([\d.]+\d)", text)) <= {pinned()["pyspark"]}

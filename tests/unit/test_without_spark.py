@@ -1,5 +1,7 @@
 """Where pyspark is not installed: what needs no Spark works, and what does says in one line how to get it."""
 
+import os
+import signal
 import subprocess
 import sys
 
@@ -50,3 +52,40 @@ def test_what_needs_spark_says_in_one_line_how_to_get_it(command: tuple[str, ...
     assert done.returncode == 4
     assert len(done.stderr.splitlines()) == 1
     assert "is missing, and this needs Spark: pip install 'xlrec[local]', or start it by spark-submit" in done.stderr
+
+
+WAITING = """
+import time
+from xlrec.cli import main
+from xlrec.cli.app import app
+
+
+@app.command()
+def wait():
+    print("waiting", flush=True)
+    time.sleep(60)
+
+
+main(["wait"])
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_program_with_one_line_and_its_status(number: signal.Signals, status: int) -> None:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", WAITING], text=True, **pipes) as program:  # type: ignore[call-overload]
+        assert program.stdout.readline() == "waiting\n"
+        program.send_signal(number)
+        said = program.communicate(timeout=30)[1]
+    assert program.returncode == status
+    assert said == "xlrec: interrupted; readers keep the last release\n"
+
+
+def test_spark_submit_without_delta_names_the_option_that_brings_it() -> None:
+    blocked = BLOCKED.replace('("pyspark", "py4j", "delta")', '("delta",)')
+    environment = os.environ | {"PYSPARK_GATEWAY_PORT": "1"}
+    command = [sys.executable, "-c", blocked, "run", "--config", "conf/demo.yaml"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 4
+    assert "add `--packages io.delta:delta-spark_4." in done.stderr
+    assert len(done.stderr.splitlines()) == 1

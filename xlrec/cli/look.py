@@ -1,5 +1,7 @@
 """Commands that only look: what a night will take, one user's list, the contract, the releases, the machine."""
 
+import shutil
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +19,33 @@ def explain(
 
     with session(config, overrides) as (spark, settings):
         tell(spark, settings, user)
+
+
+def report(
+    run: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="run_id, or a transfer's page; none: the newest run.")
+    ] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Annotated[Path | None, typer.Option(help="Also copy it to this file.")] = None,
+    browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in the browser, where there is one.")
+    ] = True,
+) -> None:
+    """A run's report, in the browser; from an object store a copy is fetched. Prints the path."""
+    from xlrec.pipeline.pages import fetched_page, local_page
+    from xlrec.settings import load
+
+    settings = load(config, overrides or [])
+    path = local_page(settings.lake, run)
+    if path is None:
+        with session(config, overrides) as (spark, _):
+            path = fetched_page(spark, settings.lake, run)
+    if out is not None:
+        path = Path(shutil.copyfile(path, out))
+    typer.echo(path)
+    if browser:
+        typer.launch(str(path))
 
 
 def releases(config: ConfigFile = None, overrides: Overrides = None) -> None:
@@ -44,12 +73,24 @@ def encoders(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for 
 
 
 def doctor(
-    lake: Annotated[str | None, typer.Option(help="Also check that this lake can be written.")] = None,
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    lake: Annotated[
+        str | None, typer.Option(help="Without a config: also check that this lake can be written.")
+    ] = None,
 ) -> None:
-    """Checks Java, Python, Delta's jars, write access, memory, cores and GPU; says how to mend what fails."""
-    from xlrec import doctor as physician
+    """Checks Java, Python, Delta's jars, write access, memory, cores and GPU; says how to mend what fails.
 
-    raise typer.Exit(physician.run(lake))
+    With a config it also starts Spark as the night would, on the config's master or within spark-submit, and tries what
+    a night asks: a task on every executor (Python, packages, disk, GPU), files written, listed, read and deleted in the
+    lake by executors and driver, the inputs, secrets of the cluster:
+
+        spark-submit --master spark://HOST:7077 --packages … jobs/doctor.py --config night.yaml
+    """
+    from xlrec import doctor as physician
+    from xlrec.settings import load
+
+    raise typer.Exit(physician.run(lake, load(config, overrides or []) if config or overrides else None))
 
 
 def plan(
@@ -96,4 +137,4 @@ def schema() -> None:
     typer.echo(json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False))
 
 
-COMMANDS = (plan, explain, releases, contract, encoders, doctor, schema)
+COMMANDS = (plan, explain, report, releases, contract, encoders, doctor, schema)

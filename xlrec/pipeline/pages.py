@@ -1,0 +1,71 @@
+"""Pages of the lake's `_reports`, on this machine, where a browser opens them."""
+
+import re
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xlrec.errors import LakeError
+from xlrec.machine import local_folder
+from xlrec.pipeline.reports import REPORTS
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_RUN = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d+)\.html")
+
+
+def local_page(lake: str, name: str | None) -> Path | None:
+    """Path of a page; None where the lake is not on this machine's disk.
+
+    Args:
+        lake: As in the config.
+        name: run_id, or what `xlrec transfer` named its page; None: the newest run.
+
+    Raises:
+        LakeError: there is no such page.
+    """
+    folder = local_folder(lake)
+    if folder is None:
+        return None
+    found = [path.name for path in (folder / REPORTS).glob("*.html")]
+    return (folder / REPORTS / chosen(found, name, lake)).absolute()
+
+
+def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
+    """Path of a copy of a page that lies elsewhere, in the temporary folder.
+
+    Args:
+        spark: Whose settings reach the lake.
+        lake: URL.
+        name: As `local_page` takes it.
+
+    Raises:
+        LakeError: there is no such page, or it cannot be read.
+    """
+    from xlrec.hadoop import FileSystem
+
+    pages = FileSystem(spark, f"{lake.rstrip('/')}/{REPORTS}")
+    page = chosen([entry.name for entry in pages.children()], name, lake)
+    path = Path(tempfile.mkdtemp(prefix="xlrec-"), page)
+    pages.get_file(page, path)
+    return path
+
+
+def chosen(pages: Iterable[str], name: str | None, lake: str) -> str:
+    """File name of the page that is asked for; of None the newest run's, by date and number.
+
+    Raises:
+        LakeError: it is not among them.
+    """
+    there = {one for one in pages if one.endswith(".html")}
+    runs = sorted((match for match in map(_RUN.fullmatch, there) if match), key=lambda m: (m[1], int(m[2])))
+    if name is None and runs:
+        return runs[-1][0]
+    if f"{name}.html" in there:
+        return f"{name}.html"
+    others = sorted(one.removesuffix(".html") for one in there if not _RUN.fullmatch(one))
+    known = [*(match[0].removesuffix(".html") for match in runs[-3:]), *others[:3]]
+    said = f"it has {', '.join(known)}" if known else "it has none yet: `xlrec run` writes one"
+    raise LakeError(f"the lake {lake} has no report{f' {name}' if name else ''}: {said}")
