@@ -81,7 +81,6 @@ test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
 
 test-cluster: $(STAMP)  ## nights on hosts that share no disk, on HDFS and S3, with machines that die: half an hour, as root
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,cluster]'
 	$(BIN)/python -m pytest tests/cluster -m soak
 
 unit: $(STAMP)  ## the tests that start no JVM

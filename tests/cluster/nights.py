@@ -4,12 +4,18 @@ import json
 import subprocess
 from typing import Any
 
-from hosts import Hosts
+from hosts import HADOOP, Hosts
 
 from xlrec.lake import Lake
 from xlrec.tables import RUNS
 
 INPUTS = ("catalog", "interactions", "users")
+#: As a user would set a client of an S3 API, but for its endpoint.
+S3A = {
+    "spark.hadoop.fs.s3a.access.key": "x", "spark.hadoop.fs.s3a.secret.key": "x",
+    "spark.hadoop.fs.s3a.path.style.access": "true", "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
+}  # fmt: skip
+S3A_PACKAGES = (f"org.apache.hadoop:hadoop-aws:{HADOOP}",)
 
 
 def told(place: str, lake: str, **more: object) -> dict[str, Any]:

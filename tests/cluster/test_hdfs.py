@@ -1,16 +1,14 @@
-"""The night on hosts that share no disk, by real spark-submit: the lake on HDFS, the code in a wheel."""
+"""Nights on hosts that share no disk, the lake on HDFS: executors, partitions, machines that die."""
 
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hosts import ROOT, Hosts, wheel
-from nights import INPUTS, run_of, said_of, told, written
+from hosts import ROOT, Hosts
+from nights import run_of, said_of, told, written
 
 from xlrec.errors import LakeError
-from xlrec.hadoop import FileSystem
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,36 +16,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]  # `make test-cluster`
 NIGHT = str(ROOT / "jobs/nightly.py")
 RUN = "2026-03-01.1"
-
-
-@pytest.fixture(scope="module")
-def hdfs(spark: "SparkSession", hosts: Hosts, demo: Path) -> str:
-    """The URL, with the inputs below it and two workers beside it."""
-    url = hosts.start_hdfs()
-    for number in (1, 2):
-        hosts.start_worker(number)
-    for name in INPUTS:
-        FileSystem(spark, f"{url}/demo/{name}").put_folder(demo / name)
-    return url
-
-
-@pytest.fixture(scope="module")
-def code(hosts: Hosts) -> str:
-    return str(wheel(hosts.folder))
-
-
-def test_a_night_on_two_hosts_gives_the_lists_of_one_machine(
-    spark: "SparkSession", hosts: Hosts, hdfs: str, code: str, alone: str
-) -> None:
-    config = written(hosts, told(f"{hdfs}/demo", f"{hdfs}/lake"))
-    done = hosts.run(hosts.submit("--py-files", code, NIGHT, "--config", config))
-    assert not done.returncode, said_of(done)
-    run = run_of(spark, f"{hdfs}/lake", RUN)
-    assert run["status"] == "published"
-    assert run["content_hash"] == alone
-    assert FileSystem(spark, f"{hdfs}/lake/_reports/{RUN}.html").exists()
-    assert [one.name for one in FileSystem(spark, f"{hdfs}/lake/_index").children()] == [RUN]  # nothing left between
-    assert not list(hosts.folder.glob("hdfs:*"))
 
 
 def test_a_lake_in_a_folder_that_workers_do_not_see_is_one_line(hosts: Hosts, hdfs: str) -> None:

@@ -1,21 +1,14 @@
 """A lake on S3 and hosts that share no disk: nights, evaluation, transfer, similarity, rollback, as users do."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosts import HADOOP, ROOT, Hosts, free_port, reachable
-from nights import INPUTS, said_of, told, written
+from hosts import ROOT, Hosts
+from nights import S3A_PACKAGES, said_of, told, written
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
-boto3: Any = pytest.importorskip("boto3", reason="make test-cluster installs it")
-CONF = {
-    "spark.hadoop.fs.s3a.access.key": "x", "spark.hadoop.fs.s3a.secret.key": "x",
-    "spark.hadoop.fs.s3a.path.style.access": "true", "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
-}  # fmt: skip
-PACKAGES = (f"org.apache.hadoop:hadoop-aws:{HADOOP}",)
 READ = """
 import json, sys
 from xlrec.config import SparkConfig
@@ -32,31 +25,12 @@ print("FOUND " + json.dumps({"runs": [json.loads(row) for row in rows], "live": 
 """
 
 
-@pytest.fixture(scope="module")
-def s3(hosts: Hosts, demo: Path) -> dict[str, str]:
-    """Settings of a client of an S3 API, with the inputs in a bucket."""
-    port = free_port(hosts.driver)
-    command = [str(Path(sys.executable).with_name("moto_server")), "-H", hosts.driver, "-p", str(port)]
-    hosts.start("s3", command, hosts.driver)
-    hosts.wait_for(lambda: reachable(hosts.driver, port), "the S3 API")
-    endpoint = f"http://{hosts.driver}:{port}"
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="x", aws_secret_access_key="x", region_name="us-east-1"
-    )
-    client.create_bucket(Bucket="bucket")
-    for path in (path for name in INPUTS for path in (demo / name).rglob("*.parquet")):
-        client.upload_file(str(path), "bucket", f"demo/{path.relative_to(demo).as_posix()}")
-    for number in (1, 2):
-        hosts.start_worker(number)
-    return CONF | {"spark.hadoop.fs.s3a.endpoint": endpoint}
-
-
 def test_nights_and_programs_on_s3(hosts: Hosts, s3: dict[str, str], alone: str) -> None:
     lake, demo = "s3a://bucket/lake", "s3a://bucket/demo"
     config = written(hosts, told(demo, lake))
 
     def submitted(job: Path, *arguments: str) -> str:
-        done = hosts.run(hosts.submit(str(job), *arguments, conf=s3, packages=PACKAGES))
+        done = hosts.run(hosts.submit(str(job), *arguments, conf=s3, packages=S3A_PACKAGES))
         assert not done.returncode, said_of(done)
         return done.stdout
 

@@ -35,7 +35,11 @@ def as_json(plan: Plan) -> dict[str, Any]:
     told = {
         "pairs": whole.pairs, "streamed_bytes": whole.streamed, "input_bytes": whole.read, "disk_bytes": whole.disk,
         "worker_bytes": whole.worker, "index_bytes": whole.shared, "driver_bytes": whole.driver,
-        "machine_bytes": whole.memory(plan.heap),
+        "machine_bytes": whole.memory(plan.heap), "shuffled_bytes": whole.shuffled,
+        "cluster": {
+            "executor_memory_bytes": whole.executor_memory(plan.heap), "executor_disk_bytes": whole.executor_disk,
+            "driver_memory_bytes": whole.driver_memory(plan.heap), "driver_disk_bytes": whole.driver_disk,
+        },
     }  # fmt: skip
     return {
         "seconds": whole.seconds, "cores": whole.cores, "dim": case.dim, "stages": stages, **told,
@@ -112,6 +116,9 @@ def _facts(plan: Plan) -> Table:
         "memory": f"{size(whole.worker)} a retrieving worker, {size(whole.shared)} of index shared; "
         f"{size(whole.memory(plan.heap))} a machine with {size(plan.heap)} of heap; here are {size(plan.memory)}",
         "disk": f"{size(whole.disk)} more in the lake",
+        "cluster": f"an executor's machine of {whole.per_machine} cores: {size(whole.executor_memory(plan.heap))}, "
+        f"{size(whole.executor_disk)} of disk; the driver's: {size(whole.driver_memory(plan.heap))}, "
+        f"{size(whole.driver_disk)} of disk; shuffles {size(whole.shuffled)}",
         "GPU": _gpu(plan),
     }
     for name, text in rows.items():
