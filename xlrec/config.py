@@ -119,7 +119,7 @@ class EmbedConfig(Section):
     batch_tokens: Count = 8192
     """Tokens per batch, padding included."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU that Spark assigned to the task, else the CPU."""
+    """auto: a GPU for each task where executors have some (`spark.executor.resource.gpu.amount`), else the CPU."""
     texts_per_task: Count | None = None
     """Size of a Spark task: smaller gives finer progress, larger less overhead. null: 10,000; for a shipped encoder,
     whose texts take microseconds, 100,000, or fewer where cores would stay idle."""
@@ -142,7 +142,7 @@ class TranslateConfig(Section):
     beams: Annotated[int, Field(ge=1, le=16)] = 1
     """Beams of the search; 1 is greedy."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto: the GPU that Spark assigned to the task, else the CPU."""
+    """As `embed.device`."""
     texts_per_task: Count = 500
     """Size of a Spark task: smaller gives finer progress, larger less overhead."""
 
@@ -260,7 +260,9 @@ class RetrieveConfig(Section):
     items; scores stay exact, lists stay whole. Needs `pip install 'xlrec[ann]'` where the driver runs."""
     ann: AnnConfig = AnnConfig()
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where an exact search runs; no result changes. auto: the GPU that Spark assigned to the task, else the CPU."""
+    """Where an exact search runs; no result changes. auto: the GPU that Spark assigned to the task, else the CPU. cuda:
+    asks Spark for a GPU for each task, so that as many run at once as there are GPUs: pays where the search, not the
+    ranking, takes the time (`xlrec plan`)."""
     user_block: Count = 1024
     """Users per matrix product; bounds memory, never changes a result."""
     item_block: Count = 2048

@@ -1,8 +1,39 @@
-"""The torch device of a Spark task."""
+"""GPUs: what Spark is asked for, and the torch device of a task."""
+
+from typing import TYPE_CHECKING, Final
 
 from pyspark import TaskContext
 
 from xlrec.errors import EncoderError
+from xlrec.machine import is_local
+
+if TYPE_CHECKING:
+    from pyspark.resource import ResourceProfile
+    from pyspark.sql import SparkSession
+
+#: Settings of Spark: GPUs of an executor, and of every task of every stage.
+_EXECUTOR_GPUS: Final = "spark.executor.resource.gpu.amount"
+_TASK_GPUS: Final = "spark.task.resource.gpu.amount"
+
+
+def gpu_profile(spark: "SparkSession", device: str) -> "ResourceProfile | None":
+    """A whole GPU for each task of one stage, as `mapInArrow` takes it; other stages keep all cores.
+
+    None where Spark is not asked: the device is the CPU, the executors have no GPU, every task gets one anyway, or the
+    master is local, which has no executors.
+
+    Args:
+        spark: The session.
+        device: `auto`, `cpu` or `cuda`.
+    """
+    from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+
+    conf = spark.sparkContext.getConf()
+    executors_have = float(conf.get(_EXECUTOR_GPUS, "0") or 0) > 0
+    if device == "cpu" or not executors_have or conf.contains(_TASK_GPUS) or is_local(str(spark.sparkContext.master)):
+        return None
+    # Of tasks alone: the executors are those that run already, with dynamic allocation or without.
+    return ResourceProfileBuilder().require(TaskResourceRequests().resource("gpu", 1)).build
 
 
 def task_device(device: str, key: str) -> str:

@@ -121,7 +121,9 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
 
     # Sorted by content, batches are the same whatever came before.
     tasks = new_texts.repartition(n_tasks, "text_hash").sortWithinPartitions("text_hash")
-    return tasks.select("text_hash", "text").mapInArrow(embedded, EMBEDDINGS.schema)
+    device = "cpu" if config.encoder in BUILT_IN else config.device
+    profile = devices.gpu_profile(new_texts.sparkSession, device)
+    return tasks.select("text_hash", "text").mapInArrow(embedded, EMBEDDINGS.schema, profile=profile)
 
 
 def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":

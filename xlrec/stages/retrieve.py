@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from xlrec.config import Config
-from xlrec.devices import task_device
+from xlrec.devices import gpu_profile, task_device
 from xlrec.errors import LakeError
 from xlrec.files import local_path
 from xlrec.index import ItemIndex
@@ -99,7 +99,9 @@ def retrieve(
     def made(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return then.of(found(batches)) if then else found(batches)
 
-    return rows.mapInArrow(made, then.schema if then else CANDIDATES.schema)
+    # Ranking takes the CPU of the same worker: only who asks for GPUs has as few tasks at once as there are GPUs.
+    profile = gpu_profile(users.sparkSession, "cuda") if config.retrieve.device == "cuda" else None
+    return rows.mapInArrow(made, then.schema if then else CANDIDATES.schema, profile=profile)
 
 
 def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":

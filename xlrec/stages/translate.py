@@ -1,21 +1,22 @@
 """Translate: the texts of items into one pivot language, cached by content, and the texts that vectors are made of."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal, cast
 
-import pandas as pd
 from pyspark import TaskContext
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 
 from xlrec import translators
 from xlrec.config import TranslateConfig
-from xlrec.devices import task_device
+from xlrec.devices import gpu_profile, task_device
 from xlrec.errors import ConfigError, EncoderError
 from xlrec.files import is_offered, local_path
 from xlrec.kernels.text import canonical_language
 from xlrec.tables import TRANSLATIONS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Translator of what the user brings.
 BROUGHT = "brought"
@@ -94,19 +95,6 @@ def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTransl
     return found
 
 
-def _translation_udf(config: TranslateConfig, fingerprint: str) -> Any:
-    """An iterator pandas UDF (text, language) → text in the pivot language; '' where there is none."""
-    config_json = config.model_dump_json()
-
-    def translated(batches: Iterator[tuple[pd.Series, pd.Series]]) -> Iterator[pd.Series]:
-        translator = _translator(config_json, fingerprint)
-        for texts, languages in batches:
-            yield pd.Series(translator.translate(texts.tolist(), languages.tolist()), index=texts.index, dtype=object)
-
-    make: Any = pandas_udf  # its stubs know no iterator UDF without a deprecated number
-    return make(translated, "string")
-
-
 def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
     """Translations of the new texts by the model, as rows of `tables.TRANSLATIONS`.
 
@@ -118,11 +106,22 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
         n_texts: rows of new; cuts them into tasks of about `texts_per_task`.
     """
     n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    config_json = config.model_dump_json()
+
+    def translated(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        import pyarrow as pa
+
+        translator = _translator(config_json, fingerprint)
+        for batch in batches:
+            texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))
+            said = pa.array(translator.translate(texts, languages), pa.string())
+            fixed = [pa.repeat(value, batch.num_rows) for value in (pivot, fingerprint)]
+            columns = [*(batch.column(name) for name in _KEY), *fixed, said]
+            yield pa.RecordBatch.from_arrays(columns, TRANSLATIONS.schema.names)
+
     # Sorted by content, batches are the same whatever came before.
-    tasks = new.repartition(n_tasks, *_KEY).sortWithinPartitions(*_KEY)
-    text: Column = _translation_udf(config, fingerprint)("text", "language")
-    rows = tasks.select(*_KEY, F.lit(pivot).alias("pivot"), F.lit(fingerprint).alias("translator"), text.alias("text"))
-    return rows.to(TRANSLATIONS.schema)
+    tasks = new.repartition(n_tasks, *_KEY).sortWithinPartitions(*_KEY).select(*_KEY, "text")
+    return tasks.mapInArrow(translated, TRANSLATIONS.schema, profile=gpu_profile(new.sparkSession, config.device))
 
 
 def unified_texts(
