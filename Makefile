@@ -7,12 +7,13 @@ BIN := $(VENV)/bin
 XLREC := $(BIN)/python -m xlrec.cli
 STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
+SPARKS ?= 4.2.1
 ENCODERS ?= hashing default teacher
 BENCH_JSON ?= .cache/bench-encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-encoders bench-quality test test-cluster unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-scale bench-encoders bench-quality test test-cluster test-versions unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -58,6 +59,9 @@ bench-ann: $(STAMP)  ## the approximate first pass beside the exact one, at 200,
 bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit of memory, an encoder beside the peak
 	$(BIN)/python tests/bench/gpu.py --json .cache/bench/gpu.json
 
+bench-scale: $(DEMO)/demo.json  ## on paper: bytes, memory and time of clusters of up to 64 machines, into conf/README.md
+	$(BIN)/python tests/bench/scale.py conf/demo.yaml --write
+
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
 
@@ -82,6 +86,12 @@ test: $(STAMP)  ## the whole suite
 
 test-cluster: $(STAMP)  ## nights on hosts that share no disk, on HDFS and S3, with machines that die: half an hour, as root
 	$(BIN)/python -m pytest tests/cluster -m soak
+
+test-versions: $(STAMP)  ## the night on the newest Spark of each other minor version that xlrec takes: make test-versions SPARKS="4.2.1"
+	for spark in $(SPARKS); do \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .cache/versions/$$spark pyspark==$$spark; \
+	  PYTHONPATH=.cache/versions/$$spark $(BIN)/python -m pytest tests/jobs/test_night.py tests/jobs/test_submit.py tests/spark/test_cluster.py; \
+	done
 
 unit: $(STAMP)  ## the tests that start no JVM
 	$(BIN)/python -m pytest tests/unit tests/contracts

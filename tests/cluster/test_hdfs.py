@@ -1,7 +1,10 @@
 """Nights on hosts that share no disk, the lake on HDFS: executors, partitions, machines that die."""
 
+import os
+import signal
 import threading
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,3 +64,25 @@ def test_a_worker_machine_that_dies_in_a_stage_changes_no_list(
     assert not killing.is_alive()
     assert not done.returncode, said_of(done)
     assert run_of(spark, lake, RUN)["content_hash"] == alone
+
+
+def test_a_night_whose_driver_dies_goes_on_from_another_host_within_two_minutes(
+    spark: "SparkSession", hosts: Hosts, hdfs: str, alone: str
+) -> None:
+    if not hosts.own_network:
+        pytest.skip("a host of another name needs root")
+    lake = f"{hdfs}/lake-host"
+    config = written(hosts, told(f"{hdfs}/demo", lake))
+    command = hosts.submit(NIGHT, "--config", config)
+    elsewhere = ["unshare", "--uts", "bash", "-c", 'hostname elsewhere; exec "$@"', "bash", *command]
+    doomed = hosts.start("elsewhere", elsewhere, hosts.driver)
+    hosts.wait_for(lambda: "\ntrain" in hosts.log("elsewhere"), "train", within=600)
+    os.killpg(doomed.pid, signal.SIGKILL)
+    doomed.wait()
+    began = datetime.now(UTC)
+    done = hosts.run(command)
+    assert not done.returncode, said_of(done)
+    run = run_of(spark, lake, "2026-03-01.2")
+    assert run["content_hash"] == alone
+    assert (run["started_at"].replace(tzinfo=UTC) - began).total_seconds() < 120
+    assert run_of(spark, lake, RUN)["status"] == "abandoned"

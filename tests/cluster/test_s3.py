@@ -1,12 +1,16 @@
 """A lake on S3 and hosts that share no disk: nights, evaluation, transfer, similarity, rollback, as users do."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flaky import Flaky
 from hosts import ROOT, Hosts
 from nights import S3A_PACKAGES, said_of, told, written
+
+from xlrec.errors import LakeError
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 READ = """
@@ -58,3 +62,29 @@ def test_nights_and_programs_on_s3(hosts: Hosts, s3: dict[str, str], alone: str)
     out = ("--out", "s3a://bucket/similar", "--format", "delta", "--k", "3")
     assert "pairs" in submitted(jobs / "similarity.py", "--left", f"{demo}/catalog", *columns, *out)
     assert not list(hosts.folder.glob("s3a:*"))
+
+
+def test_a_lake_that_fails_now_and_then_gives_the_same_lists_and_a_dead_one_is_one_line(
+    hosts: Hosts, s3: dict[str, str], alone: str
+) -> None:
+    endpoint = "spark.hadoop.fs.s3a.endpoint"
+    shares = {"refused": 0.03, "slow": 0.03, "lost": 0.01}
+    flaky = Flaky(hosts.driver, int(s3[endpoint].rpartition(":")[2]), shares)
+    conf = s3 | {endpoint: f"http://{hosts.driver}:{flaky.port}"}
+    config = written(hosts, told("s3a://bucket/demo", "s3a://bucket/flaky"))
+    night = str(ROOT / "jobs" / "nightly.py")
+    try:
+        done = hosts.run(hosts.submit(night, "--config", config, conf=conf, packages=S3A_PACKAGES))
+    finally:
+        flaky.close()
+    assert not done.returncode, said_of(done)
+    assert min(flaky.counts.values()) > 10, flaky.counts
+    (hosts.folder / "read.py").write_text(READ)
+    read = hosts.submit(str(hosts.folder / "read.py"), "s3a://bucket/flaky", conf=s3, packages=S3A_PACKAGES)
+    (line,) = [one for one in hosts.run(read).stdout.splitlines() if one.startswith("FOUND ")]
+    assert [run["content_hash"] for run in json.loads(line.split(" ", 1)[1])["runs"]] == [alone]
+    began = time.monotonic()
+    done = hosts.run(hosts.submit(night, "--config", config, conf=conf, packages=S3A_PACKAGES))  # nobody listens now
+    assert done.returncode == LakeError.status, said_of(done)
+    assert "cannot be" in said_of(done).splitlines()[-1]
+    assert time.monotonic() - began < 420  # 199 s where the machine is idle: S3A tries again, ever more rarely

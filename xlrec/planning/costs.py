@@ -229,7 +229,8 @@ def index_bytes(case: Case) -> int:
 def driver_bytes(case: Case) -> int:
     """Memory of the driver's Python while it trains: logs, preferences both ways, vectors, factors, counted pairs."""
     sizes, dim = case.sizes, case.config.train.factors.dim
-    items, users = sizes.items * 4 * (case.text_dim * 4 + dim * 10), sizes.active * 8 * 2 * dim
+    items = sizes.items * 4 * (case.text_dim * 4 + dim * 10)
+    users = min(sizes.active, case.learnt) * 8 * 2 * dim  # each that is drawn has an event
     pairs = _PAIR_BYTES * sizes.pairs * case.weighed // max(1, sizes.visits)
     return WORKER_BYTES + TORCH_BYTES + 150 * case.learnt + items + users + pairs
 
