@@ -1,0 +1,70 @@
+"""What a command says where it fails: one of our errors for whatever a user can meet; anything else is a bug."""
+
+import errno
+import os
+import re
+from typing import Final
+
+from xlrec import errors
+from xlrec.errors import MachineError, XlrecError
+
+#: A disk that takes no more, as this process sees it, and as Spark or a worker writes it.
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_FULL_WORDS: Final = tuple(os.strerror(number) for number in _FULL)
+
+
+def told(error: Exception) -> XlrecError | None:
+    """The error to be told in one line, as the one of ours that it is or stands for; None for a bug.
+
+    Args:
+        error: What ended the command.
+    """
+    if isinstance(error, XlrecError):
+        return error
+    if isinstance(error, ModuleNotFoundError):
+        return _without(error)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        where = f" at {error.filename}" if error.filename else ""
+        return MachineError(
+            f"the driver's disk takes no more{where} ({os.strerror(error.errno).lower()}): free some, or name another "
+            "folder in spark.scratch"
+        )
+    if type(error).__module__.split(".")[0] in ("pyspark", "py4j"):
+        return _of_spark(str(error))
+    return None
+
+
+def _without(error: ModuleNotFoundError) -> XlrecError | None:
+    """Spark or Delta, where one of them is missing."""
+    missing = (error.name or "").partition(".")[0]
+    if missing not in ("pyspark", "py4j", "delta"):
+        return None
+    if missing == "delta" and "PYSPARK_GATEWAY_PORT" in os.environ:
+        from xlrec.session import delta_package
+
+        return MachineError(f"Delta is missing: add `--packages {delta_package()}` to spark-submit")
+    return MachineError(
+        f"{missing} is missing, and this needs Spark: pip install 'xlrec[local]', or start it by spark-submit"
+    )
+
+
+def _of_spark(said: str) -> XlrecError | None:
+    """Ours, raised in a worker and wrapped; what a worker lacks; a disk that is full."""
+    found = re.search(r"xlrec\.errors\.(\w+): (.+)", said)
+    kind = getattr(errors, found[1], None) if found else None
+    if found is not None and kind is not None:
+        ours: XlrecError = kind(found[2])
+        return ours
+    lacking = re.search(r"ModuleNotFoundError: No module named '(\w+)", said)
+    if lacking:
+        return MachineError(
+            f"a worker lacks the module {lacking[1]}: install xlrec's dependencies on every machine; "
+            "`xlrec doctor --config` says which lack what"
+        )
+    full = next((word for word in _FULL_WORDS if word in said), None)
+    if full:
+        return MachineError(
+            f"a disk takes no more ({full.lower()}): free some, or name another folder in spark.local.dir for what "
+            "executors keep; `xlrec plan` says how much a night needs"
+        )
+    return None
