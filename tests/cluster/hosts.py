@@ -131,14 +131,16 @@ class Hosts:
         return [_bin("spark-submit"), "--master", self.master, "--packages", jars, *options, *arguments]
 
     def run(
-        self, command: Sequence[str], within: float = 900, output: Path | None = None
+        self, command: Sequence[str], within: float = 900, output: Path | None = None, unset: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
         """Runs a command on the driver's host; what it says goes through a file, that others may read."""
-        path = output or self.folder / "run.out"
+        path, mine = output or self.folder / "run.out", environment(self.driver)
+        for name in unset:
+            mine.pop(name)
         with path.open("w") as said:
             done = subprocess.run(
                 command, stdout=said, stderr=subprocess.STDOUT, timeout=within, check=False,
-                env=environment(self.driver), cwd=self.folder,
+                env=mine, cwd=self.folder,
             )  # fmt: skip
         return subprocess.CompletedProcess(command, done.returncode, path.read_text(errors="replace"), "")
 

@@ -1,7 +1,11 @@
 """Nights on hosts that share no disk, the lake on HDFS: executors, partitions, machines that die."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
+import sysconfig
 import threading
 import time
 from datetime import UTC, datetime
@@ -28,6 +32,24 @@ def test_a_lake_in_a_folder_that_workers_do_not_see_is_one_line(hosts: Hosts, hd
     line = said_of(done).splitlines()[-1]
     assert "do not see the lake's folder" in line
     assert f"{hosts.network}." in line or "workers on" in line
+
+
+def test_a_python_that_only_the_workers_have_comes_by_archives(
+    spark: "SparkSession", hosts: Hosts, hdfs: str, alone: str
+) -> None:
+    """As venv-pack makes it; here its site-packages are those of this environment, which is too large to be packed."""
+    packed = hosts.folder / "packed"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--copies", str(packed)], check=True)
+    (site,) = packed.glob("lib/python3*/site-packages")
+    (site / "theirs.pth").write_text(sysconfig.get_path("purelib"))
+    archive = shutil.make_archive(str(packed), "gztar", packed)
+    lake = f"{hdfs}/lake-archives"
+    config = written(hosts, told(f"{hdfs}/demo", lake))
+    python = {"spark.pyspark.python": "./environment/bin/python", "spark.pyspark.driver.python": sys.executable}
+    command = hosts.submit("--archives", f"{archive}#environment", NIGHT, "--config", config, conf=python)
+    done = hosts.run(command, unset=("PYSPARK_PYTHON",))
+    assert not done.returncode, said_of(done)
+    assert run_of(spark, lake, RUN)["content_hash"] == alone
 
 
 @pytest.mark.parametrize(("workers", "partitions"), [(1, 3), (3, 7)])

@@ -53,16 +53,20 @@ def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConf
         EncoderError: the model cannot be had.
         LakeError: the lake cannot be written.
     """
-    translators.fetch(config)
+    folder = translators.locate(config)
     if lake.on_one_machine:
         return config
-    place = _offered(lake, translators.locate(config, local_only=True), translators.fingerprint(config))
+    place = _offered(lake, folder, translators.fingerprint(config))
     return config.model_copy(update={"model": place, "revision": None})
 
 
 def _offered(lake: Lake, folder: Path, fingerprint: str) -> str:
     files = lake.files(f"{ENCODERS}/{fingerprint}")
-    if not Path(files.folder).exists():
-        shutil.copytree(folder, files.folder)
+    target = Path(files.folder)
+    if not target.exists():
+        half = target.with_name(f".{target.name}")
+        shutil.rmtree(half, ignore_errors=True)
+        shutil.copytree(folder, half)
+        half.rename(target)
     files.keep_once(lake.spark)
     return files.offer(lake.spark)

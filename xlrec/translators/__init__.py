@@ -12,7 +12,7 @@ from xlrec.encoders.weights import Weights
 from xlrec.errors import ConfigError
 from xlrec.translators.seq2seq import Seq2SeqTranslator
 
-__all__ = ["Seq2SeqTranslator", "fetch", "fingerprint", "load", "locate"]
+__all__ = ["Seq2SeqTranslator", "fingerprint", "load", "locate"]
 
 #: Raise it whenever a translation changes.
 _VERSION = 1
@@ -37,20 +37,11 @@ def fingerprint(config: TranslateConfig) -> str:
     return f"seq2seq-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"
 
 
-def fetch(config: TranslateConfig) -> None:
-    """Brings the model's files to this machine, if they are not here: what a driver does before its workers load.
+def locate(config: TranslateConfig, *, local_only: bool = False) -> Path:
+    """The folder of the model, whose files are on this machine from here on; see `weights.locate`.
 
     Raises:
         EncoderError: the model is missing, not pinned, cannot be reached, or may run code.
-    """
-    locate(config)
-
-
-def locate(config: TranslateConfig, *, local_only: bool = False) -> Path:
-    """The folder of the model; see `weights.locate`.
-
-    Raises:
-        EncoderError: as `fetch`.
     """
     return weights.locate(_weights(config), local_only=local_only)
 
