@@ -9,7 +9,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from xlrec import inputs, machine
+from xlrec import encoders, inputs, machine
 from xlrec.config import Config
 from xlrec.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
 from xlrec.errors import XlrecError
@@ -28,7 +28,7 @@ def checks(spark: SparkSession, config: Config) -> list[Check]:
     """Everything that a night asks of its cluster, tried."""
     return [
         check_session(spark),
-        *check_executors(spark, encoding=config.embed.encoder not in ("default", "hashing")),
+        *check_executors(spark, encoding=config.embed.encoder not in encoders.BUILT_IN),
         check_lake(spark, config.lake),
         *check_inputs(spark, config),
         *check_secrets(spark),
@@ -58,31 +58,31 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
         yield machine.executor(modules)
 
     try:
-        found = sorted(set(context.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect()))
+        seen_by_tasks = context.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect()
     except Exception as error:  # whatever stops a task is what the user asks for
         fix = "the workers need the driver's Python with xlrec's dependencies; PYSPARK_PYTHON names it"
         return [Check("executors", False, reason(error), fix)]
+    found = sorted({one.folder: one for one in seen_by_tasks}.values())
     n_there = max(1, context._jsc.sc().getExecutorMemoryStatus().size() - (not machine.is_local(context.master)))
-    each = [_executor(one) for one in found]
+    given = context.getConf().contains("spark.executor.resource.gpu.amount")
+    each = [_executor(one, gpus_given=given) for one in found]
     shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]
     seen = f"tasks ran on {len(found)} of {n_there}: {', '.join(sorted({one.host for one in found})[:_SHOWN])}"
     fix = "the others were busy or came later: run it again"
     return [Check("executors", len(found) >= n_there, seen, fix, required=False), *shown]
 
 
-def _executor(found: machine.Executor) -> Check:
+def _executor(found: machine.Executor, *, gpus_given: bool) -> Check:
     name = f"executor on {found.host}"
-    gpus = f"{', '.join(found.gpus) or 'none'}"
-    given = f" (Spark gives tasks {', '.join(found.assigned)})" if found.assigned else ""
     seen = (
         f"Python {dotted(found.python)}, {found.free / GIB:,.1f} GiB free in {found.folder}, "
-        f"{found.memory / GIB:,.1f} GiB of memory, GPU: {gpus}{given}"
+        f"{found.memory / GIB:,.1f} GiB of memory, GPU: {', '.join(found.gpus) or 'none'}"
     )
     if found.missing:
         fix = "install xlrec's dependencies there: the driver sends its own code, not what it imports"
         return Check(name, False, f"{seen}, without {', '.join(found.missing)}", fix)
-    if found.gpus and not found.assigned:
-        fix = "--conf spark.executor.resource.gpu.amount=1 --conf spark.task.resource.gpu.amount=1 gives them to tasks"
+    if found.gpus and not gpus_given:
+        fix = "tasks get none: --conf spark.executor.resource.gpu.amount=1, with conf/gpus.sh as discovery script"
         return Check(name, False, seen, fix, required=False)
     fix = "spark.local.dir names a folder with room: executors keep the index and shuffles there"
     return Check(name, found.free >= MIN_DISK, seen, fix, required=False)

@@ -65,21 +65,18 @@ class Executor(NamedTuple):
     memory: int
     """Bytes."""
     gpus: tuple[str, ...]
-    assigned: tuple[str, ...]
-    """Addresses of GPUs that Spark gives its tasks."""
+    """Names."""
 
 
 def executor(modules: tuple[str, ...]) -> Executor:
     """In a task of Spark: its executor, and which of the modules it lacks."""
-    from pyspark import SparkFiles, TaskContext
+    from pyspark import SparkFiles
 
-    context = TaskContext.get()
-    gpu = context.resources().get("gpu") if context is not None else None
     folder, version = str(SparkFiles.getRootDirectory()), sys.version_info
     lacking = tuple(name for name in modules if importlib.util.find_spec(name) is None)
     return Executor(
         socket.gethostname(), folder, (version.major, version.minor, version.micro), lacking,
-        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpus(), tuple(gpu.addresses) if gpu is not None else (),
+        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpus(),
     )  # fmt: skip
 
 

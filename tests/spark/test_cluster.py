@@ -8,6 +8,7 @@ import pytest
 from xlrec import cluster
 from xlrec.errors import LakeError
 from xlrec.hadoop import FileSystem
+from xlrec.machine import Executor
 from xlrec.session import lacking_secrets, reason
 from xlrec.settings import validate
 
@@ -83,3 +84,11 @@ def test_of_an_error_that_line_is_told_which_tells_most() -> None:
     long = 'Job aborted\n at x\njava.io.IOException: Cannot run program "python9": error=2, No such file\n at y'
     assert reason(ValueError(long)).startswith('java.io.IOException: Cannot run program "python9"')
     assert reason(ValueError("")) == "ValueError"
+
+
+def test_gpus_that_no_task_gets_are_told_of() -> None:
+    seen = Executor("host", "/local", (3, 11, 7), (), 100 << 30, 64 << 30, ("NVIDIA L4",))
+    idle, used = (cluster._executor(seen, gpus_given=given) for given in (False, True))
+    assert used.ok
+    assert (idle.ok, idle.required) == (False, False)
+    assert "spark.executor.resource.gpu.amount" in idle.fix

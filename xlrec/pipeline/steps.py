@@ -54,7 +54,9 @@ def dated_inputs(spark: SparkSession, config: Config) -> tuple[Inputs, date]:
 
     Raises:
         InputError: an input is missing or of another schema, or no interaction tells the date.
+        LakeError: the lake cannot be reached, which is told before the log is read.
     """
+    Lake(spark, config.lake).check_seen()
     where, names = config.inputs, config.columns
     inputs = Inputs(
         read_input(spark, where.catalog, CATALOG, names.catalog, "catalog"),
