@@ -2,8 +2,8 @@
 
 A lake in a folder that all machines see holds them directly: tasks write there and map them there. Of any other lake,
 tasks return what they write as rows, which pass through the lake's own file system to the driver's disk; a finished
-folder is copied into the lake, and every executor fetches it once (`SparkContext.addFile`, in which Spark itself keeps
-one copy for the executors of a machine), so that all its Python workers map the same files.
+folder is copied into the lake, every machine fetches it once (`SparkContext.addFile`), Spark copies it for each
+executor, and all Python workers of an executor map the same files.
 """
 
 import atexit

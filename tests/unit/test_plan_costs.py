@@ -185,8 +185,8 @@ def test_a_cluster_shares_the_shuffles_and_every_machine_has_the_index() -> None
     one = estimate(case())
     many = estimate(replace(case(), machine=Machine(64, 4)))
     assert many.shuffled == one.shuffled
-    assert one.executor_disk - one.shared == one.shuffled
-    assert many.executor_disk - many.shared == pytest.approx(one.shuffled / 16, abs=1)
+    assert one.executor_disk - 2 * one.shared == one.shuffled
+    assert many.executor_disk - 2 * many.shared == pytest.approx(one.shuffled / 16, abs=1)
     assert many.driver_disk == 2 * many.shared
     heap = 4 << 30
     assert one.memory(heap) == one.executor_memory(heap) + one.driver

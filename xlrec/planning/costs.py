@@ -143,8 +143,8 @@ class Estimate:
 
     @property
     def executor_disk(self) -> int:
-        """Bytes on the local disk of a machine of a cluster: the index, its share of the shuffles."""
-        return self.shared + self.shuffled * self.per_machine // max(self.cores, self.per_machine)
+        """Bytes on the local disk of a machine of a cluster: the index as fetched and Spark's copy, its shuffles."""
+        return 2 * self.shared + self.shuffled * self.per_machine // max(self.cores, self.per_machine)
 
     @property
     def driver_disk(self) -> int:
