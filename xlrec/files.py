@@ -68,7 +68,7 @@ class Files:
             return _ARROW.empty_table()
         with tempfile.TemporaryDirectory(prefix="xlrec-") as folder:
             write(folder)
-            return pa.Table.from_batches(list(_parts_of(Path(folder))), _ARROW)
+            return pa.Table.from_batches(list(parts_of(Path(folder))), _ARROW)
 
     def collect(self, parts: "DataFrame") -> None:
         """Runs the tasks, and lays what they return into the folder on the driver; file by file, never in memory.
@@ -84,7 +84,7 @@ class Files:
             self._through_lake(parts, "parts", str(rows))
             for batch in ds.dataset(str(rows), format="parquet", schema=_ARROW).to_batches(batch_size=16):
                 for name, start, data in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    _lay(laid / name, start, data)
+                    lay_part(laid / name, start, data)
             for path in [one for one in laid.rglob("*") if one.is_file()]:
                 target = Path(self.folder) / path.relative_to(laid)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -187,7 +187,7 @@ def _scratch(below: str | None) -> str:
 
 
 def fetched(spark: "SparkSession", place: str) -> str:
-    """The folder that a path or URL names, on the driver's disk; of another file system a copy of its files.
+    """The folder or file that a path or URL names, on the driver's disk; of another file system a copy.
 
     Raises:
         LakeError: it cannot be read.
@@ -196,12 +196,23 @@ def fetched(spark: "SparkSession", place: str) -> str:
     if folder is not None:
         return str(folder)
     copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}")
-    if not copy.exists():
-        system = FileSystem(spark, place)
-        for entry in system.children():
-            if not entry.is_folder:
-                system.get_file(entry.name, copy / entry.name)
+    system = FileSystem(spark, place)
+    if system.is_file():
+        copy /= place.rpartition("/")[2]
+        if not copy.exists():
+            system.get_file("", copy)
+    elif not copy.exists():
+        _fetch_below(spark, place, copy)
     return str(copy)
+
+
+def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
+    system = FileSystem(spark, place)
+    for entry in system.children():
+        if entry.is_folder:  # a sentence-transformers model has some
+            _fetch_below(spark, f"{place.rstrip('/')}/{entry.name}", folder / entry.name)
+        else:
+            system.get_file(entry.name, folder / entry.name)
 
 
 def is_offered(place: str) -> bool:
@@ -223,8 +234,8 @@ def _made(folder: str) -> str:
     return folder
 
 
-def _parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
-    """A batch per part: Arrow's binary columns end at 2 GiB."""
+def parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
+    """The folder's files as rows of `PARTS`, a batch per part: Arrow's binary columns end at 2 GiB."""
     for path in sorted(one for one in folder.rglob("*") if one.is_file()):
         name = path.relative_to(folder).as_posix()
         with path.open("rb") as file:
@@ -234,7 +245,8 @@ def _parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
                 )
 
 
-def _lay(path: Path, start: int, data: bytes) -> None:
+def lay_part(path: Path, start: int, data: bytes) -> None:
+    """Writes a part of a file, in any order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if path.exists() else "wb") as file:
         file.seek(start)

@@ -67,6 +67,11 @@ class FileSystem:
         with _told(self.place, "read"):
             return bool(self.system.exists(self._path(name)))
 
+    def is_file(self) -> bool:
+        """Whether the place is a file; a folder may also be absent."""
+        with _told(self.place, "read"):
+            return bool(self.system.exists(self.root) and self.system.getFileStatus(self.root).isFile())
+
     def children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
         with _told(self.place, "listed"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
+from xlrec import files as files_module
 from xlrec.errors import LakeError
 from xlrec.files import PARTS, Files, fetched, local_path
 from xlrec.hadoop import MANIFEST, FileSystem
@@ -127,7 +128,7 @@ def test_rows_come_as_parquet_whatever_workers_see(spark: "SparkSession", apart:
 
 def test_a_file_system_that_nobody_knows_is_one_line(spark: "SparkSession") -> None:
     with pytest.raises(
-        LakeError, match=r"^nope://host/lake cannot be reached \(.*nope.*\): check the address, the jars"
+        LakeError, match=r"^nope://host/lake cannot be reached \(.*nope.*\): its file system's jars are missing"
     ):
         FileSystem(spark, "nope://host/lake")
 
@@ -135,3 +136,17 @@ def test_a_file_system_that_nobody_knows_is_one_line(spark: "SparkSession") -> N
 def test_a_folder_on_this_machine_is_used_where_it_lies(spark: "SparkSession", tmp_path: Path) -> None:
     assert fetched(spark, str(tmp_path)) == str(tmp_path)
     assert fetched(spark, tmp_path.as_uri()) == str(tmp_path)
+
+
+def test_of_another_file_system_come_a_folder_with_all_below_it_and_a_single_file(
+    spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model" / "1_Pooling").mkdir(parents=True)
+    for name in ("modules.json", "1_Pooling/config.json"):
+        (tmp_path / "model" / name).write_text(name)
+    monkeypatch.setattr(files_module, "local_folder", lambda _: None)
+    copy = fetched(spark, (tmp_path / "model").as_uri())
+    assert not copy.startswith(str(tmp_path))
+    assert seen(Path(copy)) == {name: name.encode() for name in ("modules.json", "1_Pooling/config.json")}
+    one = Path(fetched(spark, (tmp_path / "model" / "modules.json").as_uri()))
+    assert (one.name, one.read_text()) == ("modules.json", "modules.json")
