@@ -13,8 +13,10 @@ from pyspark.sql import functions as F
 
 from xlrec import doctor
 from xlrec.errors import InputError
+from xlrec.files import fetched
 from xlrec.index_files import PAIRS
 from xlrec.lake import Lake
+from xlrec.machine import local_folder
 from xlrec.session import start
 from xlrec.stages import parallel
 from xlrec.stages.split import evaluation_date
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 #: Where there are no events, whose age it would count.
 _NO_DAY: Final = date(1970, 1, 1)
+#: (section, key) of inputs that may lie in any file system that Spark knows.
+_MAYBE_URLS: Final = (("texts", "path"), ("finetune", "model"), ("loss", "teacher"))
 
 
 def adapt(config: "AdaptConfig", say: Say) -> dict[tuple[str, str], float]:
@@ -38,16 +42,37 @@ def adapt(config: "AdaptConfig", say: Say) -> dict[tuple[str, str], float]:
         LakeError: `texts.lake` has no tables yet.
         InputError: the texts give no pairs.
         EncoderError: the model or the teacher cannot be read.
+        MachineError: a cluster does not suffice for several processes.
     """
     several = config.finetune is not None and config.finetune.processes > 1
-    if config.texts.lake is None and not several:
+    if config.texts.lake is None and not several and not _urls(config):
         return encoder.adapt(config, say)
     with _session(config) as spark:
+        config = with_local_inputs(spark, config)
         if config.texts.lake is not None:
             config = copied(spark, config, say)
         if several:
             return encoder.adapt(config, say)
     return encoder.adapt(config, say)
+
+
+def with_local_inputs(spark: "SparkSession", config: "AdaptConfig") -> "AdaptConfig":
+    """The config with texts, model and teacher on the driver's disk where it names them by URL.
+
+    Raises:
+        LakeError: a URL cannot be read.
+    """
+    told = config.model_dump()
+    for section, key in _urls(config):
+        told[section][key] = fetched(spark, told[section][key])
+    return type(config).model_validate(told)
+
+
+def _urls(config: "AdaptConfig") -> list[tuple[str, str]]:
+    """(section, key) of what is named by URL."""
+    told = config.model_dump()
+    named = [(section, key) for section, key in _MAYBE_URLS if told[section] and told[section][key]]
+    return [(section, key) for section, key in named if local_folder(told[section][key]) is None]
 
 
 @contextmanager

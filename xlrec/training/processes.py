@@ -1,4 +1,4 @@
-"""Several processes that TorchDistributor starts: on this machine, or as tasks on Spark's executors."""
+"""Several processes that TorchDistributor starts on this machine; those on executors are `xlrec.training.executors`."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from xlrec import errors
+from xlrec.machine import is_local
 
 
 def placement(master: str | None, settings: Mapping[str, str]) -> dict[str, bool]:
@@ -19,43 +20,53 @@ def placement(master: str | None, settings: Mapping[str, str]) -> dict[str, bool
         master: of the session.
         settings: of the session.
     """
-    local = master is not None and (master == "local" or master.startswith("local["))
+    local = master is not None and is_local(master)
     amount = float(settings.get("spark.task.resource.gpu.amount", "0"))
     return {"local_mode": local, "use_gpu": not local and amount >= 1}
 
 
-def run_processes(n_processes: int, work: Callable[..., Any], *arguments: Any, gpu: bool) -> Any:
+def run_processes(n_processes: int, work: Callable[..., Any], *arguments: Any) -> Any:
     """What the first process's `work(*arguments)` gives; it needs a Spark session that is running.
 
     Args:
-        n_processes: how many; each finds the others by `joined`.
+        n_processes: how many, on this machine; each finds the others by `joined`.
         work: gives what JSON can hold, alike in all processes; its errors that say what to do come back as they are.
         arguments: of the work.
-        gpu: it works on GPUs where there are some.
 
     Raises:
         XlrecError: of the work.
     """
     from pyspark.ml.torch.distributor import TorchDistributor
-    from pyspark.sql import SparkSession
 
-    context = SparkSession.active().sparkContext
-    where: Any = placement(context.master, dict(context.getConf().getAll()))
-    where["use_gpu"] = where["use_gpu"] and gpu
-    distributor: Any = TorchDistributor(num_processes=n_processes, **where)
+    distributor: Any = TorchDistributor(num_processes=n_processes, local_mode=True, use_gpu=False)
     with redirect_stdout(sys.stderr):  # where progress belongs
-        found = json.loads(distributor.run(_guarded, work, *arguments))
+        return unguarded(distributor.run(guarded, work, *arguments))
+
+
+def guarded(work: Callable[..., Any], *arguments: Any) -> str:
+    """What the work gives or says, as JSON: an error that says what to do is no crash of the process."""
+    try:
+        return json.dumps({"found": work(*arguments)})
+    except errors.XlrecError as error:
+        return refusal(error)
+
+
+def refusal(error: errors.XlrecError) -> str:
+    """The error as `guarded` gives it."""
+    return json.dumps({"error": [type(error).__name__, str(error)]})
+
+
+def unguarded(told: str) -> Any:
+    """What `guarded` was given.
+
+    Raises:
+        XlrecError: what it caught.
+    """
+    found = json.loads(told)
     if "error" in found:
         name, message = found["error"]
         raise getattr(errors, name, errors.EncoderError)(message)
     return found["found"]
-
-
-def _guarded(work: Callable[..., Any], *arguments: Any) -> str:
-    try:
-        return json.dumps({"found": work(*arguments)})
-    except errors.XlrecError as error:
-        return json.dumps({"error": [type(error).__name__, str(error)]})
 
 
 @contextmanager
@@ -81,6 +92,17 @@ def joined(*, gpu: bool) -> Iterator[tuple[int, int]]:
         yield distributed.get_rank(), distributed.get_world_size()
     finally:
         distributed.destroy_process_group()
+
+
+def agreed(value: float) -> float:
+    """The first process's value in all of them, which may compute on unlike machines; in one process the value."""
+    from torch import distributed
+
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return value
+    values = [value]
+    distributed.broadcast_object_list(values, src=0)
+    return values[0]
 
 
 def teller(rank: int) -> Callable[[str], None]:

@@ -31,6 +31,7 @@ def adapt(config: AdaptConfig, say: Say) -> Figures:
     Raises:
         InputError: the texts are missing or give no pairs.
         EncoderError: the model or the teacher cannot be read.
+        MachineError: a cluster does not suffice for several processes.
     """
     if config.finetune is None or config.finetune.processes == 1:
         return train(config, say)

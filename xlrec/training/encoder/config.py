@@ -41,7 +41,8 @@ class TextsConfig(Section):
     """Which texts are read, and how often each is met: parallel texts, a lake's own, or both."""
 
     path: str | None = None
-    """Parquet file or folder: concept_id, language, text; optional source, licence, split (`train` or `dev`)."""
+    """Parquet file or folder, also as a URL: concept_id, language, text; optional source, licence, split (`train` or
+    `dev`)."""
     lake: LakeConfig | None = None
     """Texts and choices of the user's own lake; null: none."""
     exclude_licences: tuple[str, ...] = ()
@@ -116,7 +117,7 @@ class FineTuneConfig(Section):
     """Fine-tuning of a sentence-transformers model."""
 
     model: str
-    """A folder of sentence-transformers; with `layers`, one of a static model, or `default`."""
+    """A folder of sentence-transformers, also as a URL; with `layers`, one of a static model, or `default`."""
     layers: LayersConfig | None = None
     """New layers over the table of `model`, so that it comes to see context; null: the model as it is."""
     freeze_embeddings: bool = False
@@ -132,7 +133,7 @@ class FineTuneConfig(Section):
     processes: Count = 1
     """Processes of TorchDistributor; each draws its own batches, and gradients are averaged. Where Spark's master is
     local they run on this machine, one GPU each if there are enough; else as tasks on the executors, with a GPU where
-    spark.task.resource.gpu.amount is 1, and output, work, texts and model in folders that all machines see."""
+    spark.task.resource.gpu.amount is 1: what they read travels there, and the model comes back to output."""
 
 
 class LossConfig(Section):
@@ -145,7 +146,7 @@ class LossConfig(Section):
     matryoshka_weight: Weight = 0.3
     """Weight of the cut that is drawn."""
     teacher: str | None = None
-    """Folder of a sentence-transformers model for the pivot language; null: no distillation."""
+    """Folder, also as a URL, of a sentence-transformers model for the pivot language; null: no distillation."""
     teacher_weight: Weight = 0.5
     """Weight of the distillation."""
     teaches: Literal["vectors", "likeness"] = "vectors"

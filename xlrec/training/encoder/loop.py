@@ -21,6 +21,7 @@ from xlrec.training.encoder.hard import clusters_of_like
 from xlrec.training.encoder.retrieval import Task, measure, watched_mean
 from xlrec.training.encoder.sampler import Pairs, Sampler, joined
 from xlrec.training.encoder.teacher import Teacher
+from xlrec.training.processes import agreed
 
 Longs = npt.NDArray[np.int64]
 Say = Callable[[str], None]
@@ -108,6 +109,8 @@ class Loop:
         """Measures on dev, keeps the best state and the newest one."""
         found = measure(self._tasks, self._backend.encode)
         mean = watched_mean(found, self._config.measure.languages)
+        if self._config.finetune is not None:
+            mean = agreed(mean)  # all stop at one step, or those that go on wait for the others
         self.standing.history.append({"step": self.standing.step, "recall_at_1": mean})
         by_source: dict[str, list[float]] = {}
         for (source, language), value in found.items():

@@ -56,7 +56,6 @@ def teach(config: AdaptConfig, texts: Texts, dim: int, say: Callable[[str], None
     Raises:
         EncoderError: its folder is missing or is no model.
     """
-    from xlrec.config import EmbedConfig
     from xlrec.encoders import load
 
     if config.loss.teacher is None or config.batch.pivot not in texts.languages:
@@ -67,7 +66,7 @@ def teach(config: AdaptConfig, texts: Texts, dim: int, say: Callable[[str], None
     key = hashlib.sha256("\0".join([config.loss.teacher, *distinct]).encode()).hexdigest()[:16]
     file = Path(config.work) / f"teacher-{key}.npy"
     if not file.is_file():
-        encoder = load(EmbedConfig(encoder=config.loss.teacher))
+        encoder = load(config.loss.teacher)  # on an executor the JSON of a config, which names a folder there
         parts = []
         for start in range(0, len(distinct), _SLAB):
             parts.append(encoder.encode(distinct[start : start + _SLAB]))
