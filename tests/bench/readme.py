@@ -1,4 +1,4 @@
-"""Writes the tables of `make bench-quality` into README.md, between its markers, from the figures that it left.
+"""Writes the tables of `make bench-quality` into tests/bench/README.md, from the figures that it left.
 
     python tests/bench/readme.py .cache/bench-quality-*.json
 
@@ -10,9 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-README: Final = Path(__file__).resolve().parents[2] / "README.md"
-BEGIN: Final = "<!-- make bench-quality writes from here -->"
+PAGE: Final = Path(__file__).with_name("README.md")
 END: Final = "<!-- to here -->"
+
+
+def put(page: Path, target: str, text: str) -> None:
+    """Replaces what stands in a page between the markers of a make target."""
+    begin = f"<!-- make {target} writes from here -->"
+    before, rest = page.read_text("utf-8").split(begin)
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
 def figure(value: float, sign: str = "") -> str:
@@ -71,11 +77,7 @@ def main(files: list[str]) -> None:
     """Replaces what stands between the markers."""
     found = [json.loads(Path(file).read_text("utf-8")) for file in files]
     tables = [table for one in found for table in (one if isinstance(one, list) else [one]) if table["rows"]]
-    text = README.read_text("utf-8")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    whole = "\n\n".join([BEGIN, *map(markdown, tables), END])
-    README.write_text(before + whole + after, encoding="utf-8")
+    put(PAGE, "bench-quality", "\n\n".join(map(markdown, tables)))
 
 
 if __name__ == "__main__":

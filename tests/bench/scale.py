@@ -3,7 +3,7 @@
     python tests/bench/scale.py CONFIG [--write]
 
 Rates are measured here by the plan's trials; bytes are those of the index's layout, of what shuffles wrote in the event
-log of a night, and of what the driver learns on. `--write` puts the table into conf/README.md, between its markers.
+log of a night, and of what the driver learns on. `--write` puts the table into conf/README.md.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from readme import put
 from rich.console import Console
 
 from xlrec.planning.costs import Case, Estimate, Machine, estimate
@@ -21,8 +22,6 @@ from xlrec.reporting.plan import duration, size
 from xlrec.settings import load
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "conf/README.md"
-BEGIN: Final = "<!-- make bench-scale writes from here -->"
-END: Final = "<!-- to here -->"
 #: Cores of a machine of the cluster; its memory, and the driver's.
 CORES: Final = 16
 MEMORY: Final = 256 << 30
@@ -83,8 +82,7 @@ def main() -> None:
     found = table(plan(config).case, heap_of(config))
     Console(width=200).print(found, markup=False)
     if options.write:
-        before, rest = PAGE.read_text("utf-8").split(BEGIN)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{found}\n\n{END}{rest.split(END)[1]}", encoding="utf-8")
+        put(PAGE, "bench-scale", found)
 
 
 if __name__ == "__main__":
