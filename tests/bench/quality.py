@@ -175,7 +175,8 @@ def main(arguments: list[str]) -> None:
     console, world = Console(width=120), read(options.lake)
     found = measured(world, Console(stderr=True, width=160).print)
     days = (world.events.timestamp.max() - world.events.timestamp.min()).total_seconds() * 1e6 / DAY
-    title = f"split {world.kind} · {len(found['xlrec']):,} users · {world.index.n_items:,} items · {days:,.0f} days"
+    sizes = f"{len(found['xlrec']):,} users · {world.index.n_items:,} items · {days:,.0f} days"
+    title = f"{Path(options.lake).parent.name}, split by {world.kind} · {sizes}"
     table, rows = table_of(found, title)
     console.print(table)
     if options.json:

@@ -65,12 +65,19 @@ def settings(rows: list[dict[str, Any]]) -> list[list[str]]:
     return [head, *cells]
 
 
+def by_titles(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Shops: a row each, a column a kind of titles."""
+    head = list(rows[0])
+    return [head, *([row["shop"], *(figure(row[name]) for name in head[1:])] for row in rows)]
+
+
 def markdown(table: dict[str, Any]) -> str:
     """A table under its title."""
-    kinds = {"on": held, "setting": settings, "system": compared}
+    kinds = {"on": held, "setting": settings, "system": compared, "shop": by_titles}
     head, *cells = next(kind for name, kind in kinds.items() if name in table["rows"][0])(table["rows"])
     lines = [head, ["---"] * len(head), *cells]
-    return "\n".join([f"{table['title'].capitalize()}:", "", *(f"| {' | '.join(line)} |" for line in lines)])
+    title = str(table["title"])
+    return "\n".join([f"{title[:1].upper()}{title[1:]}:", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
 
 def main(files: list[str]) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from judging import Bar, Floats, interval, lists_of, ndcg, night, show, table_of, truth_of
+from judging import Bar, Floats, Lists, Truth, interval, lists_of, ndcg, night, show, table_of, truth_of
 from numpy.typing import NDArray
 from peers import DAY, PEERS, Log, Peer
 from rich.console import Console
@@ -168,6 +168,18 @@ def cut_to(cut: Split, market: str, share: float) -> Split:
     return Split(cut.known[kept(cut.known)], cut.asked[kept(cut.asked) & (cut.asked.market == market)])
 
 
+def by_titles(lists: dict[str, Lists], truths: dict[str, Truth]) -> tuple[Table, list[dict[str, Any]]]:
+    """NDCG@10 of each shop by what the titles are."""
+    table, rows = Table(title="titles that say nothing: NDCG@10"), []
+    for name in ("shop", *lists):
+        table.add_column(name, justify="right")
+    for market, truth in truths.items():
+        means = {name: interval(ndcg(some, truth))[0] for name, some in lists.items()}
+        table.add_row(market, *(f"{mean:.4f}" for mean in means.values()))
+        rows.append({"shop": market, **means})
+    return table, rows
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,18 +199,17 @@ def main() -> None:
         ours, blend = ndcg(lists["ids"], truths[market]), {"blend": others.pop("blend")}
         bars += [Bar(market, ours, others, 1.0, ahead=True), Bar(f"{market}, the blend", ours, blend, 1.0, ahead=False)]
     tables = [table_of(f"shops, {len(outer.known):,} purchases, {days:,.0f} days", bars)]
-    mute = Table(title="titles that say nothing: NDCG@10")
-    for name in ("shop", *lists):
-        mute.add_column(name, justify="right")
-    for market in markets:
-        mute.add_row(market, *(f"{interval(ndcg(some, truths[market]))[0]:.4f}" for some in lists.values()))
-    tables.append((mute, []))
+    tables.append(by_titles(lists, truths))
+    cuts = []
     for share, market in ((share, market) for share in options.shares for market in markets):
         part = cut_to(outer, market, share)
         some = listed(_CACHE / "cut", log, part.known)
         others = peers_of(part, split(part.known), [market], shape, say)[0]
-        bar = Bar(f"{market}, {share:.0%} of its users", ndcg(some, truth_of(part.asked)), others, 1.0, ahead=False)
-        tables.append(table_of("cut", [bar]))
+        cuts.append(
+            Bar(f"{market}, {share:.0%} of its users", ndcg(some, truth_of(part.asked)), others, 1.0, ahead=False)
+        )
+    if cuts:
+        tables.append(table_of("one shop's logs cut, the others whole", cuts))
     show(tables, options.json)
 
 

@@ -81,9 +81,11 @@ def measured(folder: Path, *, kept: bool) -> tuple[Table, list[dict[str, Any]]]:
     lake, config = folder / "lake", folder / "bench.yaml"
     inputs = {name: str(folder / "input" / name) for name in ("catalog", "interactions", "users")}
     config.write_text(json.dumps({"lake": str(lake), "inputs": inputs, "run_date": meta["as_of"][:10], "k": 10}))
-    took = "an earlier night" if kept else f"night of {night(config, lake):.0f} s"
-    told = f"{meta['scenario']} {meta['fraction']:g}, seed {meta['seed']}"
-    return table_of(f"{meta['size']}, {told} · {meta['interactions']:,} events · {took}", bars(folder, lake))
+    if not kept:
+        night(config, lake)
+    share = f" {meta['fraction']:.0%}" if meta["scenario"] == "few-shot" else ""
+    title = f"{meta['size']} world, seed {meta['seed']}, {meta['scenario']}{share}, {meta['interactions']:,} events"
+    return table_of(title, bars(folder, lake))
 
 
 def main() -> None:
