@@ -32,7 +32,7 @@ def test_two_processes_train_on_the_executors_of_a_cluster(tmp_path: Path) -> No
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings(tmp_path, mode="finetune", **changes)))
     done = ran("--config", str(tmp_path / "config.yaml"))
     assert done.returncode == 0, done.stderr
-    assert "with 2 executor processes" in done.stderr
+    assert "training in 2 processes, tasks of local-cluster[2,1,1024]" in done.stderr
     assert "dev at step 4: mean" in done.stderr
     lines = done.stdout.splitlines()
     assert [line.split("\t")[:2] for line in lines[:-1]] == [["even", "xx"], ["odd", "xx"]]

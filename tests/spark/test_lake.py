@@ -91,14 +91,18 @@ def test_a_missing_table_names_the_job_that_makes_it(lake):
         lake.read(NEIGHBOURS)
 
 
-@pytest.mark.parametrize("root", ["s3a://bucket/lake", "abfss://a@b.dfs.core.windows.net/lake", "hdfs:///lake"])
-def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: str) -> None:
+@pytest.mark.parametrize(
+    ("root", "fix"),
+    [
+        ("s3a://bucket/lake", "give spark-submit --packages org.apache.hadoop:hadoop-aws:3"),
+        ("abfss://a@b.dfs.core.windows.net/lake", "give spark-submit --packages org.apache.hadoop:hadoop-azure:3"),
+        ("hdfs:///lake", "check the address and the settings of its file system"),
+    ],
+)
+def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: str, fix: str) -> None:
     config = Config.model_validate({"lake": root, "inputs": {"catalog": "c", "interactions": "i"}})
     with (
-        pytest.raises(
-            LakeError,
-            match=rf"^{root} cannot be \w+ \(.*\): check the address, the jars of its file system, and its settings",
-        ),
+        pytest.raises(LakeError, match=rf"^{root} cannot be \w+ \(.*\): {fix}"),
         running(spark, config, Progress(spark), DAY),
     ):
         pytest.fail("it ran")

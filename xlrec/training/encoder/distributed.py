@@ -61,6 +61,7 @@ def train_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
 
         output, read = Path(config.output).expanduser(), inputs_of(config)
         require_room(output, _MODULES)
+        teller(0)(f"training in {n_processes} processes, tasks of {spark.sparkContext.master}")
         found = run_on_executors(
             spark, n_processes, _one_process, config.model_dump_json(), read, output,
             use_gpu=where["use_gpu"], within_s=config.spark.executor_within_s, like="model",
