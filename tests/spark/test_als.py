@@ -51,6 +51,15 @@ def test_als_finds_the_planted_taste_and_leaves_out_what_it_did_not_see(fitted: 
         assert min(scores[i] for i in scores if i % 2 == taste) > max(scores[i] for i in scores if i % 2 != taste)
 
 
+def test_many_sweeps_are_checkpointed_so_that_no_task_carries_them_all(spark: "SparkSession", tmp_path: Path) -> None:
+    spark.sparkContext.setCheckpointDir(str(tmp_path))
+    items, _ = als.fit(events(spark, LOG), CONFIG.model_copy(update={"iterations": 12}), seed=1)
+    assert items.count() == 8
+    assert list(tmp_path.rglob("rdd-*"))
+    depth = len(str(items.rdd._jrdd.toDebugString()).splitlines())  # type: ignore[union-attr]
+    assert depth < 120
+
+
 def test_als_on_one_block_does_not_depend_on_order_or_partitions(spark: "SparkSession") -> None:
     rows = LOG * 2
     first = als.fit(events(spark, rows).repartition(1), CONFIG, seed=1, blocks=1)

@@ -21,6 +21,9 @@ from xlrec.stages import split as splitting
 from xlrec.stages.train import train
 from xlrec.tables import EMBEDDINGS, EVENTS, HOLDOUT, ITEMS, METRICS, NEIGHBOURS, POPULARITY, RECOMMENDATIONS, USERS
 
+#: Folder for ALS's checkpoints, while it learns.
+_CHECKPOINTS = "_checkpoints"
+
 
 def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = None) -> None:
     """Prepares, embeds, scores all systems and writes the table metrics and the report; releases nothing."""
@@ -42,8 +45,12 @@ def score(run: Run, inputs: steps.Inputs) -> None:
     apart = _split_apart(run, inputs)
     lake, config, systems = apart.lake, run.config.evaluate, baselines.systems(run.config)
     FileSystem(run.spark, f"{lake.root}/{INDEXES}").delete()  # of older evaluations
+    context = run.spark.sparkContext
+    if f"/{_CHECKPOINTS}/" in (context.getCheckpointDir() or f"/{_CHECKPOINTS}/"):  # the user's own stays
+        context.setCheckpointDir(f"{lake.root}/{_CHECKPOINTS}")
     for system in systems.values():
         _lists(apart, system)
+    FileSystem(run.spark, f"{lake.root}/{_CHECKPOINTS}").delete()
     with run.stage("evaluate") as shown:
         items, history = lake.read(ITEMS), lake.read(EVENTS)
         truth = scoring.ground_truth(lake.read(HOLDOUT), history, lake.read(USERS), items, config).persist()

@@ -21,6 +21,8 @@ from xlrec.sums import exact_sum
 #: number gives other last digits: it is fixed here and follows neither the cores nor the input's partitions.
 BLOCKS: Final = 4
 _BUCKETS: Final = 256
+#: Sweeps between checkpoints: each makes the lineage longer that a task carries, until it ends an executor's stack.
+_CHECKPOINTED: Final = 2
 
 
 def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS) -> tuple[DataFrame, DataFrame]:
@@ -37,6 +39,8 @@ def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS
         config: Section evaluate.als.
         seed: Seed of the first vectors.
         blocks: Parallelism.
+
+    More than a few sweeps need a folder for checkpoints that all executors reach: `SparkContext.setCheckpointDir`.
 
     Raises:
         InputError: No event has a positive weight.
@@ -55,7 +59,7 @@ def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS
         raise InputError("no event has a positive weight, ALS needs some: see prepare.event_weights")
     model = ALS(
         rank=config.rank, maxIter=config.iterations, regParam=config.regularisation, alpha=config.alpha,
-        implicitPrefs=True, seed=seed, numUserBlocks=blocks, numItemBlocks=blocks,
+        implicitPrefs=True, seed=seed, numUserBlocks=blocks, numItemBlocks=blocks, checkpointInterval=_CHECKPOINTED,
         userCol="user_num", itemCol="item_num", ratingCol="weight",
     ).fit(ratings)  # fmt: skip
     items = _vectors(model.itemFactors).withColumnRenamed("id", "item_num")
