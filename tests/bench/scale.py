@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from readme import put
 from rich.console import Console
 
+from xlrec.config import Config
 from xlrec.planning.costs import Case, Estimate, Machine, estimate
 from xlrec.planning.plan import heap_of, plan
 from xlrec.reporting.plan import duration, size
@@ -54,12 +55,13 @@ def most_items(case: Case, needed: Callable[[Estimate], int]) -> int:
     return int(round(low, 2 - len(str(int(low)))))
 
 
-def table(case: Case, heap: int) -> str:
-    """Markdown."""
+def table(config: Config) -> str:
+    """Markdown; every row has rates of its own, for those of small matrices say nothing of large ones."""
     head = ["users × items", "machines", "night", "shuffles", "fetched by each executor", "memory of its machine",
             "memory of the driver", "disk of the driver"]  # fmt: skip
-    rows = []
+    rows, heap = list[list[str]](), heap_of(config)
     for cluster in ROWS:
+        case = plan(config, users=cluster.users, items=cluster.items).case
         whole = on(case, cluster)
         told = whole.shuffled, whole.shared, whole.executor_memory(heap), whole.driver_memory(heap), whole.driver_disk
         where = [f"{cluster.users:,} × {cluster.items:,}", f"{cluster.machines} of {CORES} cores"]
@@ -78,8 +80,7 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    config = load(options.config, [])
-    found = table(plan(config).case, heap_of(config))
+    found = table(load(options.config, []))
     Console(width=200).print(found, markup=False)
     if options.write:
         put(PAGE, "bench-scale", found)
