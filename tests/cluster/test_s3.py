@@ -1,10 +1,13 @@
-"""A lake on S3 and hosts that share no disk: nights, evaluation, transfer, similarity, rollback, as users do."""
+"""A lake on S3 and hosts that share no disk: nights, evaluation, transfer, rollback, similarity, as users do."""
 
+import io
 import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
+import pandas as pd
 import pytest
 from flaky import Flaky
 from hosts import ROOT, Hosts
@@ -58,10 +61,21 @@ def test_nights_and_programs_on_s3(hosts: Hosts, s3: dict[str, str], alone: str)
     )
     submitted(hosts.folder / "rollback.py", "--config", config)
     assert found()["live"] == first["run_id"]
-    columns = ("--id-column", "item_id", "--text-column", "title")
-    out = ("--out", "s3a://bucket/similar", "--format", "delta", "--k", "3")
-    assert "pairs" in submitted(jobs / "similarity.py", "--left", f"{demo}/catalog", *columns, *out)
     assert not list(hosts.folder.glob("s3a:*"))
+
+
+def test_similar_texts_on_s3(hosts: Hosts, s3: dict[str, str]) -> None:
+    table = io.BytesIO()
+    titles = ["red shoes", "chaussures rouges", "drill", "perceuse", "lamp", "lampe"]
+    pd.DataFrame({"id": [f"i{number}" for number in range(6)], "text": titles}).to_parquet(table)
+    endpoint, kind = s3["spark.hadoop.fs.s3a.endpoint"], {"Content-Type": "application/octet-stream"}
+    urlopen(Request(f"{endpoint}/bucket/left/part.parquet", table.getvalue(), kind, method="PUT")).close()
+    out = ("--out", "s3a://bucket/similar", "--format", "delta", "--k", "3")
+    job = str(ROOT / "jobs" / "similarity.py")
+    done = hosts.run(hosts.submit(job, "--left", "s3a://bucket/left", *out, conf=s3, packages=S3A_PACKAGES))
+    assert not done.returncode, said_of(done)
+    assert "18 pairs" in done.stdout
+    assert b"similar/_delta_log/" in urlopen(f"{endpoint}/bucket?list-type=2&prefix=similar/").read()
 
 
 def test_a_lake_that_fails_now_and_then_gives_the_same_lists_and_a_dead_one_is_one_line(
