@@ -15,7 +15,7 @@ from xlrec.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
 from xlrec.errors import XlrecError
 from xlrec.hadoop import FileSystem
 from xlrec.lake import Lake
-from xlrec.session import lacking_secrets, reason
+from xlrec.session import executor_count, lacking_secrets, reason
 
 #: Executors that have a row each; of more, those that fail.
 _SHOWN: Final = 8
@@ -63,7 +63,7 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
         fix = "the workers need the driver's Python with xlrec's dependencies; PYSPARK_PYTHON names it"
         return [Check("executors", False, reason(error), fix)]
     found = sorted({one.folder: one for one in seen_by_tasks}.values())
-    n_there = max(1, context._jsc.sc().getExecutorMemoryStatus().size() - (not machine.is_local(context.master)))
+    n_there = max(1, executor_count(spark))
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
     each = [_executor(one, gpus_given=given) for one in found]
     shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]

@@ -26,8 +26,6 @@ JAVA_VERSIONS: Final = (17, 21)
 PYTHON_VERSIONS: Final = ((3, 11), (3, 12))
 #: What a Python worker imports.
 WORKER_MODULES: Final = ("numpy", "pandas", "pyarrow", "numba", "pydantic")
-#: spark-submit sets it: its JVM runs already, and its workers' Python may lie on their machines only.
-_SUBMITTED: Final = "PYSPARK_GATEWAY_PORT"
 GIB: Final = 1 << 30
 _MIN_MEMORY: Final = 4 * GIB
 MIN_DISK: Final = 2 * GIB
@@ -57,7 +55,7 @@ def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
         resolve: Start Spark once to fetch Delta's jars where they are not here yet, which needs the network.
     """
     return [
-        *([] if _SUBMITTED in os.environ else [check_java(), check_workers()]),
+        *([] if machine.is_submitted() else [check_java(), check_workers()]),
         check_python(),
         check_versions(),
         check_delta_jars(resolve),
@@ -77,7 +75,7 @@ def require(lake: str | None = None) -> None:
         MachineError: Java, Python or a permission is missing: one line, with what to do.
     """
     quick: list[Callable[[], Check]] = [check_python]
-    if _SUBMITTED not in os.environ:
+    if not machine.is_submitted():
         quick.append(check_java)
         if os.environ.get("PYSPARK_PYTHON", sys.executable) != sys.executable:
             quick.append(lambda: check_workers(()))
@@ -193,7 +191,7 @@ def check_versions() -> Check:
 
     name, spark, delta = "Spark and Delta", machine.installed("pyspark"), machine.installed("delta-spark")
     fix = "pip install 'xlrec[local]' brings versions that were tried together"
-    if spark is None and _SUBMITTED in os.environ:  # a cluster's own, whose jars bring Delta's Python
+    if spark is None and machine.is_submitted():  # a cluster's own, whose jars bring Delta's Python
         spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
         fix = f"xlrec needs Spark {_say(SPARK_VERSIONS)}"
     if spark is None or delta is None:

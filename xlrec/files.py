@@ -157,10 +157,26 @@ class Files:
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.uri is not None:
             context: Any = spark.sparkContext
-            maps = context._jsc.sc().addedFiles().valuesIterator()
-            while maps.hasNext():
-                maps.next().remove(self.uri)
+            withdraw(context._jsc.sc().addedFiles(), self.uri.rstrip("/").rpartition("/")[2])
             FileSystem(spark, self.uri).delete()
+
+
+def withdraw(added: Any, name: str) -> None:
+    """Of what `SparkContext` was given, executors that come later do not look for it.
+
+    Args:
+        added: The context's files or archives, by session, by URL.
+        name: Last part of the URL.
+    """
+    sessions = added.valuesIterator()
+    while sessions.hasNext():
+        urls, keys = sessions.next(), list[str]()
+        there = urls.keysIterator()
+        while there.hasNext():
+            keys.append(str(there.next()))
+        for url in keys:
+            if url.rstrip("/").endswith(f"/{name}"):
+                urls.remove(url)
 
 
 def scratch_of(spark: "SparkSession") -> str:

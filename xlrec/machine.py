@@ -143,6 +143,11 @@ def local_folder(place: str) -> Path | None:
     return None if parts.scheme and "://" in place else Path(place)
 
 
+def is_submitted() -> bool:
+    """Whether spark-submit started this process: its JVM runs already, and its workers' Python may lie elsewhere."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
 def is_local(master: str) -> bool:
     """Whether the driver's process does all of Spark's work."""
     return master == "local" or master.startswith("local[")

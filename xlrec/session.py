@@ -100,7 +100,7 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
         _join(running)
         return running
     _prepare_environment()
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit has started the JVM
+    submitted = machine.is_submitted()
     if submitted:
         SparkContext._ensure_initialized()  # else SparkConf knows nothing of what spark-submit was given
     given = SparkConf()
@@ -155,6 +155,12 @@ def _warn_of_strangers(session: SparkSession) -> None:
         lines = " ".join(f"--conf {one}=true" for one in lacking)
         said = "whoever reaches this cluster's network can read its data and run code on it; to prevent it, add"
         print(f"xlrec: note: {said} {lines}", file=sys.stderr)  # noqa: T201
+
+
+def executor_count(session: SparkSession) -> int:
+    """Executors that are there now; of a local master the driver, which does their work."""
+    context: Any = session.sparkContext
+    return int(context._jsc.sc().getExecutorMemoryStatus().size()) - (not machine.is_local(str(context.master)))
 
 
 def reason(error: Exception) -> str:
@@ -238,7 +244,7 @@ def _await_executor(session: SparkSession, seconds: float) -> None:
     if not answered:
         conf = context.getConf()
         driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"
-        n_there = context._jsc.sc().getExecutorMemoryStatus().size() - 1
+        n_there = executor_count(session)
         context.cancelAllJobs()
         raise MachineError(
             f"no task has run on {context.master} within {seconds:g} s (spark.executor_within_s), {n_there} executors "

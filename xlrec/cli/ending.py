@@ -5,7 +5,7 @@ import os
 import re
 from typing import Final
 
-from xlrec import errors
+from xlrec import errors, machine
 from xlrec.errors import MachineError, XlrecError
 
 #: A disk that takes no more, as this process sees it, and as Spark or a worker writes it.
@@ -39,7 +39,7 @@ def _without(error: ModuleNotFoundError) -> XlrecError | None:
     missing = (error.name or "").partition(".")[0]
     if missing not in ("pyspark", "py4j", "delta"):
         return None
-    if missing == "delta" and "PYSPARK_GATEWAY_PORT" in os.environ:
+    if missing == "delta" and machine.is_submitted():
         from xlrec.session import delta_package
 
         return MachineError(f"Delta is missing: add `--packages {delta_package()}` to spark-submit")

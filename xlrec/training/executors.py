@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from xlrec.errors import MachineError
-from xlrec.files import PARTS, lay_part, scratch_of
+from xlrec.files import PARTS, lay_part, scratch_of, withdraw
 from xlrec.session import reason
 from xlrec.training.barrier import ANSWER, Errand, in_task, with_files
 from xlrec.training.parcels import pack, replaced
@@ -154,18 +154,7 @@ def _offered(spark: SparkSession, archive: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        maps = context._jsc.sc().addedArchives().valuesIterator()
-        while maps.hasNext():
-            added = maps.next()
-            for uri in [one for one in _keys(added) if one.endswith(f"/{archive.name}")]:
-                added.remove(uri)
-
-
-def _keys(added: Any) -> list[str]:
-    keys, found = added.keysIterator(), []
-    while keys.hasNext():
-        found.append(str(keys.next()))
-    return found
+        withdraw(context._jsc.sc().addedArchives(), archive.name)
 
 
 def _raised_in(said: str) -> str:
