@@ -18,8 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     """One Spark with Delta for all: two cores, few partitions; a task is tried again, as on a cluster."""
-    from xlrec.config import SparkConfig
-    from xlrec.session import start
+    from xlrec.config.models import SparkConfig
+    from xlrec.runtime.session import start
 
     conf = {
         "spark.sql.adaptive.enabled": "false",

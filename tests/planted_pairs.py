@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from xlrec.kernels.covisits import Logs, Rules
-from xlrec.kernels.item_weights import Mixture
+from xlrec.kernels.history.covisits import Logs, Rules
+from xlrec.kernels.history.item_weights import Mixture
 
 _DAY = 86_400_000_000
 Array = np.ndarray[Any, Any]

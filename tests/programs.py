@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-import xlrec.session
+import xlrec.runtime.session
 from xlrec.cli import main
 from xlrec.pipeline import adapting
 
@@ -30,7 +30,7 @@ class Programs:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
-        for module in (xlrec.session, adapting):
+        for module in (xlrec.runtime.session, adapting):
             monkeypatch.setattr(module, "start", lambda *_: pytest.fail("Spark was started"))
 
     def command(self, *arguments: str) -> Ended:

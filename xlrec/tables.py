@@ -1,7 +1,7 @@
 """Every table of the lake in flow order: schema with comments, partitioning, producer and consumers.
 
-A stage gets and gives DataFrames in exactly these schemas; `xlrec.lake` refuses to write another one. `*_id` is the
-external string, `*_num` a 0-based row number, timestamps are UTC.
+A stage gets and gives DataFrames in exactly these schemas; `xlrec.lake.delta` refuses to write another one. `*_id` is
+the external string, `*_num` a 0-based row number, timestamps are UTC.
 """
 
 from dataclasses import dataclass, field
@@ -22,10 +22,10 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from xlrec.kernels.names import FALLBACK as FALLBACK
-from xlrec.kernels.names import SOURCES as SOURCES
-from xlrec.kernels.names import UNKNOWN_LANGUAGE as UNKNOWN_LANGUAGE
-from xlrec.kernels.names import UNKNOWN_MARKET as UNKNOWN_MARKET
+from xlrec.kernels.base.names import FALLBACK as FALLBACK
+from xlrec.kernels.base.names import SOURCES as SOURCES
+from xlrec.kernels.base.names import UNKNOWN_LANGUAGE as UNKNOWN_LANGUAGE
+from xlrec.kernels.base.names import UNKNOWN_MARKET as UNKNOWN_MARKET
 
 STRING, INT, LONG, DOUBLE, BOOL = StringType(), IntegerType(), LongType(), DoubleType(), BooleanType()
 DATE, TIMESTAMP, BINARY = DateType(), TimestampType(), BinaryType()

@@ -24,10 +24,10 @@ one_thread()
 import numpy as np
 import torch
 
-from xlrec.index_ivf import require
-from xlrec.kernels.approximate import Approximate, build, laid_out, n_lists_for, scales_of
-from xlrec.kernels.probing import overlaps
-from xlrec.kernels.topk import Items, Mask, prepare, top_k
+from xlrec.index.ivf import require
+from xlrec.kernels.search.approximate import Approximate, build, laid_out, n_lists_for, scales_of
+from xlrec.kernels.search.probing import overlaps
+from xlrec.kernels.search.topk import Items, Mask, prepare, top_k
 
 K, SHORT, N_MARKETS, N_LANGUAGES, N_SEEN = 200, 50, 9, 12, 20
 BAR = 0.95
@@ -50,7 +50,7 @@ def unit(rows: Any) -> Any:
 def texts(n: int) -> Any:
     """(n, 240) the shipped encoder's vectors of product names of the demo world."""
     from xlrec import encoders
-    from xlrec.config import EmbedConfig
+    from xlrec.config.models import EmbedConfig
     from xlrec.datasets.demo.catalogue import catalogue_rows
     from xlrec.datasets.demo.world import World as Demo
 

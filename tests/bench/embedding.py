@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig, SparkConfig
+from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.encoders.packing import CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, fill, pack
 from xlrec.encoders.sentence import UNPADDED_SLAB
 
@@ -143,7 +143,7 @@ def stage(config: EmbedConfig, texts: list[str], what: str, rounds: int) -> Row:
     import pyarrow.parquet as pq
     from pyspark.sql import functions as F
 
-    from xlrec.session import start
+    from xlrec.runtime.session import start
     from xlrec.stages.embed import embed
 
     spark = start(SparkConfig(master="local[1]", driver_memory="2g"), "bench")

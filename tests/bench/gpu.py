@@ -24,9 +24,9 @@ from kernel import mask_of, unit
 from measure import Row, machine, report
 
 from xlrec.errors import MachineError
-from xlrec.kernels.device_items import DeviceItems
-from xlrec.kernels.items import prepare
-from xlrec.kernels.topk_torch import top_k_torch
+from xlrec.kernels.search.device_items import DeviceItems
+from xlrec.kernels.search.items import prepare
+from xlrec.kernels.search.topk_torch import top_k_torch
 
 K, DIM, USER_BLOCK = 100, 384, 4096
 LAYERS, WIDTH, HEADS, BETWEEN = 12, 384, 12, 1536
@@ -182,7 +182,7 @@ def embedding(device: str, n_texts: int, shape: dict[str, int], most: float, rou
     from sentence_transformers import SentenceTransformer
 
     from xlrec import encoders
-    from xlrec.config import EmbedConfig
+    from xlrec.config.models import EmbedConfig
 
     texts = texts_of(n_texts)
     with tempfile.TemporaryDirectory() as folder:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from xlrec.kernels import bootstrap
+from xlrec.kernels.evaluation import bootstrap
 
 K = 10
 Lists = dict[str, list[str]]

@@ -21,8 +21,8 @@ one_thread()
 import numpy as np
 import torch
 
-from xlrec.kernels.fastest import cpu_flags, fastest, supported
-from xlrec.kernels.topk import Items, Mask, prepare, top_k
+from xlrec.kernels.search.fastest import cpu_flags, fastest, supported
+from xlrec.kernels.search.topk import Items, Mask, prepare, top_k
 
 DIM, K, TILE = 384, 100, 2048
 

@@ -19,8 +19,8 @@ from deltalake import DeltaTable
 from judging import Floats, Lists, interval, ndcg, show, truth_of
 from rich.table import Table
 
-from xlrec.config import Config
-from xlrec.index import ItemIndex
+from xlrec.config.models import Config
+from xlrec.index.items import ItemIndex
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever

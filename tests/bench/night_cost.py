@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 from scipy.optimize import nnls
 
+from xlrec.config.loading import load
 from xlrec.planning import calibration, past, sizes
 from xlrec.planning.costs import Case, Training, estimate, stages
 from xlrec.planning.plan import machine_of
 from xlrec.planning.rates import SPARK, Rates, SparkCosts
-from xlrec.settings import load
 
 STAGES = ("prepare", "embed", "train", "recommend", "publish", "start, report")
 PREFIXES = {"start, report": "around"}

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow.dataset as ds
 
-from xlrec.kernels.text import canonical_language
+from xlrec.kernels.text.text import canonical_language
 
 #: The language that all others are measured against.
 PIVOT: Final = "en"

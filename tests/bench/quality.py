@@ -24,8 +24,8 @@ from peers import DAY, PEERS, Floats, Log
 from rich.console import Console
 from rich.table import Table
 
-from xlrec.index import ItemIndex
-from xlrec.kernels import metrics
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.evaluation import metrics
 
 K = 10
 

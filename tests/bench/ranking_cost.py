@@ -18,9 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from xlrec.config import Config
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
+from xlrec.config.models import Config
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever

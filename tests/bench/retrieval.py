@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xlrec.config import Config, SparkConfig
+from xlrec.config.models import Config, SparkConfig
 
 DIM, K, N_CORES = 64, 20, 2
 
@@ -46,7 +46,7 @@ def factors(n: int, seed: int) -> Any:
 
 def world(folder: Path, n_users: int, n_items: int) -> World:
     """Writes index, users and queries; nobody has a history, so that scoring is all there is to do."""
-    from xlrec.index_writer import write_arrays
+    from xlrec.index.writer import write_arrays
     from xlrec.tables import EVENTS, USERS
 
     name = folder / f"{n_users}-{n_items}"
@@ -89,8 +89,8 @@ def searched(spark: Any, one: World) -> None:
 
 def bare(index: str, n_users: int, part: int) -> int:
     """One process's share of the users through the kernel alone."""
-    from xlrec.index import ItemIndex
-    from xlrec.kernels.topk import Mask, top_k
+    from xlrec.index.items import ItemIndex
+    from xlrec.kernels.search.topk import Mask, top_k
     from xlrec.stages.retrieve import searched as prepared
 
     opened = ItemIndex.open(index)
@@ -130,7 +130,7 @@ def shuffled(spark: Any) -> list[tuple[str, int]]:
 
 def main() -> None:
     """Measures, prints, writes."""
-    from xlrec.session import start
+    from xlrec.runtime.session import start
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)

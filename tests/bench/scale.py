@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 from readme import put
 from rich.console import Console
 
-from xlrec.config import Config
+from xlrec.config.loading import load
+from xlrec.config.models import Config
 from xlrec.planning.costs import Case, Estimate, Machine, estimate
 from xlrec.planning.plan import heap_of, plan
 from xlrec.reporting.plan import duration, size
-from xlrec.settings import load
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "conf/README.md"
 #: Cores of a machine of the cluster; its memory, and the driver's.

@@ -10,10 +10,10 @@ import pytest
 from hosts import Hosts, free_port, reachable
 from nights import INPUTS, S3A, run_of, told
 
+from xlrec.config.loading import validate
 from xlrec.datasets.demo import write_demo
-from xlrec.hadoop import FileSystem
 from xlrec.pipeline.night import nightly
-from xlrec.settings import validate
+from xlrec.runtime.hadoop import FileSystem
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pyspark
 import pytest
 
-from xlrec.session import delta_package
+from xlrec.runtime.session import delta_package
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARK = Path(pyspark.__file__).parent

@@ -6,7 +6,7 @@ from typing import Any
 
 from hosts import HADOOP, Hosts
 
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.tables import RUNS
 
 INPUTS = ("catalog", "interactions", "users")

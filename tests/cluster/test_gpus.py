@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hosts import environment
 
-from xlrec.session import delta_package
+from xlrec.runtime.session import delta_package
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 PROBE = """
@@ -19,9 +19,9 @@ import time
 import pyarrow as pa
 from pyspark import SparkFiles, TaskContext
 
-from xlrec.config import SparkConfig
-from xlrec.devices import gpu_profile
-from xlrec.session import start
+from xlrec.config.models import SparkConfig
+from xlrec.runtime.devices import gpu_profile
+from xlrec.runtime.session import start
 
 spark = start(SparkConfig())
 

@@ -12,7 +12,7 @@ import pytest
 from hosts import Hosts, wheel
 from nights import S3A_PACKAGES, said_of, told
 
-from xlrec.hadoop import FileSystem
+from xlrec.runtime.hadoop import FileSystem
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,12 +22,12 @@ import json
 import sys
 from pathlib import Path
 
-from xlrec.cluster import checks
-from xlrec.config import SparkConfig
-from xlrec.lake import Lake
+from xlrec.pipeline.cluster import checks
+from xlrec.config.models import SparkConfig
+from xlrec.lake.delta import Lake
 from xlrec.pipeline.night import nightly
-from xlrec.session import start
-from xlrec.settings import validate
+from xlrec.runtime.session import start
+from xlrec.config.loading import validate
 from xlrec.tables import RUNS
 
 spark = start(SparkConfig())

@@ -18,10 +18,10 @@ from xlrec.errors import LakeError
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 READ = """
 import json, sys
-from xlrec.config import SparkConfig
-from xlrec.lake import Lake
-from xlrec.readers import read_recommendations
-from xlrec.session import start
+from xlrec.config.models import SparkConfig
+from xlrec.lake.delta import Lake
+from xlrec.lake.readers import read_recommendations
+from xlrec.runtime.session import start
 from xlrec.tables import RUNS
 
 spark = start(SparkConfig())

@@ -14,9 +14,9 @@ from tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import MachineError
-from xlrec.hadoop import FileSystem
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.pipeline.adapting import adapt
+from xlrec.runtime.hadoop import FileSystem
 from xlrec.tables import EVENTS, ITEMS, TEXTS
 from xlrec.training.encoder import AdaptConfig
 

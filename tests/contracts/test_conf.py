@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from xlrec.config import Config
-from xlrec.settings import load
+from xlrec.config.loading import load
+from xlrec.config.models import Config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

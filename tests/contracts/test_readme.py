@@ -8,7 +8,7 @@ import yaml
 from typer.main import get_command
 
 from xlrec.cli.app import app
-from xlrec.settings import validate
+from xlrec.config.loading import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

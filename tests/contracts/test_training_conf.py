@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xlrec.settings import load, load_as
+from xlrec.config.loading import load, load_as
 from xlrec.training.encoder import AdaptConfig
 
 CONF = Path(__file__).resolve().parents[2] / "conf"

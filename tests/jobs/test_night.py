@@ -11,12 +11,12 @@ import pytest
 from programs import BRIEF
 
 import xlrec
-from xlrec.config import Config
+from xlrec.config.loading import validate
+from xlrec.config.models import Config
 from xlrec.errors import AuditError, InputError
-from xlrec.kernels.paths import PATHS
+from xlrec.kernels.search.paths import PATHS
 from xlrec.pipeline.evaluation import evaluate
 from xlrec.pipeline.night import nightly, stage_alone
-from xlrec.settings import validate
 from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from tiny_translators import build_translator
 
-from xlrec.config import Config
+from xlrec.config.loading import validate
+from xlrec.config.models import Config
 from xlrec.errors import ConfigError
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.pipeline import steps, translation
 from xlrec.pipeline.run import Run, running
-from xlrec.progress import Progress
-from xlrec.settings import validate
+from xlrec.runtime.progress import Progress
 from xlrec.tables import EMBEDDINGS, ITEMS, TEXTS, TRANSLATIONS
 
 #: Item a has an English text; nothing is brought for c.

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from programs import BRIEF
 
-from xlrec.config import EmbedConfig
-from xlrec.pipeline.similarity import Pairing, run
+from xlrec.config.models import EmbedConfig
+from xlrec.similarity.program import Pairing, run
 from xlrec.tables import SIMILARITIES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from programs import BRIEF
 
-from xlrec.session import _CARRIED_BY_SPARK, delta_package
+from xlrec.runtime.session import _CARRIED_BY_SPARK, delta_package
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
 PROBE = """
 import json
 import sys
-from xlrec.config import SparkConfig
+from xlrec.config.models import SparkConfig
 from xlrec.errors import MachineError
-from xlrec.session import start
+from xlrec.runtime.session import start
 
 try:
     spark = start(SparkConfig(executor_within_s=float(sys.argv[1])))

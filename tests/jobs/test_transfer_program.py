@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from xlrec.config.loading import validate
 from xlrec.errors import ConfigError
 from xlrec.pipeline import learning
 from xlrec.pipeline.transfer import Route, transfer
 from xlrec.recommenders import factors
-from xlrec.settings import validate
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,9 +7,9 @@ import pytest
 from planted_lake import items, settings_of_lake
 
 from xlrec.errors import InputError, LakeError
-from xlrec.files import Files
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.pipeline import adapting
+from xlrec.runtime.files import Files
 from xlrec.stages import parallel
 from xlrec.tables import EVENTS, ITEMS, TEXTS
 from xlrec.training.encoder import AdaptConfig

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from xlrec.config import AlsConfig, Config, EvaluateConfig, Inputs, RankConfig
+from xlrec.config.models import AlsConfig, Config, EvaluateConfig, Inputs, RankConfig
 from xlrec.errors import InputError
-from xlrec.files import Files
-from xlrec.index_writer import write_arrays
+from xlrec.index.writer import write_arrays
 from xlrec.recommenders import als
 from xlrec.recommenders.baselines import binary, systems
+from xlrec.runtime.files import Files
 from xlrec.stages.rank import rank
 from xlrec.stages.retrieve import retrieve
 from xlrec.tables import EVENTS, ITEMS, USERS

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
 from xlrec.pipeline import approximation
 from xlrec.stages.retrieve import retrieve
 from xlrec.tables import EVENTS, USERS

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from pyspark.sql import functions as F
 
-from xlrec.config import AuditConfig
+from xlrec.config.models import AuditConfig
 from xlrec.stages import audit
 from xlrec.stages.audit import content_hash, measure, verdicts
 from xlrec.tables import RECOMMENDATIONS, USERS

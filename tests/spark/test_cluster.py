@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xlrec import cluster
+from xlrec.config.loading import validate
 from xlrec.errors import LakeError
-from xlrec.hadoop import FileSystem
-from xlrec.machine import Executor
-from xlrec.session import lacking_secrets, reason
-from xlrec.settings import validate
+from xlrec.pipeline import cluster
+from xlrec.runtime.hadoop import FileSystem
+from xlrec.runtime.machine import Executor
+from xlrec.runtime.session import lacking_secrets, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

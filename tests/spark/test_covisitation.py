@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from planted_pairs import oracle
 
-from xlrec.config import CovisitationConfig
-from xlrec.files import Files
-from xlrec.kernels.covisits import Logs
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.visits import Visits
+from xlrec.config.models import CovisitationConfig
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history.covisits import Logs
+from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import covisitation
+from xlrec.runtime.files import Files
 from xlrec.tables import EVENTS, ITEMS
 from xlrec.training.recommender.logs import Logs as TrainingLogs
 from xlrec.training.recommender.neighbours import neighbours_of

@@ -9,9 +9,9 @@ from pyspark import TaskContext
 from pyspark.sql import functions as F
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.errors import EncoderError
-from xlrec.kernels.vectors import vector_bytes
+from xlrec.kernels.base.vectors import vector_bytes
 from xlrec.stages import embed as stage
 from xlrec.tables import EMBEDDINGS
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from xlrec import files as files_module
 from xlrec.errors import LakeError
-from xlrec.files import PARTS, Files, fetched, local_path
-from xlrec.hadoop import MANIFEST, FileSystem
+from xlrec.runtime import files as files_module
+from xlrec.runtime.files import PARTS, Files, fetched, local_path
+from xlrec.runtime.hadoop import MANIFEST, FileSystem
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,7 +32,7 @@ def filled(spark: "SparkSession", files: Files) -> None:
     wanted = EXPECTED  # of this function, so that workers get it
 
     def tasks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from xlrec import files as module
+        from xlrec.runtime import files as module
 
         before, module._PART_BYTES = module._PART_BYTES, 64  # type: ignore[misc]  # several parts a file
         for batch in batches:

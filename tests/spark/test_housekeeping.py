@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.pipeline.housekeeping import tidy
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from xlrec.errors import LakeError
-from xlrec.files import Files
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays, write_index
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays, write_index
+from xlrec.runtime.files import Files
 from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY
 
 if TYPE_CHECKING:

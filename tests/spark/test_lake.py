@@ -9,14 +9,14 @@ from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
 import xlrec
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError, LeaseError
-from xlrec.heartbeat import Heartbeat, beats
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
+from xlrec.lake.lease import Heartbeat, beats
+from xlrec.lake.readers import sql_for_readers
+from xlrec.lake.releases import Ledger
 from xlrec.pipeline.run import running
-from xlrec.progress import Progress
-from xlrec.readers import sql_for_readers
-from xlrec.releases import Ledger
+from xlrec.runtime.progress import Progress
 from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
 
 DAY = date(2026, 3, 1)

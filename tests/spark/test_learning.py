@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from xlrec.config import FactorsConfig
-from xlrec.index import ItemIndex
-from xlrec.index_learnt import models_of, write_learnt
-from xlrec.index_writer import write_arrays
+from xlrec.config.models import FactorsConfig
+from xlrec.index.items import ItemIndex
+from xlrec.index.learnt import models_of, write_learnt
+from xlrec.index.writer import write_arrays
 from xlrec.pipeline.learning import ages_of
 from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, user_logs

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.config import NeutralConfig
-from xlrec.kernels.neutral import Neutral, fit, fixed_sums
-from xlrec.kernels.vectors import vector_bytes
+from xlrec.config.models import NeutralConfig
+from xlrec.kernels.base.vectors import vector_bytes
+from xlrec.kernels.text.neutral import Neutral, fit, fixed_sums
 from xlrec.stages import neutral as stage
 from xlrec.stages.embed import item_vectors
 from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from xlrec.config import PopularityConfig
-from xlrec.kernels.visits import Visits
+from xlrec.config.models import PopularityConfig
+from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import popularity
 from xlrec.tables import EVENTS, ITEMS
 from xlrec.training.recommender.logs import Logs

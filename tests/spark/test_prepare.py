@@ -7,9 +7,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from xlrec.config import PrepareConfig
+from xlrec.config.models import PrepareConfig
 from xlrec.errors import InputError
-from xlrec.inputs import conform
+from xlrec.lake.inputs import conform
 from xlrec.stages import prepare as p
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 

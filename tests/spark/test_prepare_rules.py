@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField, StructType
 
-from xlrec.config import PrepareConfig
-from xlrec.inputs import conform
+from xlrec.config.models import PrepareConfig
+from xlrec.lake.inputs import conform
 from xlrec.stages import prepare as p
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 

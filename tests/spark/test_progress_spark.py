@@ -6,8 +6,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from xlrec.progress import Progress
-from xlrec.tracking import Tasks, job_group
+from xlrec.runtime.progress import Progress
+from xlrec.runtime.tracking import Tasks, job_group
 
 
 def settle(spark: SparkSession) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from planted_lists import DAY, PAIRS, configured, planted_vectors, ranked, true_user, user, write_index
 
-from xlrec.config import FusionWeights
+from xlrec.config.models import FusionWeights
 from xlrec.errors import LakeError
-from xlrec.index import FUSION
+from xlrec.index.items import FUSION
 from xlrec.stages.rank import rank
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.pipeline.reports import lists_told
 from xlrec.reporting.data import LanguageRow, MarketRow, SourceRow
 from xlrec.tables import RECOMMENDATIONS, USERS

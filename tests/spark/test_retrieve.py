@@ -12,12 +12,12 @@ import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
 
-from xlrec.config import Config, Inputs, RankConfig, RetrieveConfig
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
+from xlrec.config.models import Config, Inputs, RankConfig, RetrieveConfig
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
+from xlrec.runtime.tasks import told_by_tasks
 from xlrec.stages.retrieve import Then, retrieve, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
-from xlrec.tasks import told_by_tasks
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -8,12 +8,12 @@ import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.errors import ConfigError, InputError
-from xlrec.pipeline import similarity
-from xlrec.pipeline.similarity import Pairing, run
-from xlrec.similarity import most_similar
-from xlrec.stages.similar import similar
+from xlrec.similarity import program
+from xlrec.similarity.api import most_similar
+from xlrec.similarity.program import Pairing, run
+from xlrec.similarity.spark import similar
 
 LEFT = [("a", "red summer dress", "en"), ("b", "drill bit set", "en"), ("c", " ", "en"), ("d", "rote Jacke", "de")]
 RIGHT = [
@@ -69,7 +69,7 @@ def test_a_run_that_fails_leaves_the_old_pairs_and_one_that_does_not_replaces_th
         return similar(*arguments, **options).withColumn("score", F.raise_error(F.lit("broken")).cast("double"))
 
     with monkeypatch.context() as patch:
-        patch.setattr(similarity, "similar", broken)
+        patch.setattr(program, "similar", broken)
         for target, overwrite in ((out, True), (str(tmp_path / "other"), False)):
             with pytest.raises(PySparkException, match="broken"):
                 run(spark, Pairing(left, target, k=2, overwrite=overwrite), CONFIG)
@@ -85,7 +85,7 @@ def test_the_old_pairs_come_back_where_the_new_ones_cannot_be_moved(tmp_path: Pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").touch()
     with pytest.raises(OSError, match="missing"):
-        similarity._replace(tmp_path / "missing", tmp_path / "out", tmp_path / "aside")
+        program._replace(tmp_path / "missing", tmp_path / "out", tmp_path / "aside")
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "old").exists()
 

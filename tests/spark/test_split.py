@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xlrec.config import EvaluateConfig
+from xlrec.config.models import EvaluateConfig
 from xlrec.stages.split import describe, evaluation_date, split, time_cut
 from xlrec.tables import EVENTS
 

@@ -8,7 +8,7 @@ import pytest
 from tiny_translators import build_translator
 
 from xlrec import translators
-from xlrec.config import PrepareConfig, TranslateConfig
+from xlrec.config.models import PrepareConfig, TranslateConfig
 from xlrec.errors import ConfigError
 from xlrec.stages import prepare as preparing
 from xlrec.stages import translate as stage

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xlrec.kernels.visits import visits
+from xlrec.kernels.history.visits import visits
 from xlrec.training.recommender.logs import Items, Logs
 
 DAY = 86_400_000_000

@@ -185,7 +185,7 @@ def test_items_chosen_together_are_nearer_after_training_on_held_out_pairs(tmp_p
 
 
 def test_texts_need_a_path_or_a_lake_and_a_lake_needs_spark(tmp_path: Path) -> None:
-    from xlrec.settings import load_as
+    from xlrec.config.loading import load_as
 
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {dev_share: 0.1}\n")
     with pytest.raises(ConfigError, match="names neither `path` nor `lake`"):

@@ -58,7 +58,7 @@ def test_the_small_form_is_the_table_that_was_measured_and_a_second_code_errs_le
     from safetensors.numpy import load_file
 
     from xlrec.encoders.folder import read_coded
-    from xlrec.kernels.quantise import restored
+    from xlrec.kernels.text.quantise import restored
 
     write_world(tmp_path / "texts", n_words=400)
     tables, rows = [], np.empty(0, np.int64)
@@ -147,8 +147,8 @@ def test_another_config_does_not_go_on_from_this_ones_checkpoint(tmp_path: Path)
 
 
 def test_a_wrong_key_is_named_with_those_that_are_known(tmp_path: Path) -> None:
+    from xlrec.config.loading import load_as
     from xlrec.errors import ConfigError
-    from xlrec.settings import load_as
 
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {path: c}\nbatch: {pair: 3}\n")
     with pytest.raises(ConfigError, match=r"unknown key batch.pair: did you mean pairs\?"):

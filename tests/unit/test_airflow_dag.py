@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from xlrec import errors
-from xlrec.config import PublishConfig
-from xlrec.heartbeat import MISSED
-from xlrec.session import delta_package
+from xlrec.config.models import PublishConfig
+from xlrec.lake.lease import MISSED
+from xlrec.runtime.session import delta_package
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 SOURCE = (CONF / "deploy" / "airflow_dag.py").read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.kernels.alignment import TIE, language_bias, retrieval_at_1, told_apart, translation_ranks
+from xlrec.kernels.evaluation.alignment import TIE, language_bias, retrieval_at_1, told_apart, translation_ranks
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -10,18 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec import index_ivf
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError, MachineError
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
-from xlrec.kernels.approximate import Approximate, Lists, build, laid_out, n_lists_for, scales_of
-from xlrec.kernels.mask import Mask, allowed
-from xlrec.kernels.probing import Probes, Sample, overlaps, probes_for
-from xlrec.kernels.topk import inner_products, prepare, top_k
+from xlrec.index import ivf
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
+from xlrec.kernels.search.approximate import Approximate, Lists, build, laid_out, n_lists_for, scales_of
+from xlrec.kernels.search.mask import Mask, allowed
+from xlrec.kernels.search.probing import Probes, Sample, overlaps, probes_for
+from xlrec.kernels.search.topk import inner_products, prepare, top_k
 from xlrec.pipeline.run import running
 
-index_ivf.require()
+ivf.require()
 N_MARKETS = 3
 
 
@@ -237,43 +237,43 @@ def test_the_files_open_with_what_was_measured_and_not_for_other_vectors(tmp_pat
     vectors = clustered(rng, 500, 8, 10)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(500)], vectors=vectors)
     index, scales = ItemIndex.open(str(tmp_path)), np.linspace(1, 2, 8)
-    assert not index_ivf.laid(index)
+    assert not ivf.laid(index)
     ready = prepare(index.shards, norms=np.asarray(index.norms))
-    index_ivf.lay(index, None, ready, scales, n_lists=12, seed=0)
-    assert index_ivf.opened(index, None) is None  # nothing was measured yet
-    index_ivf.tell(index, None, scales, told(3))
-    opened = index_ivf.opened(index, None)
+    ivf.lay(index, None, ready, scales, n_lists=12, seed=0)
+    assert ivf.opened(index, None) is None  # nothing was measured yet
+    ivf.tell(index, None, scales, told(3))
+    opened = ivf.opened(index, None)
     assert opened is not None
-    assert index_ivf.opened(index, None) is opened
-    index_ivf.finish(index, {"ann.users": 9})
-    assert index_ivf.laid(index)
+    assert ivf.opened(index, None) is opened
+    ivf.finish(index, {"ann.users": 9})
+    assert ivf.laid(index)
     mask, queries = mask_of(rng, 9, 500)._replace(group=np.zeros(9, np.int32)), rng.normal(size=(9, 8))
     np.testing.assert_array_equal(
         opened.top_k(queries, ready, 5, mask)[0], search_of(vectors, scales, 12, [3]).top_k(queries, ready, 5, mask)[0]
     )
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(400)], vectors=vectors[:400])
     with pytest.raises(LakeError, match=r"ivf-texts.json was made of vectors \[500, 'texts'\], not of the index's"):
-        index_ivf.opened(ItemIndex.open(str(tmp_path)), None)
-    index_ivf.discard(index)
-    assert index_ivf.opened(ItemIndex.open(str(tmp_path)), None) is None
+        ivf.opened(ItemIndex.open(str(tmp_path)), None)
+    ivf.discard(index)
+    assert ivf.opened(ItemIndex.open(str(tmp_path)), None) is None
 
 
 def test_a_damaged_file_is_one_line_and_no_crash(tmp_path: Path) -> None:
     vectors = clustered(np.random.default_rng(7), 200, 8, 5)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(200)], vectors=vectors)
     index = ItemIndex.open(str(tmp_path))
-    index_ivf.lay(index, None, prepare(index.shards), np.ones(8), n_lists=4, seed=0)
-    index_ivf.tell(index, None, np.ones(8), told(2))
+    ivf.lay(index, None, prepare(index.shards), np.ones(8), n_lists=4, seed=0)
+    ivf.tell(index, None, np.ones(8), told(2))
     (tmp_path / "ivf-texts-nums.npy").write_bytes(b"torn")
     with pytest.raises(LakeError, match=r"cannot be read .*run `xlrec train` again") as error:
-        index_ivf.opened(index, None)
+        ivf.opened(index, None)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MachineError, match=r"pip install 'xlrec\[ann\]'` where the driver runs, or set") as e:
-        index_ivf.require()
+        ivf.require()
     assert "\n" not in str(e.value)
 
 

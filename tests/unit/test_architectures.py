@@ -8,7 +8,7 @@ import pytest
 from tiny_models import ARCHITECTURES, HIDDEN, TEXTS, build_encoder, build_static
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets
 from xlrec.errors import EncoderError
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from xlrec.kernels import bags, quantise
+from xlrec.kernels.text import bags, quantise
 
 DIM, N_TOKENS, N_GRAMS = 8, 12, 9
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels import bootstrap
+from xlrec.kernels.evaluation import bootstrap
 
 USERS = np.random.default_rng(1).integers(-(2**63), 2**63 - 1, size=2000)
 

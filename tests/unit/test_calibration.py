@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.calibration import ALPHA, divergence, shown_languages
-from xlrec.kernels.csr import indptr_of
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.ranking.calibration import ALPHA, divergence, shown_languages
 
 LANGUAGES = st.sets(st.integers(0, 129), max_size=5)
 

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from xlrec.kernels.text import canonical_language
+from xlrec.kernels.text.text import canonical_language
 
 PATH = Path(__file__).resolve().parents[1] / "bench" / "contexts.tsv"
 COLUMNS = ["kind", "word", "query_language", "query", "right_language", "right", "wrong_language", "wrong"]

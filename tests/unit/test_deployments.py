@@ -13,10 +13,10 @@ import pyspark
 import pytest
 import yaml
 
-from xlrec.config import SparkConfig
-from xlrec.doctor import PYTHON_VERSIONS, check_python
-from xlrec.session import _CARRIED_BY_SPARK, _ONE_THREAD, SPARK_VERSIONS, delta_package, settings
-from xlrec.settings import validate
+from xlrec.config.loading import validate
+from xlrec.config.models import SparkConfig
+from xlrec.runtime.doctor import PYTHON_VERSIONS, check_python
+from xlrec.runtime.session import _CARRIED_BY_SPARK, _ONE_THREAD, SPARK_VERSIONS, delta_package, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "conf" / "deploy"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xlrec.kernels.detection import detect, differs
+from xlrec.kernels.text.detection import detect, differs
 
 STATED = ("am", "ar", "de", "en", "es", "fr", "hi", "ja", "ko", "pt", "ru", "tr", "zh", "zh-Hant")
 

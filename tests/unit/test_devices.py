@@ -10,7 +10,7 @@ import pytest
 from pyspark import SparkContext
 from pyspark.resource import ResourceProfile
 
-from xlrec.devices import gpu_profile
+from xlrec.runtime.devices import gpu_profile
 
 ROOT = Path(__file__).resolve().parents[2]
 CLUSTER, GPUS = "spark://host:7077", {"spark.executor.resource.gpu.amount": "2"}

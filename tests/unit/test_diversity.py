@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from xlrec.kernels.diversity import collapse
+from xlrec.kernels.ranking.diversity import collapse
 
 SMALL = st.sampled_from([-2.0, -1.0, 0.0, 0.0, 0.5, 1.0, 3.0])
 VECTORS = arrays(np.float32, st.tuples(st.integers(0, 9), st.integers(1, 4)), elements=SMALL)

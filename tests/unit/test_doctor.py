@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from xlrec import doctor, machine
 from xlrec.errors import MachineError
+from xlrec.pipeline.doctor import run
+from xlrec.runtime import doctor, machine
 
 
 def program(folder: Path, name: str, body: str) -> Path:
@@ -175,14 +176,14 @@ def test_the_doctor_prints_every_check_and_its_exit_status_tells_the_required_on
     ]
     monkeypatch.setattr(doctor, "checks", lambda *_, **__: found)
     console = Console(file=io.StringIO(), width=100)
-    assert doctor.run(console=console) == 4
+    assert run(console=console) == 4
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "FAILED" in shown
     assert "install [Java] 17" in shown
     assert "cannot run here yet: Java" in shown
     found[0] = doctor.Check("Java", True, "Java 17")
-    assert doctor.run(console=console) == 0
+    assert run(console=console) == 0
 
 
 def test_this_machine_is_described() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import fingerprint, load, source
 from xlrec.errors import EncoderError
 

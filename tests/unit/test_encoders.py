@@ -8,7 +8,7 @@ import pytest
 from tiny_models import TEXTS
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.errors import EncoderError
 
 HIDDEN, MAX_LENGTH = 48, 64

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.csr import indptr_of, owners_of
-from xlrec.kernels.factorisation import (
+from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.kernels.history.factorisation import (
     Penalties,
     Preferences,
     factorise_preferences,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.fusion import best_first, fuse
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.ranking.fusion import best_first, fuse
 
 SCORES = st.floats(-10, 10, allow_subnormal=False).map(lambda x: round(x, 3)) | st.just(math.nan)
 WEIGHTS = st.lists(st.sampled_from([0.0, 0.1, 1.0, 2.5]), min_size=3, max_size=3)

@@ -31,11 +31,11 @@ def main() -> None:
 
     # the interpreter knows no product of bfloat16
     device, dtype = ("cpu", torch.float32) if os.environ.get("TRITON_INTERPRET") else ("cuda", torch.bfloat16)
-    from xlrec.kernels import device_search
-    from xlrec.kernels.items import prepare
-    from xlrec.kernels.mask import Mask
-    from xlrec.kernels.topk import top_k
-    from xlrec.kernels.topk_torch import top_k_torch
+    from xlrec.kernels.search import device_search
+    from xlrec.kernels.search.items import prepare
+    from xlrec.kernels.search.mask import Mask
+    from xlrec.kernels.search.topk import top_k
+    from xlrec.kernels.search.topk_torch import top_k_torch
 
     for case in range(CASES):
         device_search._PAIRS, device_search._SMALL = (400, 64) if case % 2 else (1 << 24, 2048)

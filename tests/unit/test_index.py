@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from xlrec.errors import EncoderError, LakeError
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
 
 
 def planted(folder: Path, **changes: Any) -> ItemIndex:

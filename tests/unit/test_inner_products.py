@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.kernels.topk import inner_products
+from xlrec.kernels.search.topk import inner_products
 
 
 def in_order(left: NDArray[np.float64], right: NDArray[np.float32]) -> float:

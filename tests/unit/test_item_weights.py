@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from planted_pairs import oracle
 
-from xlrec.kernels.covisits import Logs, Rules, pairs_of_block
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.item_weights import Counts, Mixture, Weights, item_weights
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block
+from xlrec.kernels.history.item_weights import Counts, Mixture, Weights, item_weights
 
 Array = np.ndarray[Any, Any]
 DAY = 86_400_000_000

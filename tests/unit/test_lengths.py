@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders.lengths import cut
 
 SHORT, LONG = "a red tea pot", " ".join(f"word{i}" for i in range(60))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from xlrec.kernels.level import common_length, levelled
+from xlrec.kernels.base.level import common_length, levelled
 
 
 @pytest.mark.parametrize("n_more", [2, 16])

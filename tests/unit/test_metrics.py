@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xlrec.kernels import metrics
+from xlrec.kernels.evaluation import metrics
 
 CUTOFFS = (1, 3, 10, 20)
 ACCURACY = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.kernels.alignment import language_bias, retrieval_at_1
-from xlrec.kernels.neutral import POINT, fit, fixed_sums, neutralise
+from xlrec.kernels.evaluation.alignment import language_bias, retrieval_at_1
+from xlrec.kernels.text.neutral import POINT, fit, fixed_sums, neutralise
 
 N_LANGUAGES, N_CONCEPTS, DIM = 3, 200, 24
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.ngrams import BREAK, CLASS_SHIFT, DROP, LETTER, RUNNING, SIGN, NgramShape, ngram_vectors
+from xlrec.kernels.text.ngrams import BREAK, CLASS_SHIFT, DROP, LETTER, RUNNING, SIGN, NgramShape, ngram_vectors
 
 SHAPE = NgramShape(letters_min=3, letters_max=4, running_max=2, n_slots=2, max_words=6)
 WEIGHTS = np.array([1.0, 1.0, 0.5, 1.0, 0.9, 1.0, 1.0, 0.7])

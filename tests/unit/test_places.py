@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.places import LAST, LISTED, NEVER, places
+from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
 
 
 @settings(deadline=None)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xlrec.config import Config
-from xlrec.kernels.paths import PATHS
-from xlrec.kernels.scan import Buffers
-from xlrec.kernels.sparse import empty_union
+from xlrec.config.models import Config
+from xlrec.kernels.history.sparse import empty_union
+from xlrec.kernels.search.paths import PATHS
+from xlrec.kernels.search.scan import Buffers
 from xlrec.planning.costs import (
     SCORE_BYTES,
     TORCH_BYTES,

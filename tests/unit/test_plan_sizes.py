@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import InputError
 from xlrec.planning import past, sizes
 from xlrec.planning.plan import heap_of, machine_of

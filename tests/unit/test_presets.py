@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, source
 from xlrec.encoders.presets import PRESETS, find, resolve
 from xlrec.errors import EncoderError

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.profiles import histories, profiles
+from xlrec.kernels.history.profiles import histories, profiles
 
 DAY = 86_400_000_000
 Event = tuple[int, int, float]

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from xlrec.progress import Progress, StageProgress, duration
-from xlrec.tracking import Tasks
+from xlrec.runtime.progress import Progress, StageProgress, duration
+from xlrec.runtime.tracking import Tasks
 
 
 class Clock:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.reasons import covisited_terms, heaviest, most_covisited, most_similar, similar_terms
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.ranking.reasons import covisited_terms, heaviest, most_covisited, most_similar, similar_terms
 
 
 def planted_neighbours(rng: Any, n_items: int) -> tuple[dict[tuple[int, int], float], Any]:

@@ -9,7 +9,7 @@ import pytest
 from planted_market import planted
 from threadpoolctl import threadpool_limits
 
-from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig
+from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig
 from xlrec.errors import LakeError
 from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel, strengths

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from planted_market import planted
 
-from xlrec.config import FactorsConfig, RetrieveConfig
-from xlrec.kernels.visits import visits
+from xlrec.config.models import FactorsConfig, RetrieveConfig
+from xlrec.kernels.history.visits import visits
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scoring import scorer, served

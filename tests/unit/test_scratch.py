@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from xlrec import scratch
+from xlrec.runtime import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import sys
 sys.path[:0] = [sys.argv[1]]
 import numpy as np
-from xlrec.kernels import places
+from xlrec.kernels.evaluation import places
 found = places.places(np.ones((1, 1, 2)), np.full((1, 2), 2, np.uint8), np.array([1]), np.ones((1, 1)))
 print(places.__file__, found.tolist())
 """
@@ -26,11 +26,12 @@ print(places.__file__, found.tolist())
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
-    """What --py-files ships: the kernels alone, as nothing else is needed here."""
+    """What --py-files ships: the kernels and the runtime alone, as nothing else is needed here."""
     file = tmp_path / "xlrec-0-py3-none-any.whl"
     with zipfile.ZipFile(file, "w") as whole:
-        for path in [*(ROOT / "xlrec").glob("*.py"), *(ROOT / "xlrec/kernels").glob("*.py")]:
-            whole.write(path, path.relative_to(ROOT))
+        for pattern in ("*.py", "runtime/*.py", "kernels/**/*.py"):
+            for path in (ROOT / "xlrec").glob(pattern):
+                whole.write(path, path.relative_to(ROOT))
     return file
 
 
@@ -45,7 +46,7 @@ def ran(archive: Path, temporary: Path) -> "subprocess.CompletedProcess[str]":
 
 def test_an_archive_with_a_home_that_cannot_be_written(archive: Path, tmp_path: Path) -> None:
     done = ran(archive, tmp_path)
-    assert done.stdout.split(" ", 1) == [f"{archive}/xlrec/kernels/places.py", "[[1]]\n"], done.stderr
+    assert done.stdout.split(" ", 1) == [f"{archive}/xlrec/kernels/evaluation/places.py", "[[1]]\n"], done.stderr
     own = tmp_path / f"xlrec-{os.getuid()}"
     kept = list(own.glob("numba/*/*.nbi"))
     assert kept

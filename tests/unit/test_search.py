@@ -9,9 +9,9 @@ import torch
 from planted_catalogue import config, laid, model_in, table, world
 
 from xlrec.errors import MachineError
-from xlrec.kernels.mask import Mask
-from xlrec.kernels.topk_torch import top_k_torch
-from xlrec.search import Search, searched
+from xlrec.index.search import Search, searched
+from xlrec.kernels.search.mask import Mask
+from xlrec.kernels.search.topk_torch import top_k_torch
 from xlrec.stages.retrieve import Retriever
 
 

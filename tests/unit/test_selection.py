@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.calibration import divergence
-from xlrec.kernels.diversity import collapse, copies_of
-from xlrec.kernels.selection import Caps, Mix, fill, select
+from xlrec.kernels.ranking.calibration import divergence
+from xlrec.kernels.ranking.diversity import collapse, copies_of
+from xlrec.kernels.ranking.selection import Caps, Mix, fill, select
 
 
 class World(NamedTuple):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.kernels.layer_norm import add_and_normalise
-from xlrec.kernels.self_attention import attend
+from xlrec.kernels.text.layer_norm import add_and_normalise
+from xlrec.kernels.text.self_attention import attend
 
 
 def to_bits(numbers: NDArray[np.float64], kind: str) -> NDArray[np.float32] | NDArray[np.uint16]:

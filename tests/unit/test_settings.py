@@ -1,8 +1,8 @@
 import pytest
 
-from xlrec.config import Config
+from xlrec.config.loading import load
+from xlrec.config.models import Config
 from xlrec.errors import ConfigError
-from xlrec.settings import load
 
 SMALLEST = """
 lake: lake

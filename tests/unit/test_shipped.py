@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import shipped
 from xlrec.errors import EncoderError
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.diversity import copies_of
-from xlrec.kernels.selection import Caps, Mix, select
-from xlrec.kernels.shortlists import Mixes, Shortlists, choose
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.ranking.diversity import copies_of
+from xlrec.kernels.ranking.selection import Caps, Mix, select
+from xlrec.kernels.ranking.shortlists import Mixes, Shortlists, choose
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,14 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.errors import ConfigError
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_arrays
-from xlrec.kernels.vectors import encode_vectors
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_arrays
+from xlrec.kernels.base.vectors import encode_vectors
 from xlrec.reporting.pairs import matrix_table
-from xlrec.similarity import detected_languages, most_similar, similarity_matrix
-from xlrec.stages.similar import Searcher
+from xlrec.similarity.api import detected_languages, most_similar, similarity_matrix
+from xlrec.similarity.spark import Searcher
 
 HASHING = EmbedConfig(encoder="hashing")
 DRESS = ["robe rouge d'été", "red summer dress", "drill bit set", "red summer dress", "  "]

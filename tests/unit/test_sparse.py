@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.mask import Mask
-from xlrec.kernels.profiles import Histories
-from xlrec.kernels.sparse import Market, Neighbours, Scratch, empty_union, unite
+from xlrec.kernels.history.profiles import Histories
+from xlrec.kernels.history.sparse import Market, Neighbours, Scratch, empty_union, unite
+from xlrec.kernels.search.mask import Mask
 
 SIZES = (("users", 1, 5), ("items", 1, 60), ("candidates", 1, 12), ("k", 1, 20), ("links", 0, 15), ("history", 0, 8))
 

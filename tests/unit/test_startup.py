@@ -14,7 +14,7 @@ def run(body: str) -> str:
     """stderr of a process of its own: the real descriptor 2 is what counts here."""
     code = f"""
 import subprocess, sys, time
-from xlrec.startup import held_back
+from xlrec.runtime.startup import held_back
 def child(wait):
     return subprocess.Popen([sys.executable, "-c", {CHILD!r}.format(wait=wait)])
 {body}
@@ -58,7 +58,7 @@ except OSError:
 
 
 def test_a_process_without_stderr_starts_all_the_same() -> None:
-    code = "import os; os.close(2); from xlrec.startup import held_back\nwith held_back(): print('fine')"
+    code = "import os; os.close(2); from xlrec.runtime.startup import held_back\nwith held_back(): print('fine')"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.sums import sums_of
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.base.sums import sums_of
 
 
 @settings(deadline=None)

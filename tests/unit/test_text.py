@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
 
 
 @pytest.mark.parametrize(

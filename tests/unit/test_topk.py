@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from xlrec.kernels import device_search, guess, topk
-from xlrec.kernels.device_items import DeviceItems
-from xlrec.kernels.fastest import fastest, supported
-from xlrec.kernels.paths import PATHS
-from xlrec.kernels.topk import Mask, inner_products, prepare, top_k
-from xlrec.kernels.topk_torch import top_k_torch
+from xlrec.kernels.search import device_search, initial_threshold, topk
+from xlrec.kernels.search.device_items import DeviceItems
+from xlrec.kernels.search.fastest import fastest, supported
+from xlrec.kernels.search.paths import PATHS
+from xlrec.kernels.search.topk import Mask, inner_products, prepare, top_k
+from xlrec.kernels.search.topk_torch import top_k_torch
 
 
 def open_mask(n_users: int, n_items: int, **changes: Any) -> Mask:
@@ -93,8 +93,9 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
         kept_bytes=data.draw(st.sampled_from([0, 4000, 1 << 20])),
     )
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(guess, "SAMPLE", data.draw(st.sampled_from([guess.SAMPLE, 5, 40])))
-        patched.setattr(guess, "place_of", data.draw(st.sampled_from([guess.place_of, lambda *_: 1])))  # mostly wrong
+        patched.setattr(initial_threshold, "SAMPLE", data.draw(st.sampled_from([initial_threshold.SAMPLE, 5, 40])))
+        place_of = data.draw(st.sampled_from([initial_threshold.place_of, lambda *_: 1]))  # the second is mostly wrong
+        patched.setattr(initial_threshold, "place_of", place_of)
         ids, scores = top_k(
             queries,
             ready,
@@ -133,9 +134,9 @@ def test_a_guessed_floor_is_hardly_ever_wrong_and_where_it_is_the_user_is_search
         return whole(self, rows)
 
     monkeypatch.setattr(topk.Users, "of", counted)
-    monkeypatch.setattr(guess, "SAMPLE", 300)
-    for place, redone in ((guess.place_of, 0), (lambda *_: 1, 30)):
-        monkeypatch.setattr(guess, "place_of", place)
+    monkeypatch.setattr(initial_threshold, "SAMPLE", 300)
+    for place, redone in ((initial_threshold.place_of, 0), (lambda *_: 1, 30)):
+        monkeypatch.setattr(initial_threshold, "place_of", place)
         ids, scores = top_k(queries, ready, k, mask)
         np.testing.assert_array_equal(ids, expected[0])
         np.testing.assert_array_equal(scores, expected[1])
@@ -145,8 +146,8 @@ def test_a_guessed_floor_is_hardly_ever_wrong_and_where_it_is_the_user_is_search
 def test_a_guess_that_nothing_proves_would_lose_items(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(6)
     items, queries, mask = rng.normal(size=(3000, 24)).astype(np.float32), rng.normal(size=(9, 24)), open_mask(9, 3000)
-    monkeypatch.setattr(guess, "SAMPLE", 300)
-    monkeypatch.setattr(guess, "place_of", lambda *_: 1)
+    monkeypatch.setattr(initial_threshold, "SAMPLE", 300)
+    monkeypatch.setattr(initial_threshold, "place_of", lambda *_: 1)
     assert (top_k(queries, [(0, items)], 200, mask)[0] >= 0).all()
     monkeypatch.setattr(topk, "_rounded_down", lambda scores, _: np.full(len(scores), np.float32(np.inf)))
     assert (top_k(queries, [(0, items)], 200, mask)[0] < 0).any()
@@ -238,7 +239,7 @@ def test_without_its_error_bound_a_rounded_path_would_lose_items(path: str, monk
     queries, mask = rng.normal(size=(20, 32)), open_mask(20, 3000)
     right = top_k(queries, prepare([(0, items)], path="float32"), 100, mask)[0]
     np.testing.assert_array_equal(top_k(queries, prepare([(0, items)], path=path), 100, mask)[0], right)
-    monkeypatch.setattr("xlrec.kernels.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
+    monkeypatch.setattr("xlrec.kernels.search.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
     monkeypatch.setattr(PATHS[path], "relative", 0.0)
     assert (top_k(queries, prepare([(0, items)], path=path), 100, mask)[0] != right).any()
 
@@ -249,7 +250,7 @@ def test_a_path_is_tried_only_where_the_processor_names_its_instructions() -> No
 
 
 def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xlrec.kernels.fastest.cpu_flags", lambda: frozenset({"avx512_bf16", "avx512_vnni"}))
+    monkeypatch.setattr("xlrec.kernels.search.fastest.cpu_flags", lambda: frozenset({"avx512_bf16", "avx512_vnni"}))
     fastest.cache_clear()
     assert set(fastest(72)) == {"float32", "bf16", "int8"}
     right = PATHS["int8"].product
@@ -263,7 +264,7 @@ def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyP
 def test_int8_is_left_where_vectors_are_short_or_one_coordinate_drowns_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("xlrec.kernels.items.fastest", lambda _: ("int8", "bf16", "float32"))
+    monkeypatch.setattr("xlrec.kernels.search.items.fastest", lambda _: ("int8", "bf16", "float32"))
     vectors = np.random.default_rng(0).normal(size=(20_000, 256)).astype(np.float32)
     assert prepare([(0, vectors)]).path.name == "int8"
     assert prepare([(0, vectors[:, :152])]).path.name == "bf16"

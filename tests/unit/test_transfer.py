@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from planted_market import planted
 
-from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
+from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
 from xlrec.training.recommender.logs import Logs, only
 from xlrec.training.recommender.measuring import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment, Settings

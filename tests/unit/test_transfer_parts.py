@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted_market import planted
 
-from xlrec.config import PopularityConfig, RetrieveConfig
+from xlrec.config.models import PopularityConfig, RetrieveConfig
 from xlrec.training.recommender.logs import first_meetings
 from xlrec.training.recommender.measuring import depth, per_user, popular, text_mean, top
 from xlrec.training.recommender.scoring import UNREADABLE, Truth

@@ -6,7 +6,7 @@ import pytest
 from tiny_translators import LANGUAGES, build_translator
 
 from xlrec import translators
-from xlrec.config import TranslateConfig
+from xlrec.config.models import TranslateConfig
 from xlrec.errors import ConfigError, EncoderError
 from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
 from xlrec.translators.sentences import join, split

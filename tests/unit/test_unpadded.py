@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_models import ARCHITECTURES, TEXTS, build_encoder
 
 from xlrec import encoders
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import CPU_ROW_TOKENS, fill
 from xlrec.encoders.reading import tokenised

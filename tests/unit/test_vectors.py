@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
+from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
 
 MATRIX = np.random.default_rng(3).standard_normal((7, 5)).astype(np.float32)
 

@@ -8,8 +8,8 @@ import pytest
 from planted_market import planted
 from threadpoolctl import threadpool_limits
 
-from xlrec.config import Config, FusionWeights
-from xlrec.kernels.visits import visits
+from xlrec.config.models import Config, FusionWeights
+from xlrec.kernels.history.visits import visits
 from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs, chosen
 from xlrec.training.recommender.weighing import NEW, Weighing, smoothed, weigh

@@ -10,7 +10,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from xlrec import worker
+from xlrec.runtime import worker
 
 #: What a worker does: a task that imports from a zip, the collection after it, the invalidation before the next.
 TASKS = """

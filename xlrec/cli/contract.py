@@ -16,7 +16,7 @@ PROMISES = (
 
 def show(as_json: bool) -> None:
     """Prints the contract, for people or as JSON."""
-    from xlrec.readers import sql_for_readers
+    from xlrec.lake.readers import sql_for_readers
     from xlrec.tables import RECOMMENDATIONS
 
     columns = [

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from xlrec.config import SparkConfig
+from xlrec.config.models import SparkConfig
 
 
 def demo(
@@ -18,9 +18,9 @@ def demo(
 
     Example, for a load test: xlrec demo /tmp/load --users 1000000 --items 200000
     """
-    from xlrec import doctor
     from xlrec.datasets.demo import write_demo
-    from xlrec.session import start
+    from xlrec.runtime import doctor
+    from xlrec.runtime.session import start
 
     doctor.require(folder)
     spark = start(SparkConfig(driver_memory=memory))
@@ -60,8 +60,8 @@ def amazon_m2(source: Source, target: Target) -> None:
 def _import(name: str, source: str, target: str, *more: str | None) -> None:
     from importlib import import_module
 
-    from xlrec import doctor
-    from xlrec.session import start
+    from xlrec.runtime import doctor
+    from xlrec.runtime.session import start
 
     doctor.require(target)
     spark = start(SparkConfig())

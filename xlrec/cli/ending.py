@@ -5,8 +5,9 @@ import os
 import re
 from typing import Final
 
-from xlrec import errors, machine
+from xlrec import errors
 from xlrec.errors import MachineError, XlrecError
+from xlrec.runtime import machine
 
 #: A disk that takes no more, as this process sees it, and as Spark or a worker writes it.
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -40,7 +41,7 @@ def _without(error: ModuleNotFoundError) -> XlrecError | None:
     if missing not in ("pyspark", "py4j", "delta"):
         return None
     if missing == "delta" and machine.is_submitted():
-        from xlrec.session import delta_package
+        from xlrec.runtime.session import delta_package
 
         return MachineError(f"Delta is missing: add `--packages {delta_package()}` to spark-submit")
     return MachineError(

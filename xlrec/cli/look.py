@@ -33,8 +33,8 @@ def report(
     ] = True,
 ) -> None:
     """A run's report, in the browser; from an object store a copy is fetched. Prints the path."""
+    from xlrec.config.loading import load
     from xlrec.pipeline.pages import fetched_page, local_page
-    from xlrec.settings import load
 
     settings = load(config, overrides or [])
     path = local_page(settings.lake, run)
@@ -87,8 +87,8 @@ def doctor(
 
         spark-submit --master spark://HOST:7077 --packages … jobs/doctor.py --config night.yaml
     """
-    from xlrec import doctor as physician
-    from xlrec.settings import load
+    from xlrec.config.loading import load
+    from xlrec.pipeline import doctor as physician
 
     raise typer.Exit(physician.run(lake, load(config, overrides or []) if config or overrides else None))
 
@@ -115,10 +115,10 @@ def plan(
     """
     import json
 
+    from xlrec.config.loading import load
     from xlrec.planning.levers import Gpu
     from xlrec.planning.plan import plan as made
     from xlrec.reporting import plan as told
-    from xlrec.settings import load
 
     gpu = Gpu(gpu_tflops, gpu_gbs, gpu_share)
     found = made(load(config, overrides or []), users=users, items=items, cores=cores, gpu=gpu)
@@ -132,7 +132,7 @@ def schema() -> None:
     """The config's JSON schema, which editors use to complete and check a config."""
     import json
 
-    from xlrec.config import Config
+    from xlrec.config.models import Config
 
     typer.echo(json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False))
 

@@ -71,8 +71,8 @@ def rollback(
     """Makes an older run live again, in one commit."""
     from rich import print as show
 
-    from xlrec.lake import Lake
-    from xlrec.releases import Ledger
+    from xlrec.lake.delta import Lake
+    from xlrec.lake.releases import Ledger
 
     with session(config, overrides) as (spark, settings):
         ledger = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s)
@@ -93,8 +93,8 @@ def unlock(
     """
     from rich import print as show
 
-    from xlrec.lake import Lake
-    from xlrec.releases import Ledger
+    from xlrec.lake.delta import Lake
+    from xlrec.lake.releases import Ledger
 
     with session(config, overrides) as (spark, settings):
         taken = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s).unlock(force=force)

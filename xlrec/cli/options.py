@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xlrec.config import Config
-from xlrec.settings import load
+from xlrec.config.loading import load
+from xlrec.config.models import Config
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,8 +32,8 @@ def session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["Sp
         ConfigError: the config is wrong; nothing was started.
         MachineError: Java, Python or a permission is missing; nothing was started.
     """
-    from xlrec import doctor
-    from xlrec.session import start
+    from xlrec.runtime import doctor
+    from xlrec.runtime.session import start
 
     config = load(file, overrides or [])
     doctor.require(config.lake)

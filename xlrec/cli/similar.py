@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import typer
 
 from xlrec.cli.options import ConfigFile
-from xlrec.config import EmbedConfig, SparkConfig
+from xlrec.config.loading import load
+from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.errors import ConfigError
-from xlrec.kernels.text import canonical_language
-from xlrec.settings import load
+from xlrec.kernels.text.text import canonical_language
 
 #: More columns fit no terminal.
 _MAX_TEXTS = 20
@@ -95,9 +95,9 @@ def similarity(
         raise ConfigError(
             '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
         )
-    from xlrec import doctor
-    from xlrec.pipeline.similarity import Pairing, check, run
-    from xlrec.session import start
+    from xlrec.runtime import doctor
+    from xlrec.runtime.session import start
+    from xlrec.similarity.program import Pairing, check, run
 
     pairing = Pairing(
         left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
@@ -118,7 +118,7 @@ def _few(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: 
 
     import numpy as np
 
-    from xlrec.similarity import COMMON_LANGUAGES, detected_languages, similarity_matrix
+    from xlrec.similarity.api import COMMON_LANGUAGES, detected_languages, similarity_matrix
 
     if not 2 <= len(texts) <= _MAX_TEXTS:
         raise ConfigError(f"{len(texts)} texts are given, allowed are 2 to {_MAX_TEXTS}: put more into a Parquet table")

@@ -46,9 +46,9 @@ def transfer(
 
     At the end it prints the line of config with which the nightly run uses the model.
     """
+    from xlrec.config.loading import load
     from xlrec.pipeline.transfer import Route, check
     from xlrec.pipeline.transfer import transfer as carry
-    from xlrec.settings import load
 
     by_market, by_language = (sources, targets), (from_language, to_language)
     if any(by_market) == any(by_language) or not (all(by_market) or all(by_language)):
@@ -87,8 +87,8 @@ def adapt_encoder(
     """
     import sys
 
+    from xlrec.config.loading import load_as
     from xlrec.pipeline.adapting import adapt
-    from xlrec.settings import load_as
     from xlrec.training.encoder import AdaptConfig
 
     settings = load_as(AdaptConfig, config, overrides or [])

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from functools import lru_cache
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import hashing, presets, shipped, source
 from xlrec.encoders.base import Encoder
 

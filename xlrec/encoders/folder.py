@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.kernels.quantise import CodedTable, Codes
+from xlrec.kernels.text.quantise import CodedTable, Codes
 
 WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.md"
 _MODULES = (

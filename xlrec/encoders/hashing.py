@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.errors import EncoderError
-from xlrec.kernels.ngrams import BREAK, CLASS_SHIFT, DROP, LETTER, RUNNING, SIGN, NgramShape, ngram_vectors
+from xlrec.kernels.text.ngrams import BREAK, CLASS_SHIFT, DROP, LETTER, RUNNING, SIGN, NgramShape, ngram_vectors
 
 NAME = "hashing"
 DEFAULT_DIM = 512

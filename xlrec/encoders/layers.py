@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from xlrec.encoders.products import product
-from xlrec.kernels.layer_norm import add_and_normalise
-from xlrec.kernels.self_attention import attend
+from xlrec.kernels.text.layer_norm import add_and_normalise
+from xlrec.kernels.text.self_attention import attend
 
 
 class Layers:

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders.folder import CARD, TOKENIZER, WEIGHTS, read_coded, write_static
 from xlrec.errors import EncoderError
-from xlrec.kernels.quantise import coded_means, restored
-from xlrec.scratch import package_folder
+from xlrec.kernels.text.quantise import coded_means, restored
+from xlrec.runtime.scratch import package_folder
 
 NAME = "default"
 FOLDER = Path(__file__).parent / "default"

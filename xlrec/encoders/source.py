@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
 from xlrec.encoders.weights import Weights, check
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 from pyspark import StorageLevel
 from pyspark.sql import functions as F
 
-from xlrec import doctor
 from xlrec.errors import InputError
-from xlrec.files import fetched
-from xlrec.index_files import PAIRS
-from xlrec.lake import Lake
-from xlrec.machine import local_folder
-from xlrec.session import start
+from xlrec.index.files import PAIRS
+from xlrec.lake.delta import Lake
+from xlrec.runtime import doctor
+from xlrec.runtime.files import fetched
+from xlrec.runtime.machine import local_folder
+from xlrec.runtime.session import start
 from xlrec.stages import parallel
 from xlrec.stages.split import evaluation_date
 from xlrec.tables import EVENTS, ITEMS, TEXTS

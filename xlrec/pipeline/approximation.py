@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec import index_ivf
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError
-from xlrec.index import ItemIndex
-from xlrec.kernels.approximate import n_lists_for, scales_of
-from xlrec.kernels.mask import Mask
-from xlrec.kernels.probing import Probes, Sample, probes_for
-from xlrec.kernels.topk import Items, top_k
+from xlrec.index import ivf
+from xlrec.index.items import ItemIndex
+from xlrec.index.search import Search, Searched
+from xlrec.kernels.search.approximate import n_lists_for, scales_of
+from xlrec.kernels.search.mask import Mask
+from xlrec.kernels.search.probing import Probes, Sample, probes_for
+from xlrec.kernels.search.topk import Items, top_k
 from xlrec.pipeline.run import Run
-from xlrec.search import Search, Searched
 from xlrec.stages.retrieve import Retriever, with_logs
 from xlrec.tables import EVENTS, USERS
 
@@ -37,10 +37,10 @@ def lay(run: Run, index: str) -> None:
         MachineError: faiss is missing.
     """
     there = ItemIndex.open(index)
-    index_ivf.discard(there)
+    ivf.discard(there)
     if run.config.retrieve.search != "ann":
         return
-    index_ivf.require()
+    ivf.require()
     totals, markets, n_users = np.zeros((2, 2), dtype=np.int64), [], 0
     for side, sample in _samples(run, there):
         n_users += len(sample.exact)
@@ -52,7 +52,7 @@ def lay(run: Run, index: str) -> None:
         "ann.users": n_users, "ann.wanted": wanted, "ann.found": found, "ann.wanted_k": wanted_k,
         "ann.found_k": found_k, "ann.markets": len(markets), "ann.exact_markets": markets.count(0),
     }  # fmt: skip
-    index_ivf.finish(there, counts)
+    ivf.finish(there, counts)
     run.counts |= counts
 
 
@@ -75,7 +75,7 @@ def check(index: str, config: Config) -> None:
     Raises:
         LakeError: `retrieve.search` is ann, and the index was made without.
     """
-    if config.retrieve.search == "ann" and not index_ivf.laid(ItemIndex.open(index)):
+    if config.retrieve.search == "ann" and not ivf.laid(ItemIndex.open(index)):
         raise LakeError(
             f"retrieve.search is ann, and index {index} was made without: run `xlrec train` with this config, or set "
             "retrieve.search to exact"
@@ -125,8 +125,8 @@ def _laid(index: ItemIndex, side: Searched, sample: Sample, config: Config) -> P
         nothing = np.zeros((len(index.markets), 2), dtype=np.int64)
         return Probes(nothing[:, 0], nothing, nothing)
     n_lists = min(ann.n_lists or n_lists_for(n_ranking), n_ranking)
-    lists = index_ivf.lay(index, side.learnt, items, scales, n_lists=n_lists, seed=config.seed)
+    lists = ivf.lay(index, side.learnt, items, scales, n_lists=n_lists, seed=config.seed)
     first = ann.n_probe or max(1, n_lists // _FIRST)
     probes = probes_for(lists, scales, sample, items, k=config.k, min_recall=ann.min_recall, first=first)
-    index_ivf.tell(index, side.learnt, scales, probes)
+    ivf.tell(index, side.learnt, scales, probes)
     return probes

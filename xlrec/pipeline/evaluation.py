@@ -4,17 +4,17 @@ from datetime import UTC, date, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
-from xlrec.config import Config
-from xlrec.files import Files
-from xlrec.hadoop import FileSystem
-from xlrec.index_files import PAIRS
-from xlrec.index_writer import write_index
-from xlrec.lake import Lake
+from xlrec.config.models import Config
+from xlrec.index.files import PAIRS
+from xlrec.index.writer import write_index
+from xlrec.lake.delta import Lake
 from xlrec.pipeline import steps, translation
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import INDEXES, Run, running
-from xlrec.progress import Progress
 from xlrec.recommenders import als, baselines
+from xlrec.runtime.files import Files
+from xlrec.runtime.hadoop import FileSystem
+from xlrec.runtime.progress import Progress
 from xlrec.stages import evaluate as scoring
 from xlrec.stages import prepare as preparing
 from xlrec.stages import split as splitting

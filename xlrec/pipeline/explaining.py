@@ -5,11 +5,11 @@ from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import ConfigError
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
+from xlrec.lake.readers import read_recommendations
 from xlrec.pipeline.samples import user_lists
-from xlrec.readers import read_recommendations
 from xlrec.reporting.console import print_explanation
 from xlrec.tables import RELEASES, RUNS, USERS
 

@@ -3,9 +3,9 @@
 from contextlib import suppress
 
 from xlrec.errors import LakeError
-from xlrec.hadoop import FileSystem
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
 from xlrec.pipeline.run import INDEXES, index_of
+from xlrec.runtime.hadoop import FileSystem
 
 
 def tidy(lake: Lake, n_kept: int) -> int:

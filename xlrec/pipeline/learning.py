@@ -12,15 +12,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import encoders
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError
-from xlrec.files import Files, fetched
-from xlrec.index import FUSION, ItemIndex
-from xlrec.index_files import replace
-from xlrec.index_learnt import write_learnt
+from xlrec.index.items import FUSION, ItemIndex
+from xlrec.index.learnt import write_learnt
 from xlrec.pipeline.run import Run
 from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel
+from xlrec.runtime.arrays import replace
+from xlrec.runtime.files import Files, fetched
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
 
-from xlrec.config import Config
+from xlrec.config.models import Config
+from xlrec.runtime.tasks import Told
 from xlrec.stages.rank import ranking
 from xlrec.stages.retrieve import Then, retrieve
 from xlrec.tables import RECOMMENDATIONS
-from xlrec.tasks import Told
 
 if TYPE_CHECKING:
     from pyspark import Accumulator

@@ -6,7 +6,7 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from xlrec.kernels.neutral import Neutral
+from xlrec.kernels.text.neutral import Neutral
 from xlrec.pipeline.run import Run
 from xlrec.stages import neutral as stage
 from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS

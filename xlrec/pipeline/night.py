@@ -4,14 +4,14 @@ import sys
 
 from pyspark.sql import SparkSession
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import LakeError
-from xlrec.lake import Lake
+from xlrec.lake.delta import Lake
+from xlrec.lake.releases import Ledger
 from xlrec.pipeline import steps, translation
 from xlrec.pipeline.housekeeping import tidy
 from xlrec.pipeline.run import index_of, running
-from xlrec.progress import Progress
-from xlrec.releases import Ledger
+from xlrec.runtime.progress import Progress
 
 
 def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, config_file: str | None = None) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xlrec.errors import LakeError
-from xlrec.machine import local_folder
 from xlrec.pipeline.reports import REPORTS
+from xlrec.runtime.machine import local_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -44,7 +44,7 @@ def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
     Raises:
         LakeError: there is no such page, or it cannot be read.
     """
-    from xlrec.hadoop import FileSystem
+    from xlrec.runtime.hadoop import FileSystem
 
     pages = FileSystem(spark, f"{lake.rstrip('/')}/{REPORTS}")
     page = chosen([entry.name for entry in pages.children()], name, lake)

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from xlrec import encoders
 from xlrec.encoders.lengths import cut
-from xlrec.kernels.text import canonical_language
+from xlrec.kernels.text.text import canonical_language
 from xlrec.pipeline.run import Run
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import encoders, reporting
-from xlrec.config import Config
-from xlrec.lake import Lake
+from xlrec.config.models import Config
+from xlrec.lake.delta import Lake
 from xlrec.pipeline.quality import COUNTED
 from xlrec.pipeline.run import Run
 from xlrec.pipeline.samples import sample_lists

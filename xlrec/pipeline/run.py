@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import DataFrame, SparkSession
 
-from xlrec import __version__, index_ivf
-from xlrec.config import Config
+from xlrec import __version__
+from xlrec.config.models import Config
 from xlrec.errors import AuditError, LakeError, XlrecError
-from xlrec.files import Files
-from xlrec.heartbeat import Heartbeat
-from xlrec.lake import Lake
-from xlrec.pipeline.shipping import with_local_models
-from xlrec.progress import Progress, StageProgress
-from xlrec.releases import Ledger, Release
+from xlrec.index import ivf
+from xlrec.lake.delta import Lake
+from xlrec.lake.lease import Heartbeat
+from xlrec.lake.releases import Ledger, Release
+from xlrec.runtime.files import Files
+from xlrec.runtime.progress import Progress, StageProgress
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
+from xlrec.translators.shipping import with_local_models
 
 if TYPE_CHECKING:
     from xlrec.training.recommender.weighing import Weighing
@@ -106,7 +107,7 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     """
     told = versions()
     if config.retrieve.search == "ann":
-        told |= {"faiss": index_ivf.require().__version__}
+        told |= {"faiss": ivf.require().__version__}
     lake, shown = Lake(spark, config.lake), json.loads(config.model_dump_json())
     config = with_local_models(spark, config)
     lake.check_seen()

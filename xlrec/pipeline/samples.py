@@ -6,8 +6,8 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import Config
-from xlrec.lake import Lake
+from xlrec.config.models import Config
+from xlrec.lake.delta import Lake
 from xlrec.reporting.data import Listed, Read, UserList, masked
 from xlrec.tables import EVENTS, TEXTS, USERS
 

@@ -7,18 +7,18 @@ from typing import Any
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from xlrec import encoders
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import AuditError, InputError
-from xlrec.files import Files
-from xlrec.index import ItemIndex
-from xlrec.index_files import PAIRS
-from xlrec.index_writer import write_index
-from xlrec.inputs import read_input
-from xlrec.lake import Lake
+from xlrec.index.files import PAIRS
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_index
+from xlrec.lake.delta import Lake
+from xlrec.lake.inputs import read_input
 from xlrec.pipeline import approximation, learning, neutral_vectors, quality, translation
 from xlrec.pipeline.listing import listed
 from xlrec.pipeline.run import Run
-from xlrec.pipeline.shipping import encoder_for_workers
+from xlrec.runtime.files import Files
+from xlrec.runtime.tasks import shuffle_tasks, told_by_tasks
 from xlrec.stages import audit as auditing
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
@@ -37,7 +37,7 @@ from xlrec.tables import (
     USERS,
     USERS_INPUT,
 )
-from xlrec.tasks import shuffle_tasks, told_by_tasks
+from xlrec.translators.shipping import encoder_for_workers
 
 
 @dataclass(frozen=True)

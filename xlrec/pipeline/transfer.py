@@ -11,20 +11,20 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from xlrec import encoders
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.errors import ConfigError
-from xlrec.files import Files
-from xlrec.index import ItemIndex
-from xlrec.index_writer import write_index
-from xlrec.kernels.text import canonical_language
-from xlrec.lake import Lake
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_index
+from xlrec.kernels.text.text import canonical_language
+from xlrec.lake.delta import Lake
 from xlrec.pipeline import learning, steps, translation
 from xlrec.pipeline.reports import REPORTS
 from xlrec.pipeline.run import Run, running
-from xlrec.progress import Progress
 from xlrec.recommenders import popularity
 from xlrec.recommenders.factors import FACTS, FactorModel
 from xlrec.reporting import transfer as reporting
+from xlrec.runtime.files import Files
+from xlrec.runtime.progress import Progress
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, USERS
 

@@ -4,13 +4,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import translators
-from xlrec.config import Config
-from xlrec.inputs import read_input
+from xlrec.config.models import Config
+from xlrec.lake.inputs import read_input
 from xlrec.pipeline.run import Run
-from xlrec.pipeline.shipping import translator_for_workers
 from xlrec.stages import prepare as preparing
 from xlrec.stages import translate as translating
 from xlrec.tables import TEXTS, TRANSLATIONS, TRANSLATIONS_INPUT
+from xlrec.translators.shipping import translator_for_workers
 
 
 def translate(run: Run) -> None:

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec import encoders, machine
-from xlrec.config import Config
-from xlrec.index import ItemIndex
-from xlrec.index_learnt import write_learnt
-from xlrec.kernels.detection import detect
-from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
-from xlrec.kernels.topk import Items as Searched
-from xlrec.kernels.topk import prepare, top_k
+from xlrec import encoders
+from xlrec.config.models import Config
+from xlrec.index.items import ItemIndex
+from xlrec.index.learnt import write_learnt
+from xlrec.kernels.search.topk import Items as Searched
+from xlrec.kernels.search.topk import prepare, top_k
+from xlrec.kernels.text.detection import detect
+from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
 from xlrec.planning import clocks
 from xlrec.planning.clocks import crowded, fixed_work, one_thread, timed
 from xlrec.planning.costs import searched_dim
@@ -28,6 +28,7 @@ from xlrec.planning.rates import Rates
 from xlrec.planning.sizes import Sizes, Texts
 from xlrec.planning.trial import Trial
 from xlrec.recommenders.factors import FactorModel
+from xlrec.runtime import machine
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever

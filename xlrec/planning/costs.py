@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from xlrec.config import Config
-from xlrec.kernels.items import KEPT_BYTES
-from xlrec.kernels.paths import PATHS
+from xlrec.config.models import Config
+from xlrec.kernels.search.items import KEPT_BYTES
+from xlrec.kernels.search.paths import PATHS
 from xlrec.planning.rates import SPARK, Rates, SparkCosts
 from xlrec.planning.sizes import Sizes, neighbours_of
 

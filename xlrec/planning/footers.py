@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xlrec import machine
 from xlrec.errors import InputError
+from xlrec.runtime import machine
 
 
 def parquet_files(place: str, name: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.encoders.presets import PRESETS
 from xlrec.planning.costs import Case, estimate
 from xlrec.planning.rates import Rates

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xlrec import machine
-from xlrec.config import Config
+from xlrec.config.models import Config
+from xlrec.runtime import machine
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from xlrec import machine
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.planning import calibration, past, sizes
 from xlrec.planning.costs import Case, Estimate, Machine, estimate
 from xlrec.planning.levers import Gpu, Lever, levers
+from xlrec.runtime import machine
 
 #: An NVIDIA L4 as its datasheet has it: dense bfloat16, memory; the share is assumed.
 L4: Final = Gpu(121.0, 300.0, 0.3)

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from xlrec import machine
-from xlrec.config import Config
+from xlrec.config.models import Config
 from xlrec.planning.footers import Column, parquet_files
+from xlrec.runtime import machine
 
 #: Rows of an input whose keys are counted exactly; of more, row groups spread over all are.
 EXACT_ROWS: Final = 20_000_000

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import Config
-from xlrec.index import ItemIndex
-from xlrec.index_files import Spec, finish, write_items, write_market, write_neighbours
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.names import UNKNOWN_MARKET
-from xlrec.kernels.topk import Mask
-from xlrec.kernels.visits import visits
+from xlrec.config.models import Config
+from xlrec.index.files import Spec, finish, write_items, write_market, write_neighbours
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.base.names import UNKNOWN_MARKET
+from xlrec.kernels.history.visits import visits
+from xlrec.kernels.search.topk import Mask
 from xlrec.planning.sizes import Sizes, neighbours_of
 from xlrec.training.recommender.logs import Items, Logs
 

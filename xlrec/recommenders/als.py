@@ -13,9 +13,9 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import AlsConfig
+from xlrec.config.models import AlsConfig
 from xlrec.errors import InputError
-from xlrec.sums import exact_sum
+from xlrec.runtime.sums import exact_sum
 
 #: Blocks of users, and of items, and partitions of the input. ALS sums in the order in which blocks arrive, so another
 #: number gives other last digits: it is fixed here and follows neither the cores nor the input's partitions.

@@ -6,7 +6,7 @@ from typing import Final, Literal
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from xlrec.config import Config, CovisitationConfig, FusionWeights
+from xlrec.config.models import Config, CovisitationConfig, FusionWeights
 from xlrec.tables import SOURCES
 
 #: Weight of popularity in lists of another source: it orders what that source scores alike or not at all, no more.

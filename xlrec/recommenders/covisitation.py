@@ -9,15 +9,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import functions as F
 
-from xlrec.config import CovisitationConfig
-from xlrec.files import PARTS, Files, local_path
-from xlrec.kernels.covisits import Logs, Rules, pairs_of_block
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.item_weights import Mixture, item_weights
+from xlrec.config.models import CovisitationConfig
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block
+from xlrec.kernels.history.item_weights import Mixture, item_weights
 from xlrec.recommenders.markets import markets_of
 from xlrec.recommenders.pair_files import join_pairs, open_counts, save_pairs
+from xlrec.runtime.files import PARTS, Files, local_path
+from xlrec.runtime.tasks import shuffle_tasks, spread
 from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
-from xlrec.tasks import shuffle_tasks, spread
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.factorisation import Preferences, item_scales, with_intercept
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history.factorisation import Preferences, item_scales, with_intercept
 
 #: Layout of the folder; another layout does not load.
 LAYOUT: Final = 2

@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from xlrec.index import load
-from xlrec.index_files import save, save_stream
-from xlrec.kernels.covisits import Pairs
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.item_weights import Counts
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history.covisits import Pairs
+from xlrec.kernels.history.item_weights import Counts
+from xlrec.runtime.arrays import load, save, save_stream
 
 _BLOCKS: Final = "blocks"
 _KINDS: Final = {"users": np.int32, "sizes": np.int64, "nums": np.int32, "counts": np.int32, "closeness": np.float64}

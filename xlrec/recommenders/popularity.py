@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from xlrec.config import PopularityConfig
+from xlrec.config.models import PopularityConfig
 from xlrec.recommenders.markets import markets_of
-from xlrec.sums import exact_sum
+from xlrec.runtime.sums import exact_sum
 from xlrec.tables import UNKNOWN_MARKET
 
 if TYPE_CHECKING:

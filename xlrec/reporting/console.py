@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from xlrec.kernels.names import FALLBACK, SOURCES
+from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import words
 from xlrec.reporting.data import OURS, Header, Listed, Metrics, ReportData, UserList
 from xlrec.reporting.views import MetricsView

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from xlrec.planning.levers import embedding_on, search_on
 from xlrec.planning.plan import Plan
-from xlrec.progress import duration
+from xlrec.runtime.progress import duration
 
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 #: A lever counts as halving where the night is at most this much of what it was.

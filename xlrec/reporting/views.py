@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from xlrec.kernels.names import FALLBACK, SOURCES
+from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import charts, words
 from xlrec.reporting.charts import BarRow, DotRow, Mark
 from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
-from xlrec.kernels.names import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
+from xlrec.kernels.base.names import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 _RULES: Final = {
     "bad_cast": "values of the layout's type",
@@ -110,7 +110,7 @@ def signed(value: float | None) -> str:
 
 def seconds(value: float | None) -> str:
     """16 s, 4 min 05 s, or a dash."""
-    from xlrec.progress import duration  # it knows Spark, which names and numbers need not
+    from xlrec.runtime.progress import duration  # it knows Spark, which names and numbers need not
 
     return NOTHING if value is None or not isfinite(value) else duration(value)
 

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, StructType
 
-from xlrec.config import AuditConfig
+from xlrec.config.models import AuditConfig
 
 #: Ranks that are told apart as bits of one integer.
 _WORD: Final = 64

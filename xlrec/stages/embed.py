@@ -10,13 +10,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
-from xlrec import devices
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
 from xlrec.errors import EncoderError
-from xlrec.files import is_offered, local_path
-from xlrec.kernels.neutral import Neutral
-from xlrec.kernels.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
+from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
+from xlrec.kernels.text.neutral import Neutral
+from xlrec.runtime import devices
+from xlrec.runtime.files import is_offered, local_path
 from xlrec.tables import EMBEDDINGS
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from xlrec.config import NeutralConfig
-from xlrec.kernels.neutral import Neutral, fit, fixed_sums
-from xlrec.kernels.vectors import decode_vectors, vector_bytes
+from xlrec.config.models import NeutralConfig
+from xlrec.kernels.base.vectors import decode_vectors, vector_bytes
+from xlrec.kernels.text.neutral import Neutral, fit, fixed_sums
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Final
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import CovisitationConfig
-from xlrec.files import Files
+from xlrec.config.models import CovisitationConfig
 from xlrec.recommenders import covisitation
+from xlrec.runtime.files import Files
 from xlrec.tables import UNKNOWN_LANGUAGE
 from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
 

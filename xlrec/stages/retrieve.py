@@ -12,22 +12,22 @@ from pyspark import TaskContext
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from xlrec.config import Config
-from xlrec.devices import gpu_profile, task_device
+from xlrec.config.models import Config
 from xlrec.errors import LakeError
-from xlrec.files import local_path
-from xlrec.index import ItemIndex
-from xlrec.index_learnt import models_of
-from xlrec.kernels.batches import blocks
-from xlrec.kernels.csr import indptr_of, owners_of
-from xlrec.kernels.profiles import Histories, histories, profiles
-from xlrec.kernels.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
-from xlrec.kernels.topk import Mask, Shards, inner_products
-from xlrec.kernels.vectors import decode_vectors
-from xlrec.recommenders.queries import asked
-from xlrec.search import Search, Searched, searched
+from xlrec.index.items import ItemIndex
+from xlrec.index.learnt import models_of
+from xlrec.index.queries import asked
+from xlrec.index.search import Search, Searched, searched
+from xlrec.kernels.base.batches import blocks
+from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.kernels.base.vectors import decode_vectors
+from xlrec.kernels.history.profiles import Histories, histories, profiles
+from xlrec.kernels.history.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
+from xlrec.kernels.search.topk import Mask, Shards, inner_products
+from xlrec.runtime.devices import gpu_profile, task_device
+from xlrec.runtime.files import local_path
+from xlrec.runtime.tasks import Told, spread
 from xlrec.tables import CANDIDATES
-from xlrec.tasks import Told, spread
 
 if TYPE_CHECKING:
     from pyspark import Accumulator

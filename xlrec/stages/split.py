@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import EvaluateConfig
+from xlrec.config.models import EvaluateConfig
 
 #: The cut is searched among spans of 2^31 microseconds (36 minutes), then among the moments of one span: neither step
 #: sorts many values, however many events there are.

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from xlrec.config import TrainConfig
-from xlrec.files import Files
+from xlrec.config.models import TrainConfig
 from xlrec.recommenders import covisitation, popularity
+from xlrec.runtime.files import Files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

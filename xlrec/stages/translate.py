@@ -8,11 +8,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import translators
-from xlrec.config import TranslateConfig
-from xlrec.devices import gpu_profile, task_device
+from xlrec.config.models import TranslateConfig
 from xlrec.errors import ConfigError, EncoderError
-from xlrec.files import is_offered, local_path
-from xlrec.kernels.text import canonical_language
+from xlrec.kernels.text.text import canonical_language
+from xlrec.runtime.devices import gpu_profile, task_device
+from xlrec.runtime.files import is_offered, local_path
 from xlrec.tables import TRANSLATIONS
 
 if TYPE_CHECKING:

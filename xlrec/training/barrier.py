@@ -18,10 +18,10 @@ import pyarrow as pa
 from pyspark import cloudpickle
 
 from xlrec.errors import EncoderError, MachineError
-from xlrec.files import parts_of
+from xlrec.runtime.files import parts_of
+from xlrec.runtime.worker import REUSED
 from xlrec.training.network import interface_towards
 from xlrec.training.processes import guarded, refusal
-from xlrec.worker import REUSED
 
 #: What a process imports.
 MODULES: Final = ("torch", "sentence_transformers", "safetensors", "numpy", "pyarrow", "pydantic", "numba")
@@ -44,7 +44,7 @@ class Errand:
 
 
 def with_files(function: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[..., Iterator[pa.RecordBatch]]:
-    """TorchDistributor's task, whose answer is followed by the files that it names: rows of `xlrec.files.PARTS`.
+    """TorchDistributor's task, whose answer is followed by the files that it names: rows of `files.PARTS`.
 
     Args:
         function: Gives chunks of what `in_task` gives, pickled; nothing but in the first task.

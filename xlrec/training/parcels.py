@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xlrec.errors import ConfigError, MachineError
-from xlrec.machine import cannot_write
+from xlrec.runtime.machine import cannot_write
 
 
 def pack(archive: Path, places: Mapping[str, Path]) -> dict[str, str]:

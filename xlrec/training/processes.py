@@ -7,7 +7,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 from xlrec import errors
-from xlrec.machine import is_local
+from xlrec.runtime.machine import is_local
 
 
 def placement(master: str | None, settings: Mapping[str, str]) -> dict[str, bool]:

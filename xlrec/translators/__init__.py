@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from xlrec.config import TranslateConfig
+from xlrec.config.models import TranslateConfig
 from xlrec.encoders import weights
 from xlrec.encoders.weights import Weights
 from xlrec.errors import ConfigError

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xlrec.errors import EncoderError
-from xlrec.kernels.text import canonical_language
+from xlrec.kernels.text.text import canonical_language
 from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from xlrec.config import TranslateConfig
+from xlrec.config.models import TranslateConfig
 from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
 from xlrec.errors import EncoderError
 from xlrec.translators.families import family

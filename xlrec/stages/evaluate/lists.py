@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
-from xlrec.config import EvaluateConfig
-from xlrec.files import local_path
-from xlrec.index import ItemIndex
-from xlrec.kernels import metrics
+from xlrec.config.models import EvaluateConfig
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.evaluation import metrics
+from xlrec.runtime.files import local_path
 
 #: Metrics per user, each at every cut-off; `coverage` joins them for a system as a whole.
 METRICS: Final = (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from xlrec.kernels import bootstrap
+from xlrec.kernels.evaluation import bootstrap
 from xlrec.tables import METRICS
 
 #: System that the others are compared with.

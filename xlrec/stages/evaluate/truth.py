@@ -3,8 +3,8 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from xlrec.config import EvaluateConfig
-from xlrec.kernels.buckets import buckets
+from xlrec.config.models import EvaluateConfig
+from xlrec.kernels.base.buckets import buckets
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 

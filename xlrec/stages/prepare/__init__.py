@@ -1,6 +1,6 @@
 """Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
 
-from xlrec.kernels.detection import differs
+from xlrec.kernels.text.detection import differs
 from xlrec.stages.prepare.catalog import (
     items_of,
     mark_catalog,

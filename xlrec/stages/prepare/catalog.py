@@ -5,8 +5,8 @@ from datetime import date
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import PrepareConfig
-from xlrec.inputs import BAD
+from xlrec.config.models import PrepareConfig
+from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import canonical, cleaned, market_code
 from xlrec.stages.prepare.rules import bad_cast, broken, mark, mark_more, valid
 
@@ -21,7 +21,7 @@ def mark_catalog(catalog: DataFrame, config: PrepareConfig, languages: tuple[str
     """The catalogue with `_text` (cleaned title, description, language, text, hash) and the rule each row broke.
 
     Args:
-        catalog: Of `xlrec.inputs`.
+        catalog: Of `xlrec.lake.inputs`.
         config: Section prepare.
         languages: Of `stated_languages`, sorted: missing ones are detected among these.
     """
@@ -76,7 +76,7 @@ def translations_of(translations: DataFrame, config: PrepareConfig, pivot: str) 
     Rows without item or title are left out; of several rows of an item the one with a description counts.
 
     Args:
-        translations: Of `xlrec.inputs`.
+        translations: Of `xlrec.lake.inputs`.
         config: Section prepare.
         pivot: Canonical BCP 47.
     """

@@ -5,8 +5,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import PrepareConfig
-from xlrec.inputs import BAD
+from xlrec.config.models import PrepareConfig
+from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import market_code
 from xlrec.stages.prepare.ratings import least_positive, rated
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
@@ -19,7 +19,7 @@ def mark_interactions(
     """The interactions with item_num and the rule each row broke.
 
     Args:
-        interactions: Of `xlrec.inputs`.
+        interactions: Of `xlrec.lake.inputs`.
         items: Table items.
         opted_out: Column user_id: whose rows are counted and dropped before any other rule looks at them.
         config: Section prepare.

@@ -1,4 +1,4 @@
-"""Columns of cleaned texts, canonical languages and market codes: the functions of `xlrec.kernels.text` as UDFs."""
+"""Columns of cleaned texts, canonical languages and market codes: functions of `xlrec.kernels.text.text` as UDFs."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, BooleanType, StringType, StructField, StructType
 
-from xlrec.kernels.detection import detect
-from xlrec.kernels.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.kernels.text.detection import detect
+from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 _CLEANED: Final = StructType(

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from xlrec.config import PrepareConfig
+from xlrec.config.models import PrepareConfig
 from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
 
 #: Kinds of events that `event_weights` does not name, together: they all have the default weight.

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config import PrepareConfig
+from xlrec.config.models import PrepareConfig
 
 #: Highest value of a scale of stars, and of thumbs (0 and 1, or -1 and 1). What a market's ratings reach tells its
 #: scale: stars lie above thumbs and reach no further than five.

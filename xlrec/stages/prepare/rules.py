@@ -21,7 +21,7 @@ def broken(rule: str, condition: Column, *reason: Column | str) -> Column:
 
 
 def bad_cast(bad: Column) -> Column:
-    """The rule of values that `xlrec.inputs` could not read as the layout's type."""
+    """The rule of values that `xlrec.lake.inputs` could not read as the layout's type."""
     return broken("bad_cast", F.size(bad) > 0, "cannot be read as the layout's type: ", F.concat_ws(", ", bad))
 
 

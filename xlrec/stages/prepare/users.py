@@ -5,12 +5,12 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.inputs import BAD
+from xlrec.lake.inputs import BAD
+from xlrec.runtime.sums import exact_sum
+from xlrec.runtime.tasks import spread
 from xlrec.stages.prepare.languages import canonical_all, market_code
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more
-from xlrec.sums import exact_sum
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
-from xlrec.tasks import spread
 
 #: Languages under this share of a history are left out: everyone clicks on something foreign once.
 _MIN_SHARE: Final = 0.15

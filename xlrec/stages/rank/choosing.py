@@ -5,13 +5,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.config import RankConfig
-from xlrec.index import ItemIndex
-from xlrec.kernels.calibration import shown_languages
-from xlrec.kernels.csr import first_of, indptr_of, owners_of
-from xlrec.kernels.diversity import Copies, collapse, products
-from xlrec.kernels.selection import Caps, Mix, fill, select
-from xlrec.kernels.shortlists import Mixes, Shortlists, choose
+from xlrec.config.models import RankConfig
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.base.csr import first_of, indptr_of, owners_of
+from xlrec.kernels.ranking.calibration import shown_languages
+from xlrec.kernels.ranking.diversity import Copies, collapse, products
+from xlrec.kernels.ranking.selection import Caps, Mix, fill, select
+from xlrec.kernels.ranking.shortlists import Mixes, Shortlists, choose
 from xlrec.stages.rank.users import Scored, Users
 
 _BLOCK: Final = 8  # users whose vectors lie in memory at once: few, so that they stay in the processor's cache

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xlrec.config import Config, FusionWeights, RankConfig
-from xlrec.index import ItemIndex
-from xlrec.index_learnt import models_of
-from xlrec.kernels.calibration import shown_languages
-from xlrec.kernels.csr import indptr_of, owners_of
-from xlrec.kernels.fusion import best_first, fuse
+from xlrec.config.models import Config, FusionWeights, RankConfig
+from xlrec.index.items import ItemIndex
+from xlrec.index.learnt import models_of
+from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.kernels.ranking.calibration import shown_languages
+from xlrec.kernels.ranking.fusion import best_first, fuse
 from xlrec.stages.rank.choosing import Chooser, Chosen
 from xlrec.stages.rank.reasons import Reasons
 from xlrec.stages.rank.users import Listed, Scored, Users

@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.index import ItemIndex
-from xlrec.index_learnt import Models, places_of
-from xlrec.kernels.csr import owners_of
-from xlrec.kernels.reasons import most_covisited, most_similar
+from xlrec.index.items import ItemIndex
+from xlrec.index.learnt import Models, places_of
+from xlrec.kernels.base.csr import owners_of
+from xlrec.kernels.ranking.reasons import most_covisited, most_similar
 from xlrec.stages.rank.users import Users
 
 _BLOCK: Final = 64  # users whose vectors lie in memory at once

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from xlrec.config import Config
-from xlrec.files import local_path
-from xlrec.index import ItemIndex
-from xlrec.kernels.csr import indptr_of, owners_of
+from xlrec.config.models import Config
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.runtime.files import local_path
 from xlrec.stages.rank.lists import KINDS, Ranker
 from xlrec.stages.rank.users import users_of
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS, UNKNOWN_LANGUAGE

@@ -1,6 +1,6 @@
 """Users on the way from candidates to lists, a slice of them as flat arrays; no Python object per user.
 
-Runs of all users lie one after another: user u's are at `indptr[u]` to `indptr[u + 1]` (`xlrec.kernels.csr`).
+Runs of all users lie one after another: user u's are at `indptr[u]` to `indptr[u + 1]` (`xlrec.kernels.base.csr`).
 """
 
 from typing import Any, NamedTuple
@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.kernels.csr import owners_of
-from xlrec.kernels.fusion import Fused
+from xlrec.kernels.base.csr import owners_of
+from xlrec.kernels.ranking.fusion import Fused
 from xlrec.tables import SOURCES
 
 _Nums = NDArray[np.int32]

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.encoders.folder import rounded, write_coded, write_static
-from xlrec.kernels import bags
-from xlrec.kernels.quantise import CodedTable, quantise_twice, restored
+from xlrec.kernels.text import bags
+from xlrec.kernels.text.quantise import CodedTable, quantise_twice, restored
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs

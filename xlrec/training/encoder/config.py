@@ -1,11 +1,11 @@
-"""Settings of the encoder's training: one strict, frozen model per part, as in `xlrec.config`."""
+"""Settings of the encoder's training: one strict, frozen model per part, as in `xlrec.config.models`."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from xlrec.config import Count, Positive, Section, Share, SparkConfig, Weight
+from xlrec.config.models import Count, Positive, Section, Share, SparkConfig, Weight
 
 
 class LakeConfig(Section):

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from xlrec.encoders import shipped
 from xlrec.errors import EncoderError
-from xlrec.kernels.level import common_length, levelled
+from xlrec.kernels.base.level import common_length, levelled
 from xlrec.training.encoder.config import LayersConfig
 from xlrec.training.encoder.layers import Shape, backbone, head
 from xlrec.training.encoder.vocabulary import PAD, UNKNOWN

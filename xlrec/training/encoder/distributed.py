@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from xlrec.config import EmbedConfig
+from xlrec.config.models import EmbedConfig
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.processes import joined, placement, run_processes, teller
 

@@ -1,7 +1,7 @@
 """Transformer layers over the table of a static model: words in their context, from vectors that are good already.
 
 The layers are ModernBERT's (Warner et al. 2024). Before training each adds nothing to a token's row and the rows are
-levelled (`xlrec.kernels.level`), so that the model gives the static model's own vectors.
+levelled (`xlrec.kernels.base.level`), so that the model gives the static model's own vectors.
 """
 
 from dataclasses import dataclass

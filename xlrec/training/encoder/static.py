@@ -6,7 +6,7 @@ In training words share n-grams; afterwards the sum is folded into one table, so
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.kernels import bags
+from xlrec.kernels.text import bags
 from xlrec.training.encoder.config import StaticConfig
 from xlrec.training.encoder.grams import gram_table
 from xlrec.training.encoder.tokens import Bags

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from xlrec.config import FactorsConfig
-from xlrec.kernels.factorisation import Penalties, Preferences, factorise_preferences, mean_log_norm, whitening
+from xlrec.config.models import FactorsConfig
+from xlrec.kernels.history.factorisation import Penalties, Preferences, factorise_preferences, mean_log_norm, whitening
 from xlrec.recommenders.factors import FactorModel, summed_preferences
 from xlrec.training.recommender.logs import Items, Logs
 

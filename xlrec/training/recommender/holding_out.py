@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no types of its own
 
-from xlrec.config import Config
-from xlrec.kernels.places import LAST, LISTED, NEVER, places
-from xlrec.kernels.profiles import Histories, profiles
+from xlrec.config.models import Config
+from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
+from xlrec.kernels.history.profiles import Histories, profiles
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings
 from xlrec.training.recommender.neighbours import neighbours_of

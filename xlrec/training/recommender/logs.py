@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from xlrec.index import ItemIndex, language_matrix
-from xlrec.kernels.csr import indptr_of, owners_of
-from xlrec.kernels.visits import Visits, visits
-from xlrec.recommenders.queries import reads_of
+from xlrec.index.items import ItemIndex, language_matrix
+from xlrec.index.queries import reads_of
+from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.kernels.history.visits import Visits, visits
 
 
 class Items(NamedTuple):

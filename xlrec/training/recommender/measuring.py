@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import PopularityConfig, RetrieveConfig
-from xlrec.kernels import metrics
-from xlrec.kernels.csr import owners_of
-from xlrec.kernels.profiles import profiles
+from xlrec.config.models import PopularityConfig, RetrieveConfig
+from xlrec.kernels.base.csr import owners_of
+from xlrec.kernels.evaluation import metrics
+from xlrec.kernels.history.profiles import profiles
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scoring import Scores, Truth, history_of, masked, popularity_at, scorer, served, top

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no types of its own
 
-from xlrec.config import CovisitationConfig
-from xlrec.kernels import covisits
-from xlrec.kernels.csr import indptr_of
-from xlrec.kernels.item_weights import Counts, item_weights
+from xlrec.config.models import CovisitationConfig
+from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.history import covisits
+from xlrec.kernels.history.item_weights import Counts, item_weights
 from xlrec.recommenders.covisitation import mixture_of, rules_of
 from xlrec.training.recommender.logs import Logs
 

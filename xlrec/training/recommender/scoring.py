@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import PopularityConfig, RetrieveConfig
-from xlrec.kernels.csr import entries_of, indptr_of
-from xlrec.kernels.factorisation import Preferences, fold_in
-from xlrec.kernels.profiles import Histories, histories
-from xlrec.kernels.visits import Visits
+from xlrec.config.models import PopularityConfig, RetrieveConfig
+from xlrec.index.queries import recent
+from xlrec.kernels.base.csr import entries_of, indptr_of
+from xlrec.kernels.history.factorisation import Preferences, fold_in
+from xlrec.kernels.history.profiles import Histories, histories
+from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders.factors import FactorModel
-from xlrec.recommenders.queries import recent
 from xlrec.training.recommender import preferences_of
 from xlrec.training.recommender.logs import Items, Logs
 

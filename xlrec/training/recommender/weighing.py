@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from xlrec.config import Config, FusionWeights
+from xlrec.config.models import Config, FusionWeights
 from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs
 

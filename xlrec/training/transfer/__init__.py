@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
-from xlrec.kernels.bootstrap import paired
+from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
+from xlrec.kernels.evaluation.bootstrap import paired
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.measuring import per_user, popular, text_mean

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.config import FactorsConfig, RetrieveConfig
+from xlrec.config.models import FactorsConfig, RetrieveConfig
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs

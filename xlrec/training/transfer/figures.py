@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels import bootstrap
-from xlrec.kernels.buckets import buckets
+from xlrec.kernels.base.buckets import buckets
+from xlrec.kernels.evaluation import bootstrap
 from xlrec.training.recommender.measuring import METRICS
 
 #: Slice of all users with a history, and of those without.

@@ -1,0 +1,232 @@
+"""Writers of the index's files: first a piece per shard, then the merge into whole arrays. Arrow and numpy, no Spark.
+
+Each function writes files of its own through a rename, so that Spark may run it in any order, twice, or at once.
+"""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from dataclasses import replace as replace_fields
+from io import IOBase
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from xlrec.errors import EncoderError, LakeError
+from xlrec.index.items import LAYOUT, META, bits_of, words_for
+from xlrec.kernels.base.csr import first_of, indptr_of
+from xlrec.runtime.arrays import load, replace, save, save_stream
+
+_PIECES: Final = "pieces"
+#: Folder in that of the index where pairs of items are counted before it is written.
+PAIRS: Final = "pairs"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What all tasks must agree on: sizes, and the vocabularies in code order."""
+
+    folder: str
+    n_items: int
+    dim: int
+    shard_rows: int
+    languages: tuple[str, ...]
+    categories: tuple[str, ...]
+    markets: tuple[str, ...]
+
+    @property
+    def n_shards(self) -> int:
+        """Shards of `shard_rows` items; the last may be shorter."""
+        return -(-self.n_items // self.shard_rows)
+
+    def at(self, folder: str) -> "Spec":
+        """The same in another folder."""
+        return replace_fields(self, folder=folder)
+
+    def rows(self, shard: int) -> int:
+        """Items in a shard."""
+        return min(self.shard_rows, self.n_items - shard * self.shard_rows)
+
+    def piece(self, kind: str, shard: int) -> Path:
+        """File of one shard's piece."""
+        return Path(self.folder) / _PIECES / f"{kind}-{shard:05d}.npy"
+
+    def whole(self, name: str) -> Path:
+        """File of a finished array."""
+        return Path(self.folder) / f"{name}.npy"
+
+
+def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
+    """Writes the vectors of a shard, and the pieces of its ids, eligibility, languages and categories.
+
+    Args:
+        spec: The index.
+        shard: Number of the shard.
+        items: item_id, item_num, languages, categories, markets, available, vector; all rows of the shard, any order.
+
+    Raises:
+        LakeError: The item_nums are not exactly those of the shard, or a vector has another dimension.
+        EncoderError: A vector is not finite.
+    """
+    items = items.sort_by("item_num").combine_chunks()
+    first = shard * spec.shard_rows
+    nums = items["item_num"].to_numpy()
+    if len(nums) != spec.rows(shard) or not np.array_equal(nums, np.arange(first, first + len(nums))):
+        raise LakeError(
+            f"items holds {len(nums)} rows for item_num {first}..{first + spec.rows(shard) - 1}, "
+            "allowed is exactly one each: prepare must number the items without gaps"
+        )
+    vectors = _vectors(spec, items)
+    save(spec.whole(f"vectors-{shard:05d}"), vectors)
+    save(spec.piece("norms", shard), np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1)))
+    ids = pa.array(items["item_id"].to_pylist(), pa.string())
+    replace(spec.piece("ids", shard), lambda file: _write_ipc(file, ids))
+    save(spec.piece("eligible", shard), _eligible(spec, items))
+    save(spec.piece("languages", shard), _bits(_codes(items["languages"], spec.languages), len(spec.languages)))
+    codes = [sorted(row) for row in _codes(items["categories"], spec.categories)]
+    save(spec.piece("categories-sizes", shard), np.array([len(row) for row in codes], dtype=np.int64))
+    save(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
+
+
+def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table, most: int | None = None) -> None:
+    """Writes a market's piece of a shard's neighbours (item_num, neighbour_num, score): per item the best, in order.
+
+    Order is score desc, neighbour_num asc; `most` per item, None: all.
+    """
+    nums = neighbours["item_num"].to_numpy().astype(np.int64)
+    others = neighbours["neighbour_num"].to_numpy().astype(np.int32)
+    scores = neighbours["score"].to_numpy().astype(np.float64)
+    order = np.lexsort((others, -scores, nums))
+    indptr = indptr_of(np.bincount(nums - shard * spec.shard_rows, minlength=spec.rows(shard)))
+    bounds, kept = first_of(indptr, most or len(nums))
+    kind = _neighbours_of(spec, market)
+    save(spec.piece(f"{kind}-sizes", shard), np.diff(bounds))
+    save(spec.piece(f"{kind}-nums", shard), others[order][kept])
+    save(spec.piece(f"{kind}-scores", shard), scores[order][kept])
+
+
+def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
+    """Writes the popularity (item_num, score) of a market; a market without any has no file yet."""
+    scores = np.zeros(spec.n_items, dtype=np.float64)
+    scores[popularity["item_num"].to_numpy()] = popularity["score"].to_numpy()
+    save(_popularity(spec, spec.markets.index(market)), scores)
+
+
+def finish(spec: Spec) -> None:
+    """Joins the pieces into the arrays that the index maps, removes them, and writes meta.json: now the index opens.
+
+    Raises:
+        LakeError: a shard has no pieces, so that item_nums are not 0..n-1.
+    """
+    missing = [shard for shard in range(spec.n_shards) if not spec.piece("norms", shard).exists()]
+    if missing:
+        raise LakeError(
+            f"items leave {len(missing)} of the {spec.n_shards} shards of {spec.n_items} items empty: "
+            "number them 0..n-1"
+        )
+    _merge_ids(spec)
+    _append(spec, "norms", np.dtype(np.float64), ())
+    _append(spec, "languages", np.dtype(np.uint64), (words_for(len(spec.languages)),))
+    _merge_lists(spec, "categories", codes=np.int32)
+    for market in spec.markets:
+        _merge_lists(spec, _neighbours_of(spec, market), nums=np.int32, scores=np.float64)
+    pieces = [load(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
+    rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
+    save_stream(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
+    _order(spec)
+    shutil.rmtree(Path(spec.folder) / _PIECES, ignore_errors=True)
+    meta = {"layout": LAYOUT, **asdict(spec)}
+    del meta["folder"]
+    replace(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
+
+
+def _neighbours_of(spec: Spec, market: str) -> str:
+    return f"neighbours-{spec.markets.index(market):05d}"
+
+
+def _vectors(spec: Spec, items: pa.Table) -> NDArray[np.float32]:
+    found = np.zeros((items.num_rows, spec.dim), dtype=np.float32)
+    for row, vector in enumerate(items["vector"].to_pylist()):
+        if vector is None:
+            continue
+        if len(vector) != 4 * spec.dim:
+            item = items["item_id"][row].as_py()
+            raise LakeError(f"vector of item {item!r} has {len(vector)} bytes, not 4 x {spec.dim}: embed again")
+        found[row] = np.frombuffer(vector, dtype="<f4")
+    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if len(bad):
+        item = items["item_id"][int(bad[0])].as_py()
+        raise EncoderError(f"{len(bad)} vectors are not finite, the first of item {item!r}: check the encoder")
+    return found
+
+
+def _codes(column: "pa.ChunkedArray[Any]", vocabulary: tuple[str, ...]) -> list[list[int]]:
+    nums = {name: num for num, name in enumerate(vocabulary)}
+    return [[nums[name] for name in row or ()] for row in column.to_pylist()]
+
+
+def _bits(codes: list[list[int]], n_names: int) -> NDArray[np.uint64]:
+    words = np.zeros((len(codes), words_for(n_names)), dtype=np.uint64)
+    for row, found in enumerate(codes):
+        words[row] = bits_of(found, words.shape[1])
+    return words
+
+
+def _eligible(spec: Spec, items: pa.Table) -> NDArray[np.bool_]:
+    found = np.zeros((len(spec.markets), items.num_rows), dtype=np.bool_)
+    found[:, pc.is_null(items["markets"]).to_numpy()] = True
+    for row, codes in enumerate(_codes(items["markets"], spec.markets)):
+        found[codes, row] = True
+    found[:, [not available for available in items["available"].to_pylist()]] = False
+    return found
+
+
+def _write_ipc(file: IO[bytes], ids: "pa.Array[Any]") -> None:
+    table = pa.table({"item_id": ids})
+    with pa.ipc.new_file(cast(IOBase, file), table.schema) as writer:
+        writer.write_table(table, max_chunksize=max(1, table.num_rows))
+
+
+def _merge_ids(spec: Spec) -> None:
+    parts = [pa.ipc.open_file(str(spec.piece("ids", shard))).read_all() for shard in range(spec.n_shards)]
+    chunks = [chunk for part in parts for chunk in part["item_id"].chunks]
+    ids = pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+    replace(Path(spec.folder) / "item_ids.arrow", lambda file: _write_ipc(file, ids))
+
+
+def _popularity(spec: Spec, num: int) -> Path:
+    return spec.whole(f"popularity-{num:05d}")
+
+
+def _order(spec: Spec) -> None:
+    """Writes the popular order of every market."""
+    eligible = load(spec.whole("eligible"))
+    for num in range(len(spec.markets)):
+        path = _popularity(spec, num)
+        if not path.exists():
+            save(path, np.zeros(spec.n_items, dtype=np.float64))
+        scores, items = load(path), np.flatnonzero(eligible[num]).astype(np.int32)
+        save(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
+
+
+def _merge_lists(spec: Spec, what: str, **kinds: type[Any]) -> None:
+    """Joins sizes and columns of lists of items; a shard without any has no pieces."""
+    indptr = np.zeros(spec.n_items + 1, dtype=np.int64)
+    for shard in range(spec.n_shards):
+        path = spec.piece(f"{what}-sizes", shard)
+        if path.exists():
+            first = shard * spec.shard_rows
+            indptr[first + 1 : first + 1 + spec.rows(shard)] = load(path)
+    save(spec.whole(f"{what}-indptr"), np.cumsum(indptr))
+    for name, kind in kinds.items():
+        _append(spec, f"{what}-{name}", np.dtype(kind), ())
+
+
+def _append(spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
+    paths = [path for shard in range(spec.n_shards) if (path := spec.piece(name, shard)).exists()]
+    n_rows = sum(load(path).shape[0] for path in paths)
+    save_stream(spec.whole(name), kind, (n_rows, *shape), (load(path) for path in paths))

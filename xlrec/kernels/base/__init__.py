@@ -1,0 +1,1 @@
+"""Arrays that all kernels share: CSR, rounding, SIMD, gathering."""

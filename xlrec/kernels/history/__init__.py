@@ -1,0 +1,1 @@
+"""Histories of users: profiles, co-visits, factorisation."""

@@ -1,0 +1,57 @@
+"""Visits: runs of a user's events with one item, in the order of time."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.kernels.base.csr import entries_of, indptr_of, owners_of
+
+
+class Visits(NamedTuple):
+    """CSR over users, oldest first, ties by item_num: one entry per run of events with one item."""
+
+    indptr: NDArray[np.int64]
+    nums: NDArray[np.int32]
+    micros: NDArray[np.int64]
+    """Of the run's first event."""
+    weights: NDArray[np.float64]
+    """Sum of the run's event weights."""
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """(n_visits,) row of the user of each visit."""
+        return owners_of(self.indptr)
+
+    def of(self, users: NDArray[np.integer[Any]]) -> "Visits":
+        """The visits of some users, in their order."""
+        indptr, rows = entries_of(self.indptr, users)
+        return Visits(indptr, self.nums[rows], self.micros[rows], self.weights[rows])
+
+    def where(self, kept: NDArray[np.bool_]) -> "Visits":
+        """Some visits; all users keep their rows."""
+        sizes = np.bincount(self.owners[kept], minlength=len(self.indptr) - 1)
+        return Visits(indptr_of(sizes), self.nums[kept], self.micros[kept], self.weights[kept])
+
+
+def visits(
+    indptr: NDArray[np.int64], micros: NDArray[np.int64], nums: NDArray[np.int32], weights: NDArray[np.float64]
+) -> Visits:
+    """Each user's events as visits; events of weight 0 are left out.
+
+    Args:
+        indptr: (n_users + 1,) rows of each user in the next three.
+        micros: Event times in microseconds, in any order.
+        nums: item_num of each event.
+        weights: At least 0.
+    """
+    users = owners_of(indptr)
+    kept = np.flatnonzero(weights > 0)
+    order = kept[np.lexsort((weights[kept], nums[kept], micros[kept], users[kept]))]
+    users, nums, micros, weights = users[order], nums[order], micros[order], weights[order]
+    starts = np.ones(len(order), dtype=np.bool_)
+    starts[1:] = (users[1:] != users[:-1]) | (nums[1:] != nums[:-1])
+    first = np.flatnonzero(starts)
+    total = np.add.reduceat(weights, first) if len(first) else np.zeros(0)
+    ends = np.searchsorted(users[first], np.arange(len(indptr)))
+    return Visits(ends.astype(np.int64), nums[first].astype(np.int32), micros[first], total)

@@ -1,0 +1,89 @@
+"""Languages of a list against the languages of its reader.
+
+Source: Steck 2018, "Calibrated recommendations": C_KL(p, q) = Σ_g p(g) · log(p(g) / q̃(g)), equations 6 and 7.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.kernels.base.numba_options import uncounted
+
+#: Share of p that is mixed into q, so that a language which the list lacks costs much, but not infinitely much.
+ALPHA: Final = 0.01
+
+
+def divergence(target: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
+    """KL(p ‖ q̃) of a list: 0 where its languages follow the reader's, at most log(1 / ALPHA).
+
+    Args:
+        target: (n_groups,) float64, p: the reader's share of each language; sums to 1, or to 0 where nobody knows.
+        counts: (n_groups,) items of the list in each language.
+
+    Returns:
+        0 where nobody knows the reader's languages; an empty list has q = 0.
+    """
+    total = max(int(counts.sum()), 1)
+    found = 0.0
+    for share, count in zip(target.tolist(), counts.tolist(), strict=True):
+        if share > 0:
+            found += share * float(np.log(share / ((1 - ALPHA) * count / total + ALPHA * share)))
+    return found
+
+
+def shown_languages(
+    bits: NDArray[np.uint64],
+    item_nums: NDArray[np.int32],
+    indptr: NDArray[np.int64],
+    reads: NDArray[np.int64],
+    reads_indptr: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """In which language each item would be shown to its reader.
+
+    It is the reader's heaviest language that the item has, else the item's first language. Items and languages of all
+    readers lie one after another: reader u's are `indptr[u]` to `indptr[u + 1]` of their kind.
+
+    Args:
+        bits: (n_items, n_words) uint64 of all items: bit l % 64 of word l // 64 says that it has language l.
+        item_nums: (n,) int rows of `bits`.
+        indptr: (n_readers + 1,) int64 of `item_nums`.
+        reads: (m,) int64 numbers of the readers' languages, heaviest first; -1 for one that no item has.
+        reads_indptr: (n_readers + 1,) int64 of `reads`.
+
+    Returns:
+        (n,) int64 place, among the reader's languages, of the language shown, and their number where she reads none of
+        the item's; and (n,) int64 number of the language shown, -1 where the item has no text at all.
+    """
+    groups, shown = np.empty(len(item_nums), dtype=np.int64), np.empty(len(item_nums), dtype=np.int64)
+    _shown_languages(bits, item_nums, indptr, reads, reads_indptr, groups, shown)
+    return groups, shown
+
+
+@uncounted
+def _shown_languages(
+    bits: Any, item_nums: Any, indptr: Any, reads: Any, reads_indptr: Any, groups: Any, shown: Any
+) -> None:
+    for reader in range(len(indptr) - 1):
+        first, last = reads_indptr[reader], reads_indptr[reader + 1]
+        for i in range(indptr[reader], indptr[reader + 1]):
+            groups[i], shown[i] = last - first, -1
+            for place in range(first, last):
+                if reads[place] >= 0 and _has(bits, item_nums[i], reads[place]):
+                    groups[i], shown[i] = place - first, reads[place]
+                    break
+            if shown[i] < 0:
+                shown[i] = _first(bits, item_nums[i])
+
+
+@uncounted
+def _has(bits: Any, item: Any, language: Any) -> Any:
+    return bits[item, language // 64] & (np.uint64(1) << np.uint64(language % 64)) != 0
+
+
+@uncounted
+def _first(bits: Any, item: Any) -> Any:
+    for language in range(64 * bits.shape[1]):
+        if _has(bits, item, language):
+            return language
+    return -1

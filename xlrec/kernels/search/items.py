@@ -1,0 +1,130 @@
+"""Item vectors made ready for many searches: norms, the path of the first pass, and rounded tiles that are kept."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.kernels.base.gather import gather
+from xlrec.kernels.base.rounding import lengths
+from xlrec.kernels.search.fastest import fastest
+from xlrec.kernels.search.paths import PATHS, Block, Float32
+
+#: Vectors of items row-aligned by item_num: (first item_num, (rows, dim) float32), ascending, without gaps.
+Shards = Sequence[tuple[int, NDArray[np.float32]]]
+
+#: Items per matrix product: raw scores of 1,024 users take 8 MB at most, and stay in the cache until they are scanned.
+ITEM_BLOCK: Final = 2048
+#: Rounded tiles are kept up to this many bytes; further ones are made anew for each block of users.
+KEPT_BYTES: Final = 256 << 20
+_LARGEST_ITEM: Final = 2.0**120
+_SMALL: Final = 1 << 21  # numbers in all items below which float32 is fast enough
+_WIDE: Final = 160  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
+_FEW: Final = 160  # queries below which rounding the items costs more than it saves
+_COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this part of their spread
+
+
+def norms_of(shards: Shards) -> NDArray[np.float64]:
+    """(n_items,) float64 Euclidean norms; NaN or inf where a vector is not finite."""
+    found = [lengths(np.asarray(rows)) for _, rows in shards]
+    return np.concatenate(found) if found else np.zeros(0)
+
+
+def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The items' norms, computed where not given.
+
+    Raises:
+        ValueError: One is outside of what float32 sums hold without overflow.
+    """
+    norms = norms_of(shards) if norms is None else norms
+    largest = float(np.max(norms, where=np.isfinite(norms), initial=0.0))
+    if largest > _LARGEST_ITEM:
+        raise ValueError(
+            f"an item vector has norm {largest:g}, allowed is at most {_LARGEST_ITEM:g}: scale the vectors"
+        )
+    return norms
+
+
+class Items:
+    """Items to search in; make it by `prepare`, once for all blocks of users. Not for several threads at once."""
+
+    def __init__(
+        self, shards: Shards, norms: NDArray[np.float64], path: type[Float32], item_block: int, kept_bytes: int
+    ) -> None:
+        """Keeps no tile yet."""
+        self.shards = [(first, np.asarray(rows)) for first, rows in shards]
+        self.norms, self.path, self.item_block = norms, path, item_block
+        self.dim = self.shards[0][1].shape[1] if self.shards else 0
+        self.n_items = len(norms)
+        self._kept: dict[int, Block] = {}
+        self._left = kept_bytes
+        self._samples: dict[int, tuple[NDArray[np.int64], Block]] = {}
+
+    def tiles(self) -> Iterator[tuple[int, Block]]:
+        """(first item_num, rounded vectors) of at most `item_block` items each, ascending."""
+        for first, vectors in self.shards:
+            for low in range(0, len(vectors), self.item_block):
+                yield first + low, self._tile(first + low, vectors[low : low + self.item_block])
+
+    def sample(self, size: int) -> tuple[NDArray[np.int64], Block]:
+        """(size,) item_nums drawn evenly, ascending, always the same; and their rounded vectors, which are kept."""
+        if size not in self._samples:
+            nums = np.sort(np.random.default_rng(0).choice(self.n_items, size, replace=False))
+            self._samples[size] = nums, self.path.block(gather(self.shards, nums, self.dim))
+        return self._samples[size]
+
+    def _tile(self, first: int, vectors: NDArray[np.float32]) -> Block:
+        block = self._kept.get(first)
+        if block is None:
+            block = self.path.block(vectors)
+            size = vectors.size * self.path.bytes_each
+            if size <= self._left:
+                self._left -= size
+                self._kept[first] = block
+        return block
+
+
+def prepare(
+    shards: Shards,
+    *,
+    norms: NDArray[np.float64] | None = None,
+    path: str | None = None,
+    item_block: int = ITEM_BLOCK,
+    kept_bytes: int = KEPT_BYTES,
+    n_queries: int | None = None,
+) -> Items:
+    """Items to search in, for any number of `top_k` calls.
+
+    Args:
+        shards: Item vectors, float32; they may be memory-mapped and are not copied.
+        norms: (n_items,) of the items, where known; saves a pass over the vectors.
+        path: `float32`, `bf16` or `int8`: the first pass; None: what is fastest here, by a short measurement.
+        item_block: Items per matrix product.
+        kept_bytes: Memory that rounded tiles may take.
+        n_queries: How many will be asked in all, where known: for a few, rounding does not pay.
+
+    Raises:
+        ValueError: An item's norm is outside of what float32 holds without overflow.
+    """
+    norms = checked_norms(shards, norms)
+    few = n_queries is not None and n_queries < _FEW
+    name = path or ("float32" if few or sum(rows.size for _, rows in shards) < _SMALL else _suited(shards, norms))
+    return Items(shards, norms, PATHS[name], item_block, kept_bytes)
+
+
+def _suited(shards: Shards, norms: NDArray[np.float64]) -> str:
+    """The fastest path of this machine, without int8 where single coordinates are so large that it is coarse."""
+    dim = shards[0][1].shape[1]
+    ranking = fastest(dim)
+    finer = next(name for name in ranking if name != "int8")
+    if ranking[0] != "int8" or dim < _WIDE:
+        return finer
+    sample = np.concatenate([np.asarray(rows[:: max(1, len(rows) // 64)]) for _, rows in shards[:16]])
+    nums = np.concatenate([first + np.arange(0, len(rows), max(1, len(rows) // 64)) for first, rows in shards[:16]])
+    good: Any = np.isfinite(norms[nums]) & (norms[nums] > 0)
+    if not good.any():
+        return "float32"
+    rows = sample[good].astype(np.float64)
+    spread = np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())  # of scores, in a middling direction
+    return "int8" if np.median(PATHS["int8"].block(sample[good]).residuals) <= _COARSE * spread else finer

@@ -1,0 +1,43 @@
+"""Who may be compared with whom when rows of texts are searched in rows of texts."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.kernels.search.topk import Mask
+
+
+def pair_mask(
+    n_left: int,
+    right_words: NDArray[np.uint64],
+    others_than: tuple[NDArray[np.uint64], NDArray[np.bool_]] | None = None,
+    own_nums: NDArray[np.integer[Any]] | None = None,
+    eligible: NDArray[np.bool_] | None = None,
+) -> Mask:
+    """The mask of left rows in right rows: everything, unless the other arguments say less.
+
+    Args:
+        n_left: Left rows.
+        right_words: (n_right, n_words) the bit of each right row's language; none where it is unknown.
+        others_than: (n_left, n_words) the bit of each left row's language, and (n_left,) whether it is known: only
+            right rows of another language count. Where one is unknown nobody can say that they differ, so there
+            is no pair. None: languages do not matter.
+        own_nums: (n_left,) the right row that is the left row itself, which it never gets. None: there is none.
+        eligible: (n_right,) which right rows count at all; None: all.
+    """
+    n_right, n_words = right_words.shape
+    everyone = np.ones(n_right, dtype=np.bool_) if eligible is None else eligible
+    wanted = np.zeros((n_left, n_words), dtype=np.uint64)
+    if others_than is not None:
+        words, known = others_than
+        wanted[known] = ~words[known]
+    return Mask(
+        eligible=np.ascontiguousarray(everyone)[None, :],
+        group=np.zeros(n_left, dtype=np.int32),
+        seen_indptr=np.arange(n_left + 1, dtype=np.int64) * (own_nums is not None),
+        seen_nums=np.zeros(0, dtype=np.int32) if own_nums is None else own_nums.astype(np.int32),
+        item_words=right_words,
+        user_words=wanted,
+        restricted=np.full(n_left, others_than is not None, dtype=np.bool_),
+    )

@@ -1,0 +1,1 @@
+"""Texts: cleaning, languages, n-grams, bags of tokens, quantised vectors."""

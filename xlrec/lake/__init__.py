@@ -1,0 +1,1 @@
+"""The Delta lake: its tables, the releases and the lease on them, and the Parquet inputs."""

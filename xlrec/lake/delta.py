@@ -1,0 +1,274 @@
+"""The only place that knows Delta: reading and replacing the tables of a lake, whole commits only."""
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+from zlib import crc32
+
+from delta.exceptions.base import (
+    ConcurrentAppendException,
+    ConcurrentDeleteReadException,
+    ConcurrentWriteException,
+)
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.types import StructType
+
+from xlrec.errors import LakeError
+from xlrec.runtime.arrays import replace
+from xlrec.runtime.files import Files, scratch_of
+from xlrec.runtime.hadoop import FileSystem
+from xlrec.runtime.machine import is_local, local_folder
+from xlrec.tables import Table
+
+#: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.
+_PROPERTIES: Final = {
+    "delta.minReaderVersion": "1",
+    "delta.minWriterVersion": "2",
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    "delta.checkpointPolicy": "classic",
+}
+#: Where Delta keeps the version of this session's newest commit.
+_LAST_COMMIT: Final = "spark.databricks.delta.lastCommitVersionInSession"
+
+
+class Lake:
+    """The Delta tables below one folder."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        #: Absolute: Spark would look a relative path up in the catalogue.
+        self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
+
+    @property
+    def on_one_machine(self) -> bool:
+        """Workers of the session read the driver's disk."""
+        return is_local(str(self.spark.sparkContext.master))
+
+    def files(self, name: str) -> Files:
+        """A folder beside the tables: in the lake's, or where that is none, on the driver's scratch disk until kept."""
+        folder = local_folder(self.root)
+        if folder is not None:
+            return Files(f"{folder}/{name}")
+        apart = not self.on_one_machine
+        return Files(f"{scratch_of(self.spark)}/{crc32(self.root.encode()):08x}/{name}", f"{self.root}/{name}", apart)
+
+    def check_seen(self) -> None:
+        """Refuses a folder that is not one of all machines', and a file system that cannot be reached.
+
+        Raises:
+            LakeError: a worker does not see what the driver writes, or the driver does not reach the lake.
+        """
+        folder, context = local_folder(self.root), self.spark.sparkContext
+        if folder is None:
+            FileSystem(self.spark, self.root).exists()
+        if folder is None or self.on_one_machine:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(prefix=".seen-", dir=folder) as probe:
+            path, n_tasks = probe.name, 4 * context.defaultParallelism
+
+            def blind(_: Iterable[int]) -> Iterable[str]:
+                return iter(() if os.path.exists(path) else (socket.gethostname(),))
+
+            hosts = sorted(set(context.parallelize(range(n_tasks), n_tasks).mapPartitions(blind).collect()))
+        if hosts:
+            raise LakeError(
+                f"workers on {', '.join(hosts[:3])} do not see the lake's folder {folder}: name a lake that all "
+                "machines reach (s3a://…, abfss://…, gs://…, hdfs://…), or a folder on a disk that they share"
+            )
+
+    def path(self, table: Table) -> str:
+        """Folder of the table."""
+        return f"{self.root}/{table.name}"
+
+    def exists(self, table: Table) -> bool:
+        """Whether the table has been created."""
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    def read(self, table: Table) -> DataFrame:
+        """The table as it is now.
+
+        Raises:
+            LakeError: no such table yet; names the job that makes it.
+        """
+        if not self.exists(table):
+            raise LakeError(
+                f"the lake {self.root} has no table {table.name} yet: run `xlrec {table.producer}` "
+                f"or `xlrec run`, which write it, or correct `lake` in the config"
+            )
+        frame = self.spark.read.format("delta").load(self.path(table))
+        missing = [name for name in table.schema.names if name not in frame.columns]
+        if missing:
+            raise LakeError(
+                f"{self.path(table)} has no column {', '.join(missing)}: it is of another layout; "
+                f"delete the folder and run again, or name another lake"
+            )
+        return frame.select(*table.schema.names)
+
+    def version(self, table: Table) -> int:
+        """Number of the table's newest commit.
+
+        Raises:
+            LakeError: no such table yet.
+        """
+        self.read(table)
+        last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").first()
+        return int(last["version"]) if last else 0
+
+    def create(self, table: Table) -> DeltaTable:
+        """The table, created empty with its comments and properties where it is absent.
+
+        Raises:
+            LakeError: it is of another layout.
+        """
+        if self.exists(table):
+            self.read(table)
+            return DeltaTable.forPath(self.spark, self.path(table))
+        builder = (
+            DeltaTable.createIfNotExists(self.spark)
+            .location(self.path(table))
+            .addColumns(table.schema)
+            .comment(table.comment)
+        )
+        if table.partition_by:
+            builder = builder.partitionedBy(*table.partition_by)
+        for key, value in (_PROPERTIES | table.properties).items():
+            builder = builder.property(key, value)
+        return builder.execute()
+
+    def replace(self, table: Table, frame: DataFrame, where: Mapping[str, object] | None = None) -> int:
+        """Rows written, in one commit that replaces the table, or only its rows where the columns equal `where`.
+
+        Raises:
+            LakeError: the frame has not the table's schema.
+        """
+        self.create(table)
+        writer = conform(table, frame).write.format("delta").mode("overwrite")
+        if where is not None:
+            writer = writer.option("replaceWhere", " AND ".join(f"{k} = {_literal(v)}" for k, v in where.items()))
+        return self._saved(table, writer)
+
+    def append(self, table: Table, frame: DataFrame) -> int:
+        """Rows appended, in one commit.
+
+        Raises:
+            LakeError: the frame has not the table's schema.
+        """
+        self.create(table)
+        return self._saved(table, conform(table, frame).write.format("delta").mode("append"))
+
+    def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
+        """Inserts the row unless one fulfils `clash` (old rows as `t`, the new one as `s`); one of two rivals loses.
+
+        A rival's commit in between is either seen by the merge or makes it conflict; both ways nothing is inserted.
+        Read back whether the row is there.
+        """
+        merge = self.create(table).alias("t").merge(conform(table, row).alias("s"), clash)
+        with suppress(ConcurrentAppendException, ConcurrentDeleteReadException, ConcurrentWriteException):
+            merge.whenNotMatchedInsertAll().execute()
+
+    def update(self, table: Table, where: Column, values: Mapping[str, Column]) -> None:
+        """Sets the columns of the rows that fulfil `where`, in one commit."""
+        self.create(table).update(where, dict(values))
+
+    def delete(self, table: Table, where: Column) -> None:
+        """Deletes the rows that fulfil `where`, in one commit; nothing where the table is absent."""
+        if self.exists(table):
+            self.create(table).delete(where)
+
+    def row(self, table: Table, values: Mapping[str, object]) -> DataFrame:
+        """One row of the table; columns that are not named are null."""
+        return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
+
+    def write_file(self, name: str, content: bytes) -> str:
+        """Writes a small file beside the tables, whole or not at all; where it lies.
+
+        Raises:
+            LakeError: it cannot be written.
+        """
+        place = f"{self.root}/{name}"
+        path = local_folder(place)
+        if path is None:
+            FileSystem(self.spark, place).write(content)
+            return place
+        replace(path, lambda file: file.write(content))
+        return str(path)
+
+    def read_file(self, name: str) -> bytes | None:
+        """A small file beside the tables; None where there is none.
+
+        Raises:
+            LakeError: it cannot be read.
+        """
+        place = f"{self.root}/{name}"
+        path = local_folder(place)
+        if path is None:
+            system = FileSystem(self.spark, place)
+            return system.read() if system.exists() else None
+        return path.read_bytes() if path.exists() else None
+
+    def _saved(self, table: Table, writer: DataFrameWriter) -> int:
+        """Rows that the commit says it wrote: its first line, read without a Spark job; 0 where there was no commit."""
+        self.spark.conf.unset(_LAST_COMMIT)
+        writer.save(self.path(table))
+        version = self.spark.conf.get(_LAST_COMMIT, None)
+        if version is None:
+            return 0
+        context = self.spark.sparkContext
+        jvm: Any = context._jvm
+        path = jvm.org.apache.hadoop.fs.Path(f"{self.path(table)}/_delta_log/{int(version):020d}.json")
+        stream = path.getFileSystem(context._jsc.hadoopConfiguration()).open(path)
+        try:
+            line = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(stream, "UTF-8")).readLine()
+        finally:
+            stream.close()
+        return int(json.loads(line)["commitInfo"].get("operationMetrics", {}).get("numOutputRows", 0))
+
+
+def conform(table: Table, frame: DataFrame) -> DataFrame:
+    """The frame's columns in the table's order.
+
+    Raises:
+        LakeError: a column is missing, not of the table, or of another type.
+    """
+    seen = {f.name: f.dataType for f in _plain(frame.schema)}
+    wanted = {f.name: f.dataType for f in _plain(table.schema)}
+    if seen != wanted:
+        odd = sorted(n for n in seen.keys() | wanted.keys() if seen.get(n) != wanted.get(n))
+        detail = "; ".join(
+            f"{n}: {seen[n].simpleString() if n in seen else 'absent'} instead of "
+            f"{wanted[n].simpleString() if n in wanted else 'nothing'}"
+            for n in odd
+        )
+        raise LakeError(f"these rows do not fit the table {table.name} ({detail}): the stage {table.producer} must")
+    return frame.select(*table.schema.names)
+
+
+def _plain(schema: StructType) -> StructType:
+    """The schema without comments and nullability, at every depth."""
+    from pyspark.sql.types import ArrayType, DataType, MapType, StructField
+
+    def strip(kind: DataType) -> DataType:
+        if isinstance(kind, ArrayType):
+            return ArrayType(strip(kind.elementType))
+        if isinstance(kind, MapType):
+            return MapType(strip(kind.keyType), strip(kind.valueType))
+        if isinstance(kind, StructType):
+            return StructType([StructField(f.name, strip(f.dataType)) for f in kind.fields])
+        return kind
+
+    return StructType([StructField(f.name, strip(f.dataType)) for f in schema.fields])
+
+
+def _literal(value: object) -> str:
+    """The value as a SQL string literal: run ids and dates hold no quotes."""
+    text = str(value)
+    if "'" in text or "\\" in text:
+        raise LakeError(f"{text!r} cannot stand in a replaceWhere")
+    return f"'{text}'"

@@ -1,0 +1,61 @@
+"""Signs of life of a run: a small file beside the tables that its driver writes again and again."""
+
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+from xlrec.errors import LakeError
+from xlrec.lake.delta import Lake
+
+#: Folder of the lake; a file a run.
+HEARTBEATS: Final = "_heartbeats"
+#: Beats that must be missed before a run counts as dead.
+MISSED: Final = 4
+
+
+class Heartbeat:
+    """Beats from entering to leaving the block, in a thread of its own; a beat that fails is one that others miss."""
+
+    def __init__(self, lake: Lake, run_id: str, every_s: float) -> None:
+        """Beats once, so that others can listen.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
+        self.lake, self.name, self.every_s = lake, f"{HEARTBEATS}/{run_id}", every_s
+        self._ended, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
+        self._beat()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(self.every_s):
+            with suppress(LakeError, OSError):
+                self._beat()
+
+    def _beat(self) -> None:
+        self.lake.write_file(self.name, f"{time.time_ns()}".encode())
+
+
+def beats(lake: Lake, run_id: str, every_s: float) -> bool:
+    """Whether a run beats while it is listened to, for at most the time of the beats that a dead one misses.
+
+    No clock of another machine is asked, only whether the file changes.
+    """
+    end, first = time.monotonic() + MISSED * every_s, lake.read_file(f"{HEARTBEATS}/{run_id}")
+    while time.monotonic() < end:
+        time.sleep(every_s / 4)
+        now = lake.read_file(f"{HEARTBEATS}/{run_id}")
+        if now and now != first:
+            return True
+    return False

@@ -1,0 +1,238 @@
+"""The ledger of a lake: which run holds it (`_runs`) and which run readers see (`_releases`)."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from xlrec.errors import LakeError, LeaseError
+from xlrec.lake.delta import Lake
+from xlrec.lake.lease import beats
+from xlrec.tables import RECOMMENDATIONS, RELEASES, RUNS
+
+ENDED = ("finished", "published", "rejected", "failed", "abandoned")
+
+
+@dataclass(frozen=True)
+class Release:
+    """What readers see from one release on."""
+
+    release: int
+    run_id: str
+    run_date: date
+
+
+class Ledger:
+    """Runs and releases of one lake. The clock is read here only; it never touches a recommendation."""
+
+    def __init__(self, lake: Lake, heartbeat_s: float) -> None:
+        """`heartbeat_s`: seconds between signs of life of a run."""
+        self.lake, self.heartbeat_s = lake, heartbeat_s
+
+    def begin(self, run_date: date, config: str, versions: Mapping[str, str]) -> str:
+        """The id of a new run that now holds the lake: `<run_date>.<n>`.
+
+        Runs of dead holders are marked abandoned first. Whether one on another host is dead takes up to four
+        heartbeats to hear.
+
+        Raises:
+            LeaseError: a living run holds the lake.
+        """
+        self.lake.create(RUNS)
+        of_interest = (F.col("status") == "running") | (F.col("run_date") == F.lit(run_date))
+        runs = self.lake.read(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
+        for row in runs:
+            if row["status"] != "running":
+                continue
+            if not self._dead(row):
+                raise LeaseError(_held(row))
+            self.end(row["run_id"], "abandoned", message="its process was gone or gave no sign of life")
+        run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
+        values = {
+            "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
+            "config": config, "versions": dict(versions),
+        }  # fmt: skip
+        self.lake.insert_unless(RUNS, self.lake.row(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id")
+        holder = self.lake.read(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
+        if holder is None or holder["holder"] != _holder():
+            rivals = self._running()
+            raise LeaseError(_held(rivals[0]) if rivals else f"another run took {self.lake.root}; start again")
+        return run_id
+
+    def check_held(self, run_id: str) -> None:
+        """Passes where the run holds the lake.
+
+        Raises:
+            LeaseError: it does no longer; it must stop before it releases anything.
+        """
+        row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
+        if row is None or row["status"] != "running" or row["holder"] != _holder():
+            raise LeaseError(
+                f"run {run_id} lost the lake {self.lake.root}: it gave no sign of life, and another run took over, or "
+                "`xlrec unlock` was called"
+            )
+
+    def unlock(self, *, force: bool = False) -> list[str]:
+        """Takes the lake from the runs that hold it; their ids.
+
+        Args:
+            force: Also from a run that lives: it stops before its next stage, and releases nothing.
+
+        Raises:
+            LeaseError: a run lives.
+        """
+        taken = []
+        for row in self._running() if self.lake.exists(RUNS) else []:
+            if not force and not self._dead(row):
+                raise LeaseError(f"{_held(row)}; `xlrec unlock --force` takes the lake from it")
+            self.end(row["run_id"], "abandoned", message="unlocked by hand")
+            taken.append(str(row["run_id"]))
+        return taken
+
+    def forget_abandoned(self) -> None:
+        """Deletes rows of runs that were given up and never released: no reader sees them.
+
+        Not when they are given up: a process that was only slow may be releasing them at that moment.
+        """
+        gone = {row["run_id"] for row in self.lake.read(RUNS).where("status = 'abandoned'").select("run_id").collect()}
+        gone -= {row["run_id"] for row in self.lake.read(RELEASES).select("run_id").distinct().collect()}
+        for run_id in sorted(gone):
+            mine = F.col("run_id") == run_id
+            if not self.lake.read(RECOMMENDATIONS).where(mine).isEmpty():
+                self.lake.delete(RECOMMENDATIONS, mine)
+
+    def end(
+        self,
+        run_id: str,
+        status: str,
+        *,
+        counts: Mapping[str, int] | None = None,
+        seconds: Mapping[str, float] | None = None,
+        content_hash: str | None = None,
+        message: str | None = None,
+        versions: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Gives the lake back and records how the run ended; rows of a run that will never be released go.
+
+        `versions` are added to those that `begin` was given; None values are left out.
+        """
+        more = [F.lit(text) for pair in (versions or {}).items() if pair[1] is not None for text in pair]
+        if status == "failed":
+            self._forget_rows(run_id)
+        self.lake.update(
+            RUNS,
+            (F.col("run_id") == run_id) & (F.col("status") == "running"),
+            {
+                "status": F.lit(status),
+                "ended_at": F.lit(_now()),
+                "counts": F.from_json(F.lit(json.dumps(dict(counts or {}))), "map<string,bigint>"),
+                "seconds": F.from_json(F.lit(json.dumps(dict(seconds or {}))), "map<string,double>"),
+                "content_hash": F.lit(content_hash),
+                "message": F.lit(message),
+                "versions": F.map_concat("versions", F.create_map(*more)) if more else F.col("versions"),
+            },
+        )
+
+    def release(self, run_id: str, run_date: date, kind: str = "release", note: str | None = None) -> Release:
+        """Makes the run what readers see, in one commit.
+
+        Raises:
+            LakeError: another release came in between.
+        """
+        newest = self.live()
+        new = Release(newest.release + 1 if newest else 1, run_id, run_date)
+        values = {
+            "release": new.release, "run_id": run_id, "run_date": run_date, "released_at": _now(), "kind": kind,
+            "note": note,
+        }  # fmt: skip
+        self.lake.insert_unless(RELEASES, self.lake.row(RELEASES, values), "t.release >= s.release")
+        if self.live() != new:
+            raise LakeError(f"another release of {self.lake.root} came in between: look, then try again")
+        return new
+
+    def rollback(self, run_id: str | None = None, note: str | None = None) -> Release:
+        """Makes an older run live again: the one named, or the one that was live before the live run came.
+
+        Raises:
+            LakeError: there is no such run, it was never released, or its rows are gone.
+        """
+        if not self.lake.exists(RELEASES):
+            raise LakeError(f"{self.lake.root} has no release to roll back to")
+        live = self.live()
+        released = self.lake.read(RELEASES)
+        if run_id is not None:
+            wanted = F.col("run_id") == run_id
+        else:
+            born = released.where(F.col("run_id") == (live.run_id if live else "")).agg(F.min("release")).first()
+            wanted = F.col("release") < (born[0] if born and born[0] else 0)
+        target = released.where(wanted).orderBy(F.desc("release")).first()
+        if target is None:
+            seen = sorted({row["run_id"] for row in released.select("run_id").distinct().take(50)})
+            raise LakeError(
+                f"no release names the run {run_id or 'before the live one'}; released were: {', '.join(seen)}"
+            )
+        if self.rows_of(target["run_id"], target["run_date"]).isEmpty():
+            raise LakeError(f"the rows of run {target['run_id']} are gone from {self.lake.root}: choose another run")
+        return self.release(target["run_id"], target["run_date"], "rollback", note)
+
+    def live(self) -> Release | None:
+        """The newest release, or None."""
+        if not self.lake.exists(RELEASES):
+            return None
+        row = self.lake.read(RELEASES).orderBy(F.desc("release")).first()
+        return Release(row["release"], row["run_id"], row["run_date"]) if row else None
+
+    def rows_of(self, run_id: str, run_date: date) -> DataFrame:
+        """The recommendations of a run, released or not."""
+        rows = self.lake.read(RECOMMENDATIONS)
+        return rows.where((F.col("run_date") == F.lit(run_date)) & (F.col("run_id") == run_id))
+
+    def newest(self, counted: str, status: tuple[str, ...] = ENDED) -> Row | None:
+        """The newest run of one of these statuses that has counted something, such as `train.neighbours`."""
+        if not self.lake.exists(RUNS):
+            return None
+        runs = self.lake.read(RUNS).where(F.col("status").isin(*status) & F.col("counts").getItem(counted).isNotNull())
+        return runs.orderBy(F.desc("started_at")).first()
+
+    def _running(self) -> list[Row]:
+        return self.lake.read(RUNS).where(F.col("status") == "running").take(10)
+
+    def _dead(self, row: Row) -> bool:
+        host, pid, born = row["holder"].split("/")
+        if host == socket.gethostname():
+            return bool(_born(int(pid)) != born)
+        return not beats(self.lake, row["run_id"], self.heartbeat_s)
+
+    def _forget_rows(self, run_id: str) -> None:
+        released = (
+            self.lake.exists(RELEASES) and not self.lake.read(RELEASES).where(F.col("run_id") == run_id).isEmpty()
+        )
+        if not released:
+            self.lake.delete(RECOMMENDATIONS, F.col("run_id") == run_id)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _born(pid: int) -> str:
+    """When the process started, in clock ticks since boot: tells a living holder from a recycled pid."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return "gone" if Path("/proc").exists() else "unknown"
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}/{_born(os.getpid())}"
+
+
+def _held(row: Row) -> str:
+    host, pid, _ = row["holder"].split("/")
+    return f"run {row['run_id']} (process {pid} on {host}) holds the lake, and lives: wait for it, or end that process"

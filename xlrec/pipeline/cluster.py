@@ -1,0 +1,140 @@
+"""Tests whether a session can run a night, as the user's cluster is: executors, lake, inputs, secrets."""
+
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from xlrec import encoders
+from xlrec.config.models import Config
+from xlrec.errors import XlrecError
+from xlrec.lake import inputs
+from xlrec.lake.delta import Lake
+from xlrec.runtime import machine
+from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
+from xlrec.runtime.hadoop import FileSystem
+from xlrec.runtime.session import executor_count, lacking_secrets, reason
+
+#: Executors that have a row each; of more, those that fail.
+_SHOWN: Final = 8
+#: Tasks for each core, and how long each holds it: so every executor gets one.
+_TASKS_PER_CORE: Final = 4
+_HELD_S: Final = 0.2
+
+
+def checks(spark: SparkSession, config: Config) -> list[Check]:
+    """Everything that a night asks of its cluster, tried."""
+    return [
+        check_session(spark),
+        *check_executors(spark, encoding=config.embed.encoder not in encoders.BUILT_IN),
+        check_lake(spark, config.lake),
+        *check_inputs(spark, config),
+        *check_secrets(spark),
+    ]
+
+
+def check_session(spark: SparkSession) -> Check:
+    """The master that answered; informative, for without one there is no session."""
+    context = spark.sparkContext
+    seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
+    return Check("Spark", True, seen)
+
+
+def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
+    """Every executor that a task reached: Python, packages, disk, GPU.
+
+    Args:
+        spark: The session.
+        encoding: The encoder needs torch.
+    """
+    modules = (*WORKER_MODULES, *(("torch",) if encoding else ()))
+    context: Any = spark.sparkContext
+    n_tasks = _TASKS_PER_CORE * context.defaultParallelism
+
+    def look(_: Iterable[int]) -> Iterator[machine.Executor]:
+        time.sleep(_HELD_S)
+        yield machine.executor(modules)
+
+    try:
+        seen_by_tasks = context.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect()
+    except Exception as error:  # whatever stops a task is what the user asks for
+        fix = "the workers need the driver's Python with xlrec's dependencies; PYSPARK_PYTHON names it"
+        return [Check("executors", False, reason(error), fix)]
+    found = sorted({one.folder: one for one in seen_by_tasks}.values())
+    n_there = max(1, executor_count(spark))
+    given = context.getConf().contains("spark.executor.resource.gpu.amount")
+    each = [_executor(one, gpus_given=given) for one in found]
+    shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]
+    seen = f"tasks ran on {len(found)} of {n_there}: {', '.join(sorted({one.host for one in found})[:_SHOWN])}"
+    fix = "the others were busy or came later: run it again"
+    return [Check("executors", len(found) >= n_there, seen, fix, required=False), *shown]
+
+
+def _executor(found: machine.Executor, *, gpus_given: bool) -> Check:
+    name = f"executor on {found.host}"
+    seen = (
+        f"Python {dotted(found.python)}, {found.free / GIB:,.1f} GiB free in {found.folder}, "
+        f"{found.memory / GIB:,.1f} GiB of memory, GPU: {', '.join(found.gpus) or 'none'}"
+    )
+    if found.missing:
+        fix = "install xlrec's dependencies there: the driver sends its own code, not what it imports"
+        return Check(name, False, f"{seen}, without {', '.join(found.missing)}", fix)
+    if found.gpus and not gpus_given:
+        fix = "tasks get none: --conf spark.executor.resource.gpu.amount=1, with conf/gpus.sh as discovery script"
+        return Check(name, False, seen, fix, required=False)
+    fix = "spark.local.dir names a folder with room: executors keep the index and shuffles there"
+    return Check(name, found.free >= MIN_DISK, seen, fix, required=False)
+
+
+def check_lake(spark: SparkSession, place: str) -> Check:
+    """Files written by executors, listed, read and deleted by the driver, in the lake's own file system."""
+    name = "lake"
+    try:
+        lake = Lake(spark, place)
+        lake.check_seen()
+        probe = FileSystem(spark, f"{lake.root}/_doctor-{uuid.uuid4().hex[:8]}")
+        try:
+            began = time.perf_counter()
+            spark.range(100, numPartitions=2).write.parquet(probe.place)
+            probe.write(b"probe", "_driver")  # Spark reads no such names
+            read = spark.read.parquet(probe.place).count(), probe.read("_driver")
+            listed = {entry.name for entry in probe.children()}
+        finally:
+            probe.delete()
+        took = time.perf_counter() - began
+    except (XlrecError, PySparkException, Py4JError) as error:
+        seen, _, fix = reason(error).partition("): ")
+        return Check(name, False, seen + (")" if fix else ""), fix or "its settings belong in spark.hadoop.*")
+    fine = read == (100, b"probe") and "_driver" in listed and not probe.exists()
+    fix = "a file that was written was not there: xlrec needs a file system that lists what was just written"
+    return Check(name, fine, f"{lake.root}: written, listed, read and deleted in {took:.1f} s", fix)
+
+
+def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
+    """Each input: its Parquet files."""
+    found = []
+    for name, place in config.inputs.model_dump().items():
+        if place is None:
+            continue
+        try:
+            files = inputs.list_files(spark, place, name)
+        except XlrecError as error:
+            found.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
+            continue
+        size = sum(file.size for file in files)
+        found.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
+    return found
+
+
+def check_secrets(spark: SparkSession) -> list[Check]:
+    """Whether the processes of a cluster know each other; nothing of one machine, or where the platform sees to it."""
+    lacking = lacking_secrets(spark)
+    if lacking is None:
+        return []
+    fix = " ".join(f"--conf {one}=true" for one in lacking)
+    seen = f"without {', '.join(lacking)}" if lacking else "authenticated and encrypted"
+    return [Check("traffic between machines", not lacking, seen, fix, required=False)]

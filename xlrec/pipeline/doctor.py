@@ -1,0 +1,50 @@
+"""The doctor's round: checks of the machine, then of the session that a config starts."""
+
+from rich.console import Console
+from rich.text import Text
+
+from xlrec.config.models import Config
+from xlrec.errors import MachineError
+from xlrec.runtime import doctor
+
+
+def run(
+    lake: str | None = None,
+    config: Config | None = None,
+    *,
+    resolve: bool = True,
+    console: Console | None = None,
+) -> int:
+    """Prints all checks as a table; the exit status: 0, or MachineError's where something required is missing.
+
+    Args:
+        lake: Folder of the lake.
+        config: Of a night, whose lake counts: Spark is started as it says, and lake, inputs and executors are tried.
+        resolve: Fetch Delta's jars where they are not here yet.
+        console: Where to print.
+    """
+    console = console or Console()
+    found = doctor.checks(config.lake if config else lake, resolve=resolve and config is None)
+    console.print(doctor.table(found))
+    if config is not None and not doctor.failed(found):
+        tried = _try_session(config)
+        console.print(doctor.table(tried))
+        found += tried
+    lacking = ", ".join(doctor.failed(found))
+    verdict = f"xlrec cannot run here yet: {lacking}" if lacking else "xlrec can run here"
+    console.print(Text(verdict, style="bold red" if lacking else "bold green"))
+    return MachineError.status if lacking else 0
+
+
+def _try_session(config: Config) -> list[doctor.Check]:
+    from xlrec.pipeline import cluster
+    from xlrec.runtime.session import start
+
+    try:
+        spark = start(config.spark)
+    except MachineError as error:
+        return [doctor.Check("Spark", False, str(error))]
+    try:
+        return cluster.checks(spark, config)
+    finally:
+        spark.stop()

@@ -1,0 +1,49 @@
+"""Arrays as .npy files: written whole or not at all, mapped where large."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAP_FROM_BYTES: Final = 1 << 16
+
+
+def load(path: Path) -> NDArray[Any]:
+    """The array of an .npy file, read-only: mapped where large, read where small (an empty file cannot be mapped)."""
+    if path.stat().st_size >= _MAP_FROM_BYTES:
+        return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
+    array: NDArray[Any] = np.load(path)
+    array.flags.writeable = False
+    return array
+
+
+def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Writes a file that is seen whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        with part.open("wb") as file:
+            write(file)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save(path: Path, array: NDArray[Any]) -> None:
+    """Writes one .npy file."""
+    replace(path, lambda file: np.save(file, array))
+
+
+def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
+    """Writes one .npy file, part after part: memory stays at one part."""
+    header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+
+    def write(file: IO[bytes]) -> None:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(part.tobytes())
+
+    replace(path, write)

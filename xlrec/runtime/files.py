@@ -1,0 +1,269 @@
+"""Folders of files that a run makes: on the driver's disk, in the lake, and on the executors that read them.
+
+A lake in a folder that all machines see holds them directly: tasks write there and map them there. Of any other lake,
+tasks return what they write as rows, which pass through the lake's own file system to the driver's disk; a finished
+folder is copied into the lake, every machine fetches it once (`SparkContext.addFile`), Spark copies it for each
+executor, and all Python workers of an executor map the same files.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from xlrec.errors import MachineError
+from xlrec.runtime.hadoop import MANIFEST, FileSystem
+from xlrec.runtime.machine import local_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+#: Schema of what tasks return: parts of files.
+PARTS: Final = "name string, start long, data binary"
+_TYPES: Final[dict[str, pa.DataType]] = {"name": pa.string(), "start": pa.int64(), "data": pa.binary()}
+_ARROW: Final = pa.schema(_TYPES)
+_PART_BYTES: Final = 1 << 23
+_FETCHED: Final = "fetched:"
+#: Setting of the session that holds `spark.scratch` of the config.
+SCRATCH: Final = "spark.xlrec.scratch"
+
+
+@dataclass(frozen=True)
+class Files:
+    """One such folder; where `uri` is None, workers see `folder` too."""
+
+    folder: str
+    """On the driver."""
+    uri: str | None = None
+    """In the lake; its last part is unlike that of any other folder of the session."""
+    apart: bool = False
+    """Workers do not see `folder`."""
+
+    def below(self, name: str) -> "Files":
+        """A folder in this one, which travels by itself."""
+        return Files(f"{self.folder}/{name}", self.uri and f"{self.uri}-{name}", self.apart)
+
+    def clear(self) -> None:
+        """Empties the folder on the driver."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        Path(self.folder).mkdir(parents=True)
+
+    def written(self, write: Callable[[str], object]) -> pa.Table:
+        """In a task: what `write` writes into the folder that it is given, as rows of `PARTS` where it is another one.
+
+        Args:
+            write: Takes a folder.
+        """
+        if not self.apart:
+            write(self.folder)
+            return _ARROW.empty_table()
+        with tempfile.TemporaryDirectory(prefix="xlrec-") as folder:
+            write(folder)
+            return pa.Table.from_batches(list(parts_of(Path(folder))), _ARROW)
+
+    def collect(self, parts: "DataFrame") -> None:
+        """Runs the tasks, and lays what they return into the folder on the driver; file by file, never in memory.
+
+        Args:
+            parts: Of `PARTS`, from `written`.
+        """
+        if not self.apart:
+            parts.count()
+            return
+        with tempfile.TemporaryDirectory(prefix=".parts-", dir=_made(self.folder)) as scratch:
+            rows, laid = Path(scratch, "rows"), Path(scratch, "laid")
+            self._through_lake(parts, "parts", str(rows))
+            for batch in ds.dataset(str(rows), format="parquet", schema=_ARROW).to_batches(batch_size=16):
+                for name, start, data in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    lay_part(laid / name, start, data)
+            for path in [one for one in laid.rglob("*") if one.is_file()]:
+                target = Path(self.folder) / path.relative_to(laid)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+
+    def collect_rows(self, rows: "DataFrame", name: str) -> str:
+        """The rows as Parquet below the folder on the driver; its path.
+
+        Args:
+            rows: Any.
+            name: Of the folder below.
+        """
+        path = Path(self.folder).absolute() / name
+        if self.uri is None:
+            rows.write.mode("overwrite").parquet(f"file:{path}")
+            return str(path)
+        with tempfile.TemporaryDirectory(prefix=".rows-", dir=_made(self.folder)) as scratch:
+            self._through_lake(rows, name, f"{scratch}/whole")
+            shutil.rmtree(path, ignore_errors=True)
+            Path(scratch, "whole").rename(path)
+        return str(path)
+
+    def leave(self, name: str) -> None:
+        """Deletes what `collect_rows` laid, where the folder travels: workers have no use for it."""
+        if self.uri is not None:
+            shutil.rmtree(Path(self.folder) / name, ignore_errors=True)
+
+    def _through_lake(self, rows: "DataFrame", name: str, folder: str) -> None:
+        uri = f"{self.uri}-{name}"
+        rows.write.mode("overwrite").parquet(uri)
+        between = FileSystem(rows.sparkSession, uri)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for entry in between.children():
+            if entry.name.endswith((".parquet", "_SUCCESS")):
+                between.get_file(entry.name, Path(folder) / entry.name)
+        between.delete()
+
+    def keep(self, spark: "SparkSession") -> None:
+        """Copies the folder into the lake, whole or not at all."""
+        if self.uri is not None:
+            FileSystem(spark, self.uri).put_folder(Path(self.folder))
+
+    def keep_once(self, spark: "SparkSession") -> None:
+        """One copy in the lake of a folder whose name tells its content: nothing where it is there."""
+        if self.uri is not None and not FileSystem(spark, self.uri).exists(MANIFEST):
+            self.keep(spark)
+
+    def fetch(self, spark: "SparkSession") -> None:
+        """Brings the folder from the lake to the driver, unless it is there.
+
+        Raises:
+            LakeError: the lake has none that is whole.
+        """
+        if self.uri is not None and not Path(self.folder).exists():
+            with tempfile.TemporaryDirectory(prefix=".fetched-", dir=_made(str(Path(self.folder).parent))) as scratch:
+                FileSystem(spark, self.uri).get_folder(Path(scratch) / "whole")
+                (Path(scratch) / "whole").rename(self.folder)
+
+    def offer(self, spark: "SparkSession") -> str:
+        """What workers give to `local_path`: from the next job on every executor has the folder that `keep` copied."""
+        if self.uri is None or not self.apart:
+            return self.folder
+        context: Any = spark.sparkContext
+        if not context._jsc.sc().allAddedFiles().contains(self.uri):
+            context.addFile(self.uri, recursive=True)
+        return _FETCHED + self.uri.rstrip("/").rpartition("/")[2]
+
+    def drop(self, spark: "SparkSession") -> None:
+        """Deletes the folder everywhere but on executors that have fetched it; later ones do not look for it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.uri is not None:
+            context: Any = spark.sparkContext
+            withdraw(context._jsc.sc().addedFiles(), self.uri.rstrip("/").rpartition("/")[2])
+            FileSystem(spark, self.uri).delete()
+
+
+def withdraw(added: Any, name: str) -> None:
+    """Of what `SparkContext` was given, executors that come later do not look for it.
+
+    Args:
+        added: The context's files or archives, by session, by URL.
+        name: Last part of the URL.
+    """
+    sessions = added.valuesIterator()
+    while sessions.hasNext():
+        urls, keys = sessions.next(), list[str]()
+        there = urls.keysIterator()
+        while there.hasNext():
+            keys.append(str(there.next()))
+        for url in keys:
+            if url.rstrip("/").endswith(f"/{name}"):
+                urls.remove(url)
+
+
+def scratch_of(spark: "SparkSession") -> str:
+    """A folder on the driver's disk that ends with its process: below `spark.scratch`, or the temporary one.
+
+    Raises:
+        MachineError: no folder can be made there.
+    """
+    below = spark.conf.get(SCRATCH, None)
+    try:
+        return _scratch(below)
+    except OSError as error:
+        raise MachineError(
+            f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror}): "
+            "name another in spark.scratch"
+        ) from error
+
+
+@lru_cache
+def _scratch(below: str | None) -> str:
+    folder = tempfile.mkdtemp(prefix="xlrec-", dir=below)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def fetched(spark: "SparkSession", place: str) -> str:
+    """The folder or file that a path or URL names, on the driver's disk; of another file system a copy.
+
+    Raises:
+        LakeError: it cannot be read.
+    """
+    folder = local_folder(place)
+    if folder is not None:
+        return str(folder)
+    copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}")
+    system = FileSystem(spark, place)
+    if system.is_file():
+        copy /= place.rpartition("/")[2]
+        if not copy.exists():
+            system.get_file("", copy)
+    elif not copy.exists():
+        _fetch_below(spark, place, copy)
+    return str(copy)
+
+
+def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
+    system = FileSystem(spark, place)
+    for entry in system.children():
+        if entry.is_folder:  # a sentence-transformers model has some
+            _fetch_below(spark, f"{place.rstrip('/')}/{entry.name}", folder / entry.name)
+        else:
+            system.get_file(entry.name, folder / entry.name)
+
+
+def is_offered(place: str) -> bool:
+    """Whether `Files.offer` told of the place as one that executors fetch."""
+    return place.startswith(_FETCHED)
+
+
+def local_path(place: str) -> str:
+    """In a worker: the folder on this machine that `Files.offer` told of."""
+    if not is_offered(place):
+        return place
+    from pyspark import SparkFiles
+
+    return str(SparkFiles.get(place.removeprefix(_FETCHED)))
+
+
+def _made(folder: str) -> str:
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
+    """The folder's files as rows of `PARTS`, a batch per part: Arrow's binary columns end at 2 GiB."""
+    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+        name = path.relative_to(folder).as_posix()
+        with path.open("rb") as file:
+            for start in range(0, max(1, os.fstat(file.fileno()).st_size), _PART_BYTES):
+                yield pa.RecordBatch.from_pydict(
+                    {"name": [name], "start": [start], "data": [file.read(_PART_BYTES)]}, _ARROW
+                )
+
+
+def lay_part(path: Path, start: int, data: bytes) -> None:
+    """Writes a part of a file, in any order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.seek(start)
+        file.write(data)

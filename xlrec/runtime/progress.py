@@ -1,0 +1,245 @@
+"""Progress of a run: a live line per stage on a terminal, a line every few seconds in logs, a summary at the end.
+
+Everything goes to stderr and holds names and counts only: never a text, never a user.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TextIO
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+from rich.text import Text
+
+from xlrec.runtime.tracking import Tasks, context_of, job_group
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Seconds between two looks at Spark while a terminal shows a live line.
+LIVE_SECONDS: Final = 0.5
+#: Seconds between two lines of a stage in a log.
+LOG_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True)
+class StageSummary:
+    """What one stage did; a count that nobody gave is None."""
+
+    name: str
+    rows_in: int | None
+    rows_out: int | None
+    rejected: int | None
+    seconds: float
+    note: str = ""
+    failed: bool = False
+
+
+class StageProgress:
+    """One running stage: what it is expected to do, and what it says it did."""
+
+    def __init__(self, name: str, total: int | None, unit: str, clock: Callable[[], float] = monotonic) -> None:
+        self.name = name
+        self.unit = unit
+        self.total = total
+        self.tasks = Tasks(0, 0)
+        self._share = 0.0
+        self._measure: Callable[[], float] | None = None
+        self._clock = clock
+        self._started = clock()
+        self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
+
+    def expect(self, total: int, unit: str | None = None) -> None:
+        """Sets how many units the stage will work on, where that is known only after its start."""
+        self.total, self.unit = total, unit or self.unit
+
+    def follow(self, measure: Callable[[], float]) -> None:
+        """Lets `measure` say what share of the units is done, where most tasks that Spark shows do other work."""
+        self._measure = measure
+
+    def done(
+        self, rows_in: int | None = None, rows_out: int | None = None, rejected: int | None = None, note: str = ""
+    ) -> None:
+        """Records what the stage did, for the summary; a later call replaces an earlier one."""
+        self._recorded = (rows_in, rows_out, rejected, note)
+
+    def see(self, tasks: Tasks) -> None:
+        """Takes in the tasks that Spark shows. The share done never falls, though Spark learns of jobs one by one."""
+        self.tasks = tasks
+        self._share = max(self._share, self._measure() if self._measure else tasks.share)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._started
+
+    @property
+    def share(self) -> float:
+        """Share of the work done, in [0, 1], as tasks tell."""
+        return self._share
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate from the share done; None before the first task ends."""
+        return self.elapsed * (1 - self._share) / self._share if self._share > 0 else None
+
+    def line(self) -> str:
+        """Where the stage is: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
+        parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks so far"] if self.tasks.known else []
+        if self.total is not None:
+            rows = int(self.total * self._share)
+            parts.append(f"about {rows:,} of {self.total:,} {self.unit}")
+            if rows:
+                parts.append(f"{_rate(rows, self.elapsed)} {self.unit}/s")
+        if self.seconds_left:  # 0: Spark has done all that it knows of, and may learn of more
+            parts.append(f"{duration(self.seconds_left)} left")
+        return " · ".join(parts or ["working"])
+
+    def summary(self, failed: bool = False) -> StageSummary:
+        """The stage as a row of the summary."""
+        rows_in, rows_out, rejected, note = self._recorded
+        return StageSummary(self.name, rows_in, rows_out, rejected, self.elapsed, note, failed)
+
+    def last_line(self, failed: bool) -> str:
+        """What the stage did, such as `10,000 in · 9,990 out · 10 rejected · 16 s · 625 texts/s`."""
+        found = self.summary(failed)
+        named = (("in", found.rows_in), ("out", found.rows_out), ("rejected", found.rejected))
+        parts = ["failed"] if failed else []
+        parts += [f"{count:,} {name}" for name, count in named if count is not None]
+        parts.append(duration(found.seconds))
+        if self.total and not failed:
+            parts.append(f"{_rate(self.total, found.seconds)} {self.unit}/s")
+        return " · ".join([*parts, *filter(None, [found.note])])
+
+
+class Progress:
+    """Shows the stages of a run and remembers them; stages may lie within one another."""
+
+    def __init__(
+        self,
+        spark: "SparkSession | None" = None,
+        *,
+        stream: TextIO | None = None,
+        log_seconds: float = LOG_SECONDS,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """Nothing is shown before the first stage.
+
+        Args:
+            spark: Session whose tasks are followed; None shows time only.
+            stream: Where to write; stderr where it is None.
+            log_seconds: Between two lines of one stage where the stream is no terminal; 0 or less: only its last line.
+            clock: Seconds that only grow.
+        """
+        self._spark = spark
+        self._console = Console(file=stream or sys.stderr, highlight=False)
+        self._log_seconds = log_seconds
+        self._clock = clock
+        self._finished: list[StageSummary] = []
+
+    @contextmanager
+    def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
+        """Shows a stage while the block runs, and keeps what it did; an error in the block passes through.
+
+        Args:
+            name: Shown, and part of the Spark job group's name.
+            total: Units the stage will work on, where known; rows done are this times the share of the tasks.
+            unit: What is counted, such as texts.
+        """
+        stage = StageProgress(name, total, unit, self._clock)
+        failed = True
+        try:
+            with job_group(context_of(self._spark), f"xlrec {name}") as look, self._watched(stage, look):
+                yield stage
+                failed = False
+        finally:
+            self._finished.append(stage.summary(failed))
+            self._write(stage, stage.last_line(failed), "red" if failed else "green")
+
+    def summary(self) -> list[StageSummary]:
+        """Every stage that ended, in that order."""
+        return list(self._finished)
+
+    def print_summary(self) -> None:
+        """Prints a table of all stages."""
+        self._console.print(summary_table(self._finished))
+
+    @contextmanager
+    def _watched(self, stage: StageProgress, look: Callable[[], Tasks]) -> Iterator[None]:
+        """Looks at Spark from a thread of its own until the block ends."""
+        stop = threading.Event()
+        follow = self._live if self._console.is_terminal else self._log
+        watcher = threading.Thread(target=follow, args=(stage, look, stop), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join(timeout=5.0)
+
+    def _live(self, stage: StageProgress, look: Callable[[], Tasks], stop: threading.Event) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[line]}"),
+            TimeElapsedColumn(),
+        )
+        with RichProgress(*columns, console=self._console, transient=True) as shown:
+            task = shown.add_task(stage.name, total=None, line="")
+            while not stop.wait(LIVE_SECONDS):
+                stage.see(look())
+                total = 1.0 if stage.share > 0 else None  # None: a bar that pulses
+                shown.update(task, total=total, completed=stage.share, line=stage.line())
+
+    def _log(self, stage: StageProgress, look: Callable[[], Tasks], stop: threading.Event) -> None:
+        if self._log_seconds <= 0:
+            return
+        while not stop.wait(self._log_seconds):
+            stage.see(look())
+            self._write(stage, stage.line(), "dim")
+
+    def _write(self, stage: StageProgress, line: str, style: str) -> None:
+        text = Text.assemble((f"{stage.name:<10}", f"bold {style}"), " ", line)
+        self._console.print(text, soft_wrap=True)
+
+
+def summary_table(stages: Sequence[StageSummary]) -> Table:
+    """The stages as a table: rows in, out, rejected and seconds."""
+    table = Table(box=SIMPLE_HEAD, title="Stages", title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for name in ("rows in", "rows out", "rejected", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for stage in stages:
+        numbers = (stage.rows_in, stage.rows_out, stage.rejected)
+        table.add_row(
+            stage.name,
+            *("–" if number is None else f"{number:,}" for number in numbers),
+            f"{stage.seconds:,.1f}",
+            Text("failed" if stage.failed else stage.note, style="red" if stage.failed else "dim"),
+        )
+    return table
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 0.4 s, 16 s, 4 min 05 s, 2 h 07 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _rate(units: int, seconds: float) -> str:
+    rate = units / max(seconds, 1e-3)
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"

@@ -1,0 +1,115 @@
+"""Similar: for every left row the most similar right rows, languages and the row itself masked before the top-k."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from xlrec.index.items import ItemIndex
+from xlrec.kernels.base.batches import blocks
+from xlrec.kernels.base.vectors import decode_vectors
+from xlrec.kernels.search.items import ITEM_BLOCK
+from xlrec.kernels.search.pairs import pair_mask
+from xlrec.kernels.search.topk import Mask, prepare, top_k
+from xlrec.runtime.files import local_path
+from xlrec.runtime.tasks import spread
+from xlrec.tables import SIMILARITIES, UNKNOWN_LANGUAGE
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+#: Left and right rows per matrix product; bounds memory, never changes a result.
+LEFT_BLOCK = 1024
+RIGHT_BLOCK = ITEM_BLOCK
+
+
+def similar(
+    left: "DataFrame",
+    k: int,
+    *,
+    index: str,
+    min_score: float = -1.0,
+    other_language_only: bool = False,
+    left_block: int = LEFT_BLOCK,
+    right_block: int = RIGHT_BLOCK,
+) -> "DataFrame":
+    """`SIMILARITIES`: at most k rows for each left row, the same however left is cut.
+
+    Args:
+        left: (id, language, vector float32[dim] as binary of unit norm, num): num is the row of the index that is this
+            row itself, null where it is none.
+        k: At least 1.
+        index: The `ItemIndex` of the right rows, as `Files.offer` tells of it; its categories hold the one language of
+            each row, its languages the same where it is known.
+        min_score: Pairs below it are left out.
+        other_language_only: Only pairs whose two languages are known and differ.
+        left_block: Left rows per matrix product.
+        right_block: Right rows per matrix product.
+
+    Raises:
+        LakeError: In the worker: no index in the folder.
+        ValueError: In the worker: a vector is null or of another dimension.
+    """
+
+    def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        searcher = Searcher(ItemIndex.open(local_path(index)), k, min_score, other_language_only, right_block)
+        for block in blocks(batches, left_block):
+            yield from searcher.rows(block).to_batches()
+
+    rows = left.select("id", "language", "vector", "num")
+    return spread(rows, "id").mapInArrow(found, SIMILARITIES.schema)
+
+
+class Searcher:
+    """The pairs of left rows on one index; without Spark, so that it can be timed and tried alone."""
+
+    def __init__(self, index: ItemIndex, k: int, min_score: float, other_language_only: bool, right_block: int) -> None:
+        """Maps the index's arrays."""
+        self.index, self.k, self.min_score = index, k, min_score
+        self.other_language_only, self.ids = other_language_only, index.item_ids
+        self.items = prepare(index.shards, norms=np.asarray(index.norms), item_block=right_block)
+        self.codes = np.asarray(index.category_csr[1])
+
+    def rows(self, left: pa.Table) -> pa.Table:
+        """A block of left rows as `SIMILARITIES`, in the same order."""
+        queries = decode_vectors(left["vector"], self.index.dim)
+        nums, scores = top_k(
+            queries,
+            self.items,
+            self.k,
+            self._mask(left),
+            user_block=max(1, len(queries)),
+        )
+        kept = (nums >= 0) & (np.clip(scores, -1.0, 1.0) >= self.min_score)
+        rows, places = np.nonzero(kept)
+        right = nums[kept]
+        languages = pa.array(self.index.categories, pa.string())
+        places_left: Any = pa.array(rows)
+        columns: tuple[Any, ...] = (
+            left["id"].take(places_left),
+            self.ids.take(pa.array(right, pa.int32())),
+            pa.array(places + 1, pa.int32()),
+            pa.array(np.clip(scores[kept], -1.0, 1.0)),
+            left["language"].take(places_left),
+            languages.take(pa.array(self.codes[right], pa.int64())),
+        )
+        return pa.table(dict(zip(SIMILARITIES.schema.names, columns, strict=True)))
+
+    def _mask(self, left: pa.Table) -> Mask:
+        n_left = left.num_rows
+        own = left["num"].to_numpy() if not left["num"].null_count else None
+        return pair_mask(
+            n_left,
+            np.asarray(self.index.language_bits),
+            self._languages(left) if self.other_language_only else None,
+            own,
+        )
+
+    def _languages(self, left: pa.Table) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+        """The bits of each left row's language in the index's order, and whether it is known."""
+        tags = [str(tag) for tag in left["language"].to_pylist()]
+        bits = {tag: self.index.language_words([tag]) for tag in set(tags)}
+        words = np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), self.index.n_words)
+        return words, np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)
