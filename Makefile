@@ -9,11 +9,11 @@ STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
 SPARKS ?= 4.2.1
 ENCODERS ?= hashing default teacher
-BENCH_JSON ?= .cache/bench-encoders.json
+BENCH_JSON ?= .cache/bench/encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-scale bench-encoders bench-quality test test-cluster test-versions unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-scale bench-encoders bench-quality pages test test-cluster test-versions unit check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -49,21 +49,29 @@ bench: $(STAMP)  ## speed beside peers: ratios of interleaved runs on one thread
 	$(BIN)/python tests/bench/kernel.py --rounds 2 --json .cache/bench/kernel.json
 	$(BIN)/python tests/bench/retrieval.py --rounds 1 --json .cache/bench/retrieval.json
 	$(BIN)/python tests/bench/embedding.py --rounds 1 --json .cache/bench/embedding.json
+	$(BIN)/python tests/bench/pages.py
 
 bench-night: $(STAMP)  ## the whole night of a million users beside the bare product of its pairs: half an hour and more
 	$(BIN)/python tests/bench/night.py --json .cache/bench/night.json
+	$(BIN)/python tests/bench/pages.py
 
 bench-ann: $(STAMP)  ## the approximate first pass beside the exact one, at 200,000 and a million items
 	$(BIN)/python tests/bench/approximate.py --json .cache/bench/approximate.json
+	$(BIN)/python tests/bench/pages.py
 
 bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit of memory, an encoder beside the peak
 	$(BIN)/python tests/bench/gpu.py --json .cache/bench/gpu.json
+	$(BIN)/python tests/bench/pages.py
 
 bench-scale: $(DEMO)/demo.json  ## on paper: bytes, memory and time of clusters of up to 64 machines, into conf/README.md
 	$(BIN)/python tests/bench/scale.py conf/demo.yaml --write
 
 bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
+	$(BIN)/python tests/bench/pages.py
+
+pages: $(STAMP)  ## write the benches' figures in .cache/bench into the pages, and the README's short tables
+	$(BIN)/python tests/bench/pages.py
 
 bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quality ML=ml-latest-small SHOPS=FILE WORLDS="DIR DIR" (any of them)
 	@[ -n "$(ML)$(SHOPS)$(WORLDS)" ] || { echo "name data: ML=/path/to/ml-latest-small, SHOPS=/path/to/interactions.parquet, WORLDS=\"DIR DIR\" (tests/bench/worlds.py and shops.py say what they hold)" >&2; exit 2; }
@@ -79,7 +87,7 @@ bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quali
 	sed s,.cache/demo/,.cache/demo-16000/, conf/demo.yaml > .cache/demo-16000/demo.yaml
 	$(XLREC) evaluate --config .cache/demo-16000/demo.yaml --set 'evaluate.baselines=["text"]'
 	$(BIN)/python tests/bench/quality.py .cache/demo-16000/lake --json .cache/bench/quality-4-demo.json
-	$(BIN)/python tests/bench/readme.py .cache/bench/quality-*.json
+	$(BIN)/python tests/bench/pages.py
 
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
@@ -105,8 +113,9 @@ format: $(STAMP)  ## format the code
 	$(BIN)/ruff format xlrec jobs tests
 	$(BIN)/ruff check --fix xlrec jobs tests
 
-schema: $(STAMP)  ## write conf/schema.json, which editors use to complete and check a config
+schema: $(STAMP)  ## write conf/schema.json, which editors use to complete and check a config, and the fields in conf/README.md
 	$(XLREC) schema > conf/schema.json
+	$(BIN)/python tests/contracts/fields.py
 
 constraints: $(STAMP)  ## write conf/constraints.txt from what is installed
 	@{ head -1 conf/constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | grep -v '@' | LC_ALL=C sort -f; } > conf/constraints.new

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from readme import put
+from pages import put
 from rich.console import Console
 
 from xlrec.config.loading import load

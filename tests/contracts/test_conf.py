@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import fields
 import pytest
 
 from xlrec.config.loading import load
@@ -18,6 +19,13 @@ def test_every_shipped_config_loads(path: Path) -> None:
 
 def test_the_schema_for_editors_is_that_of_the_code() -> None:
     assert json.loads((CONF / "schema.json").read_text()) == Config.model_json_schema(), "run `make schema`"
+
+
+def test_the_page_of_the_config_holds_every_field_as_the_models_say_it() -> None:
+    text = fields.PAGE.read_text("utf-8")
+    assert fields.page(text) == text, "run `make schema`"
+    for field in ("`k`", "`retrieve.search`", "`train.factors.dim`"):
+        assert f"| {field} |" in text
 
 
 def test_the_constraints_name_exact_versions_and_no_addresses() -> None:
