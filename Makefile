@@ -85,7 +85,7 @@ test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest
 
 test-cluster: $(STAMP)  ## nights on hosts that share no disk, on HDFS and S3, with machines that die: half an hour, as root
-	$(BIN)/python -m pytest tests/cluster -m soak
+	$(BIN)/python -m pytest tests/jobs/cluster -m soak
 
 test-versions: $(STAMP)  ## the night on the newest Spark of each other minor version that xlrec takes: make test-versions SPARKS="4.2.1"
 	for spark in $(SPARKS); do \

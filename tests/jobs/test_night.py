@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import BRIEF
+from worlds.programs import BRIEF
 
 import xlrec
 from xlrec.config.loading import validate

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from programs import BRIEF
+from worlds.programs import BRIEF
 
 from xlrec.config.models import EmbedConfig
 from xlrec.similarity.program import Pairing, run

@@ -7,7 +7,7 @@ from math import inf, nan
 from pathlib import Path
 
 import pytest
-from report_sample import HOSTILE, bare, lists, report
+from worlds.report import HOSTILE, bare, lists, report
 
 from xlrec.reporting import render, words
 from xlrec.reporting.data import Header, LanguageRow, Listed, Metrics, UserList, masked

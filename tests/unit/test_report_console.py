@@ -3,8 +3,8 @@
 import io
 import re
 
-from report_sample import bare, report
 from rich.console import Console
+from worlds.report import bare, report
 
 from xlrec.reporting.console import isolated, metrics_table, print_explanation, print_run
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hosts import ROOT, Hosts
 from nights import said_of
-from planted import settings, write_world
-from planted_lake import items
-from tiny_models import build_encoder
+from worlds.choices import items
+from worlds.parallel_texts import settings, write_world
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import MachineError

@@ -19,7 +19,7 @@ import pytest
 
 from xlrec.runtime.session import delta_package
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPARK = Path(pyspark.__file__).parent
 HADOOP = next((SPARK / "jars").glob("hadoop-client-api-*.jar")).stem.rpartition("-")[2]
 BRIEF = "-XX:TieredStopAtLevel=1"

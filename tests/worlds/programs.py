@@ -12,7 +12,7 @@ import xlrec.runtime.session
 from xlrec.cli import main
 from xlrec.pipeline import adapting
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: Environment of programs whose JVM lives for seconds: the optimising compiler would cost more than it saves.
 BRIEF = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
 

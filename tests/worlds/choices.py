@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from planted import invented_words
+from worlds.parallel_texts import invented_words
 
 
 def items(n_meanings: int = 400, n_words: int = 40, seed: int = 0) -> dict[str, list[str]]:
