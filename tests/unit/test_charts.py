@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import BarRow, DotRow, Mark
+from xlrec.reporting.charts import DotRow, Mark
 from xlrec.reporting.svg import Scale
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -23,8 +23,8 @@ def drawn(value: float) -> list[str]:
     return [
         charts.dots([DotRow("a", (mark,)), DotRow("b", (mark, Mark(0.5, 0.4, 0.6, 1)), "3 users")], "dots"),
         charts.dots([DotRow("a", (mark,))], "differences", difference=True),
-        charts.grouped_bars([BarRow("a", (value, 0.5))], ("x", "y"), "bars"),
-        charts.stacked_bars([BarRow("a", (value, 0.5))], ("x", "y"), "stacked"),
+        charts.grouped_bars({"a": (value, 0.5)}, ("x", "y"), "bars"),
+        charts.stacked_bars({"a": (value, 0.5)}, ("x", "y"), "stacked"),
     ]
 
 
@@ -37,7 +37,7 @@ def test_any_single_value_gives_a_well_formed_chart_without_nan(value: float) ->
 
 
 def test_nothing_to_draw_is_said() -> None:
-    assert charts.dots([], "t") == charts.grouped_bars([], (), "t") == charts.stacked_bars([], (), "t") == charts.EMPTY
+    assert charts.dots([], "t") == charts.grouped_bars({}, (), "t") == charts.stacked_bars({}, (), "t") == charts.EMPTY
 
 
 def test_a_value_that_is_no_number_is_a_dash_and_no_mark() -> None:
@@ -48,7 +48,7 @@ def test_a_value_that_is_no_number_is_a_dash_and_no_mark() -> None:
 
 
 def test_a_stack_of_nothing_is_a_dash() -> None:
-    assert words.NOTHING in texts(charts.stacked_bars([BarRow("a", (0.0, nan))], ("x", "y"), "t"))
+    assert words.NOTHING in texts(charts.stacked_bars({"a": (0.0, nan)}, ("x", "y"), "t"))
 
 
 def test_an_interval_that_is_missing_draws_no_whisker() -> None:
@@ -58,7 +58,7 @@ def test_an_interval_that_is_missing_draws_no_whisker() -> None:
 
 def test_labels_names_and_titles_are_escaped() -> None:
     rows = [DotRow(HOSTILE, (Mark(0.5, 0.4, 0.6),), HOSTILE)]
-    bars = [BarRow(HOSTILE, (0.5,))]
+    bars = {HOSTILE: (0.5,)}
     everything = [
         charts.dots(rows, HOSTILE),
         charts.grouped_bars(bars, (HOSTILE,), HOSTILE),
@@ -83,7 +83,7 @@ def test_series_differ_in_shape_as_well_as_colour() -> None:
 
 
 def test_stacked_shares_fill_the_width_in_proportion() -> None:
-    svg = charts.stacked_bars([BarRow("a", (3.0, 1.0))], ("x", "y"), "t")
+    svg = charts.stacked_bars({"a": (3.0, 1.0)}, ("x", "y"), "t")
     first, second = (float(node.attrib["width"]) for node in ElementTree.fromstring(svg).iter("rect"))
     assert (first + 1) / (second + 1) == pytest.approx(3, rel=0.01)
 
