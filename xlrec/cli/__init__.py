@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from typer.main import get_command
 
     from xlrec.cli.app import app
-    from xlrec.cli.ending import told
+    from xlrec.cli.ending import as_xlrec_error
 
     terminated = list[int]()
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         get_command(app).main(list(sys.argv[1:] if arguments is None else arguments), prog_name="xlrec")
     except Exception as error:
-        ours = told(error)
+        ours = as_xlrec_error(error)
         if ours is None:
             raise
         print(f"xlrec: {ours.code}: {ours}", file=sys.stderr)  # noqa: T201  # the command line's own error line

@@ -1,29 +1,24 @@
 """The table of presets: size, licence, cost and what could be checked."""
 
-import json
 from dataclasses import asdict
 
-import typer
-
+from xlrec.cli.options import print_json, wide_console
 from xlrec.encoders.presets import PRESETS, Preset
 
 #: Width where the output goes to a file or pipe.
 _WIDTH = 150
 
 
-def show(as_json: bool) -> None:
+def print_presets(as_json: bool) -> None:
     """Prints the presets, cheapest first, for people or as JSON."""
     presets = sorted(PRESETS, key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
     if as_json:
-        typer.echo(json.dumps([asdict(preset) for preset in presets], indent=1, ensure_ascii=False))
+        print_json([asdict(preset) for preset in presets])
         return
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = wide_console(_WIDTH)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("preset", "MB", "MFLOP/token", "dim", "tokens", "licence", "commit", "not checked"):
         table.add_column(title, no_wrap=title == "preset", justify="right" if title[0] == "M" else "left")

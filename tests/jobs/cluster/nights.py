@@ -6,10 +6,6 @@ from typing import Any
 
 from hosts import HADOOP, Hosts
 
-from xlrec.lake.delta import Lake
-from xlrec.tables import RUNS
-
-INPUTS = ("catalog", "interactions", "users")
 #: As a user would set a client of an S3 API, but for its endpoint.
 S3A = {
     "spark.hadoop.fs.s3a.access.key": "x", "spark.hadoop.fs.s3a.secret.key": "x",
@@ -18,22 +14,11 @@ S3A = {
 S3A_PACKAGES = (f"org.apache.hadoop:hadoop-aws:{HADOOP}",)
 
 
-def told(place: str, lake: str, **more: object) -> dict[str, Any]:
-    """A config whose inputs lie below a place."""
-    return {"lake": lake, "inputs": {name: f"{place}/{name}" for name in INPUTS}, "k": 5, **more}
-
-
 def written(hosts: Hosts, config: dict[str, Any]) -> str:
     """The config as a file on the driver's host."""
     path = hosts.folder / "night.yaml"
     path.write_text(json.dumps(config))
     return str(path)
-
-
-def run_of(spark: Any, lake: str, run_id: str) -> dict[str, Any]:
-    """The row of `_runs`."""
-    (row,) = Lake(spark, lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
-    return dict(row.asDict())
 
 
 def said_of(done: "subprocess.CompletedProcess[str]") -> str:

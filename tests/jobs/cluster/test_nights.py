@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosts import Hosts, wheel
-from nights import S3A_PACKAGES, said_of, told
+from nights import S3A_PACKAGES, said_of
+from worlds.demo import night_config
 
 from xlrec.runtime.hadoop import FileSystem
 
@@ -44,7 +45,7 @@ for told in json.loads(Path(sys.argv[1]).read_text()):
 def test_nights_on_hdfs_and_s3_give_the_lists_of_one_machine(
     spark: "SparkSession", hosts: Hosts, hdfs: str, s3: dict[str, str], alone: str
 ) -> None:
-    lakes = [told(f"{place}/demo", f"{place}/lake") for place in (hdfs, "s3a://bucket")]
+    lakes = [night_config(f"{place}/demo", f"{place}/lake") for place in (hdfs, "s3a://bucket")]
     script, configs = hosts.folder / "nights.py", hosts.folder / "nights.json"
     script.write_text(NIGHTS)
     configs.write_text(json.dumps(lakes))

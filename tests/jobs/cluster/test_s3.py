@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from flaky import Flaky
 from hosts import ROOT, Hosts
-from nights import S3A_PACKAGES, said_of, told, written
+from nights import S3A_PACKAGES, said_of, written
+from worlds.demo import night_config
 
 from xlrec.errors import LakeError
 
@@ -34,7 +35,7 @@ print("FOUND " + json.dumps({"runs": [json.loads(row) for row in rows], "live": 
 
 def test_nights_and_programs_on_s3(hosts: Hosts, s3: dict[str, str], alone: str) -> None:
     lake, demo = "s3a://bucket/lake", "s3a://bucket/demo"
-    config = written(hosts, told(demo, lake))
+    config = written(hosts, night_config(demo, lake))
 
     def submitted(job: Path, *arguments: str) -> str:
         done = hosts.run(hosts.submit(str(job), *arguments, conf=s3, packages=S3A_PACKAGES))
@@ -85,7 +86,7 @@ def test_a_lake_that_fails_now_and_then_gives_the_same_lists_and_a_dead_one_is_o
     shares = {"refused": 0.03, "slow": 0.03, "lost": 0.01}
     flaky = Flaky(hosts.driver, int(s3[endpoint].rpartition(":")[2]), shares)
     conf = s3 | {endpoint: f"http://{hosts.driver}:{flaky.port}"}
-    config = written(hosts, told("s3a://bucket/demo", "s3a://bucket/flaky"))
+    config = written(hosts, night_config("s3a://bucket/demo", "s3a://bucket/flaky"))
     night = str(ROOT / "jobs" / "nightly.py")
     try:
         done = hosts.run(hosts.submit(night, "--config", config, conf=conf, packages=S3A_PACKAGES))
