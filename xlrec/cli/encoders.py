@@ -1,4 +1,4 @@
-"""The table of presets: size, licence, cost and what could be checked."""
+"""The table of presets: size, licence, cost and checked facts."""
 
 from dataclasses import asdict
 

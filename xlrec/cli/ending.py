@@ -50,11 +50,11 @@ def _without(error: ModuleNotFoundError) -> XlrecError | None:
 
 
 def _of_spark(message: str) -> XlrecError | None:
-    """Ours, raised in a worker and wrapped; what a worker lacks; a disk that is full."""
-    found = re.search(r"xlrec\.errors\.(\w+): (.+)", message)
-    kind = getattr(errors, found[1], None) if found else None
-    if found is not None and kind is not None:
-        ours: XlrecError = kind(found[2])
+    """An error of ours wrapped by a worker, a module that a worker lacks, or a full disk; else None."""
+    wrapped = re.search(r"xlrec\.errors\.(\w+): (.+)", message)
+    kind = getattr(errors, wrapped[1], None) if wrapped else None
+    if wrapped is not None and kind is not None:
+        ours: XlrecError = kind(wrapped[2])
         return ours
     lacking = re.search(r"ModuleNotFoundError: No module named '(\w+)", message)
     if lacking:

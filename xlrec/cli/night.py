@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _STAGES: Final = {
     "prepare": "Inputs into texts, items, events and users; bad rows into rejects.",
-    "translate": "Texts into the pivot language, where `unify` is pivot or both; those that the cache holds are not done "
-    "again.",
+    "translate": "Texts into the pivot language, where `unify` is pivot or both; those that the cache holds are "
+    "not done again.",
     "embed": "Vectors of the texts that the cache does not hold yet.",
     "train": "Co-visitation, popularity and the item index that workers map into memory.",
     "recommend": "Every user's ranked list from the newest trained model; not released yet.",

@@ -11,7 +11,7 @@ from math import isfinite
 from typing import Final
 
 from xlrec.reporting import words
-from xlrec.reporting.svg import WIDTH, Scale, frame, line, rect, shortened, text
+from xlrec.reporting.svg import WIDTH, Scale, shorten_label, svg_frame, svg_line, svg_rect, svg_text
 
 EMPTY: Final = '<p class="empty">There is nothing to draw here.</p>'
 _LABELS: Final = 94.0  # width of the labels on the left
@@ -44,7 +44,7 @@ class DotRow:
     note: str = ""
 
 
-def dots(rows: Sequence[DotRow], title: str, *, difference: bool = False) -> str:
+def dot_chart(rows: Sequence[DotRow], title: str, *, difference: bool = False) -> str:
     """Dots with whiskers, a row each, on an axis that holds 0; differences have a sign and a line at 0."""
     if not rows:
         return EMPTY
@@ -53,19 +53,23 @@ def dots(rows: Sequence[DotRow], title: str, *, difference: bool = False) -> str
     bottom = top + height * len(rows)
     parts = []
     for tick in scale.ticks:
-        parts.append(line(scale(tick), top, scale(tick), bottom, "grid"))
-        parts.append(text(scale(tick), bottom + 15, scale.label(tick), "tick"))
+        parts.append(svg_line(scale(tick), top, scale(tick), bottom, "grid"))
+        parts.append(svg_text(scale(tick), bottom + 15, scale.label(tick), "tick"))
     if scale.low < 0:
-        parts.append(line(scale(0), top, scale(0), bottom, "zero"))
+        parts.append(svg_line(scale(0), top, scale(0), bottom, "zero"))
     for i, row in enumerate(rows):
         middle = top + height * (i + 0.5)
         parts.append(_label(row.label, middle, row.note))
         for j, mark in enumerate(row.marks):
             apart = 8.0 * (j - 0.5) if len(row.marks) > 1 else 0.0
-            parts.append(point(mark, scale, middle + apart, mark.series, row.label))
+            parts.append(draw_mark(mark, scale, middle + apart, mark.series, row.label))
         value = row.marks[0].value if row.marks else None
-        parts.append(text(WIDTH - 2, middle + 4, words.signed(value) if difference else words.score(value), "value"))
-    return frame(title, bottom + 22, parts)
+        parts.append(
+            svg_text(
+                WIDTH - 2, middle + 4, words.format_signed(value) if difference else words.format_score(value), "value"
+            )
+        )
+    return svg_frame(title, bottom + 22, parts)
 
 
 def grouped_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], title: str) -> str:
@@ -83,10 +87,10 @@ def grouped_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], titl
             y = top + thick * j
             end = scale(value) if isfinite(value) else scale(0)
             if isfinite(value) and value > 0:
-                tip = f"{label}, {name}: {words.share(value)}"
-                parts.append(rect(scale(0), y + 1, end - scale(0), thick - 2, f"s{j}", tip))
-            parts.append(text(end + 5, y + thick - 1.5, words.share(value), "small"))
-    return frame(title, group * len(rows) + 2, parts)
+                tip = f"{label}, {name}: {words.format_share(value)}"
+                parts.append(svg_rect(scale(0), y + 1, end - scale(0), thick - 2, f"s{j}", tip))
+            parts.append(svg_text(end + 5, y + thick - 1.5, words.format_share(value), "small"))
+    return svg_frame(title, group * len(rows) + 2, parts)
 
 
 def stacked_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], title: str) -> str:
@@ -101,42 +105,44 @@ def stacked_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], titl
         positive = [value if isfinite(value) and value > 0 else 0.0 for value in values]
         whole = sum(positive)
         if not whole:
-            parts.append(text(left, middle + 4, words.NOTHING, "small"))
+            parts.append(svg_text(left, middle + 4, words.NOTHING, "small"))
             continue
         for j, (name, value) in enumerate(zip(names, positive, strict=True)):
             share, width = value / whole, (right - left) * value / whole
             if value:
-                tip = f"{label}, {name}: {words.share(share)}"
-                parts.append(rect(x, height * i + 4, width - 1, height - 8, f"s{j}", tip))
+                tip = f"{label}, {name}: {words.format_share(share)}"
+                parts.append(svg_rect(x, height * i + 4, width - 1, height - 8, f"s{j}", tip))
             if width > 34:
-                parts.append(text(x + width / 2, middle + 3.5, f"{100 * share:.0f}\u00a0%", f"on{j}"))
+                parts.append(svg_text(x + width / 2, middle + 3.5, f"{100 * share:.0f}\u00a0%", f"on{j}"))
             x += width
-    return frame(title, height * len(rows), parts)
+    return svg_frame(title, height * len(rows), parts)
 
 
-def meter(value: float, least: float | None, most: float | None) -> str:
+def bar_meter(value: float, least: float | None, most: float | None) -> str:
     """A share on a track from 0 to 1, with a tick at its bar; empty where value or bar are no shares."""
     limit = least if least is not None else most
     if limit is None or not 0 < limit <= 1 or not isfinite(value):
         return ""
     inside = min(max(value, 0.0), 1.0)
-    bar = f"at least {words.share(limit)}" if least is not None else f"at most {words.share(limit)}"
+    bar = f"at least {words.format_share(limit)}" if least is not None else f"at most {words.format_share(limit)}"
     parts = [
-        rect(0, 4, 120, 6, "track"),
-        rect(0, 4, 120 * inside, 6, "s0") if inside else "",
-        line(max(1.0, 120 * limit - 1), 0, max(1.0, 120 * limit - 1), 14, "limit"),
+        svg_rect(0, 4, 120, 6, "track"),
+        svg_rect(0, 4, 120 * inside, 6, "s0") if inside else "",
+        svg_line(max(1.0, 120 * limit - 1), 0, max(1.0, 120 * limit - 1), 14, "limit"),
     ]
-    return frame(f"{words.share(value)}, allowed is {bar}", 14, parts, "meter", 120)
+    return svg_frame(f"{words.format_share(value)}, allowed is {bar}", 14, parts, "meter", 120)
 
 
-def part(value: float | None, whole: float) -> str:
+def share_bar(value: float | None, whole: float) -> str:
     """A thin bar for one number's share of a whole."""
     if value is None or not isfinite(value) or whole <= 0:
         return ""
-    return frame(words.share(value / whole), 6, [rect(0, 0, 100 * min(value / whole, 1), 6, "s0")], "part", 100)
+    return svg_frame(
+        words.format_share(value / whole), 6, [svg_rect(0, 0, 100 * min(value / whole, 1), 6, "s0")], "part", 100
+    )
 
 
-def legend(names: Sequence[str], *, dots: bool = False) -> str:
+def chart_legend(names: Sequence[str], *, dots: bool = False) -> str:
     """The series' names with their shapes and colours, in order."""
     square = '<rect x="2" y="2" width="10" height="10" rx="1.5" class="s{0}"/>'
     circle = '<circle cx="7" cy="7" r="4" class="s{0}"/>'
@@ -154,7 +160,7 @@ def mark_ends(marks: Sequence[Mark]) -> list[float]:
     return [end for mark in marks for end in (mark.value, mark.low, mark.high) if end is not None]
 
 
-def point(mark: Mark, scale: Scale, place: float, series: int, label: str, *, upright: bool = False) -> str:
+def draw_mark(mark: Mark, scale: Scale, place: float, series: int, label: str, *, upright: bool = False) -> str:
     """A whisker and a dot, a diamond for series above 0; empty where the value is not finite.
 
     Args:
@@ -168,13 +174,15 @@ def point(mark: Mark, scale: Scale, place: float, series: int, label: str, *, up
     if not isfinite(mark.value):
         return ""
     x, y = (place, scale(mark.value)) if upright else (scale(mark.value), place)
-    tip, whisker = f"{label}: {words.score(mark.value)}", ""
+    tip, whisker = f"{label}: {words.format_score(mark.value)}", ""
     if mark.interval:
         low, high = map(scale, mark.interval)
         whisker = (
-            line(x, low, x, high, f"whisker s{series}") if upright else line(low, y, high, y, f"whisker s{series}")
+            svg_line(x, low, x, high, f"whisker s{series}")
+            if upright
+            else svg_line(low, y, high, y, f"whisker s{series}")
         )
-        tip += ", " + " to ".join(map(words.score, mark.interval))
+        tip += ", " + " to ".join(map(words.format_score, mark.interval))
     inside = f"<title>{escape(tip)}</title>"
     if series == 0:
         return f'{whisker}<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="s0">{inside}</circle>'
@@ -183,5 +191,5 @@ def point(mark: Mark, scale: Scale, place: float, series: int, label: str, *, up
 
 
 def _label(label: str, middle: float, note: str = "") -> str:
-    drawn = text(_LABELS, middle + (-1 if note else 4), shortened(label, _LABEL_CHARS), "label", label)
-    return drawn + (text(_LABELS, middle + 12, note, "note") if note else "")
+    drawn = svg_text(_LABELS, middle + (-1 if note else 4), shorten_label(label, _LABEL_CHARS), "label", label)
+    return drawn + (svg_text(_LABELS, middle + 12, note, "note") if note else "")

@@ -59,9 +59,9 @@ def print_list(user: UserList, console: Console, *, heading: bool = True, n_beca
         Column("why", ratio=3, overflow="fold", style="dim"),
     )  # fmt: skip
     for item in user.items:
-        language, market = Text(words.language(item.language)), Text(words.market(user.market))
+        language, market = Text(words.language_name(item.language)), Text(words.market_name(user.market))
         reason = _reason(item, n_because)
-        table.add_row(str(item.rank), isolated(item.title), language, market, words.score(item.score), reason)
+        table.add_row(str(item.rank), isolated(item.title), language, market, words.format_score(item.score), reason)
     console.print(table)
 
 
@@ -70,14 +70,12 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
     out = console or Console()
     out.print(_heading(user))
     if user.history:
-        folded = {"overflow": "fold"}
         table = plain_table(
-            Column("history, newest first", **folded),
-            Column("lang", style="cyan"),
-            Column("item", style="dim", **folded),
-        )
+            Column("history, newest first", overflow="fold"), Column("lang", style="cyan"),
+            Column("item", style="dim", overflow="fold"),
+        )  # fmt: skip
         for item in user.history:
-            table.add_row(isolated(item.title), Text(words.language(item.language)), isolated(item.item_id))
+            table.add_row(isolated(item.title), Text(words.language_name(item.language)), isolated(item.item_id))
         out.print(table)
         n_older = (user.n_history or 0) - len(user.history)
         if n_older > 0:
@@ -103,13 +101,13 @@ def metrics_table(metrics: Metrics) -> Table:
     )
     for system in (OURS, *baselines):
         cells = [figure_cell(view.row(system, name)) for name in names]
-        table.add_row(Text(words.system(system)), *cells, style="bold" if system == OURS else "")
+        table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
     return table
 
 
 def metric_columns(names: Iterable[str]) -> list[Column]:
     """A column per metric, wide enough for a figure with its interval."""
-    return [Column(words.metric(name), justify="right", min_width=_FIGURE) for name in names]
+    return [Column(words.metric_title(name), justify="right", min_width=_FIGURE) for name in names]
 
 
 def figure_cell(figure: Any) -> Text:
@@ -118,16 +116,17 @@ def figure_cell(figure: Any) -> Text:
     Args:
         figure: Has value, low and high.
     """
-    cell = Text(words.score(figure.value if figure else None))
+    cell = Text(words.format_score(figure.value if figure else None))
     if figure and figure.low is not None and figure.high is not None:
-        cell.append(f"\n{words.score(figure.low)}–{words.score(figure.high)}", style="dim")
+        cell.append(f"\n{words.format_score(figure.low)}–{words.format_score(figure.high)}", style="dim")
     return cell
 
 
 def plain_table(*columns: Column, title: str | None = None) -> Table:
     """An empty table of all reports: a rule below its head, the title bold on the left."""
-    look = {"title_justify": "left", "title_style": "bold"}
-    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, title=title, **look)  # type: ignore[arg-type]
+    return Table(
+        *columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold"
+    )  # fmt: skip
 
 
 def label_grid(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
@@ -148,7 +147,7 @@ def isolated(title: str) -> Text:
 
 def _reason(item: Listed, n_because: int) -> Text:
     """Why the item is listed, with up to n_because of the history's titles, heaviest first."""
-    reason = Text(words.reason(item.source, bool(item.because)))
+    reason = Text(words.reason_text(item.source, bool(item.because)))
     for i, title in enumerate(item.because[:n_because]):
         reason.append(", “" if i else " “").append_text(isolated(title)).append("”")
     return reason
@@ -165,8 +164,8 @@ def _next_steps(header: Header) -> list[tuple[str, str]]:
 
 
 def _heading(user: UserList) -> Text:
-    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market(user.market)}")
-    return heading.append(f", reads {', '.join(map(words.language, user.languages))}" if user.languages else "")
+    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market_name(user.market)}")
+    return heading.append(f", reads {', '.join(map(words.language_name, user.languages))}" if user.languages else "")
 
 
 def _plain(label: str) -> str:

@@ -5,8 +5,8 @@ from itertools import pairwise
 from math import isfinite
 from typing import Final
 
-from xlrec.reporting.charts import EMPTY, Mark, mark_ends, point
-from xlrec.reporting.svg import WIDTH, Scale, frame, line, text
+from xlrec.reporting.charts import EMPTY, Mark, draw_mark, mark_ends
+from xlrec.reporting.svg import WIDTH, Scale, svg_frame, svg_line, svg_text
 
 _LEFT: Final = 40.0
 _RIGHT: Final = 14.0
@@ -16,7 +16,7 @@ _HEIGHT: Final = 200.0
 _APART: Final = 7.0
 
 
-def curves(
+def line_chart(
     rows: Mapping[str, Sequence[Mark | None]], levels: Mapping[str, float], steps: Sequence[str], title: str
 ) -> str:
     """Lines from step to step on an axis that holds 0; levels are dashed, with their names on them.
@@ -34,21 +34,21 @@ def curves(
     places = [_LEFT + 14 + (WIDTH - _LEFT - _RIGHT - 28) * i / max(1, len(steps) - 1) for i in range(len(steps))]
     parts = []
     for tick in scale.ticks:
-        parts.append(line(_LEFT, scale(tick), WIDTH - _RIGHT, scale(tick), "grid"))
-        parts.append(text(_LEFT - 6, scale(tick) + 3.5, scale.label(tick), "note"))
+        parts.append(svg_line(_LEFT, scale(tick), WIDTH - _RIGHT, scale(tick), "grid"))
+        parts.append(svg_text(_LEFT - 6, scale(tick) + 3.5, scale.label(tick), "note"))
     for place, step in zip(places, steps, strict=True):
-        parts.append(text(place, _TOP + _HEIGHT + 16, step, "tick"))
+        parts.append(svg_text(place, _TOP + _HEIGHT + 16, step, "tick"))
     heights = [scale(value) for value in levels.values()]
-    parts += [line(_LEFT, height, WIDTH - _RIGHT, height, "level") for height in heights]
+    parts += [svg_line(_LEFT, height, WIDTH - _RIGHT, height, "level") for height in heights]
     for series, (name, row) in reversed(list(enumerate(rows.items()))):
         shifted = [place + _APART * (series - (len(rows) - 1) / 2) for place in places]
         known = [(x, mark) for x, mark in zip(shifted, row, strict=True) if mark and isfinite(mark.value)]
         for (x1, left), (x2, right) in pairwise(known):
-            parts.append(line(x1, scale(left.value), x2, scale(right.value), f"whisker thin s{series}"))
-        parts += [point(mark, scale, x, series, name, upright=True) for x, mark in known]
+            parts.append(svg_line(x1, scale(left.value), x2, scale(right.value), f"whisker thin s{series}"))
+        parts += [draw_mark(mark, scale, x, series, name, upright=True) for x, mark in known]
     named = zip(levels, _label_places(heights), strict=True)
-    parts += [text(WIDTH - _RIGHT, y, name, "note halo") for name, y in named]
-    return frame(title, _TOP + _HEIGHT + 22, parts)
+    parts += [svg_text(WIDTH - _RIGHT, y, name, "note halo") for name, y in named]
+    return svg_frame(title, _TOP + _HEIGHT + 22, parts)
 
 
 def _label_places(ys: list[float]) -> list[float]:

@@ -34,7 +34,7 @@ def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray
             Text(f"{score:.2f}" if np.isfinite(score) else "–", style=_style(place, num, best))
             for place, score in enumerate(row)
         ]
-        table.add_row(str(num + 1), isolated(text), Text(words.language(language)), *cells)
+        table.add_row(str(num + 1), isolated(text), Text(words.language_name(language)), *cells)
     return table
 
 

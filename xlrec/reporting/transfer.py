@@ -12,15 +12,15 @@ from rich.text import Text
 from xlrec.reporting import charts, words
 from xlrec.reporting.charts import DotRow, Mark
 from xlrec.reporting.console import figure_cell, label_grid, metric_columns, plain_table
-from xlrec.reporting.curves import curves
-from xlrec.reporting.html import environment
+from xlrec.reporting.curves import line_chart
+from xlrec.reporting.html import page_environment
 from xlrec.reporting.views import Chart, history_length
 from xlrec.training.recommender.measuring import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
 
-#: Every arm with what it is, in the order of the tables.
+#: Every arm and its meaning, in the order of the tables.
 ARMS: Final = {
     ZERO_SHOT: "the source model; nothing of the target was learnt, its users are served from their histories",
     AS_IT_IS.name: "the source model again, where a share of the target's logs is there to be learnt from",
@@ -37,7 +37,7 @@ _LEAST_USERS: Final = 20
 
 @dataclass(frozen=True)
 class TransferData:
-    """One transfer, and where its results lie."""
+    """One transfer and the places of its results."""
 
     by: str
     sources: tuple[str, ...]
@@ -51,7 +51,7 @@ class TransferData:
 
     @property
     def line(self) -> str:
-        """Command of a nightly run that serves the targets by what was kept for them, all other markets as before."""
+        """Command of a nightly run that serves the targets by the kept arm, all other markets as before."""
         if self.by == "language" or (self.kept and self.kept.kept == JOINT.name):
             return f"xlrec run --config {self.config_file}    # it learns from all markets and languages together"
         named = " ".join(f"--set train.factors.models.{market}={self.model}" for market in self.targets)
@@ -59,12 +59,12 @@ class TransferData:
 
     @property
     def kept(self) -> Choice | None:
-        """What was chosen for all of the target's logs."""
+        """Choice for all of the target's logs."""
         return self.outcome.choices[-1] if self.outcome.choices else None
 
     @property
     def shares(self) -> list[float]:
-        """Of the few-shot arms, ascending."""
+        """Shares of the few-shot arms, ascending."""
         return [choice.share for choice in self.outcome.choices]
 
 
@@ -127,9 +127,9 @@ class TransferView:
             }
             levels = {arm: self.figure(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
             values = {arm: figure.value for arm, figure in levels.items() if figure}
-            title = f"{words.metric(metric)} by share of the target's logs"
-            svg = curves(rows, values, [_percent(step) for step in steps], title)
-            drawn.append(Chart(title, svg, charts.legend(list(rows), dots=True)))
+            title = f"{words.metric_title(metric)} by share of the target's logs"
+            svg = line_chart(rows, values, [_percent(step) for step in steps], title)
+            drawn.append(Chart(title, svg, charts.chart_legend(list(rows), dots=True)))
         return [*drawn, *self._by_history()]
 
     def _by_history(self) -> list[Chart]:
@@ -143,9 +143,9 @@ class TransferView:
                 )
                 label = where.partition("=")[2].replace("-", "–")
                 rows.append(DotRow(label, tuple(m for m in marks if m), f"{figure.n_users:,} users"))
-        title = f"{words.metric(METRICS[0])} by distinct items in the history"
-        legend = charts.legend(["zero-shot", "target only, all of its logs"], dots=True)
-        return [Chart(title, charts.dots(rows, title), legend)] if rows else []
+        title = f"{words.metric_title(METRICS[0])} by distinct items in the history"
+        legend = charts.chart_legend(["zero-shot", "target only, all of its logs"], dots=True)
+        return [Chart(title, charts.dot_chart(rows, title), legend)] if rows else []
 
     def _mark(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL, series: int = 0) -> Mark | None:
         figure = self.figure(arm, share, metric, where)
@@ -154,9 +154,9 @@ class TransferView:
 
 def render(data: TransferData) -> str:
     """The whole page."""
-    return environment().get_template("transfer.html").render(
-        t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent, outcome=summary(data),
-        ways=[way.name for way in WAYS],
+    return page_environment().get_template("transfer.html").render(
+        t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent,
+        outcome=kept_summary(data), ways=[way.name for way in WAYS],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
 
@@ -171,17 +171,17 @@ def print_curve(data: TransferData, page: str, console: Console | None = None) -
         style = "bold" if arm == ZERO_SHOT or view.is_kept(arm, share) else ""
         table.add_row(Text(arm), Text(_percent(share)), *map(figure_cell, figures), style=style)
     out.print(table)
-    out.print(Text(summary(data)))
+    out.print(Text(kept_summary(data)))
     out.print(label_grid([("model", data.model), ("page", page), ("use it", data.line)]))
 
 
-def summary(data: TransferData) -> str:
+def kept_summary(data: TransferData) -> str:
     """A sentence: the arm that is kept for the target, and by how much it is ahead."""
     choice = data.kept
     if choice is None:
         return "The target has no logs: the source model is kept, and nothing could be measured."
     rest = [
-        f"{words.signed(value)} ({words.signed(low)} to {words.signed(high)}) on {name}"
+        f"{words.format_signed(value)} ({words.format_signed(low)} to {words.format_signed(high)}) on {name}"
         for name, (value, low, high) in choice.ahead.items()
     ]
     return (

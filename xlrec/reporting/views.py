@@ -53,8 +53,9 @@ class MetricsView:
         }
         self.main, self.recall = f"ndcg@{metrics.cutoff}", f"recall@{metrics.cutoff}"
         values = {row.system: row.value for row in overall if row.metric == self.main and row.value == row.value}
-        names = {row.system for row in overall}
-        self.systems = sorted(names, key=lambda name: (name != OURS, -values.get(name, float("-inf")), name))
+        self.systems = sorted(
+            {row.system for row in overall}, key=lambda name: (name != OURS, -values.get(name, float("-inf")), name)
+        )
 
     def row(self, system: str, metric: str, where: str = ALL) -> MetricRow | None:
         """One figure; None where the evaluation lacks it."""
@@ -73,25 +74,27 @@ class MetricsView:
     @property
     def charts(self) -> list[Chart]:
         """NDCG of each system, and the difference of ours to each."""
-        name = words.metric(self.main)
+        name = words.metric_title(self.main)
         rows = [row for system in self.systems if (row := self.row(system, self.main))]
-        values = [DotRow(words.system(row.system), (_mark(row, 0 if row.system == OURS else 1),)) for row in rows]
+        values = [DotRow(words.system_name(row.system), (_mark(row, 0 if row.system == OURS else 1),)) for row in rows]
         differences = [
-            DotRow(words.system(row.system), (Mark(row.difference, row.difference_low, row.difference_high),))
+            DotRow(words.system_name(row.system), (Mark(row.difference, row.difference_low, row.difference_high),))
             for row in rows
             if row.difference is not None
         ]
-        drawn = [Chart(f"{name} of each system", charts.dots(values, f"{name} of each system with 95 % intervals"))]
+        drawn = [
+            Chart(f"{name} of each system", charts.dot_chart(values, f"{name} of each system with 95 % intervals"))
+        ]
         if differences:
             title = f"xlrec minus each other system, {name}"
-            drawn.append(Chart(title, charts.dots(differences, f"{title}, with 95 % intervals", difference=True)))
+            drawn.append(Chart(title, charts.dot_chart(differences, f"{title}, with 95 % intervals", difference=True)))
         return drawn
 
     @property
     def slices(self) -> list[Chart]:
         """NDCG of ours and of the strongest other system in each slice, a chart per dimension."""
         pair = [OURS, *self.others[:1]]
-        legend = charts.legend([words.system(name) for name in pair], dots=True)
+        legend = charts.chart_legend([words.system_name(name) for name in pair], dots=True)
         ours = [row for (system, _, metric), row in self._rows.items() if system == OURS and metric == self.main]
         dimensions = list(dict.fromkeys(row.slice.partition("=")[0] for row in ours if row.slice != ALL))
         drawn = []
@@ -108,7 +111,7 @@ class MetricsView:
                 marks = tuple(_mark(figure, i) for i, figure in enumerate(both) if figure)
                 dots.append(DotRow(_slice_label(dimension, row.slice), marks, f"{row.n_users:,} users"))
             title = _DIMENSIONS.get(dimension, f"By {dimension}")
-            svg = charts.dots(dots, f"{words.metric(self.main)} {title.lower()}")
+            svg = charts.dot_chart(dots, f"{words.metric_title(self.main)} {title.lower()}")
             drawn.append(Chart(title, svg, legend, note))
         return drawn
 
@@ -127,16 +130,16 @@ def lists_charts(lists: Lists) -> list[Chart]:
     if lists.languages:
         languages, note = _first(sorted(lists.languages, key=lambda row: (-max(row.listed, row.read), row.language)))
         names = ("in the lists", "what users read")
-        bars = {words.language(row.language): (row.listed, row.read) for row in languages}
+        bars = {words.language_name(row.language): (row.listed, row.read) for row in languages}
         svg = charts.grouped_bars(bars, names, "Share of each language in the lists and in what users read")
-        drawn.append(Chart("Languages", svg, charts.legend(names), note))
+        drawn.append(Chart("Languages", svg, charts.chart_legend(names), note))
     if lists.sources:
         sources = (*SOURCES, FALLBACK)
         rows = {(row.market, row.source): row.rows for row in lists.sources}
         markets, note = _first(sorted({row.market for row in lists.sources}))
-        counts = {words.market(market): [float(rows.get((market, s), 0)) for s in sources] for market in markets}
+        counts = {words.market_name(market): [float(rows.get((market, s), 0)) for s in sources] for market in markets}
         svg = charts.stacked_bars(counts, sources, "Share of each source among the rows of each market")
-        drawn.append(Chart("Sources by market", svg, charts.legend(sources), note))
+        drawn.append(Chart("Sources by market", svg, charts.chart_legend(sources), note))
     return drawn
 
 
@@ -158,5 +161,5 @@ def _first(rows: Sequence[T]) -> tuple[Sequence[T], str]:
 def _slice_label(dimension: str, where: str) -> str:
     value = where.partition("=")[2]
     if dimension == "language":
-        return words.language(value)
-    return words.market(value) if dimension == "market" else value.replace("-", "\u2013")
+        return words.language_name(value)
+    return words.market_name(value) if dimension == "market" else value.replace("-", "\u2013")

@@ -48,12 +48,12 @@ _REASONS: Final = {
 }
 
 
-def integer(value: float | None) -> str:
+def format_count(value: float | None) -> str:
     """12,345, or a dash."""
     return NOTHING if value is None or not isfinite(value) else f"{round(value):,}"
 
 
-def share(value: float | None) -> str:
+def format_share(value: float | None) -> str:
     """A share in [0, 1] as percent: 12.3 %, 100 %, under 0.1 %."""
     if value is None or not isfinite(value):
         return NOTHING
@@ -63,7 +63,7 @@ def share(value: float | None) -> str:
     return f"{text.removesuffix('.0')}\u00a0%"
 
 
-def score(value: float | None, digits: int = 3) -> str:
+def format_score(value: float | None, digits: int = 3) -> str:
     """0.123 with a real minus sign, or a dash."""
     if value is None or not isfinite(value):
         return NOTHING
@@ -71,63 +71,63 @@ def score(value: float | None, digits: int = 3) -> str:
     return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\u2212")
 
 
-def signed(value: float | None) -> str:
+def format_signed(value: float | None) -> str:
     """+0.012 or −0.012; 0.000 has no sign."""
-    text = score(value)
+    text = format_score(value)
     return f"+{text}" if value is not None and text[0].isdigit() and float(text) > 0 else text
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """16 s, 4 min 05 s, or a dash."""
     from xlrec.runtime.progress import duration  # which knows Spark
 
     return NOTHING if value is None or not isfinite(value) else duration(value)
 
 
-def moment(value: datetime) -> str:
+def format_time(value: datetime) -> str:
     """2026-01-31 02:15 UTC; a time without zone is in UTC, as in the lake."""
     return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def metric(name: str) -> str:
+def metric_title(name: str) -> str:
     """NDCG@10 of ndcg@10; a name that is not known stays as it is."""
     base, at, k = name.partition("@")
     return f"{_METRICS.get(base, (base, ''))[0]}{at}{k}"
 
 
-def explained(name: str) -> str:
+def metric_meaning(name: str) -> str:
     """The meaning of a metric in a few words; empty where it is not known."""
     return _METRICS.get(name.partition("@")[0], ("", ""))[1]
 
 
-def system(name: str) -> str:
+def system_name(name: str) -> str:
     """A system's name, as the tables show it."""
     return _SYSTEMS.get(name, name)
 
 
-def language(tag: str) -> str:
+def language_name(tag: str) -> str:
     """A language tag; `unknown` for `und`."""
     return "unknown" if tag == UNKNOWN_LANGUAGE else tag
 
 
-def market(code: str) -> str:
+def market_name(code: str) -> str:
     """A market's code; `unknown` for the unknown market."""
     return "unknown" if code == UNKNOWN_MARKET else code
 
 
-def reason(source: str, with_titles: bool) -> str:
+def reason_text(source: str, with_titles: bool) -> str:
     """Why an item is listed; with titles, the words before them."""
     return _REASONS.get(source, (source, source))[0 if with_titles else 1]
 
 
-def reading(low: float | None, high: float | None) -> str:
+def interval_reading(low: float | None, high: float | None) -> str:
     """Whether the interval of a difference lies above, below or around 0, in words."""
     if low is None or high is None or not (isfinite(low) and isfinite(high)):
         return "no interval"
     return "ahead" if low > 0 else "behind" if high < 0 else "no clear difference"
 
 
-def p_value(value: float | None) -> str:
+def format_p_value(value: float | None) -> str:
     """A p value with three decimals; `< 0.001` below."""
     if value is None or not isfinite(value):
         return NOTHING

@@ -28,7 +28,7 @@ def check_output(out: str, inputs: dict[str, str | None], form: Form, overwrite:
         overwrite: Whether a table at the path may be replaced.
 
     Raises:
-        ConfigError: it is there already, is an input, or lies where nothing can be made.
+        ConfigError: the path exists already, is an input, or cannot be written.
     """
     local = machine.local_folder(out)
     for name, path in inputs.items():

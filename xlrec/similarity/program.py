@@ -53,7 +53,7 @@ class Pairing:
     overwrite: bool = False
 
     def check_output(self) -> None:
-        """Refuses an output that cannot be written; a ConfigError names what to change."""
+        """Refuses an output that cannot be written, with a ConfigError."""
         check_output(self.out, {"--left": self.left, "--right": self.right}, self.form, self.overwrite)
 
 
