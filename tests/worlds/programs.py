@@ -18,7 +18,7 @@ BRIEF = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
 
 
 class Ended(NamedTuple):
-    """How a program ended, and what it said."""
+    """Exit status and output of a program."""
 
     status: int
     out: str

@@ -1,4 +1,4 @@
-"""Nights on a cluster: their configs, and what they left."""
+"""Nights on a cluster: their config files, packages and output."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ def written(hosts: Hosts, config: dict[str, Any]) -> str:
     return str(path)
 
 
-def said_of(done: "subprocess.CompletedProcess[str]") -> str:
-    """What a program said, without what Spark says before a session quietens it."""
+def output_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last lines of a program's output, without Spark's log from before the session."""
     lines = [line for line in (done.stdout + done.stderr).splitlines() if " INFO " not in line]
     return "\n".join(lines[-80:])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosts import ROOT, Hosts
-from nights import said_of, written
+from nights import output_of, written
 from worlds.demo import night_config, run_row
 
 from xlrec.errors import LakeError
@@ -30,7 +30,7 @@ def test_a_lake_in_a_folder_that_workers_do_not_see_is_one_line(hosts: Hosts, hd
     config = written(hosts, night_config(f"{hdfs}/demo", str(hosts.folder / "lake")))
     done = hosts.run(hosts.submit(NIGHT, "--config", config))
     assert done.returncode == LakeError.status
-    line = said_of(done).splitlines()[-1]
+    line = output_of(done).splitlines()[-1]
     assert "do not see the lake's folder" in line
     assert f"{hosts.network}." in line or "workers on" in line
 
@@ -49,7 +49,7 @@ def test_a_python_that_only_the_workers_have_comes_by_archives(
     python = {"spark.pyspark.python": "./environment/bin/python", "spark.pyspark.driver.python": sys.executable}
     command = hosts.submit("--archives", f"{archive}#environment", NIGHT, "--config", config, conf=python)
     done = hosts.run(command, unset=("PYSPARK_PYTHON",))
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     assert run_row(spark, lake, RUN)["content_hash"] == alone
 
 
@@ -62,7 +62,7 @@ def test_neither_executors_nor_partitions_change_a_list(
     config, lake = written(hosts, night_config(f"{hdfs}/demo", f"{hdfs}/lake-{workers}")), f"{hdfs}/lake-{workers}"
     conf = {"spark.cores.max": str(workers), "spark.sql.shuffle.partitions": str(partitions)}
     done = hosts.run(hosts.submit(NIGHT, "--config", config, conf=conf))
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     assert run_row(spark, lake, RUN)["content_hash"] == alone
 
 
@@ -85,7 +85,7 @@ def test_a_worker_machine_that_dies_in_a_stage_changes_no_list(
     done = hosts.run(hosts.submit(NIGHT, "--config", config), output=output)
     killing.join(1)
     assert not killing.is_alive()
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     assert run_row(spark, lake, RUN)["content_hash"] == alone
 
 
@@ -104,7 +104,7 @@ def test_a_night_whose_driver_dies_goes_on_from_another_host_within_two_minutes(
     doomed.wait()
     began = datetime.now(UTC)
     done = hosts.run(command)
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     run = run_row(spark, lake, "2026-03-01.2")
     assert run["content_hash"] == alone
     assert (run["started_at"].replace(tzinfo=UTC) - began).total_seconds() < 120
