@@ -1,4 +1,4 @@
-"""A catalogue of two invented languages, one text an item, that users choose across: only their choices link translations."""
+"""A catalogue of two invented languages, one text an item; only what users choose links translations."""
 
 from pathlib import Path
 
