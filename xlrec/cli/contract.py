@@ -2,7 +2,7 @@
 
 import typer
 
-from xlrec.cli.options import print_json
+from xlrec.cli.options import AsJson, print_json
 
 PROMISES = (
     "Whole runs only: readers see a run's rows all at once, through the newest row of _releases, or not at all.",
@@ -14,8 +14,8 @@ PROMISES = (
 )
 
 
-def print_contract(as_json: bool) -> None:
-    """Prints the contract, for people or as JSON."""
+def contract(as_json: AsJson = False) -> None:
+    """What readers of `recommendations` may rely on: columns, types, meaning, how to read the live lists."""
     from xlrec.lake.readers import sql_for_readers
     from xlrec.tables import RECOMMENDATIONS
 

@@ -1,16 +1,21 @@
 """The table of presets: size, licence, cost and checked facts."""
 
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from xlrec.cli.options import print_json, wide_console
-from xlrec.encoders.presets import PRESETS, Preset
+from xlrec.cli.options import AsJson, print_json, wide_console
+
+if TYPE_CHECKING:
+    from xlrec.encoders.presets import Preset
 
 #: Width where the output goes to a file or pipe.
 _WIDTH = 150
 
 
-def print_presets(as_json: bool) -> None:
-    """Prints the presets, cheapest first, for people or as JSON."""
+def encoders(as_json: AsJson = False) -> None:
+    """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
+    from xlrec.encoders.presets import PRESETS
+
     presets = sorted(PRESETS, key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
     if as_json:
         print_json([asdict(preset) for preset in presets])
@@ -32,7 +37,7 @@ def print_presets(as_json: bool) -> None:
     console.print("`xlrec encoders --json` adds hub names, commits, prompts, pooling and where each fact was seen.")
 
 
-def _cells(preset: Preset) -> tuple[str, ...]:
+def _cells(preset: "Preset") -> tuple[str, ...]:
     return (
         preset.name,
         f"{preset.megabytes:,}",

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from xlrec.cli.options import AsJson, ConfigFile, Overrides, print_json, session
+from xlrec.cli.contract import contract
+from xlrec.cli.encoders import encoders
+from xlrec.cli.options import ConfigFile, Overrides, print_json, session
 
 
 def explain(
@@ -54,20 +56,6 @@ def releases(config: ConfigFile = None, overrides: Overrides = None) -> None:
 
     with session(config, overrides) as (spark, settings):
         print_releases(spark, settings)
-
-
-def contract(as_json: AsJson = False) -> None:
-    """What readers of `recommendations` may rely on: columns, types, meaning, how to read the live lists."""
-    from xlrec.cli.contract import print_contract
-
-    print_contract(as_json)
-
-
-def encoders(as_json: AsJson = False) -> None:
-    """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
-    from xlrec.cli.encoders import print_presets
-
-    print_presets(as_json)
 
 
 def doctor(
