@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from xlrec.config.models import Config
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Jobs start JVMs or whole nights: all are slow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def demo(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Inputs of the demo world."""
