@@ -174,7 +174,7 @@ def test_ours_stands_first_and_the_others_by_ndcg(page: str) -> None:
 def test_the_best_system_of_each_metric_is_marked_and_novelty_has_none() -> None:
     view = view_of(report().metrics)
     best = {
-        name: [system for system, cells in view.table([name]) if cells[0][1]]
+        name: [system for system, cells in view.system_rows([name]) if cells[0][1]]
         for names in view.tables.values()
         for name in names
     }
@@ -184,7 +184,7 @@ def test_the_best_system_of_each_metric_is_marked_and_novelty_has_none() -> None
 
 
 def test_slices_of_history_run_from_short_to_long() -> None:
-    history = next(chart for chart in view_of(report().metrics).slices if "history" in chart.title)
+    history = next(chart for chart in view_of(report().metrics).slice_charts if "history" in chart.title)
     places = [history.svg.index(f">{label}<") for label in ("0", "1–2", "3–9", "10–29", "30+")]
     assert places == sorted(places)
 

@@ -6,7 +6,7 @@ import re
 from rich.console import Console
 from worlds.report import bare, report
 
-from xlrec.reporting.console import isolated, metrics_table, print_explanation, print_run
+from xlrec.reporting.console import isolated_text, metrics_table, print_explanation, print_run
 
 
 def printed(width: int = 110) -> Console:
@@ -56,5 +56,5 @@ def test_an_explanation_shows_the_history_and_the_sources() -> None:
 
 
 def test_a_title_cannot_command_the_terminal_nor_be_read_as_markup() -> None:
-    assert isolated("\x1b[31mred\x07 \u202eback\n[bold]x[/bold]").plain == "[31mred back[bold]x[/bold]"
-    assert isolated("שלום").plain == "\u2068שלום\u2069"
+    assert isolated_text("\x1b[31mred\x07 \u202eback\n[bold]x[/bold]").plain == "[31mred back[bold]x[/bold]"
+    assert isolated_text("שלום").plain == "\u2068שלום\u2069"

@@ -8,7 +8,7 @@ import typer
 
 from xlrec.cli.contract import contract
 from xlrec.cli.encoders import encoders
-from xlrec.cli.options import ConfigFile, Overrides, print_json, session
+from xlrec.cli.options import ConfigFile, Overrides, config_session, print_json
 
 
 def explain(
@@ -19,7 +19,7 @@ def explain(
     """One user's live list, history and reasons."""
     from xlrec.pipeline.explaining import explain as print_list
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         print_list(spark, settings, user)
 
 
@@ -41,7 +41,7 @@ def report(
     settings = load(config, overrides or [])
     path = local_page(settings.lake, run)
     if path is None:
-        with session(config, overrides) as (spark, _):
+        with config_session(config, overrides) as (spark, _):
             path = fetched_page(spark, settings.lake, run)
     if out is not None:
         path = Path(shutil.copyfile(path, out))
@@ -54,7 +54,7 @@ def releases(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """What was released when, and how the newest runs ended."""
     from xlrec.pipeline.explaining import releases as print_releases
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         print_releases(spark, settings)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import rich
 import typer
 
-from xlrec.cli.options import ConfigFile, Overrides, session
+from xlrec.cli.options import ConfigFile, Overrides, config_session
 
 if TYPE_CHECKING:
     from xlrec.config.models import Config
@@ -36,7 +36,7 @@ def run(
     """
     from xlrec.pipeline.night import nightly
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         nightly(spark, settings, evaluating=evaluate, config_file=config)
 
 
@@ -44,7 +44,7 @@ def evaluate(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Splits by time, runs the same stages on the history and scores lists, sources and baselines."""
     from xlrec.pipeline.evaluation import evaluate as score
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         score(spark, settings, config_file=config)
 
 
@@ -55,7 +55,7 @@ def rollback(
     note: Annotated[str | None, typer.Option(help="Why; kept in _releases.")] = None,
 ) -> None:
     """Makes an older run live again, in one commit."""
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         release = _ledger(spark, settings).rollback(run, note)
         rich.print(f"release {release.release} of {settings.lake}: run {release.run_id} is live")
 
@@ -71,7 +71,7 @@ def unlock(
 
     A night does the same by itself for a run whose process is gone; this is for a person who will not wait for one.
     """
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         abandoned = _ledger(spark, settings).unlock(force=force)
         result = f"{', '.join(abandoned)} abandoned: the next run begins at once" if abandoned else "no run holds it"
         rich.print(f"{settings.lake}: {result}")
@@ -88,7 +88,7 @@ def _stage_command(name: str) -> Callable[..., None]:
     def command(config: ConfigFile = None, overrides: Overrides = None) -> None:
         from xlrec.pipeline.night import stage_alone
 
-        with session(config, overrides) as (spark, settings):
+        with config_session(config, overrides) as (spark, settings):
             stage_alone(spark, settings, name)
 
     command.__name__, command.__doc__ = name, _STAGES[name]

@@ -52,7 +52,7 @@ def spark_session(config: SparkConfig, folder: str | None = None) -> Iterator["S
 
 
 @contextmanager
-def session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["SparkSession", Config]]:
+def config_session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["SparkSession", Config]]:
     """Spark and the effective config; Spark stops at the end.
 
     Raises:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from xlrec.cli.options import ConfigFile, Overrides, session, split_names
+from xlrec.cli.options import ConfigFile, Overrides, config_session, split_names
 from xlrec.errors import ConfigError
 
 Sources = Annotated[
@@ -57,7 +57,7 @@ def transfer(
     by = "market" if all(by_market) else "language"
     route = Route(split_names(names[0]), split_names(names[1]), by, _percent(shares), output)
     check(route, load(config, overrides or []))
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         run_transfer(spark, settings, route, config)
 
 

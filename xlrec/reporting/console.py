@@ -61,7 +61,9 @@ def print_list(user: UserList, console: Console, *, heading: bool = True, n_beca
     for item in user.items:
         language, market = Text(words.language_name(item.language)), Text(words.market_name(user.market))
         reason = _reason(item, n_because)
-        table.add_row(str(item.rank), isolated(item.title), language, market, words.format_score(item.score), reason)
+        table.add_row(
+            str(item.rank), isolated_text(item.title), language, market, words.format_score(item.score), reason
+        )
     console.print(table)
 
 
@@ -75,7 +77,9 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
             Column("item", style="dim", overflow="fold"),
         )  # fmt: skip
         for item in user.history:
-            table.add_row(isolated(item.title), Text(words.language_name(item.language)), isolated(item.item_id))
+            table.add_row(
+                isolated_text(item.title), Text(words.language_name(item.language)), isolated_text(item.item_id)
+            )
         out.print(table)
         n_older = (user.n_history or 0) - len(user.history)
         if n_older > 0:
@@ -92,15 +96,15 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
 def metrics_table(metrics: Metrics) -> Table:
     """Our headline metrics with 95 % intervals, beside the strongest baselines (single sources are none)."""
     view = MetricsView(metrics)
-    baselines = [name for name in view.others if name not in SOURCES or name == "popular"][:_N_BASELINES]
-    if "popular" in view.others and "popular" not in baselines:
+    baselines = [name for name in view.other_systems if name not in SOURCES or name == "popular"][:_N_BASELINES]
+    if "popular" in view.other_systems and "popular" not in baselines:
         baselines = [*baselines[: _N_BASELINES - 1], "popular"]
     names = [name for columns in view.tables.values() for name in columns if name.partition("@")[0] in HEADLINES]
     table = plain_table(
         Column("system", min_width=len("Most popular")), *metric_columns(names), title="Offline metrics"
     )
     for system in (OURS, *baselines):
-        cells = [figure_cell(view.row(system, name)) for name in names]
+        cells = [figure_cell(view.figure_of(system, name)) for name in names]
         table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
     return table
 
@@ -138,7 +142,7 @@ def label_grid(rows: Iterable[tuple[str, str]], title: str | None = None) -> Tab
     return grid
 
 
-def isolated(title: str) -> Text:
+def isolated_text(title: str) -> Text:
     """A title without terminal controls, its direction isolated from the line; no mark-up in it is read."""
     plain = "".join(each for each in _BIDI_CONTROLS.sub("", title) if unicodedata.category(each) != "Cc")
     is_rtl = any(unicodedata.bidirectional(each) in ("R", "AL") for each in plain)
@@ -149,7 +153,7 @@ def _reason(item: Listed, n_because: int) -> Text:
     """Why the item is listed, with up to n_because of the history's titles, heaviest first."""
     reason = Text(words.reason_text(item.source, bool(item.because)))
     for i, title in enumerate(item.because[:n_because]):
-        reason.append(", “" if i else " “").append_text(isolated(title)).append("”")
+        reason.append(", “" if i else " “").append_text(isolated_text(title)).append("”")
     return reason
 
 
@@ -169,4 +173,4 @@ def _heading(user: UserList) -> Text:
 
 
 def _plain(label: str) -> str:
-    return isolated(label).plain
+    return isolated_text(label).plain

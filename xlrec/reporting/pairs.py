@@ -9,7 +9,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from xlrec.reporting import words
-from xlrec.reporting.console import isolated, plain_table
+from xlrec.reporting.console import isolated_text, plain_table
 
 
 def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray[np.floating[Any]]) -> Table:
@@ -34,7 +34,7 @@ def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray
             Text(f"{score:.2f}" if np.isfinite(score) else "–", style=_style(place, num, best))
             for place, score in enumerate(row)
         ]
-        table.add_row(str(num + 1), isolated(text), Text(words.language_name(language)), *cells)
+        table.add_row(str(num + 1), isolated_text(text), Text(words.language_name(language)), *cells)
     return table
 
 

@@ -50,20 +50,20 @@ class TransferData:
     config_file: str
 
     @property
-    def line(self) -> str:
+    def nightly_command(self) -> str:
         """Command of a nightly run that serves the targets by the kept arm, all other markets as before."""
-        if self.by == "language" or (self.kept and self.kept.kept == JOINT.name):
+        if self.by == "language" or (self.kept_choice and self.kept_choice.kept == JOINT.name):
             return f"xlrec run --config {self.config_file}    # it learns from all markets and languages together"
         named = " ".join(f"--set train.factors.models.{market}={self.model}" for market in self.targets)
         return f"xlrec run --config {self.config_file} {named}"
 
     @property
-    def kept(self) -> Choice | None:
+    def kept_choice(self) -> Choice | None:
         """Choice for all of the target's logs."""
         return self.outcome.choices[-1] if self.outcome.choices else None
 
     @property
-    def shares(self) -> list[float]:
+    def few_shot_shares(self) -> list[float]:
         """Shares of the few-shot arms, ascending."""
         return [choice.share for choice in self.outcome.choices]
 
@@ -78,34 +78,34 @@ class TransferView:
         self._differences = {(d.arm, d.share, d.other, d.other_share, d.metric): d for d in outcome.differences}
         self.slices = list(dict.fromkeys(f.slice for f in outcome.figures if f.slice != ALL))
 
-    def figure(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
+    def figure_of(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
         """One mean; None where no user has it."""
         return self._figures.get((arm, share, metric, where))
 
     @property
-    def table(self) -> list[tuple[str, float, list[Figure | None]]]:
+    def arm_rows(self) -> list[tuple[str, float, list[Figure | None]]]:
         """Every arm and share with its metrics: arms without the target first, then share by share."""
         rows = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)]
-        rows += [(way.name, share) for share in self.data.shares for way in WAYS]
-        return [(arm, share, [self.figure(arm, share, name) for name in METRICS]) for arm, share in rows]
+        rows += [(way.name, share) for share in self.data.few_shot_shares for way in WAYS]
+        return [(arm, share, [self.figure_of(arm, share, name) for name in METRICS]) for arm, share in rows]
 
     @property
-    def short(self) -> list[tuple[str, float, list[Figure | None]]]:
+    def short_rows(self) -> list[tuple[str, float, list[Figure | None]]]:
         """Rows of the terminal: without learning, carried over and chosen at each share, and the target alone."""
         rows = {(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)}
         for choice in self.data.outcome.choices:
             rows |= {(name, choice.share) for name in (choice.few_shot, TARGET_ONLY.name, choice.kept)}
-        return [row for row in self.table if row[:2] in rows]
+        return [row for row in self.arm_rows if row[:2] in rows]
 
     def is_kept(self, arm: str, share: float) -> bool:
         """Whether the inner split chose this arm for this share."""
         return any(choice.share == share and choice.kept == arm for choice in self.data.outcome.choices)
 
     @property
-    def ahead(self) -> list[tuple[str, list[Difference | None]]]:
+    def difference_rows(self) -> list[tuple[str, list[Difference | None]]]:
         """Zero-shot and few-shot at each share against popularity, text, target only (all logs; the same share)."""
         rows = []
-        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.shares]:
+        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.few_shot_shares]:
             only = TARGET_ONLY.name
             rivals = [(POPULARITY, 1.0), (TEXT, 0.0), (only, 1.0), (only, share), (ZERO_SHOT, 0.0)]
             cells = [self._differences.get((arm, share, *rival, METRICS[0])) for rival in rivals]
@@ -113,19 +113,19 @@ class TransferView:
         return rows
 
     @property
-    def charts(self) -> list[Chart]:
+    def curve_charts(self) -> list[Chart]:
         """A curve per metric over the shares, and zero-shot beside target only by history length."""
-        steps = [0.0, *self.data.shares]
+        steps = [0.0, *self.data.few_shot_shares]
         drawn = []
         for metric in METRICS:
-            zero = self.figure(ZERO_SHOT, 0.0, metric)
+            zero = self.figure_of(ZERO_SHOT, 0.0, metric)
             if zero is None or zero.n_users < _LEAST_USERS:
                 continue
             rows = {
                 "carried over": [self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps],
                 "target only": [self._mark(TARGET_ONLY.name, s, metric) for s in steps],
             }
-            levels = {arm: self.figure(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
+            levels = {arm: self.figure_of(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
             values = {arm: figure.value for arm, figure in levels.items() if figure}
             title = f"{words.metric_title(metric)} by share of the target's logs"
             svg = line_chart(rows, values, [_percent(step) for step in steps], title)
@@ -135,7 +135,7 @@ class TransferView:
     def _by_history(self) -> list[Chart]:
         rows = []
         for where in sorted(self.slices, key=history_length):
-            figure = self.figure(ZERO_SHOT, 0.0, METRICS[0], where)
+            figure = self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where)
             if figure:
                 marks = (
                     self._mark(ZERO_SHOT, 0.0, where=where),
@@ -148,7 +148,7 @@ class TransferView:
         return [Chart(title, charts.dot_chart(rows, title), legend)] if rows else []
 
     def _mark(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL, series: int = 0) -> Mark | None:
-        figure = self.figure(arm, share, metric, where)
+        figure = self.figure_of(arm, share, metric, where)
         return Mark(figure.value, figure.low, figure.high, series) if figure else None
 
 
@@ -167,17 +167,17 @@ def print_curve(data: TransferData, page: str, console: Console | None = None) -
     title = f"Transfer {', '.join(data.sources)} → {', '.join(data.targets)}"
     arm_columns = Column("arm", min_width=17), Column("logs", justify="right")
     table = plain_table(*arm_columns, *metric_columns(METRICS), title=title)
-    for arm, share, figures in view.short:
+    for arm, share, figures in view.short_rows:
         style = "bold" if arm == ZERO_SHOT or view.is_kept(arm, share) else ""
         table.add_row(Text(arm), Text(_percent(share)), *map(figure_cell, figures), style=style)
     out.print(table)
     out.print(Text(kept_summary(data)))
-    out.print(label_grid([("model", data.model), ("page", page), ("use it", data.line)]))
+    out.print(label_grid([("model", data.model), ("page", page), ("use it", data.nightly_command)]))
 
 
 def kept_summary(data: TransferData) -> str:
     """A sentence: the arm that is kept for the target, and by how much it is ahead."""
-    choice = data.kept
+    choice = data.kept_choice
     if choice is None:
         return "The target has no logs: the source model is kept, and nothing could be measured."
     rest = [

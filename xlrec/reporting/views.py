@@ -57,25 +57,25 @@ class MetricsView:
             {row.system for row in overall}, key=lambda name: (name != OURS, -values.get(name, float("-inf")), name)
         )
 
-    def row(self, system: str, metric: str, where: str = ALL) -> MetricRow | None:
+    def figure_of(self, system: str, metric: str, where: str = ALL) -> MetricRow | None:
         """One figure; None where the evaluation lacks it."""
         return self._rows.get((system, where, metric))
 
-    def table(self, columns: Sequence[str]) -> list[tuple[str, list[tuple[MetricRow | None, bool]]]]:
+    def system_rows(self, columns: Sequence[str]) -> list[tuple[str, list[tuple[MetricRow | None, bool]]]]:
         """Every system with a figure per column and whether it is the best; ours first, the others by NDCG."""
         best = {name: self._best(name) for name in columns}
-        return [(s, [(self.row(s, name), s in best[name]) for name in columns]) for s in self.systems]
+        return [(s, [(self.figure_of(s, name), s in best[name]) for name in columns]) for s in self.systems]
 
     @property
-    def others(self) -> list[str]:
+    def other_systems(self) -> list[str]:
         """Systems beside ours, strongest first."""
         return [name for name in self.systems if name != OURS]
 
     @property
-    def charts(self) -> list[Chart]:
+    def system_charts(self) -> list[Chart]:
         """NDCG of each system, and the difference of ours to each."""
         name = words.metric_title(self.main)
-        rows = [row for system in self.systems if (row := self.row(system, self.main))]
+        rows = [row for system in self.systems if (row := self.figure_of(system, self.main))]
         values = [DotRow(words.system_name(row.system), (_mark(row, 0 if row.system == OURS else 1),)) for row in rows]
         differences = [
             DotRow(words.system_name(row.system), (Mark(row.difference, row.difference_low, row.difference_high),))
@@ -91,9 +91,9 @@ class MetricsView:
         return drawn
 
     @property
-    def slices(self) -> list[Chart]:
+    def slice_charts(self) -> list[Chart]:
         """NDCG of ours and of the strongest other system in each slice, a chart per dimension."""
-        pair = [OURS, *self.others[:1]]
+        pair = [OURS, *self.other_systems[:1]]
         legend = charts.chart_legend([words.system_name(name) for name in pair], dots=True)
         ours = [row for (system, _, metric), row in self._rows.items() if system == OURS and metric == self.main]
         dimensions = list(dict.fromkeys(row.slice.partition("=")[0] for row in ours if row.slice != ALL))
@@ -107,7 +107,7 @@ class MetricsView:
             first, note = _first(rows)
             dots = []
             for row in first:
-                both = [self.row(system, self.main, row.slice) for system in pair]
+                both = [self.figure_of(system, self.main, row.slice) for system in pair]
                 marks = tuple(_mark(figure, i) for i, figure in enumerate(both) if figure)
                 dots.append(DotRow(_slice_label(dimension, row.slice), marks, f"{row.n_users:,} users"))
             title = _DIMENSIONS.get(dimension, f"By {dimension}")
@@ -120,7 +120,9 @@ class MetricsView:
         if base in words.DESCRIPTIVE:
             return set()
         sign = -1 if base in words.LOWER_IS_BETTER else 1
-        values = {s: sign * row.value for s in self.systems if (row := self.row(s, metric)) and row.value == row.value}
+        values = {
+            s: sign * row.value for s in self.systems if (row := self.figure_of(s, metric)) and row.value == row.value
+        }
         return {s for s, value in values.items() if value == max(values.values())}
 
 
