@@ -13,7 +13,7 @@ BENCH_JSON ?= .cache/bench/encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-scale bench-encoders bench-quality pages test test-cluster test-versions unit check format constraints schema clean
+.PHONY: help setup run demo evaluate bench bench-night bench-ann bench-gpu bench-scale bench-encoders bench-quality pages test test-cluster test-versions unit quick coverage check format constraints schema clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -89,11 +89,11 @@ bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quali
 	$(BIN)/python tests/bench/quality.py .cache/demo-16000/lake --json .cache/bench/quality-4-demo.json
 	$(BIN)/python tests/bench/pages.py
 
-test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the whole suite, as two processes
+	$(BIN)/python tests/run_all.py --durations=25 --durations-min=1
 
 test-cluster: $(STAMP)  ## nights on hosts that share no disk, on HDFS and S3, with machines that die: half an hour, as root
-	$(BIN)/python -m pytest tests/cluster -m soak
+	$(BIN)/python -m pytest tests/jobs/cluster -m soak
 
 test-versions: $(STAMP)  ## the night on the newest Spark of each other minor version that xlrec takes: make test-versions SPARKS="4.2.1"
 	for spark in $(SPARKS); do \
@@ -103,6 +103,12 @@ test-versions: $(STAMP)  ## the night on the newest Spark of each other minor ve
 
 unit: $(STAMP)  ## the tests that start no JVM
 	$(BIN)/python -m pytest tests/unit tests/contracts
+
+quick: $(STAMP)  ## the tests that start no JVM, without the slow ones
+	$(BIN)/python -m pytest tests/unit tests/contracts -m 'not slow and not soak'
+
+coverage: $(STAMP)  ## the tests that start no JVM, with the lines that none of them reaches
+	$(BIN)/python -m pytest tests/unit tests/contracts --cov=xlrec --cov-report=term-missing:skip-covered
 
 check: $(STAMP)  ## lint and types
 	$(BIN)/ruff format --check xlrec jobs tests

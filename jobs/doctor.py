@@ -1,4 +1,4 @@
-"""Doctor: what a night asks of driver, executors, lake and inputs, tried, with what to do where something is missing.
+"""Doctor: checks of driver, executors, lake and inputs for a night, each with a remedy where it fails.
 
 spark-submit --packages io.delta:delta-spark_4.1_2.13:4.4.0 jobs/doctor.py --config conf/demo.yaml
 """

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from programs import Programs
     from pyspark.sql import SparkSession
+    from worlds.programs import Programs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that start no JVM go first: they fail soonest, and compile the kernels once for Spark's Python workers."""
-    items.sort(key=lambda item: item.path.parent.name in ("jobs", "spark"))
+    items.sort(key=lambda item: item.path.parent.name not in ("unit", "contracts"))
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,6 @@ def spark() -> "Iterator[SparkSession]":
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Programs":
     """Programs in this process that must end before Spark starts."""
-    from programs import Programs
+    from worlds.programs import Programs
 
     return Programs(monkeypatch, capsys)

@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "unit")]
 SHARE, SHARE_OF_ALL = 0.05, 2 / 3
 
 
 def main(seeds: list[int]) -> None:
     """Prints a row per world, and in how many each bar is met."""
-    from planted_market import planted
     from test_transfer import SOURCES, TARGET, WORLD, difference, experiment, mean
+    from worlds.market import planted
 
     from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT
     from xlrec.training.transfer.arms import TARGET_ONLY, WAYS

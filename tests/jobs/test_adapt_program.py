@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import yaml
-from planted import settings, write_world
-from programs import BRIEF
-from tiny_models import build_encoder
+from worlds.parallel_texts import settings, write_world
+from worlds.programs import BRIEF
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 

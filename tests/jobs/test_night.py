@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import BRIEF
+from worlds.demo import night_config, run_row
+from worlds.programs import BRIEF
 
 import xlrec
 from xlrec.config.loading import validate
-from xlrec.config.models import Config
 from xlrec.errors import AuditError, InputError
 from xlrec.kernels.search.paths import PATHS
 from xlrec.pipeline.evaluation import evaluate
@@ -22,34 +22,10 @@ from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS, RUNS
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def world(spark, tmp_path_factory):
-    from xlrec.datasets.demo import write_demo
-
-    folder = tmp_path_factory.mktemp("world")
-    write_demo(spark, str(folder), users=120)
-    return folder
-
-
-def config_of(world: Path, lake: Path, **more) -> Config:
-    inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
-    return validate({"lake": str(lake), "inputs": inputs, "k": 5, **more})
-
-
-@pytest.fixture(scope="module")
-def night(spark, world, tmp_path_factory):
-    config = config_of(world, tmp_path_factory.mktemp("lake"))
-    return config, nightly(spark, config)
-
-
-def row_of(spark, config, run_id):
-    return spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where(f"run_id = '{run_id}'").first()
-
-
 def test_every_user_gets_exactly_k_rows_with_ranks_without_gaps(spark, night) -> None:
     config, run_id = night
     lists = xlrec.read_recommendations(spark, config.lake).toPandas()
-    counts = row_of(spark, config, run_id)["counts"]
+    counts = run_row(spark, config.lake, run_id)["counts"]
     sizes = lists.groupby("user_id").size()
     assert len(sizes) == counts["prepare.users"] > 100
     assert (sizes == 5).sum() == len(sizes) - counts["audit.short_lists"]
@@ -59,10 +35,10 @@ def test_every_user_gets_exactly_k_rows_with_ranks_without_gaps(spark, night) ->
 
 def test_a_run_says_which_first_passes_its_search_took(spark, night) -> None:
     config, run_id = night
-    assert set(row_of(spark, config, run_id)["versions"]["search"].split(", ")) <= set(PATHS)
+    assert set(run_row(spark, config.lake, run_id)["versions"]["search"].split(", ")) <= set(PATHS)
 
 
-def test_no_row_is_unavailable_in_the_market_or_seen_or_of_someone_who_opted_out(spark, night, world) -> None:
+def test_no_row_is_unavailable_in_the_market_or_seen_or_of_someone_who_opted_out(spark, night, demo) -> None:
     config, _ = night
     lists = xlrec.read_recommendations(spark, config.lake)
     items = spark.read.format("delta").load(f"{config.lake}/items")
@@ -70,7 +46,7 @@ def test_no_row_is_unavailable_in_the_market_or_seen_or_of_someone_who_opted_out
     assert sold.where("NOT available OR (markets IS NOT NULL AND NOT array_contains(markets, market))").isEmpty()
     events = spark.read.format("delta").load(f"{config.lake}/events").select("user_id", "item_id")
     assert lists.join(events, ["user_id", "item_id"]).isEmpty()
-    gone = spark.read.parquet(f"{world}/users").where("opted_out").select("user_id")
+    gone = spark.read.parquet(f"{demo}/users").where("opted_out").select("user_id")
     assert not gone.isEmpty()
     assert lists.join(gone, "user_id").isEmpty()
     assert events.join(gone, "user_id").isEmpty()
@@ -86,7 +62,7 @@ def test_every_reason_names_items_of_the_users_own_history(spark, night) -> None
 
 def test_texts_are_checked_and_what_tells_their_language_is_kept_and_shown(spark, night) -> None:
     config, run_id = night
-    counts = row_of(spark, config, run_id)["counts"]
+    counts = run_row(spark, config.lake, run_id)["counts"]
     texts = spark.read.format("delta").load(f"{config.lake}/texts")
     n_texts = {row["language"]: row["count"] for row in texts.groupBy("language").count().collect()}
     assert {name: counts.get(f"quality.texts.{name}") for name in n_texts} == n_texts
@@ -102,7 +78,7 @@ def test_texts_are_checked_and_what_tells_their_language_is_kept_and_shown(spark
 
 def test_how_the_markets_log_is_compared_and_shown(spark, night) -> None:
     config, run_id = night
-    counts = row_of(spark, config, run_id)["counts"]
+    counts = run_row(spark, config.lake, run_id)["counts"]
     events = spark.read.format("delta").load(f"{config.lake}/events")
     assert counts["prepare.markets"] == events.select("market").distinct().count() > 1
     page = Path(config.lake, "_reports", f"{run_id}.html").read_text(encoding="utf-8")
@@ -110,19 +86,19 @@ def test_how_the_markets_log_is_compared_and_shown(spark, night) -> None:
 
 
 def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_content(
-    spark, night, world, tmp_path
+    spark, night, demo, tmp_path
 ) -> None:
     config, first = night
-    other = config_of(world, tmp_path, retrieve={"user_block": 7, "item_block": 64})
+    other = validate(night_config(demo, tmp_path, retrieve={"user_block": 7, "item_block": 64}))
     before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "13")
+    spark.conf.set("spark.sql.shuffle.partitions", "5")
     try:
         for stage in ("prepare", "embed", "train", "recommend"):
             stage_alone(spark, other, stage)
         last = stage_alone(spark, other, "publish")
     finally:
         spark.conf.set("spark.sql.shuffle.partitions", before)
-    assert row_of(spark, other, last)["content_hash"] == row_of(spark, config, first)["content_hash"]
+    assert run_row(spark, other.lake, last)["content_hash"] == run_row(spark, config.lake, first)["content_hash"]
 
 
 def test_an_evaluation_scores_all_systems_on_one_holdout_and_releases_nothing(spark, night) -> None:
@@ -143,16 +119,17 @@ def test_an_evaluation_scores_all_systems_on_one_holdout_and_releases_nothing(sp
 def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:
     config, _ = night
     before = xlrec.read_recommendations(spark, config.lake).first()["run_id"]
-    untaught = config.train.model_copy(update={"factors": config.train.factors.model_copy(update={"enabled": False})})
-    strict = config.model_copy(update={"k": 100, "train": untaught})  # no market sells so many: lists are short
+    strict = config.model_copy(update={"k": 100})  # no market sells so many: lists are short
     strict = strict.model_copy(update={"audit": strict.audit.model_copy(update={"max_short_lists": 0.0})})
+    stage_alone(spark, strict, "recommend")
     with pytest.raises(AuditError, match="readers keep the last one: short lists is"):
-        nightly(spark, strict)
+        stage_alone(spark, strict, "publish")
     assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == before
 
 
-def test_a_missing_input_stops_the_job_in_one_line(spark, world, tmp_path) -> None:
-    config = config_of(world, tmp_path, inputs={"catalog": str(tmp_path / "no"), "interactions": str(world)})
+def test_a_missing_input_stops_the_job_in_one_line(spark, demo, tmp_path) -> None:
+    inputs = {"catalog": str(tmp_path / "no"), "interactions": str(demo)}
+    config = validate(night_config(demo, tmp_path) | {"inputs": inputs})
     with pytest.raises(InputError, match="catalog"):
         nightly(spark, config)
 
@@ -200,7 +177,7 @@ def test_a_killed_run_leaves_the_last_release_and_the_next_night_embeds_nothing_
     assert xlrec.read_recommendations(spark, config.lake).first()["run_id"] == after
     killed = spark.read.format("delta").load(f"{config.lake}/{RUNS.name}").where("status = 'abandoned'").count()
     assert killed == 1
-    one, two = row_of(spark, config, first), row_of(spark, config, after)
+    one, two = run_row(spark, config.lake, first), run_row(spark, config.lake, after)
     assert after != first
     assert two["counts"]["embed.texts"] == 0
     assert two["content_hash"] == one["content_hash"] is not None

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tiny_translators import build_translator
+from worlds.tiny_translators import build_translator
 
 from xlrec.config.loading import validate
 from xlrec.config.models import Config

@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from programs import BRIEF
+from worlds.programs import BRIEF
 
 from xlrec.config.models import EmbedConfig
-from xlrec.similarity.program import Pairing, run
+from xlrec.similarity.program import Pairing, run_similarity
 from xlrec.tables import SIMILARITIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,14 +80,14 @@ def test_no_table_at_the_path_is_said_with_the_option_that_names_it(spark, tmp_p
     from xlrec.errors import InputError
 
     with pytest.raises(InputError, match=r"no Parquet file for left at .*: correct --left"):
-        run(spark, Pairing(str(tmp_path / "none"), str(tmp_path / "out")), CONFIG)
+        run_similarity(spark, Pairing(str(tmp_path / "none"), str(tmp_path / "out")), CONFIG)
 
 
 def test_delta_pairs_are_replaced_in_one_commit_and_have_comments(spark, tmp_path: Path) -> None:
     left = table(tmp_path / "a.parquet", id=["a", "b", "c"], text=["red dress", "red dresses", "drill"])
     out = str(tmp_path / "pairs")
-    n_first = run(spark, Pairing(left, out, k=2, form="delta"), CONFIG)
-    n_second = run(spark, Pairing(left, out, k=1, form="delta", overwrite=True), CONFIG)
+    n_first = run_similarity(spark, Pairing(left, out, k=2, form="delta"), CONFIG)
+    n_second = run_similarity(spark, Pairing(left, out, k=1, form="delta", overwrite=True), CONFIG)
     rows = spark.read.format("delta").load(out)
     assert (n_first, n_second, rows.count()) == (6, 3, 3)
     assert rows.schema["score"].metadata["comment"] == SIMILARITIES.schema["score"].metadata["comment"]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from programs import BRIEF
+from worlds.programs import BRIEF
 
 from xlrec.runtime.session import _CARRIED_BY_SPARK, delta_package
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from worlds.demo import night_config
 
 from xlrec.config.loading import validate
 from xlrec.errors import ConfigError
@@ -18,14 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def config(spark, tmp_path_factory):
-    from xlrec.datasets.demo import write_demo
-
-    world = tmp_path_factory.mktemp("world")
-    write_demo(spark, str(world), users=90)
-    inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
+def config(demo, tmp_path_factory):
     quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
-    return validate({"lake": str(tmp_path_factory.mktemp("lake")), "inputs": inputs, "k": 5, **quick})
+    return validate(night_config(demo, tmp_path_factory.mktemp("lake"), **quick))
 
 
 def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark, config, capsys) -> None:

@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from planted_lake import items, settings_of_lake
+from worlds.choices import items, settings_of_lake
 
 from xlrec.errors import InputError, LakeError
 from xlrec.lake.delta import Lake

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted import settings, write_world
-from tiny_models import build_encoder
+from worlds.parallel_texts import settings, write_world
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import EncoderError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from planted_pairs import oracle
+from worlds.pair_scores import oracle
 
 from xlrec.config.models import CovisitationConfig
 from xlrec.kernels.base.csr import indptr_of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from planted_lists import DAY, PAIRS, configured, planted_vectors, ranked, true_user, user, write_index
+from worlds.candidates import DAY, PAIRS, configured, planted_vectors, ranked, true_user, user, write_index
 
 from xlrec.config.models import FusionWeights
 from xlrec.errors import LakeError

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tiny_translators import build_translator
+from worlds.tiny_translators import build_translator
 
 from xlrec import translators
 from xlrec.config.models import PrepareConfig, TranslateConfig

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted_lake import items, settings_of_lake, write_copy
+from worlds.choices import items, settings_of_lake, write_copy
 
 from xlrec.errors import ConfigError, InputError
 from xlrec.training.encoder import AdaptConfig, adapt

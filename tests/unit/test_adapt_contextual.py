@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from planted import invented_words, settings
 from safetensors.numpy import load_file
 from sentence_transformers import SentenceTransformer
+from worlds.parallel_texts import invented_words, settings
 
 from xlrec import encoders
 from xlrec.errors import EncoderError

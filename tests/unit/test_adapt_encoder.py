@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import settings, write_world
+from worlds.parallel_texts import settings, write_world
 
 from xlrec.training.encoder import AdaptConfig, adapt
 from xlrec.training.encoder.loop import Loop, run_key

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import settings, write_world
-from test_encoders import build_model
+from worlds.parallel_texts import settings, write_world
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import EncoderError
@@ -29,7 +29,7 @@ def config(folder: Path, model: Path, steps: int = 30, min_pairs: int = 5) -> Ad
 
 
 def test_a_fine_tuned_model_fits_the_texts_better_and_loads_as_any_other(tmp_path: Path) -> None:
-    model = build_model(tmp_path / "base")
+    model = build_encoder(tmp_path / "base", "bert-mean")
     chosen = config(tmp_path, model, min_pairs=1000)
     losses: list[float] = []
     step = Loop._one_step
@@ -44,7 +44,7 @@ def test_a_fine_tuned_model_fits_the_texts_better_and_loads_as_any_other(tmp_pat
 
 
 def test_fine_tuning_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -> None:
-    model = build_model(tmp_path / "base")
+    model = build_encoder(tmp_path / "base", "bert-mean")
     vectors = []
     whole = Loop.run
     for name in ("whole", "broken"):
@@ -59,7 +59,7 @@ def test_fine_tuning_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -
 
 
 def test_a_teacher_pulls_the_vectors_towards_its_own(tmp_path: Path) -> None:
-    teacher = build_model(tmp_path / "teacher")
+    teacher = build_encoder(tmp_path / "teacher", "bert-mean")
     write_world(tmp_path / "texts", n_concepts=200)
     chosen = AdaptConfig.model_validate(
         settings(
@@ -78,7 +78,7 @@ def test_a_teacher_pulls_the_vectors_towards_its_own(tmp_path: Path) -> None:
 def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
-    model = build_model(tmp_path / "base")
+    model = build_encoder(tmp_path / "base", "bert-mean")
     chosen = config(tmp_path, model, steps=5, min_pairs=1000)
     frozen = chosen.model_copy(update={"finetune": chosen.finetune.model_copy(update={"freeze_embeddings": True})})
     adapt(frozen, silent)

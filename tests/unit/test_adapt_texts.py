@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from planted import write_world
+from worlds.parallel_texts import write_world
 
 from xlrec.errors import InputError
 from xlrec.training.encoder.config import BatchConfig, TextsConfig

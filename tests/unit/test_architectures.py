@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import ARCHITECTURES, HIDDEN, TEXTS, build_encoder, build_static
+from worlds.tiny_models import ARCHITECTURES, HIDDEN, TEXTS, build_encoder, build_static
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import BarRow, DotRow, Mark
+from xlrec.reporting.charts import DotRow, Mark
 from xlrec.reporting.svg import Scale
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -21,10 +21,10 @@ def texts(svg: str) -> list[str]:
 def drawn(value: float) -> list[str]:
     mark = Mark(value, value, value)
     return [
-        charts.dots([DotRow("a", (mark,)), DotRow("b", (mark, Mark(0.5, 0.4, 0.6, 1)), "3 users")], "dots"),
-        charts.dots([DotRow("a", (mark,))], "differences", difference=True),
-        charts.grouped_bars([BarRow("a", (value, 0.5))], ("x", "y"), "bars"),
-        charts.stacked_bars([BarRow("a", (value, 0.5))], ("x", "y"), "stacked"),
+        charts.dot_chart([DotRow("a", (mark,)), DotRow("b", (mark, Mark(0.5, 0.4, 0.6, 1)), "3 users")], "dots"),
+        charts.dot_chart([DotRow("a", (mark,))], "differences", difference=True),
+        charts.grouped_bars({"a": (value, 0.5)}, ("x", "y"), "bars"),
+        charts.stacked_bars({"a": (value, 0.5)}, ("x", "y"), "stacked"),
     ]
 
 
@@ -37,33 +37,38 @@ def test_any_single_value_gives_a_well_formed_chart_without_nan(value: float) ->
 
 
 def test_nothing_to_draw_is_said() -> None:
-    assert charts.dots([], "t") == charts.grouped_bars([], (), "t") == charts.stacked_bars([], (), "t") == charts.EMPTY
+    assert (
+        charts.dot_chart([], "t")
+        == charts.grouped_bars({}, (), "t")
+        == charts.stacked_bars({}, (), "t")
+        == charts.EMPTY
+    )
 
 
 def test_a_value_that_is_no_number_is_a_dash_and_no_mark() -> None:
-    svg = charts.dots([DotRow("a", (Mark(nan, 0.1, 0.2),))], "t")
+    svg = charts.dot_chart([DotRow("a", (Mark(nan, 0.1, 0.2),))], "t")
     assert words.NOTHING in texts(svg)
     assert "<circle" not in svg
     assert "whisker" not in svg
 
 
 def test_a_stack_of_nothing_is_a_dash() -> None:
-    assert words.NOTHING in texts(charts.stacked_bars([BarRow("a", (0.0, nan))], ("x", "y"), "t"))
+    assert words.NOTHING in texts(charts.stacked_bars({"a": (0.0, nan)}, ("x", "y"), "t"))
 
 
 def test_an_interval_that_is_missing_draws_no_whisker() -> None:
-    assert "whisker" not in charts.dots([DotRow("a", (Mark(0.5),))], "t")
-    assert "whisker" in charts.dots([DotRow("a", (Mark(0.5, 0.4, 0.6),))], "t")
+    assert "whisker" not in charts.dot_chart([DotRow("a", (Mark(0.5),))], "t")
+    assert "whisker" in charts.dot_chart([DotRow("a", (Mark(0.5, 0.4, 0.6),))], "t")
 
 
 def test_labels_names_and_titles_are_escaped() -> None:
     rows = [DotRow(HOSTILE, (Mark(0.5, 0.4, 0.6),), HOSTILE)]
-    bars = [BarRow(HOSTILE, (0.5,))]
+    bars = {HOSTILE: (0.5,)}
     everything = [
-        charts.dots(rows, HOSTILE),
+        charts.dot_chart(rows, HOSTILE),
         charts.grouped_bars(bars, (HOSTILE,), HOSTILE),
         charts.stacked_bars(bars, (HOSTILE,), HOSTILE),
-        charts.legend([HOSTILE]),
+        charts.chart_legend([HOSTILE]),
     ]
     for markup in everything:
         assert "<script" not in markup
@@ -71,36 +76,36 @@ def test_labels_names_and_titles_are_escaped() -> None:
 
 
 def test_a_long_label_is_cut_and_whole_in_its_title() -> None:
-    svg = charts.dots([DotRow("a label much too long to fit", (Mark(0.5),))], "t")
+    svg = charts.dot_chart([DotRow("a label much too long to fit", (Mark(0.5),))], "t")
     assert "<title>a label much too long to fit</title>" in svg
     assert "a label much t…" in svg
 
 
 def test_series_differ_in_shape_as_well_as_colour() -> None:
-    svg = charts.dots([DotRow("a", (Mark(0.5, series=0), Mark(0.4, series=1)))], "t")
+    svg = charts.dot_chart([DotRow("a", (Mark(0.5, series=0), Mark(0.4, series=1)))], "t")
     assert svg.count("<circle") == 1
     assert svg.count("<path") == 1
 
 
 def test_stacked_shares_fill_the_width_in_proportion() -> None:
-    svg = charts.stacked_bars([BarRow("a", (3.0, 1.0))], ("x", "y"), "t")
+    svg = charts.stacked_bars({"a": (3.0, 1.0)}, ("x", "y"), "t")
     first, second = (float(node.attrib["width"]) for node in ElementTree.fromstring(svg).iter("rect"))
     assert (first + 1) / (second + 1) == pytest.approx(3, rel=0.01)
 
 
 @pytest.mark.parametrize(("least", "most"), [(None, None), (None, 0.0), (None, 7.0)])
 def test_a_bar_that_is_no_share_has_no_meter(least: float | None, most: float | None) -> None:
-    assert charts.meter(0.5, least, most) == ""
+    assert charts.bar_meter(0.5, least, most) == ""
 
 
 def test_a_meter_says_value_and_bar() -> None:
-    assert "<title>62\u00a0%, allowed is at most 50\u00a0%</title>" in charts.meter(0.62, None, 0.5)
-    assert charts.meter(nan, 0.5, None) == ""
+    assert "<title>62\u00a0%, allowed is at most 50\u00a0%</title>" in charts.bar_meter(0.62, None, 0.5)
+    assert charts.bar_meter(nan, 0.5, None) == ""
 
 
 def test_a_part_of_nothing_is_not_drawn() -> None:
-    assert charts.part(None, 3.0) == charts.part(1.0, 0.0) == ""
-    assert "33.3" in charts.part(1.0, 3.0)
+    assert charts.share_bar(None, 3.0) == charts.share_bar(1.0, 0.0) == ""
+    assert "33.3" in charts.share_bar(1.0, 3.0)
 
 
 @given(st.lists(st.floats(-1e9, 1e9), max_size=8))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny_models import TEXTS
+from worlds.tiny_models import TEXTS
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig

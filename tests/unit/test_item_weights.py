@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from planted_pairs import oracle
+from worlds.pair_scores import oracle
 
 from xlrec.kernels.base.csr import indptr_of
 from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from planted_market import planted
+from worlds.market import planted
 
 from xlrec.config.models import Config, FactorsConfig, PopularityConfig
 from xlrec.errors import LakeError

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from programs import Programs
+from worlds.programs import Programs
 
 from xlrec.errors import LakeError
 from xlrec.pipeline.pages import chosen, local_page

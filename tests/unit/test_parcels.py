@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted import settings, write_world
-from planted_lake import write_copy
-from tiny_models import build_encoder
+from worlds.choices import write_copy
+from worlds.parallel_texts import settings, write_world
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import ConfigError, MachineError

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from planted_market import planted
 from threadpoolctl import threadpool_limits
+from worlds.market import planted
 
 from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig
 from xlrec.errors import LakeError

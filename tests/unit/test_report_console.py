@@ -3,10 +3,10 @@
 import io
 import re
 
-from report_sample import bare, report
 from rich.console import Console
+from worlds.report import bare, report
 
-from xlrec.reporting.console import isolated, metrics_table, print_explanation, print_run
+from xlrec.reporting.console import isolated_text, metrics_table, print_explanation, print_run
 
 
 def printed(width: int = 110) -> Console:
@@ -43,18 +43,18 @@ def test_a_narrow_terminal_cuts_no_figure() -> None:
 
 def test_the_terminal_shows_a_run_without_metrics_and_samples() -> None:
     console = printed()
-    print_run(bare(), table="t", page=None, console=console, next_steps=[("go on", "xlrec run")])
-    assert "xlrec run" in said(console)
+    print_run(bare(), table="t", page="p", console=console)
+    assert "xlrec evaluate --config conf/demo.yaml" in said(console)
 
 
-def test_an_explanation_shows_the_history_with_its_weights() -> None:
+def test_an_explanation_shows_the_history_and_the_sources() -> None:
     console = printed()
     print_explanation(report().samples[0], console)
-    assert "60\u00a0%" in said(console)
+    assert "Pour-over coffee dripper" in said(console)
     assert "and 9 older items" in said(console)
     assert "sources: similar 2, covisited 1, popular 1, fallback 1" in said(console)
 
 
 def test_a_title_cannot_command_the_terminal_nor_be_read_as_markup() -> None:
-    assert isolated("\x1b[31mred\x07 \u202eback\n[bold]x[/bold]").plain == "[31mred back[bold]x[/bold]"
-    assert isolated("שלום").plain == "\u2068שלום\u2069"
+    assert isolated_text("\x1b[31mred\x07 \u202eback\n[bold]x[/bold]").plain == "[31mred back[bold]x[/bold]"
+    assert isolated_text("שלום").plain == "\u2068שלום\u2069"

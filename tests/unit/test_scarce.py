@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
-from planted_market import planted
+from worlds.market import planted
 
 from xlrec.config.models import FactorsConfig, RetrieveConfig
 from xlrec.kernels.history.visits import visits

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted_catalogue import config, laid, model_in, table, world
+from worlds.catalogue import config, laid, model_in, table, world
 
 from xlrec.errors import MachineError
 from xlrec.index.search import Search, searched

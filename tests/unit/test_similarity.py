@@ -16,7 +16,7 @@ from xlrec.index.writer import write_arrays
 from xlrec.kernels.base.vectors import encode_vectors
 from xlrec.reporting.pairs import matrix_table
 from xlrec.similarity.api import detected_languages, most_similar, similarity_matrix
-from xlrec.similarity.spark import Searcher
+from xlrec.similarity.spark import PairSearch
 
 HASHING = EmbedConfig(encoder="hashing")
 DRESS = ["robe rouge d'été", "red summer dress", "drill bit set", "red summer dress", "  "]
@@ -114,7 +114,7 @@ def test_the_searcher_of_tables_gives_the_same_pairs_as_looking_at_every_one(tmp
             "num": pa.array([None] * 9, pa.int32()),
         }
     )  # fmt: skip
-    found = Searcher(ItemIndex.open(str(tmp_path)), 4, 0.1, others, 8).rows(table).to_pylist()
+    found = PairSearch(ItemIndex.open(str(tmp_path)), 4, 0.1, others, 8).pairs_of(table).to_pylist()
     allowed = np.array([[not others or (a != b and "und" not in (a, b)) for b in theirs] for a in own])
     expected = oracle(left, right, 4, allowed, 0.1)
     seen: dict[str, list[str]] = {f"l{num}": [] for num in range(9)}

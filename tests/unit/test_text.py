@@ -1,7 +1,6 @@
 """Cleaning, language tags and hashes."""
 
 import re
-import time
 import unicodedata
 
 import pytest
@@ -82,10 +81,9 @@ def test_plain_words_stay_as_they_are(word: str) -> None:
 
 
 @pytest.mark.parametrize("piece", ["&amp;", "<", "<!--", "<a ", "amp;&", "<b>", "<<b>", '<a t="', "&l&lt;t;"])
-def test_texts_made_to_be_slow_are_not(piece: str) -> None:
-    began = time.process_time()
-    clean(piece * 50_000, 5000)
-    assert time.process_time() - began < 5
+@pytest.mark.timeout(120)  # minutes where the work grows with the square of the length, else under a second
+def test_texts_made_to_be_slow_are_cleaned(piece: str) -> None:
+    assert len(clean(piece * 50_000, 5000)) <= 5000
 
 
 @pytest.mark.parametrize(

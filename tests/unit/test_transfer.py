@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pyarrow as pa
 import pytest
-from planted_market import planted
+from worlds.market import planted
 
 from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
 from xlrec.training.recommender.logs import Logs, only

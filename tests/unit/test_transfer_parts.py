@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from planted_market import planted
+from worlds.market import planted
 
 from xlrec.config.models import PopularityConfig, RetrieveConfig
 from xlrec.training.recommender.logs import first_meetings

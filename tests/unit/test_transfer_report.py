@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from xlrec.reporting.charts import Mark
-from xlrec.reporting.curves import Curve, Level, curves
+from xlrec.reporting.curves import line_chart
 from xlrec.reporting.transfer import TransferData, print_curve, render
 from xlrec.training.transfer import POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS
@@ -61,7 +61,7 @@ def test_a_target_without_logs_is_said_to_have_nothing_measured() -> None:
 
 
 def test_a_curve_skips_what_is_missing_and_says_when_there_is_nothing() -> None:
-    drawn = curves([Curve("a", (Mark(0.5, 0.4, 0.6), None, Mark(0.7)))], [Level("low", 0.1)], ["0", "1", "2"], "t")
+    drawn = line_chart({"a": (Mark(0.5, 0.4, 0.6), None, Mark(0.7))}, {"low": 0.1}, ["0", "1", "2"], "t")
     assert drawn.count("<circle") == 2
     assert "low</text>" in drawn
-    assert "nothing to draw" in curves([Curve("a", (None,))], [], ["0"], "t")
+    assert "nothing to draw" in line_chart({"a": (None,)}, {}, ["0"], "t")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tiny_translators import LANGUAGES, build_translator
+from worlds.tiny_translators import LANGUAGES, build_translator
 
 from xlrec import translators
 from xlrec.config.models import TranslateConfig

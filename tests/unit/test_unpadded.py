@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_models import ARCHITECTURES, TEXTS, build_encoder
+from worlds.tiny_models import ARCHITECTURES, TEXTS, build_encoder
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig

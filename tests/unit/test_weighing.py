@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from planted_market import planted
 from threadpoolctl import threadpool_limits
+from worlds.market import planted
 
 from xlrec.config.models import Config, FusionWeights
 from xlrec.kernels.history.visits import visits

@@ -1,4 +1,4 @@
-"""The `xlrec` command: `xlrec --help` lists what it does; every failure is one line on stderr and an exit status."""
+"""The `xlrec` command; every failure is one line on stderr and an exit status. `xlrec --help` lists the commands."""
 
 import logging
 import signal
@@ -19,21 +19,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from typer.main import get_command
 
     from xlrec.cli.app import app
-    from xlrec.cli.ending import told
+    from xlrec.cli.ending import as_xlrec_error
 
     terminated = list[int]()
 
     def end(number: int, _: object) -> None:
         terminated.append(number)
-        logging.disable()  # py4j would tell where it was
+        logging.disable()  # py4j would log a traceback
         raise KeyboardInterrupt
 
-    with suppress(ValueError):  # not the main thread: who embeds us handles signals
+    with suppress(ValueError):  # not the main thread: the embedding program handles signals
         signal.signal(signal.SIGTERM, end)
     try:
         get_command(app).main(list(sys.argv[1:] if arguments is None else arguments), prog_name="xlrec")
     except Exception as error:
-        ours = told(error)
+        ours = as_xlrec_error(error)
         if ours is None:
             raise
         print(f"xlrec: {ours.code}: {ours}", file=sys.stderr)  # noqa: T201  # the command line's own error line

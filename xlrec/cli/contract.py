@@ -1,8 +1,8 @@
-"""The output's contract: what readers of `recommendations` may rely on."""
-
-import json
+"""Contract of the output: columns of `recommendations` and promises to their readers."""
 
 import typer
+
+from xlrec.cli.options import AsJson, print_json
 
 PROMISES = (
     "Whole runs only: readers see a run's rows all at once, through the newest row of _releases, or not at all.",
@@ -14,8 +14,8 @@ PROMISES = (
 )
 
 
-def show(as_json: bool) -> None:
-    """Prints the contract, for people or as JSON."""
+def contract(as_json: AsJson = False) -> None:
+    """What readers of `recommendations` may rely on: columns, types, meaning, how to read the live lists."""
     from xlrec.lake.readers import sql_for_readers
     from xlrec.tables import RECOMMENDATIONS
 
@@ -32,7 +32,7 @@ def show(as_json: bool) -> None:
             "promises": list(PROMISES),
             "sql": sql,
         }
-        typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        print_json(document)
         return
     from rich.console import Console
     from rich.table import Table

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from xlrec.cli.options import spark_session
 from xlrec.config.models import SparkConfig
 
 
@@ -19,15 +20,9 @@ def demo(
     Example, for a load test: xlrec demo /tmp/load --users 1000000 --items 200000
     """
     from xlrec.datasets.demo import write_demo
-    from xlrec.runtime import doctor
-    from xlrec.runtime.session import start
 
-    doctor.require(folder)
-    spark = start(SparkConfig(driver_memory=memory))
-    try:
+    with spark_session(SparkConfig(driver_memory=memory), folder) as spark:
         typer.echo(write_demo(spark, folder, users=users, items=items, seed=seed))
-    finally:
-        spark.stop()
 
 
 importers = typer.Typer(help="Brings a public data set into the input layout.", no_args_is_help=True)
@@ -60,16 +55,9 @@ def amazon_m2(source: Source, target: Target) -> None:
 def _import(name: str, source: str, target: str, *more: str | None) -> None:
     from importlib import import_module
 
-    from xlrec.runtime import doctor
-    from xlrec.runtime.session import start
-
-    doctor.require(target)
-    spark = start(SparkConfig())
-    try:
-        bring = getattr(import_module(f"xlrec.datasets.{name}"), f"import_{name}")
-        typer.echo(bring(spark, source, target, *more))
-    finally:
-        spark.stop()
+    write = getattr(import_module(f"xlrec.datasets.{name}"), f"import_{name}")
+    with spark_session(SparkConfig(), target) as spark:
+        typer.echo(write(spark, source, target, *more))
 
 
 COMMANDS = (demo,)

@@ -1,29 +1,29 @@
-"""The table of presets: size, licence, cost and what could be checked."""
+"""The table of presets: size, licence, cost and checked facts."""
 
-import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-import typer
+from xlrec.cli.options import AsJson, print_json, wide_console
 
-from xlrec.encoders.presets import PRESETS, Preset
+if TYPE_CHECKING:
+    from xlrec.encoders.presets import Preset
 
 #: Width where the output goes to a file or pipe.
 _WIDTH = 150
 
 
-def show(as_json: bool) -> None:
-    """Prints the presets, cheapest first, for people or as JSON."""
+def encoders(as_json: AsJson = False) -> None:
+    """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
+    from xlrec.encoders.presets import PRESETS
+
     presets = sorted(PRESETS, key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
     if as_json:
-        typer.echo(json.dumps([asdict(preset) for preset in presets], indent=1, ensure_ascii=False))
+        print_json([asdict(preset) for preset in presets])
         return
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = wide_console(_WIDTH)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for title in ("preset", "MB", "MFLOP/token", "dim", "tokens", "licence", "commit", "not checked"):
         table.add_column(title, no_wrap=title == "preset", justify="right" if title[0] == "M" else "left")
@@ -37,7 +37,7 @@ def show(as_json: bool) -> None:
     console.print("`xlrec encoders --json` adds hub names, commits, prompts, pooling and where each fact was seen.")
 
 
-def _cells(preset: Preset) -> tuple[str, ...]:
+def _cells(preset: "Preset") -> tuple[str, ...]:
     return (
         preset.name,
         f"{preset.megabytes:,}",

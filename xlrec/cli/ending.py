@@ -1,4 +1,4 @@
-"""What a command says where it fails: one of our errors for whatever a user can meet; anything else is a bug."""
+"""Error of a failed command: one of ours for whatever a user can meet; anything else is a bug."""
 
 import errno
 import os
@@ -14,8 +14,8 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _FULL_WORDS: Final = tuple(os.strerror(number) for number in _FULL)
 
 
-def told(error: Exception) -> XlrecError | None:
-    """The error to be told in one line, as the one of ours that it is or stands for; None for a bug.
+def as_xlrec_error(error: Exception) -> XlrecError | None:
+    """One of our errors for an exception that a user can meet, to print in one line; None for a bug.
 
     Args:
         error: What ended the command.
@@ -49,20 +49,20 @@ def _without(error: ModuleNotFoundError) -> XlrecError | None:
     )
 
 
-def _of_spark(said: str) -> XlrecError | None:
-    """Ours, raised in a worker and wrapped; what a worker lacks; a disk that is full."""
-    found = re.search(r"xlrec\.errors\.(\w+): (.+)", said)
-    kind = getattr(errors, found[1], None) if found else None
-    if found is not None and kind is not None:
-        ours: XlrecError = kind(found[2])
+def _of_spark(message: str) -> XlrecError | None:
+    """An error of ours wrapped by a worker, a module that a worker lacks, or a full disk; else None."""
+    wrapped = re.search(r"xlrec\.errors\.(\w+): (.+)", message)
+    kind = getattr(errors, wrapped[1], None) if wrapped else None
+    if wrapped is not None and kind is not None:
+        ours: XlrecError = kind(wrapped[2])
         return ours
-    lacking = re.search(r"ModuleNotFoundError: No module named '(\w+)", said)
+    lacking = re.search(r"ModuleNotFoundError: No module named '(\w+)", message)
     if lacking:
         return MachineError(
             f"a worker lacks the module {lacking[1]}: install xlrec's dependencies on every machine; "
             "`xlrec doctor --config` says which lack what"
         )
-    full = next((word for word in _FULL_WORDS if word in said), None)
+    full = next((word for word in _FULL_WORDS if word in message), None)
     if full:
         return MachineError(
             f"a disk takes no more ({full.lower()}): free some, or name another folder in spark.local.dir for what "

@@ -1,4 +1,4 @@
-"""Commands that only look: what a night will take, one user's list, the contract, the releases, the machine."""
+"""Commands that only read: the plan of a night, one user's list, reports, releases, the contract, the machine."""
 
 import shutil
 from pathlib import Path
@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from xlrec.cli.options import ConfigFile, Overrides, session
+from xlrec.cli.contract import contract
+from xlrec.cli.encoders import encoders
+from xlrec.cli.options import ConfigFile, Overrides, config_session, print_json
 
 
 def explain(
@@ -15,10 +17,10 @@ def explain(
     overrides: Overrides = None,
 ) -> None:
     """One user's live list, history and reasons."""
-    from xlrec.pipeline.explaining import explain as tell
+    from xlrec.pipeline.explaining import explain as print_list
 
-    with session(config, overrides) as (spark, settings):
-        tell(spark, settings, user)
+    with config_session(config, overrides) as (spark, settings):
+        print_list(spark, settings, user)
 
 
 def report(
@@ -39,7 +41,7 @@ def report(
     settings = load(config, overrides or [])
     path = local_page(settings.lake, run)
     if path is None:
-        with session(config, overrides) as (spark, _):
+        with config_session(config, overrides) as (spark, _):
             path = fetched_page(spark, settings.lake, run)
     if out is not None:
         path = Path(shutil.copyfile(path, out))
@@ -50,26 +52,10 @@ def report(
 
 def releases(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """What was released when, and how the newest runs ended."""
-    from xlrec.pipeline.explaining import releases as tell
+    from xlrec.pipeline.explaining import releases as print_releases
 
-    with session(config, overrides) as (spark, settings):
-        tell(spark, settings)
-
-
-def contract(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
-) -> None:
-    """What readers of `recommendations` may rely on: columns, types, meaning, how to read the live lists."""
-    from xlrec.cli.contract import show
-
-    show(as_json)
-
-
-def encoders(as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False) -> None:
-    """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
-    from xlrec.cli.encoders import show
-
-    show(as_json)
+    with config_session(config, overrides) as (spark, settings):
+        print_releases(spark, settings)
 
 
 def doctor(
@@ -88,9 +74,9 @@ def doctor(
         spark-submit --master spark://HOST:7077 --packages … jobs/doctor.py --config night.yaml
     """
     from xlrec.config.loading import load
-    from xlrec.pipeline import doctor as physician
+    from xlrec.pipeline import doctor as checks
 
-    raise typer.Exit(physician.run(lake, load(config, overrides or []) if config or overrides else None))
+    raise typer.Exit(checks.run(lake, load(config, overrides or []) if config or overrides else None))
 
 
 def plan(
@@ -130,11 +116,9 @@ def plan(
 
 def schema() -> None:
     """The config's JSON schema, which editors use to complete and check a config."""
-    import json
-
     from xlrec.config.models import Config
 
-    typer.echo(json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False))
+    print_json(Config.model_json_schema())
 
 
 COMMANDS = (plan, explain, report, releases, contract, encoders, doctor, schema)

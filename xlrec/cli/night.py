@@ -1,10 +1,26 @@
 """Commands that write the lake: the whole night, its stages alone, release and rollback."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import rich
 import typer
 
-from xlrec.cli.options import ConfigFile, Overrides, session
+from xlrec.cli.options import ConfigFile, Overrides, config_session
+
+if TYPE_CHECKING:
+    from xlrec.config.models import Config
+    from xlrec.lake.releases import Ledger
+
+_STAGES: Final = {
+    "prepare": "Inputs into texts, items, events and users; bad rows into rejects.",
+    "translate": "Texts into the pivot language, where `unify` is pivot or both; those that the cache holds are "
+    "not done again.",
+    "embed": "Vectors of the texts that the cache does not hold yet.",
+    "train": "Co-visitation, popularity and the item index that workers map into memory.",
+    "recommend": "Every user's ranked list from the newest trained model; not released yet.",
+    "publish": "Audits the newest lists that `recommend` wrote and releases them in one commit.",
+}
 
 
 def run(
@@ -20,45 +36,15 @@ def run(
     """
     from xlrec.pipeline.night import nightly
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         nightly(spark, settings, evaluating=evaluate, config_file=config)
-
-
-def prepare(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Inputs into texts, items, events and users; bad rows into rejects."""
-    _stage("prepare", config, overrides)
-
-
-def translate(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Texts into the pivot language, where `unify` is pivot or both; those that the cache holds are not done again."""
-    _stage("translate", config, overrides)
-
-
-def embed(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Vectors of the texts that the cache does not hold yet."""
-    _stage("embed", config, overrides)
-
-
-def train(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Co-visitation, popularity and the item index that workers map into memory."""
-    _stage("train", config, overrides)
-
-
-def recommend(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Every user's ranked list from the newest trained model; not released yet."""
-    _stage("recommend", config, overrides)
-
-
-def publish(config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Audits the newest lists that `recommend` wrote and releases them in one commit."""
-    _stage("publish", config, overrides)
 
 
 def evaluate(config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Splits by time, runs the same stages on the history and scores lists, sources and baselines."""
     from xlrec.pipeline.evaluation import evaluate as score
 
-    with session(config, overrides) as (spark, settings):
+    with config_session(config, overrides) as (spark, settings):
         score(spark, settings, config_file=config)
 
 
@@ -69,15 +55,9 @@ def rollback(
     note: Annotated[str | None, typer.Option(help="Why; kept in _releases.")] = None,
 ) -> None:
     """Makes an older run live again, in one commit."""
-    from rich import print as show
-
-    from xlrec.lake.delta import Lake
-    from xlrec.lake.releases import Ledger
-
-    with session(config, overrides) as (spark, settings):
-        ledger = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s)
-        release = ledger.rollback(run, note)
-        show(f"release {release.release} of {settings.lake}: run {release.run_id} is live")
+    with config_session(config, overrides) as (spark, settings):
+        release = _ledger(spark, settings).rollback(run, note)
+        rich.print(f"release {release.release} of {settings.lake}: run {release.run_id} is live")
 
 
 def unlock(
@@ -91,22 +71,28 @@ def unlock(
 
     A night does the same by itself for a run whose process is gone; this is for a person who will not wait for one.
     """
-    from rich import print as show
+    with config_session(config, overrides) as (spark, settings):
+        abandoned = _ledger(spark, settings).unlock(force=force)
+        result = f"{', '.join(abandoned)} abandoned: the next run begins at once" if abandoned else "no run holds it"
+        rich.print(f"{settings.lake}: {result}")
 
+
+def _ledger(spark: Any, settings: "Config") -> "Ledger":
     from xlrec.lake.delta import Lake
     from xlrec.lake.releases import Ledger
 
-    with session(config, overrides) as (spark, settings):
-        taken = Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s).unlock(force=force)
-        said = f"{', '.join(taken)} abandoned: the next run begins at once" if taken else "no run holds it"
-        show(f"{settings.lake}: {said}")
+    return Ledger(Lake(spark, settings.lake), settings.publish.heartbeat_s)
 
 
-def _stage(name: str, config: str | None, overrides: list[str] | None) -> None:
-    from xlrec.pipeline.night import stage_alone
+def _stage_command(name: str) -> Callable[..., None]:
+    def command(config: ConfigFile = None, overrides: Overrides = None) -> None:
+        from xlrec.pipeline.night import stage_alone
 
-    with session(config, overrides) as (spark, settings):
-        stage_alone(spark, settings, name)
+        with config_session(config, overrides) as (spark, settings):
+            stage_alone(spark, settings, name)
+
+    command.__name__, command.__doc__ = name, _STAGES[name]
+    return command
 
 
-COMMANDS = (run, prepare, translate, embed, train, recommend, publish, evaluate, rollback, unlock)
+COMMANDS = (run, *map(_stage_command, _STAGES), evaluate, rollback, unlock)

@@ -1,5 +1,6 @@
-"""Options that many commands share, and what they all do first: read the config, check the machine, start Spark."""
+"""Options and steps that commands share: the config, the check of the machine, Spark, JSON, the terminal."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -7,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from xlrec.config.loading import load
-from xlrec.config.models import Config
+from xlrec.config.models import Config, SparkConfig
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from rich.console import Console
 
 ConfigFile = Annotated[
     str | None,
@@ -24,21 +26,57 @@ Overrides = Annotated[
 ]
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
 @contextmanager
-def session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["SparkSession", Config]]:
-    """Spark and the effective config; Spark stops at the end.
+def spark_session(config: SparkConfig, folder: str | None = None) -> Iterator["SparkSession"]:
+    """Spark, which stops at the end.
+
+    Args:
+        config: Of the session.
+        folder: A folder that must be writable.
 
     Raises:
-        ConfigError: the config is wrong; nothing was started.
         MachineError: Java, Python or a permission is missing; nothing was started.
     """
     from xlrec.runtime import doctor
     from xlrec.runtime.session import start
 
-    config = load(file, overrides or [])
-    doctor.require(config.lake)
-    spark = start(config.spark)
+    doctor.require(folder)
+    spark = start(config)
     try:
-        yield spark, config
+        yield spark
     finally:
         spark.stop()
+
+
+@contextmanager
+def config_session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["SparkSession", Config]]:
+    """Spark and the effective config; Spark stops at the end.
+
+    Raises:
+        ConfigError: the config is wrong; nothing was started.
+        MachineError: as `spark_session`.
+    """
+    config = load(file, overrides or [])
+    with spark_session(config.spark, config.lake) as spark:
+        yield spark, config
+
+
+def print_json(content: object) -> None:
+    """Prints content as indented JSON."""
+    typer.echo(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def wide_console(width: int) -> "Console":
+    """Stdout for rich, of this width where it is a file or pipe."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=width)
+
+
+def split_names(names: str | None) -> tuple[str, ...]:
+    """The names of a list with commas, without blanks."""
+    return tuple(name.strip() for name in (names or "").split(",") if name.strip())

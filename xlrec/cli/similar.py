@@ -1,10 +1,10 @@
-"""The command that compares texts: a few on the terminal, or whole tables on Spark."""
+"""The command `similarity`: a few texts on the terminal, or whole tables on Spark."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from xlrec.cli.options import ConfigFile
+from xlrec.cli.options import ConfigFile, spark_session, split_names, wide_console
 from xlrec.config.loading import load
 from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.errors import ConfigError
@@ -33,6 +33,23 @@ Among = Annotated[
         "common ones.",
     ),
 ]
+Limit = Annotated[int, typer.Option("--k", min=1, max=1000, help="Right rows for each left row, at most.")]
+MinScore = Annotated[float, typer.Option("--min-score", min=-1, max=1, help="Leave out pairs below this cosine.")]
+OtherLanguageOnly = Annotated[
+    bool, typer.Option("--other-language-only", help="Only pairs whose languages are known and differ.")
+]
+IdColumn = Annotated[str, typer.Option("--id-column", metavar="NAME", help="Unique with its language.")]
+TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="The texts.")]
+Form = Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace the pairs that lie at OUT, once the new ones are whole. On object stores Parquet is deleted "
+        "first: take --format delta there.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", help="Preset (`xlrec encoders`), folder or name. Default: the config's.")
 ]
@@ -43,27 +60,18 @@ def similarity(
     left: Left = None,
     right: Right = None,
     out: Out = None,
-    k: Annotated[int, typer.Option(min=1, max=1000, help="Right rows for each left row, at most.")] = 10,
-    min_score: Annotated[float, typer.Option(min=-1, max=1, help="Leave out pairs below this cosine.")] = -1.0,
-    other_language_only: Annotated[
-        bool, typer.Option("--other-language-only", help="Only pairs whose languages are known and differ.")
-    ] = False,
-    id_column: Annotated[str, typer.Option(metavar="NAME", help="Unique with its language.")] = "id",
-    text_column: Annotated[str, typer.Option(metavar="NAME", help="The texts.")] = "text",
+    k: Limit = 10,
+    min_score: MinScore = -1.0,
+    other_language_only: OtherLanguageOnly = False,
+    id_column: IdColumn = "id",
+    text_column: TextColumn = "text",
     language_column: LanguageColumn = None,
     languages: Among = None,
     encoder: EncoderName = None,
     config: ConfigFile = None,
-    form: Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")] = "parquet",
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Replace the pairs that lie at OUT, once the new ones are whole. On object stores Parquet is deleted "
-            "first: take --format delta there.",
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")] = False,
+    form: Form = "parquet",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """How similar texts of any languages are: a few on the terminal, or tables of any size on Spark.
 
@@ -78,41 +86,52 @@ def similarity(
     The pairs have the columns left_id, right_id, rank (1 is best), score, left_language, right_language. The search is
     exact; languages and the row itself are left out before it, so that each row gets its k where there are so many.
     """
-    if encoder and config:
-        raise ConfigError("both --encoder and --config are given: leave one out, --config names the encoder too")
-    settings = load(config) if config else None
-    embed = settings.embed if settings else EmbedConfig(encoder=encoder) if encoder else EmbedConfig()
-    among = tuple(tag.strip() for tag in languages.split(",") if tag.strip()) if languages else ()
-    wrong = [tag for tag in among if canonical_language(tag) is None]
-    if wrong:
-        raise ConfigError(f"--languages names {wrong[0]!r}, which is no BCP 47 language: write such as en,fr,zh-Hant")
+    embed, spark_config = _configs(encoder, config)
+    among = _tags(languages)
     if texts and (left or right or out):
         raise ConfigError("texts and tables are both given: either a few texts, or --left, --right and --out")
     if texts:
-        _few(texts, embed, among, as_json)
+        _print_matrix(texts, embed, among, as_json)
         return
     if left is None or out is None:
         raise ConfigError(
             '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
         )
-    from xlrec.runtime import doctor
-    from xlrec.runtime.session import start
-    from xlrec.similarity.program import Pairing, check, run
-
-    pairing = Pairing(
-        left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
-        overwrite,
-    )  # fmt: skip
-    check(pairing)
-    doctor.require()
-    spark = start(settings.spark if settings else SparkConfig())
-    try:
-        typer.echo(f"{run(spark, pairing, embed):,} pairs in {out}")
-    finally:
-        spark.stop()
+    options = {
+        "left": left, "right": right, "out": out, "k": k, "min_score": min_score, "id_column": id_column,
+        "other_language_only": other_language_only, "text_column": text_column, "language_column": language_column,
+        "languages": among, "form": form, "overwrite": overwrite,
+    }  # fmt: skip
+    _write_pairs(embed, spark_config, options)
 
 
-def _few(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: bool) -> None:
+def _write_pairs(embed: EmbedConfig, spark_config: SparkConfig, options: dict[str, Any]) -> None:
+    from xlrec.similarity.program import Pairing, run_similarity
+
+    pairing = Pairing(**options)
+    pairing.check_output()
+    with spark_session(spark_config) as spark:
+        typer.echo(f"{run_similarity(spark, pairing, embed):,} pairs in {pairing.out}")
+
+
+def _configs(encoder: str | None, config: str | None) -> tuple[EmbedConfig, SparkConfig]:
+    if encoder and config:
+        raise ConfigError("both --encoder and --config are given: leave one out, --config names the encoder too")
+    if config:
+        settings = load(config)
+        return settings.embed, settings.spark
+    return EmbedConfig(encoder=encoder) if encoder else EmbedConfig(), SparkConfig()
+
+
+def _tags(languages: str | None) -> tuple[str, ...]:
+    tags = split_names(languages)
+    wrong = [tag for tag in tags if canonical_language(tag) is None]
+    if wrong:
+        raise ConfigError(f"--languages names {wrong[0]!r}, which is no BCP 47 language: write such as en,fr,zh-Hant")
+    return tags
+
+
+def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: bool) -> None:
     """Prints the matrix of a few texts; a language with a question mark is only the likeliest."""
     import json
 
@@ -129,18 +148,14 @@ def _few(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: 
         rows = [[round(float(score), 6) if np.isfinite(score) else None for score in row] for row in scores]
         typer.echo(json.dumps({"texts": texts, "languages": likely, "scores": rows}, ensure_ascii=False))
         return
-    from rich.console import Console
-
     from xlrec.reporting.pairs import matrix_table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_WIDTH)
+    console = wide_console(_WIDTH)
     tags = [tag if tag == certain else f"{tag}?" for tag, certain in zip(likely, sure, strict=True)]
     console.print(matrix_table(texts, tags, scores))
     empty = sum(not np.isfinite(row).any() for row in scores)
-    said = f"; {empty} without text once cleaned" if empty else ""
-    console.print(f"cosine of the vectors of {embed.encoder}{said}", style="dim", highlight=False)
+    note = f"; {empty} without text once cleaned" if empty else ""
+    console.print(f"cosine of the vectors of {embed.encoder}{note}", style="dim", highlight=False)
 
 
 COMMANDS = (similarity,)

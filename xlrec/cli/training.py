@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from xlrec.cli.options import ConfigFile, Overrides, session
+from xlrec.cli.options import ConfigFile, Overrides, config_session, split_names
 from xlrec.errors import ConfigError
 
 Sources = Annotated[
@@ -48,23 +48,22 @@ def transfer(
     """
     from xlrec.config.loading import load
     from xlrec.pipeline.transfer import Route, check
-    from xlrec.pipeline.transfer import transfer as carry
+    from xlrec.pipeline.transfer import transfer as run_transfer
 
     by_market, by_language = (sources, targets), (from_language, to_language)
     if any(by_market) == any(by_language) or not (all(by_market) or all(by_language)):
         raise ConfigError("name a source and a target: --from and --to, or --from-language and --to-language")
     names = by_market if all(by_market) else by_language
     by = "market" if all(by_market) else "language"
-    split = [tuple(one.strip() for one in str(side).split(",") if one.strip()) for side in names]
-    route = Route(split[0], split[1], by, _percent(shares), output)
+    route = Route(split_names(names[0]), split_names(names[1]), by, _percent(shares), output)
     check(route, load(config, overrides or []))
-    with session(config, overrides) as (spark, settings):
-        carry(spark, settings, route, config)
+    with config_session(config, overrides) as (spark, settings):
+        run_transfer(spark, settings, route, config)
 
 
 def _percent(shares: str) -> tuple[float, ...]:
     try:
-        return tuple(float(one) / 100 for one in shares.split(",") if one.strip())
+        return tuple(float(share) / 100 for share in split_names(shares))
     except ValueError as error:
         raise ConfigError(f"--shares is {shares!r}: write percent with commas, such as 1,5,20,100") from error
 
@@ -92,8 +91,8 @@ def adapt_encoder(
     from xlrec.training.encoder import AdaptConfig
 
     settings = load_as(AdaptConfig, config, overrides or [])
-    found = adapt(settings, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201  # progress
-    for (source, language), recall in sorted(found.items()):
+    recalls = adapt(settings, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201  # progress
+    for (source, language), recall in sorted(recalls.items()):
         typer.echo(f"{source}\t{language}\t{recall:.3f}")
     typer.echo(f"wrote {settings.output}")
 

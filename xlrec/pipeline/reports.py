@@ -8,7 +8,7 @@ from typing import Final
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from xlrec import encoders, reporting
+from xlrec import encoders
 from xlrec.config.models import Config
 from xlrec.lake.delta import Lake
 from xlrec.pipeline.quality import COUNTED
@@ -17,6 +17,7 @@ from xlrec.pipeline.samples import sample_lists
 from xlrec.pipeline.steps import bounded, one_row
 from xlrec.reporting import data
 from xlrec.reporting.console import print_run
+from xlrec.reporting.html import render
 from xlrec.stages.audit import Verdict
 from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, RUNS, USERS
 
@@ -27,7 +28,7 @@ REPORTS: Final = "_reports"
 def finish(run: Run, verdicts: Sequence[Verdict], config_file: str | None) -> str:
     """Writes `_reports/<run_id>.html` below the lake and prints what a person wants to see; returns where it lies."""
     report = collect(run, verdicts, config_file or "CONFIG")
-    page = run.lake.write_file(f"{REPORTS}/{run.run_id}.html", reporting.render(report).encode())
+    page = run.lake.write_file(f"{REPORTS}/{run.run_id}.html", render(report).encode())
     print_run(report, table=run.lake.path(RECOMMENDATIONS), page=page)
     return page
 
@@ -48,17 +49,15 @@ def collect(run: Run, verdicts: Sequence[Verdict], config_file: str) -> data.Rep
         versions=row["versions"],
         config_file=config_file,
     )
-    stages = tuple(
-        data.StageRow(s.name, s.rows_in, s.rows_out, s.rejected, s.seconds, s.note) for s in run.progress.summary()
-    )
+    stages = tuple(run.progress.summary())
     lists = run.ledger.rows_of(run.run_id, run.run_date) if "recommend.recommendations" in run.counts else None
     return data.ReportData(
         header,
         stages,
         rejects=_rejects(run),
         quality=_quality(run.counts),
-        market_logs=tuple(data.MarketLogRow(*log) for log in run.markets),
-        parts=tuple(data.PartsRow(*figure) for figure in (run.weighing.figures if run.weighing else ())),
+        market_logs=tuple(run.markets),
+        parts=tuple(run.weighing.figures if run.weighing else ()),
         release=_release(run, verdicts),
         lists=lists_told(lists, lake.read(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),
@@ -92,7 +91,7 @@ def _release(run: Run, verdicts: Sequence[Verdict]) -> data.Release | None:
         users_with_list=run.counts["audit.users_with_list"],
         short_lists=run.counts["audit.short_lists"],
         k=run.config.k,
-        bars=tuple(data.Bar(v.name, v.value, v.least, v.most, v.passed, v.advice) for v in verdicts),
+        bars=tuple(verdicts),
         live_run_id=run.replaced.run_id if run.replaced else None,
         live_rows=run.counts.get("audit.live_rows"),
         content_hash=run.content_hash,

@@ -1,17 +1,17 @@
 """Charts as SVG strings: plain data in, escaped mark-up out. Colours are CSS classes, so dark mode needs no second one.
 
-A series is told by its shape or place as well as by its colour. Values that are not finite are a dash, never a mark;
-nothing to draw gives a sentence.
+Series differ in shape or place as well as in colour. Values that are not finite are a dash, never a mark; a chart
+without rows is a sentence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
 from typing import Final
 
 from xlrec.reporting import words
-from xlrec.reporting.svg import WIDTH, Scale, frame, line, rect, short, text
+from xlrec.reporting.svg import WIDTH, Scale, shorten_label, svg_frame, svg_line, svg_rect, svg_text
 
 EMPTY: Final = '<p class="empty">There is nothing to draw here.</p>'
 _LABELS: Final = 94.0  # width of the labels on the left
@@ -28,6 +28,12 @@ class Mark:
     high: float | None = None
     series: int = 0
 
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Both ends; None where one is missing or not finite."""
+        low, high = self.low, self.high
+        return None if low is None or high is None or not (isfinite(low) and isfinite(high)) else (low, high)
+
 
 @dataclass(frozen=True)
 class DotRow:
@@ -38,141 +44,152 @@ class DotRow:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class BarRow:
-    """A row of a bar chart: one value per series."""
-
-    label: str
-    values: tuple[float, ...]
-
-
-def dots(rows: Sequence[DotRow], title: str, *, difference: bool = False) -> str:
+def dot_chart(rows: Sequence[DotRow], title: str, *, difference: bool = False) -> str:
     """Dots with whiskers, a row each, on an axis that holds 0; differences have a sign and a line at 0."""
     if not rows:
         return EMPTY
-    ends = [end for row in rows for mark in row.marks for end in (mark.value, mark.low, mark.high) if end is not None]
-    scale = Scale(ends, _LABELS + 8, WIDTH - _VALUES - 8)
+    scale = Scale(mark_ends([mark for row in rows for mark in row.marks]), _LABELS + 8, WIDTH - _VALUES - 8)
     height, top = (34.0 if any(row.note for row in rows) else 26.0), 4.0
     bottom = top + height * len(rows)
-    parts = _axis(scale, top, bottom)
+    parts = []
+    for tick in scale.ticks:
+        parts.append(svg_line(scale(tick), top, scale(tick), bottom, "grid"))
+        parts.append(svg_text(scale(tick), bottom + 15, scale.label(tick), "tick"))
     if scale.low < 0:
-        parts.append(line(scale(0), top, scale(0), bottom, "zero"))
+        parts.append(svg_line(scale(0), top, scale(0), bottom, "zero"))
     for i, row in enumerate(rows):
         middle = top + height * (i + 0.5)
         parts.append(_label(row.label, middle, row.note))
-        several = len(row.marks) > 1
         for j, mark in enumerate(row.marks):
-            parts.append(_mark(scale, mark, middle + (8.0 * (j - 0.5) if several else 0.0), row.label))
-        value = row.marks[0].value if row.marks else float("nan")
-        shown = words.signed(value) if difference else words.score(value)
-        parts.append(text(WIDTH - 2, middle + 4, shown, "value"))
-    return frame(title, bottom + 22, parts)
+            apart = 8.0 * (j - 0.5) if len(row.marks) > 1 else 0.0
+            parts.append(draw_mark(mark, scale, middle + apart, mark.series, row.label))
+        value = row.marks[0].value if row.marks else None
+        parts.append(
+            svg_text(
+                WIDTH - 2, middle + 4, words.format_signed(value) if difference else words.format_score(value), "value"
+            )
+        )
+    return svg_frame(title, bottom + 22, parts)
 
 
-def grouped_bars(rows: Sequence[BarRow], names: Sequence[str], title: str) -> str:
-    """Bars of shares, one per series, grouped by row; each has its value beside it."""
+def grouped_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], title: str) -> str:
+    """Bars of shares by label, one per series; each has its value beside it."""
     if not rows:
         return EMPTY
     thick, gap = 10.0, 10.0
     group = thick * len(names) + gap
-    scale = Scale([value for row in rows for value in row.values], _LABELS + 8, WIDTH - _VALUES)
+    scale = Scale([value for values in rows.values() for value in values], _LABELS + 8, WIDTH - _VALUES)
     parts = []
-    for i, row in enumerate(rows):
+    for i, (label, values) in enumerate(rows.items()):
         top = group * i + gap / 2
-        parts.append(_label(row.label, top + thick * len(names) / 2))
-        for j, (name, value) in enumerate(zip(names, row.values, strict=True)):
+        parts.append(_label(label, top + thick * len(names) / 2))
+        for j, (name, value) in enumerate(zip(names, values, strict=True)):
             y = top + thick * j
             end = scale(value) if isfinite(value) else scale(0)
-            tip = f"{row.label}, {name}: {words.share(value)}"
             if isfinite(value) and value > 0:
-                parts.append(rect(scale(0), y + 1, end - scale(0), thick - 2, f"s{j}", tip))
-            parts.append(text(end + 5, y + thick - 1.5, words.share(value), "small"))
-    return frame(title, group * len(rows) + 2, parts)
+                tip = f"{label}, {name}: {words.format_share(value)}"
+                parts.append(svg_rect(scale(0), y + 1, end - scale(0), thick - 2, f"s{j}", tip))
+            parts.append(svg_text(end + 5, y + thick - 1.5, words.format_share(value), "small"))
+    return svg_frame(title, group * len(rows) + 2, parts)
 
 
-def stacked_bars(rows: Sequence[BarRow], names: Sequence[str], title: str) -> str:
-    """A bar per row, cut into the shares of its series in the order of the names; wide pieces say theirs."""
+def stacked_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], title: str) -> str:
+    """A bar by label, cut into the shares of its series in the order of the names; wide pieces carry their share."""
     if not rows:
         return EMPTY
     height, left, right = 26.0, _LABELS + 8, WIDTH - 2
     parts = []
-    for i, row in enumerate(rows):
-        parts.append(_label(row.label, height * (i + 0.5)))
-        values = [value if isfinite(value) and value > 0 else 0.0 for value in row.values]
-        whole, x = sum(values), left
+    for i, (label, values) in enumerate(rows.items()):
+        middle, x = height * (i + 0.5), left
+        parts.append(_label(label, middle))
+        positive = [value if isfinite(value) and value > 0 else 0.0 for value in values]
+        whole = sum(positive)
         if not whole:
-            parts.append(text(left, height * (i + 0.5) + 4, words.NOTHING, "small"))
+            parts.append(svg_text(left, middle + 4, words.NOTHING, "small"))
             continue
-        for j, (name, value) in enumerate(zip(names, values, strict=True)):
-            width = (right - left) * value / whole
+        for j, (name, value) in enumerate(zip(names, positive, strict=True)):
+            share, width = value / whole, (right - left) * value / whole
             if value:
-                tip = f"{row.label}, {name}: {words.share(value / whole)}"
-                parts.append(rect(x, height * i + 4, width - 1, height - 8, f"s{j}", tip))
+                tip = f"{label}, {name}: {words.format_share(share)}"
+                parts.append(svg_rect(x, height * i + 4, width - 1, height - 8, f"s{j}", tip))
             if width > 34:
-                parts.append(
-                    text(x + width / 2, height * (i + 0.5) + 3.5, f"{100 * value / whole:.0f}\u00a0%", f"on{j}")
-                )
+                parts.append(svg_text(x + width / 2, middle + 3.5, f"{100 * share:.0f}\u00a0%", f"on{j}"))
             x += width
-    return frame(title, height * len(rows), parts)
+    return svg_frame(title, height * len(rows), parts)
 
 
-def meter(value: float, least: float | None, most: float | None) -> str:
+def bar_meter(value: float, least: float | None, most: float | None) -> str:
     """A share on a track from 0 to 1, with a tick at its bar; empty where value or bar are no shares."""
     limit = least if least is not None else most
     if limit is None or not 0 < limit <= 1 or not isfinite(value):
         return ""
     inside = min(max(value, 0.0), 1.0)
-    bar = f"at least {words.share(limit)}" if least is not None else f"at most {words.share(limit)}"
+    bar = f"at least {words.format_share(limit)}" if least is not None else f"at most {words.format_share(limit)}"
     parts = [
-        rect(0, 4, 120, 6, "track"),
-        rect(0, 4, 120 * inside, 6, "s0") if inside else "",
-        line(max(1.0, 120 * limit - 1), 0, max(1.0, 120 * limit - 1), 14, "limit"),
+        svg_rect(0, 4, 120, 6, "track"),
+        svg_rect(0, 4, 120 * inside, 6, "s0") if inside else "",
+        svg_line(max(1.0, 120 * limit - 1), 0, max(1.0, 120 * limit - 1), 14, "limit"),
     ]
-    return frame(f"{words.share(value)}, allowed is {bar}", 14, parts, "meter", 120)
+    return svg_frame(f"{words.format_share(value)}, allowed is {bar}", 14, parts, "meter", 120)
 
 
-def part(value: float | None, whole: float) -> str:
+def share_bar(value: float | None, whole: float) -> str:
     """A thin bar for one number's share of a whole."""
     if value is None or not isfinite(value) or whole <= 0:
         return ""
-    return frame(words.share(value / whole), 6, [rect(0, 0, 100 * min(value / whole, 1), 6, "s0")], "part", 100)
+    return svg_frame(
+        words.format_share(value / whole), 6, [svg_rect(0, 0, 100 * min(value / whole, 1), 6, "s0")], "part", 100
+    )
 
 
-def legend(names: Sequence[str], *, dots: bool = False) -> str:
+def chart_legend(names: Sequence[str], *, dots: bool = False) -> str:
     """The series' names with their shapes and colours, in order."""
-    shape = '<circle cx="7" cy="7" r="4" class="s{0}"/>', '<path d="M7 2.5 11.5 7 7 11.5 2.5 7Z" class="hollow s{0}"/>'
+    square = '<rect x="2" y="2" width="10" height="10" rx="1.5" class="s{0}"/>'
+    circle = '<circle cx="7" cy="7" r="4" class="s{0}"/>'
+    diamond = '<path d="M7 2.5 11.5 7 7 11.5 2.5 7Z" class="hollow s{0}"/>'
     items = []
     for i, name in enumerate(names):
-        drawn = (
-            shape[min(i, 1)].format(i) if dots else f'<rect x="2" y="2" width="10" height="10" rx="1.5" class="s{i}"/>'
-        )
-        items.append(f'<li><svg class="key" viewBox="0 0 14 14" aria-hidden="true">{drawn}</svg>{escape(name)}</li>')
+        shape = (circle if i == 0 else diamond) if dots else square
+        key = f'<svg class="key" viewBox="0 0 14 14" aria-hidden="true">{shape.format(i)}</svg>'
+        items.append(f"<li>{key}{escape(name)}</li>")
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def _axis(scale: Scale, top: float, bottom: float) -> list[str]:
-    parts = []
-    for tick in scale.ticks:
-        parts.append(line(scale(tick), top, scale(tick), bottom, "grid"))
-        parts.append(text(scale(tick), bottom + 15, scale.label(tick), "tick"))
-    return parts
+def mark_ends(marks: Sequence[Mark]) -> list[float]:
+    """Values and interval ends of the marks, for the extent of a scale."""
+    return [end for mark in marks for end in (mark.value, mark.low, mark.high) if end is not None]
+
+
+def draw_mark(mark: Mark, scale: Scale, place: float, series: int, label: str, *, upright: bool = False) -> str:
+    """A whisker and a dot, a diamond for series above 0; empty where the value is not finite.
+
+    Args:
+        mark: Value and interval.
+        scale: Of the value: along x, along y where upright.
+        place: The other coordinate.
+        series: Number of the series' colour and shape.
+        label: Begins the tip.
+        upright: The whisker is vertical.
+    """
+    if not isfinite(mark.value):
+        return ""
+    x, y = (place, scale(mark.value)) if upright else (scale(mark.value), place)
+    tip, whisker = f"{label}: {words.format_score(mark.value)}", ""
+    if mark.interval:
+        low, high = map(scale, mark.interval)
+        whisker = (
+            svg_line(x, low, x, high, f"whisker s{series}")
+            if upright
+            else svg_line(low, y, high, y, f"whisker s{series}")
+        )
+        tip += ", " + " to ".join(map(words.format_score, mark.interval))
+    inside = f"<title>{escape(tip)}</title>"
+    if series == 0:
+        return f'{whisker}<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="s0">{inside}</circle>'
+    corners = f"M{x:.1f} {y - 4.5:.1f} {x + 4.5:.1f} {y:.1f} {x:.1f} {y + 4.5:.1f} {x - 4.5:.1f} {y:.1f}Z"
+    return f'{whisker}<path d="{corners}" class="hollow s{series}">{inside}</path>'
 
 
 def _label(label: str, middle: float, note: str = "") -> str:
-    shown = text(_LABELS, middle + (-1 if note else 4), short(label, _LABEL_CHARS), "label", label)
-    return shown + (text(_LABELS, middle + 12, note, "note") if note else "")
-
-
-def _mark(scale: Scale, mark: Mark, y: float, label: str) -> str:
-    if not isfinite(mark.value):
-        return ""
-    kind, x = f"s{mark.series}", scale(mark.value)
-    said, whisker = f"{label}: {words.score(mark.value)}", ""
-    if mark.low is not None and mark.high is not None and isfinite(mark.low) and isfinite(mark.high):
-        whisker = line(scale(mark.low), y, scale(mark.high), y, f"whisker {kind}")
-        said += f", {words.score(mark.low)} to {words.score(mark.high)}"
-    tip = f"<title>{escape(said)}</title>"
-    if mark.series == 0:
-        return f'{whisker}<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="{kind}">{tip}</circle>'
-    corners = f"M{x:.1f} {y - 4.5:.1f} {x + 4.5:.1f} {y:.1f} {x:.1f} {y + 4.5:.1f} {x - 4.5:.1f} {y:.1f}Z"
-    return f'{whisker}<path d="{corners}" class="hollow {kind}">{tip}</path>'
+    drawn = svg_text(_LABELS, middle + (-1 if note else 4), shorten_label(label, _LABEL_CHARS), "label", label)
+    return drawn + (svg_text(_LABELS, middle + 12, note, "note") if note else "")

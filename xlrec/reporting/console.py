@@ -1,13 +1,13 @@
-"""What the terminal shows at the end of a run and for `xlrec explain`: lists, metrics, paths, what to try next."""
+"""Terminal part of a report: lists, metrics and paths at the end of a run, and a list in `xlrec explain`."""
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from xlrec.kernels.base.names import FALLBACK, SOURCES
@@ -17,128 +17,147 @@ from xlrec.reporting.views import MetricsView
 
 #: Columns of the short table of metrics.
 HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")
+#: Users whose lists a run prints.
+_N_USERS: Final = 3
+#: Systems beside ours in the table of metrics.
+_N_BASELINES: Final = 2
 #: Width of a figure with its interval, so that none is cut on a terminal of 80 columns.
 _FIGURE: Final = len("0.123–0.456")
-#: Directions that a text could force upon the rest of its line.
+#: Direction controls in a text that could reorder the rest of its line.
 _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
-def print_run(
-    report: ReportData,
-    *,
-    table: str,
-    page: str | None,
-    console: Console | None = None,
-    n_users: int = 3,
-    next_steps: Sequence[tuple[str, str]] | None = None,
-) -> None:
-    """Prints the end of a run.
+def print_run(report: ReportData, *, table: str, page: str, console: Console | None = None) -> None:
+    """Prints the end of a run: sample lists, metrics, paths and commands to try next.
 
     Args:
-        report: As the page shows it.
+        report: As on the page.
         table: Path of the recommendations.
-        page: Path of the written report, or None.
+        page: Path of the written report.
         console: stdout where it is None.
-        n_users: Sample lists shown.
-        next_steps: What to try, as (what it does, command); None for the usual ones.
     """
     out = console or Console()
-    for user in report.samples[:n_users]:
+    for user in report.samples[:_N_USERS]:
         print_list(user, out)
     if report.metrics and report.metrics.rows:
         out.print(metrics_table(report.metrics))
-    out.print(_places(report, table, page))
-    out.print(_steps(usual_steps(report.header) if next_steps is None else next_steps))
+    run = f"{report.header.run_id}, {report.header.status}"
+    out.print(label_grid([("run", run), ("table", table), ("report", page)]))
+    out.print(label_grid(_next_steps(report.header), "\nTry next"))
 
 
-def print_list(user: UserList, console: Console | None = None, *, heading: bool = True, n_because: int = 1) -> None:
+def print_list(user: UserList, console: Console, *, heading: bool = True, n_because: int = 1) -> None:
     """Prints one user's list: title, language, market, score and why, with up to `n_because` titles of the history."""
-    out = console or Console()
     if heading:
-        out.print(_heading(user))
+        console.print(_heading(user))
     if not user.items:
-        out.print(Text("  no list: the market has no item that this user may get\n", style="dim"))
+        console.print(Text("  no list: the market has no item that this user may get\n", style="dim"))
         return
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("", justify="right", style="dim")
-    shown.add_column("title", ratio=3, overflow="fold")
-    shown.add_column("lang", style="cyan")
-    shown.add_column("market")
-    shown.add_column("score", justify="right")
-    shown.add_column("why", ratio=3, overflow="fold", style="dim")
+    table = plain_table(
+        Column("", justify="right", style="dim"), Column("title", ratio=3, overflow="fold"),
+        Column("lang", style="cyan"), Column("market"), Column("score", justify="right"),
+        Column("why", ratio=3, overflow="fold", style="dim"),
+    )  # fmt: skip
     for item in user.items:
-        language, market = Text(words.language(item.language)), Text(words.market(user.market))
-        because = why(item, n_because)
-        shown.add_row(str(item.rank), isolated(item.title), language, market, words.score(item.score), because)
-    out.print(shown)
+        language, market = Text(words.language_name(item.language)), Text(words.market_name(user.market))
+        reason = _reason(item, n_because)
+        table.add_row(
+            str(item.rank), isolated_text(item.title), language, market, words.format_score(item.score), reason
+        )
+    console.print(table)
 
 
 def print_explanation(user: UserList, console: Console | None = None) -> None:
-    """Prints one user's history with its weights in the profile, then the list with its reasons."""
+    """Prints one user's history, then the list with its reasons."""
     out = console or Console()
     out.print(_heading(user))
     if user.history:
-        shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-        shown.add_column("weight", justify="right")
-        shown.add_column("history, newest first", overflow="fold")
-        shown.add_column("lang", style="cyan")
-        shown.add_column("item", style="dim", overflow="fold")
+        table = plain_table(
+            Column("history, newest first", overflow="fold"), Column("lang", style="cyan"),
+            Column("item", style="dim", overflow="fold"),
+        )  # fmt: skip
         for item in user.history:
-            weight = words.share(item.weight)
-            shown.add_row(weight, isolated(item.title), Text(words.language(item.language)), isolated(item.item_id))
-        out.print(shown)
-        hidden = (user.n_history or 0) - len(user.history)
-        if hidden > 0:
-            out.print(Text(f"  and {hidden:,} older items\n", style="dim"))
+            table.add_row(
+                isolated_text(item.title), Text(words.language_name(item.language)), isolated_text(item.item_id)
+            )
+        out.print(table)
+        n_older = (user.n_history or 0) - len(user.history)
+        if n_older > 0:
+            out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
     else:
         out.print(Text("  no history: the list is what is popular in the market\n", style="dim"))
     print_list(user, out, heading=False, n_because=len(user.history))
     counts = [(source, sum(item.source == source for item in user.items)) for source in (*SOURCES, FALLBACK)]
-    said = ", ".join(f"{source} {count}" for source, count in counts if count)
-    if said:
-        out.print(Text(f"sources: {said}", style="dim"))
+    sources = ", ".join(f"{source} {count}" for source, count in counts if count)
+    if sources:
+        out.print(Text(f"sources: {sources}", style="dim"))
 
 
-def metrics_table(metrics: Metrics, n_baselines: int = 2) -> Table:
+def metrics_table(metrics: Metrics) -> Table:
     """Our headline metrics with 95 % intervals, beside the strongest baselines (single sources are none)."""
     view = MetricsView(metrics)
-    baselines = [name for name in view.others if name not in SOURCES or name == "popular"][:n_baselines]
-    if "popular" in view.others and "popular" not in baselines:
-        baselines = [*baselines[: n_baselines - 1], "popular"]
-    columns = [name for names in view.tables.values() for name in names if name.partition("@")[0] in HEADLINES]
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, title="Offline metrics", title_justify="left", title_style="bold")
-    shown.add_column("system", min_width=len("Most popular"))
-    for name in columns:
-        shown.add_column(words.metric(name), justify="right", min_width=_FIGURE)
+    baselines = [name for name in view.other_systems if name not in SOURCES or name == "popular"][:_N_BASELINES]
+    if "popular" in view.other_systems and "popular" not in baselines:
+        baselines = [*baselines[: _N_BASELINES - 1], "popular"]
+    names = [name for columns in view.tables.values() for name in columns if name.partition("@")[0] in HEADLINES]
+    table = plain_table(
+        Column("system", min_width=len("Most popular")), *metric_columns(names), title="Offline metrics"
+    )
     for system in (OURS, *baselines):
-        cells = [Text(words.system(system))]
-        for name in columns:
-            row = view.row(system, name)
-            cell = Text(words.score(row.value if row else None))
-            if row and row.low is not None and row.high is not None:
-                cell.append(f"\n{words.score(row.low)}–{words.score(row.high)}", style="dim")
-            cells.append(cell)
-        shown.add_row(*cells, style="bold" if system == OURS else "")
-    return shown
+        cells = [figure_cell(view.figure_of(system, name)) for name in names]
+        table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
+    return table
 
 
-def why(item: Listed, n_because: int) -> Text:
-    """Why the item is listed, with up to n_because of the history's titles, heaviest first."""
-    shown = Text(words.why(item.source, bool(item.because)))
-    for i, title in enumerate(item.because[:n_because]):
-        shown.append(", “" if i else " “").append_text(isolated(title)).append("”")
-    return shown
+def metric_columns(names: Iterable[str]) -> list[Column]:
+    """A column per metric, wide enough for a figure with its interval."""
+    return [Column(words.metric_title(name), justify="right", min_width=_FIGURE) for name in names]
 
 
-def isolated(title: str) -> Text:
-    """A title that cannot command the terminal or turn the direction of its line; no mark-up in it is read."""
+def figure_cell(figure: Any) -> Text:
+    """A value above its interval; a dash for None.
+
+    Args:
+        figure: Has value, low and high.
+    """
+    cell = Text(words.format_score(figure.value if figure else None))
+    if figure and figure.low is not None and figure.high is not None:
+        cell.append(f"\n{words.format_score(figure.low)}–{words.format_score(figure.high)}", style="dim")
+    return cell
+
+
+def plain_table(*columns: Column, title: str | None = None) -> Table:
+    """An empty table of all reports: a rule below its head, the title bold on the left."""
+    return Table(
+        *columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold"
+    )  # fmt: skip
+
+
+def label_grid(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
+    """Dim labels beside their values, without lines."""
+    grid = Table.grid(Column(style="dim"), Column(overflow="fold"), padding=(0, 2))
+    grid.title, grid.title_justify, grid.title_style = title, "left", "bold"
+    for label, value in rows:
+        grid.add_row(Text(label), Text(value))
+    return grid
+
+
+def isolated_text(title: str) -> Text:
+    """A title without terminal controls, its direction isolated from the line; no mark-up in it is read."""
     plain = "".join(each for each in _BIDI_CONTROLS.sub("", title) if unicodedata.category(each) != "Cc")
-    turns = any(unicodedata.bidirectional(each) in ("R", "AL") for each in plain)
-    return Text(f"\u2068{plain}\u2069" if turns else plain)
+    is_rtl = any(unicodedata.bidirectional(each) in ("R", "AL") for each in plain)
+    return Text(f"\u2068{plain}\u2069" if is_rtl else plain)
 
 
-def usual_steps(header: Header) -> list[tuple[str, str]]:
-    """What to try after a run."""
+def _reason(item: Listed, n_because: int) -> Text:
+    """Why the item is listed, with up to n_because of the history's titles, heaviest first."""
+    reason = Text(words.reason_text(item.source, bool(item.because)))
+    for i, title in enumerate(item.because[:n_because]):
+        reason.append(", “" if i else " “").append_text(isolated_text(title)).append("”")
+    return reason
+
+
+def _next_steps(header: Header) -> list[tuple[str, str]]:
     config = f"--config {header.config_file}"
     return [
         ("why a user gets a list", f"xlrec explain {config} --user ID"),
@@ -149,30 +168,9 @@ def usual_steps(header: Header) -> list[tuple[str, str]]:
 
 
 def _heading(user: UserList) -> Text:
-    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market(user.market)}")
-    return heading.append(f", reads {', '.join(map(words.language, user.languages))}" if user.languages else "")
+    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market_name(user.market)}")
+    return heading.append(f", reads {', '.join(map(words.language_name, user.languages))}" if user.languages else "")
 
 
 def _plain(label: str) -> str:
-    return isolated(label).plain
-
-
-def _places(report: ReportData, table: str, page: str | None) -> Table:
-    shown = Table.grid(padding=(0, 2))
-    shown.add_column(style="dim")
-    shown.add_column(overflow="fold")
-    shown.add_row("run", Text(f"{report.header.run_id}, {report.header.status}"))
-    shown.add_row("table", Text(table))
-    if page is not None:
-        shown.add_row("report", Text(page))
-    return shown
-
-
-def _steps(steps: Sequence[tuple[str, str]]) -> Table:
-    shown = Table.grid(padding=(0, 2))
-    shown.title, shown.title_justify, shown.title_style = "\nTry next", "left", "bold"
-    shown.add_column(style="dim")
-    shown.add_column(overflow="fold")
-    for what, command in steps:
-        shown.add_row(Text(what), Text(command))
-    return shown
+    return isolated_text(label).plain

@@ -1,10 +1,16 @@
-"""What a report shows: small plain data that the pipeline fills from the lake's tables. No DataFrames, no clock."""
+"""Contents of a report: small plain data that the pipeline fills from the lake's tables. No DataFrames, no clock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from xlrec.runtime.progress import StageSummary
+    from xlrec.stages.audit import Verdict
+    from xlrec.stages.prepare.markets import MarketLog
+    from xlrec.training.recommender.weighing import Figure
 
 #: System whose lists are published; the others are baselines or its single sources.
 OURS: Final = "xlrec"
@@ -14,7 +20,7 @@ ALL: Final = "all"
 
 @dataclass(frozen=True)
 class Header:
-    """Which run, of what, with what."""
+    """Identity of a run: its lake, encoder, time and versions."""
 
     run_id: str
     run_date: date
@@ -22,7 +28,7 @@ class Header:
     """As in `_runs`: published, rejected, failed, finished, …"""
     lake: str
     encoder: str
-    """The encoder as a person names it, such as `hashing, 512 dimensions`."""
+    """Name and dimension of the encoder: `hashing, 512 dimensions`."""
     started_at: datetime
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -31,20 +37,8 @@ class Header:
 
 
 @dataclass(frozen=True)
-class StageRow:
-    """One stage; counts that it has not are None."""
-
-    name: str
-    rows_in: int | None
-    rows_out: int | None
-    rejected: int | None
-    seconds: float | None
-    note: str = ""
-
-
-@dataclass(frozen=True)
 class RejectRow:
-    """Rows of one input that broke one rule."""
+    """Number of rows of one input that one rule rejected."""
 
     input: str
     rule: str
@@ -53,71 +47,25 @@ class RejectRow:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """Texts of one language that tell less than they should."""
+    """Counts of unusable texts of one language."""
 
     language: str
     texts: int
     checked: int
-    """Of these texts, the sample that `cut` and `other_language` are counted in."""
+    """Size of the sample in which `cut` and `other_language` are counted."""
     cut: int
-    """As long as what the encoder sees of a text, or longer."""
+    """Texts at least as long as the encoder's limit."""
     other_language: int
-    """Surely in another of the catalogue's languages than stated."""
+    """Texts that are surely in another of the catalogue's languages than stated."""
     mute: int
-    """Texts that so many items share that they tell none apart; not used."""
+    """Texts shared by so many items that they are not used."""
     empty: int
-    """Catalogue rows of which cleaning left no title; rejected."""
-
-
-@dataclass(frozen=True)
-class MarketLogRow:
-    """How one market logs; `MarketLogRow(*log)` of a `MarketLog`."""
-
-    market: str
-    events: int
-    mix: tuple[tuple[str, float], ...]
-    """Kinds of events and their shares, the largest first."""
-    distance: float | None
-    """To the mix of all other markets together, in [0, 1]; None where there are none."""
-    low: float | None
-    """Lowest rating; None where nothing is rated."""
-    high: float | None
-    positive: float | None
-    """Share of the ratings that count as a preference."""
-    said: tuple[str, ...] = ()
-    """What disagrees with the other markets."""
-
-
-@dataclass(frozen=True)
-class PartsRow:
-    """The list beside its parts on choices that were held out; `PartsRow(*figure)` of a `Figure`."""
-
-    group: str
-    """A market, '' for all markets, or what else the choices have in common."""
-    users: int
-    weights: tuple[float, float, float] | None
-    """Of similar, covisited and popular; None for a group over markets."""
-    ndcg: tuple[float, ...]
-    """NDCG@10 of the list, then of similar, covisited, popular and texts alone."""
-    ahead: tuple[str, ...] = ()
-    """Parts that are ahead of the list by more than a standard error of the difference."""
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar of the audit; `Bar(v.name, v.value, v.least, v.most, v.passed, v.advice)` of a `Verdict`."""
-
-    name: str
-    value: float
-    least: float | None
-    most: float | None
-    passed: bool
-    advice: str = ""
+    """Catalogue rows without a title once cleaned; rejected."""
 
 
 @dataclass(frozen=True)
 class Release:
-    """The new lists beside the live ones; what there was none of is None."""
+    """The new lists beside the live ones; None where there are none."""
 
     number: int | None
     """Release number of this run; None where it was not released."""
@@ -127,11 +75,10 @@ class Release:
     users_with_list: int
     short_lists: int
     k: int
-    bars: tuple[Bar, ...]
+    bars: tuple["Verdict", ...]
     live_run_id: str | None = None
     """Run that was live before."""
     live_rows: int | None = None
-    live_users: int | None = None
     content_hash: str | None = None
 
 
@@ -165,7 +112,7 @@ class SourceRow:
 
 @dataclass(frozen=True)
 class Lists:
-    """What the lists are made of."""
+    """Composition of the lists by market, language and source."""
 
     markets: tuple[MarketRow, ...]
     languages: tuple[LanguageRow, ...]
@@ -191,17 +138,14 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Metrics:
-    """One evaluation and how it was made."""
+    """Figures of one evaluation and its split."""
 
     rows: tuple[MetricRow, ...]
     evaluated_at: datetime
     split: str
-    """How history and holdout were cut, as in table metrics."""
-    candidates: str = "every item that is available and sold in the user's market, without those the user has seen"
-    """Which items a system could list."""
-    intervals: str = "95 %, percentiles of a Poisson bootstrap over users; differences are paired by user"
+    """Split into history and holdout, as in table metrics."""
     cutoff: int = 10
-    """The k of the figures shown."""
+    """Cut-off k of the figures in the report."""
 
 
 @dataclass(frozen=True)
@@ -216,7 +160,6 @@ class Listed:
     source: str
     because: tuple[str, ...] = ()
     """Titles of the history items that the reason names."""
-    categories: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -226,8 +169,6 @@ class Read:
     item_id: str
     title: str
     language: str
-    weight: float | None = None
-    """Share in the profile; the history's weights sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -246,15 +187,15 @@ class UserList:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything one report shows; a section that is None or empty says how to fill it."""
+    """Contents of one report; a section that is None or empty names the command that fills it."""
 
     header: Header
-    stages: tuple[StageRow, ...] = ()
+    stages: tuple["StageSummary", ...] = ()
     rejects: tuple[RejectRow, ...] | None = None
     quality: tuple[QualityRow, ...] = ()
-    market_logs: tuple[MarketLogRow, ...] = ()
-    """Those that disagree first."""
-    parts: tuple[PartsRow, ...] = ()
+    market_logs: tuple["MarketLog", ...] = ()
+    """Markets that disagree with the others first."""
+    parts: tuple["Figure", ...] = ()
     """All markets, new items, then each market."""
     release: Release | None = None
     lists: Lists | None = None
@@ -263,5 +204,5 @@ class ReportData:
 
 
 def masked(user_id: str) -> str:
-    """A label for a user that does not tell the id, the same in every report: `user 3f9a1c`."""
+    """A user's label from a hash of the id, the same in every report: `user 3f9a1c`."""
     return f"user {sha256(user_id.encode()).hexdigest()[:6]}"

@@ -1,4 +1,4 @@
-"""The report as one HTML page: autoescaped, with nothing to load and nothing to run."""
+"""The report as one HTML page: autoescaped, without scripts or anything to load."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -9,20 +9,20 @@ from xlrec.reporting.data import OURS, ReportData
 
 def render(report: ReportData) -> str:
     """The whole page. Equal data gives an equal page: no clock, no randomness."""
-    page = environment().get_template("page.html")
+    page = page_environment().get_template("page.html")
     return page.render(
         r=report,
         w=words,
         ours=OURS,
         figures=views.MetricsView(report.metrics) if report.metrics and report.metrics.rows else None,
         list_charts=views.lists_charts(report.lists) if report.lists else [],
-        part=lambda value, whole: Markup(charts.part(value, whole)),  # noqa: S704 charts escape what they draw
-        meter=lambda bar: Markup(charts.meter(bar.value, bar.least, bar.most)),  # noqa: S704
+        part=lambda value, whole: Markup(charts.share_bar(value, whole)),  # noqa: S704 charts escape what they draw
+        meter=lambda bar: Markup(charts.bar_meter(bar.value, bar.least, bar.most)),  # noqa: S704
         svg=lambda drawn: Markup(drawn),  # noqa: S704
     )
 
 
-def environment() -> Environment:
+def page_environment() -> Environment:
     """Templates of this package, autoescaped."""
     return Environment(
         loader=PackageLoader("xlrec.reporting", "templates"),

@@ -1,4 +1,4 @@
-"""The few SVG pieces that all charts are made of: escaped text, numbers, scales, the frame."""
+"""SVG pieces of all charts: escaped text, lines, rectangles, scales, the frame."""
 
 from collections.abc import Iterable
 from html import escape
@@ -7,9 +7,7 @@ from typing import Final
 
 #: Width of every chart in its own units, about one CSS pixel each: a phone shows it without shrinking the text.
 WIDTH: Final = 360.0
-
-
-#: Extents of this share of the numbers, or smaller, are none: ticks could not be told apart.
+#: Extents of this share of the numbers, or smaller, are none: ticks would have equal labels.
 _NO_EXTENT: Final = 1e-12
 
 
@@ -43,19 +41,19 @@ class Scale:
         return f"{0.0 if abs(value) < self.step / 1e6 else value:.{digits}f}".replace("-", "\u2212")
 
 
-def text(x: float, y: float, content: str, kind: str, tip: str = "") -> str:
-    """Escaped text of a CSS class; `tip` is the whole of what was cut short."""
-    shown = f"<title>{escape(tip)}</title>{escape(content)}" if tip and tip != content else escape(content)
-    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{shown}</text>'
+def svg_text(x: float, y: float, content: str, kind: str, tip: str = "") -> str:
+    """Escaped text of a CSS class; `tip` is the whole text where it was cut."""
+    inside = f"<title>{escape(tip)}</title>{escape(content)}" if tip and tip != content else escape(content)
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{inside}</text>'
 
 
-def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def svg_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
     """A line of a CSS class."""
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
 
 
-def rect(x: float, y: float, width: float, height: float, kind: str, tip: str = "") -> str:
-    """A rectangle of a CSS class; never thinner than a hair, so that a small share is still seen."""
+def svg_rect(x: float, y: float, width: float, height: float, kind: str, tip: str = "") -> str:
+    """A rectangle of a CSS class, at least 0.6 wide, so that a small share stays visible."""
     inside = f"<title>{escape(tip)}</title>" if tip else ""
     return (
         f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.6):.1f}" height="{height:.1f}" rx="1.5" '
@@ -63,15 +61,15 @@ def rect(x: float, y: float, width: float, height: float, kind: str, tip: str = 
     )
 
 
-def frame(title: str, height: float, parts: Iterable[str], kind: str = "chart", width: float = WIDTH) -> str:
-    """The whole drawing, with its title for those who do not see it."""
+def svg_frame(title: str, height: float, parts: Iterable[str], kind: str = "chart", width: float = WIDTH) -> str:
+    """The whole drawing, with its title for screen readers."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img">'
         f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
     )
 
 
-def short(label: str, most: int) -> str:
+def shorten_label(label: str, most: int) -> str:
     """The label, cut with an ellipsis where it is longer than `most` characters."""
     return label if len(label) <= most else f"{label[: most - 1].rstrip()}…"
 

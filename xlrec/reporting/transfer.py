@@ -1,26 +1,26 @@
-"""What a person sees of a transfer: the curve as a page and on the terminal, and the line of config that uses it."""
+"""Report of a transfer: the curve as a page and on the terminal, and the command that uses the model."""
 
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from markupsafe import Markup
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from xlrec.reporting import charts, words
 from xlrec.reporting.charts import DotRow, Mark
-from xlrec.reporting.curves import Curve, Level, curves
-from xlrec.reporting.html import environment
-from xlrec.reporting.views import Chart
+from xlrec.reporting.console import figure_cell, label_grid, metric_columns, plain_table
+from xlrec.reporting.curves import line_chart
+from xlrec.reporting.html import page_environment
+from xlrec.reporting.views import Chart, history_length
 from xlrec.training.recommender.measuring import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
 
-#: Every arm with what it is, in the order of the tables.
+#: Every arm and its meaning, in the order of the tables.
 ARMS: Final = {
     ZERO_SHOT: "the source model; nothing of the target was learnt, its users are served from their histories",
     AS_IT_IS.name: "the source model again, where a share of the target's logs is there to be learnt from",
@@ -37,7 +37,7 @@ _LEAST_USERS: Final = 20
 
 @dataclass(frozen=True)
 class TransferData:
-    """One transfer, and where its results lie."""
+    """One transfer and the places of its results."""
 
     by: str
     sources: tuple[str, ...]
@@ -50,21 +50,21 @@ class TransferData:
     config_file: str
 
     @property
-    def line(self) -> str:
-        """Command of a nightly run that serves the targets by what was kept for them, all other markets as before."""
-        if self.by == "language" or (self.kept and self.kept.kept == JOINT.name):
+    def nightly_command(self) -> str:
+        """Command of a nightly run that serves the targets by the kept arm, all other markets as before."""
+        if self.by == "language" or (self.kept_choice and self.kept_choice.kept == JOINT.name):
             return f"xlrec run --config {self.config_file}    # it learns from all markets and languages together"
         named = " ".join(f"--set train.factors.models.{market}={self.model}" for market in self.targets)
         return f"xlrec run --config {self.config_file} {named}"
 
     @property
-    def kept(self) -> Choice | None:
-        """What was chosen for all of the target's logs."""
+    def kept_choice(self) -> Choice | None:
+        """Choice for all of the target's logs."""
         return self.outcome.choices[-1] if self.outcome.choices else None
 
     @property
-    def shares(self) -> list[float]:
-        """Of the few-shot arms, ascending."""
+    def few_shot_shares(self) -> list[float]:
+        """Shares of the few-shot arms, ascending."""
         return [choice.share for choice in self.outcome.choices]
 
 
@@ -78,128 +78,110 @@ class TransferView:
         self._differences = {(d.arm, d.share, d.other, d.other_share, d.metric): d for d in outcome.differences}
         self.slices = list(dict.fromkeys(f.slice for f in outcome.figures if f.slice != ALL))
 
-    def figure(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
+    def figure_of(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
         """One mean; None where no user has it."""
         return self._figures.get((arm, share, metric, where))
 
     @property
-    def table(self) -> list[tuple[str, float, list[Figure | None]]]:
+    def arm_rows(self) -> list[tuple[str, float, list[Figure | None]]]:
         """Every arm and share with its metrics: arms without the target first, then share by share."""
         rows = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)]
-        rows += [(way.name, share) for share in self.data.shares for way in WAYS]
-        return [(arm, share, [self.figure(arm, share, name) for name in METRICS]) for arm, share in rows]
+        rows += [(way.name, share) for share in self.data.few_shot_shares for way in WAYS]
+        return [(arm, share, [self.figure_of(arm, share, name) for name in METRICS]) for arm, share in rows]
 
     @property
-    def short(self) -> list[tuple[str, float, list[Figure | None]]]:
-        """What learns nothing, what was carried over at each share (by its own name), and the target alone."""
-        shown = {(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)}
+    def short_rows(self) -> list[tuple[str, float, list[Figure | None]]]:
+        """Rows of the terminal: without learning, carried over and chosen at each share, and the target alone."""
+        rows = {(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)}
         for choice in self.data.outcome.choices:
-            shown |= {(choice.few_shot, choice.share), (TARGET_ONLY.name, choice.share), (choice.kept, choice.share)}
-        return [row for row in self.table if row[:2] in shown]
+            rows |= {(name, choice.share) for name in (choice.few_shot, TARGET_ONLY.name, choice.kept)}
+        return [row for row in self.arm_rows if row[:2] in rows]
 
     def is_kept(self, arm: str, share: float) -> bool:
         """Whether the inner split chose this arm for this share."""
         return any(choice.share == share and choice.kept == arm for choice in self.data.outcome.choices)
 
     @property
-    def ahead(self) -> list[tuple[str, list[Difference | None]]]:
+    def difference_rows(self) -> list[tuple[str, list[Difference | None]]]:
         """Zero-shot and few-shot at each share against popularity, text, target only (all logs; the same share)."""
-        found = []
-        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.shares]:
-            rivals = [
-                (POPULARITY, 1.0),
-                (TEXT, 0.0),
-                (TARGET_ONLY.name, 1.0),
-                (TARGET_ONLY.name, share),
-                (ZERO_SHOT, 0.0),
-            ]
+        rows = []
+        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.few_shot_shares]:
+            only = TARGET_ONLY.name
+            rivals = [(POPULARITY, 1.0), (TEXT, 0.0), (only, 1.0), (only, share), (ZERO_SHOT, 0.0)]
             cells = [self._differences.get((arm, share, *rival, METRICS[0])) for rival in rivals]
-            found.append((f"{arm}{_of(share)}", cells))
-        return found
+            rows.append((f"{arm}, {_percent(share)}" if share else arm, cells))
+        return rows
 
     @property
-    def charts(self) -> list[Chart]:
+    def curve_charts(self) -> list[Chart]:
         """A curve per metric over the shares, and zero-shot beside target only by history length."""
-        steps = [0.0, *self.data.shares]
+        steps = [0.0, *self.data.few_shot_shares]
         drawn = []
         for metric in METRICS:
-            zero = self.figure(ZERO_SHOT, 0.0, metric)
+            zero = self.figure_of(ZERO_SHOT, 0.0, metric)
             if zero is None or zero.n_users < _LEAST_USERS:
                 continue
-            rows = [
-                Curve("carried over", tuple(self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps)),
-                Curve("target only", tuple(self._mark(TARGET_ONLY.name, s, metric) for s in steps)),
-            ]
-            found = [(name, self.figure(name, share, metric)) for name, share in ((POPULARITY, 1.0), (TEXT, 0.0))]
-            levels = [Level(name, figure.value) for name, figure in found if figure]
-            title = f"{words.metric(metric)} by share of the target's logs"
-            svg = curves(rows, levels, [_percent(step) for step in steps], title)
-            drawn.append(Chart(title, svg, charts.legend([row.name for row in rows], dots=True)))
+            rows = {
+                "carried over": [self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps],
+                "target only": [self._mark(TARGET_ONLY.name, s, metric) for s in steps],
+            }
+            levels = {arm: self.figure_of(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
+            values = {arm: figure.value for arm, figure in levels.items() if figure}
+            title = f"{words.metric_title(metric)} by share of the target's logs"
+            svg = line_chart(rows, values, [_percent(step) for step in steps], title)
+            drawn.append(Chart(title, svg, charts.chart_legend(list(rows), dots=True)))
         return [*drawn, *self._by_history()]
 
     def _by_history(self) -> list[Chart]:
-        names = ((ZERO_SHOT, 0.0), (TARGET_ONLY.name, 1.0))
         rows = []
-        for where in self.slices:
-            marks = [self._mark(arm, share, METRICS[0], where, i) for i, (arm, share) in enumerate(names)]
-            figure = self.figure(ZERO_SHOT, 0.0, METRICS[0], where)
+        for where in sorted(self.slices, key=history_length):
+            figure = self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where)
             if figure:
+                marks = (
+                    self._mark(ZERO_SHOT, 0.0, where=where),
+                    self._mark(TARGET_ONLY.name, 1.0, where=where, series=1),
+                )
                 label = where.partition("=")[2].replace("-", "–")
                 rows.append(DotRow(label, tuple(m for m in marks if m), f"{figure.n_users:,} users"))
-        rows.sort(key=lambda row: int("".join(c for c in row.label.partition("–")[0] if c.isdigit()) or 0))
-        title = f"{words.metric(METRICS[0])} by distinct items in the history"
-        legend = charts.legend(["zero-shot", "target only, all of its logs"], dots=True)
-        return [Chart(title, charts.dots(rows, title), legend)] if rows else []
+        title = f"{words.metric_title(METRICS[0])} by distinct items in the history"
+        legend = charts.chart_legend(["zero-shot", "target only, all of its logs"], dots=True)
+        return [Chart(title, charts.dot_chart(rows, title), legend)] if rows else []
 
-    def _mark(self, arm: str, share: float, metric: str, where: str = ALL, series: int = 0) -> Mark | None:
-        figure = self.figure(arm, share, metric, where)
+    def _mark(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL, series: int = 0) -> Mark | None:
+        figure = self.figure_of(arm, share, metric, where)
         return Mark(figure.value, figure.low, figure.high, series) if figure else None
 
 
 def render(data: TransferData) -> str:
     """The whole page."""
-    return environment().get_template("transfer.html").render(
-        t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent, said=said(data),
-        ways=[way.name for way in WAYS],
+    return page_environment().get_template("transfer.html").render(
+        t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent,
+        outcome=kept_summary(data), ways=[way.name for way in WAYS],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
 
 
 def print_curve(data: TransferData, page: str, console: Console | None = None) -> None:
-    """Prints the curve, what was kept and by how much, and the line of config."""
+    """Prints the curve, the arm that is kept, by how much it is ahead, and the command that uses it."""
     out, view = console or Console(), TransferView(data)
-    names = f"{', '.join(data.sources)} → {', '.join(data.targets)}"
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, title=f"Transfer {names}", title_justify="left", title_style="bold")
-    shown.add_column("arm", min_width=17)
-    shown.add_column("logs", justify="right")
-    for name in METRICS:
-        shown.add_column(words.metric(name), justify="right", min_width=11)
-    for arm, share, figures in view.short:
-        cells = [Text(arm), Text(_percent(share))]
-        for figure in figures:
-            cell = Text(words.score(figure.value if figure else None))
-            if figure:
-                cell.append(f"\n{words.score(figure.low)}–{words.score(figure.high)}", style="dim")
-            cells.append(cell)
-        shown.add_row(*cells, style="bold" if arm == ZERO_SHOT or view.is_kept(arm, share) else "")
-    out.print(shown)
-    out.print(Text(said(data)))
-    places = Table.grid(padding=(0, 2))
-    places.add_column(style="dim")
-    places.add_column(overflow="fold")
-    places.add_row("model", Text(data.model))
-    places.add_row("page", Text(page))
-    places.add_row("use it", Text(data.line))
-    out.print(places)
+    title = f"Transfer {', '.join(data.sources)} → {', '.join(data.targets)}"
+    arm_columns = Column("arm", min_width=17), Column("logs", justify="right")
+    table = plain_table(*arm_columns, *metric_columns(METRICS), title=title)
+    for arm, share, figures in view.short_rows:
+        style = "bold" if arm == ZERO_SHOT or view.is_kept(arm, share) else ""
+        table.add_row(Text(arm), Text(_percent(share)), *map(figure_cell, figures), style=style)
+    out.print(table)
+    out.print(Text(kept_summary(data)))
+    out.print(label_grid([("model", data.model), ("page", page), ("use it", data.nightly_command)]))
 
 
-def said(data: TransferData) -> str:
-    """What is kept for the target, and by how much it is ahead, in a sentence."""
-    choice = data.kept
+def kept_summary(data: TransferData) -> str:
+    """A sentence: the arm that is kept for the target, and by how much it is ahead."""
+    choice = data.kept_choice
     if choice is None:
         return "The target has no logs: the source model is kept, and nothing could be measured."
     rest = [
-        f"{words.signed(value)} ({words.signed(low)} to {words.signed(high)}) on {name}"
+        f"{words.format_signed(value)} ({words.format_signed(low)} to {words.format_signed(high)}) on {name}"
         for name, (value, low, high) in choice.ahead.items()
     ]
     return (
@@ -210,7 +192,3 @@ def said(data: TransferData) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:g}\u00a0%"
-
-
-def _of(share: float) -> str:
-    return f", {_percent(share)}" if share else ""

@@ -1,4 +1,4 @@
-"""How similar texts of any languages are, in this process: the matrix of a few, the most similar of many.
+"""Similarity of texts of any languages, in this process: the matrix of a few, the most similar of many.
 
 from xlrec.similarity.api import most_similar
 rows, scores = most_similar(["robe rouge"], ["drill bit set", "red dress"], k=1)
@@ -7,7 +7,7 @@ The `xlrec similarity` command does the same for tables of any size on Spark.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +16,15 @@ from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
-from xlrec.index.items import bits_of, words_for
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.search.items import ITEM_BLOCK
 from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import top_k
-from xlrec.kernels.text.detection import detect
-from xlrec.kernels.text.text import canonical_language, clean
+from xlrec.kernels.text.text import clean
+from xlrec.similarity import languages
+from xlrec.similarity.languages import COMMON_LANGUAGES, MAX_CHARS, known_languages, language_tags, language_words
 
 __all__ = ["COMMON_LANGUAGES", "MAX_CHARS", "detected_languages", "most_similar", "similarity_matrix"]
-
-#: Longer texts are cut at a word.
-MAX_CHARS: Final = 5000
-#: Languages among which a text's own is looked for where nobody names any: among all that lingua knows, it cannot tell
-#: those of short texts, and its models take long to load.
-COMMON_LANGUAGES: Final = (
-    "ar", "bn", "de", "el", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "ta",
-    "te", "th", "tr", "uk", "vi", "zh",
-)  # fmt: skip
 
 Texts = Sequence[str | None] | NDArray[Any]
 EncoderLike = Encoder | EmbedConfig | str | None
@@ -75,12 +66,12 @@ def most_similar(
 
     Args:
         left: n_left texts.
-        right: n_right texts; None: left with itself, where a row never finds itself.
+        right: n_right texts; None: left with itself, without each row's own.
         k: At least 1.
         encoder: As of `similarity_matrix`.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
-        left_languages: BCP 47 of each left text; detected where None. Looked at for other_language_only alone.
+        left_languages: BCP 47 of each left text, detected where None; used with other_language_only.
         right_languages: Likewise of right.
         left_block: Left texts per matrix product.
         right_block: Right texts per matrix product.
@@ -97,14 +88,9 @@ def most_similar(
     model, itself = _encoder(encoder), right is None
     queries = _vectors(left, model)
     found = queries if right is None else _vectors(right, model)
-    right_tags = left_languages if right is None else right_languages
+    words, others = np.zeros((len(found), 1), dtype=np.uint64), None
     if other_language_only:
-        own = _tags(left, left_languages)
-        theirs = own if right is None else _tags(right, right_tags)
-        names = sorted({*own, *theirs} - {UNKNOWN_LANGUAGE})
-        words, others = _words(theirs, names), (_words(own, names), np.array([t in names for t in own], dtype=np.bool_))
-    else:
-        words, others = np.zeros((len(found), 1), dtype=np.uint64), None
+        words, others = _language_masks(left, right, left_languages, right_languages)
     mask = pair_mask(len(queries), words, others, np.arange(len(queries)) if itself else None)
     rows, scores = top_k(queries, [(0, found)], k, mask, user_block=left_block, item_block=right_block)
     scores = np.where(np.isfinite(scores), np.clip(scores, -1.0, 1.0), scores)
@@ -114,8 +100,7 @@ def most_similar(
 
 def detected_languages(texts: Texts, among: Sequence[str] = COMMON_LANGUAGES, min_confidence: float = 0.5) -> list[str]:
     """The BCP 47 language of each text among some; `und` where none is likely or the text is empty."""
-    tags = tuple(sorted(filter(None, map(canonical_language, among))))
-    return [detect(clean(text, MAX_CHARS), tags, min_confidence) for text in _strings(texts)]
+    return languages.detected_languages(_strings(texts), among, min_confidence)
 
 
 def _encoder(encoder: EncoderLike) -> Encoder:
@@ -124,33 +109,23 @@ def _encoder(encoder: EncoderLike) -> Encoder:
     return encoders.load(encoder) if isinstance(encoder, (EmbedConfig, str)) else encoder
 
 
+def _language_masks(
+    left: Texts, right: Texts | None, left_tags: Sequence[str | None] | None, right_tags: Sequence[str | None] | None
+) -> tuple[NDArray[np.uint64], tuple[NDArray[np.uint64], NDArray[np.bool_]]]:
+    """Language bits of the right texts, and bits and known languages of the left texts, as `pair_mask` takes them."""
+    own = language_tags(_strings(left), left_tags)
+    theirs = own if right is None else language_tags(_strings(right), right_tags)
+    names = sorted({*own, *theirs} - {UNKNOWN_LANGUAGE})
+    return language_words(theirs, names), (language_words(own, names), known_languages(own))
+
+
 def _strings(texts: Texts) -> list[str]:
     return ["" if text is None else str(text) for text in texts]
 
 
 def _vectors(texts: Texts, encoder: Encoder) -> NDArray[np.float32]:
-    """(n, dim) float32, each different text encoded once; NaN, which no search finds, where it is empty."""
+    """(n, dim) float32, each different text encoded once; NaN, never a match, where it is empty."""
     cleaned = [clean(text, MAX_CHARS) for text in _strings(texts)]
     places = {text: place for place, text in enumerate(dict.fromkeys(filter(None, cleaned)))}
     known = np.concatenate([encoder.encode(list(places)), np.full((1, encoder.dim), np.nan, dtype=np.float32)])
     return np.ascontiguousarray(known[[places.get(text, -1) for text in cleaned]], dtype=np.float32)
-
-
-def _tags(texts: Texts, stated: Sequence[str | None] | None) -> list[str]:
-    """Language of each text: stated, else detected among those that are stated, or the common ones."""
-    if stated is None:
-        return detected_languages(texts)
-    if len(stated) != len(texts):
-        raise ConfigError(f"{len(stated)} languages are given for {len(texts)} texts: give one each, None to detect it")
-    known = [canonical_language(tag) for tag in stated]
-    among = tuple(sorted({tag for tag in known if tag})) or COMMON_LANGUAGES
-    missing = iter(detected_languages([t for t, tag in zip(texts, known, strict=True) if not tag], among))
-    return [tag or next(missing) for tag in known]
-
-
-def _words(tags: Sequence[str], names: Sequence[str]) -> NDArray[np.uint64]:
-    """(n, n_words) the bit of each tag; none for a tag without a name."""
-    nums = {name: num for num, name in enumerate(names)}
-    n_words = words_for(len(names))
-    bits = {tag: bits_of([nums[tag]] if tag in nums else [], n_words) for tag in set(tags)}
-    return np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), n_words)

@@ -1,11 +1,10 @@
-"""Similar: for every left row the most similar right rows, languages and the row itself masked before the top-k."""
+"""Most similar right rows of every left row, languages and the row itself masked before the top-k."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from xlrec.index.items import ItemIndex
 from xlrec.kernels.base.batches import blocks
@@ -15,7 +14,8 @@ from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import Mask, prepare, top_k
 from xlrec.runtime.files import local_path
 from xlrec.runtime.tasks import spread
-from xlrec.tables import SIMILARITIES, UNKNOWN_LANGUAGE
+from xlrec.similarity.languages import known_languages, language_words
+from xlrec.tables import SIMILARITIES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,7 +25,7 @@ LEFT_BLOCK = 1024
 RIGHT_BLOCK = ITEM_BLOCK
 
 
-def similar(
+def similar_pairs(
     left: "DataFrame",
     k: int,
     *,
@@ -41,7 +41,7 @@ def similar(
         left: (id, language, vector float32[dim] as binary of unit norm, num): num is the row of the index that is this
             row itself, null where it is none.
         k: At least 1.
-        index: The `ItemIndex` of the right rows, as `Files.offer` tells of it; its categories hold the one language of
+        index: The `ItemIndex` of the right rows, as `Files.offer` names it; its categories hold the one language of
             each row, its languages the same where it is known.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
@@ -53,17 +53,17 @@ def similar(
         ValueError: In the worker: a vector is null or of another dimension.
     """
 
-    def found(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        searcher = Searcher(ItemIndex.open(local_path(index)), k, min_score, other_language_only, right_block)
+    def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        pair_search = PairSearch(ItemIndex.open(local_path(index)), k, min_score, other_language_only, right_block)
         for block in blocks(batches, left_block):
-            yield from searcher.rows(block).to_batches()
+            yield from pair_search.pairs_of(block).to_batches()
 
     rows = left.select("id", "language", "vector", "num")
-    return spread(rows, "id").mapInArrow(found, SIMILARITIES.schema)
+    return spread(rows, "id").mapInArrow(search, SIMILARITIES.schema)
 
 
-class Searcher:
-    """The pairs of left rows on one index; without Spark, so that it can be timed and tried alone."""
+class PairSearch:
+    """Search of blocks of left rows on one index, without Spark."""
 
     def __init__(self, index: ItemIndex, k: int, min_score: float, other_language_only: bool, right_block: int) -> None:
         """Maps the index's arrays."""
@@ -72,7 +72,7 @@ class Searcher:
         self.items = prepare(index.shards, norms=np.asarray(index.norms), item_block=right_block)
         self.codes = np.asarray(index.category_csr[1])
 
-    def rows(self, left: pa.Table) -> pa.Table:
+    def pairs_of(self, left: pa.Table) -> pa.Table:
         """A block of left rows as `SIMILARITIES`, in the same order."""
         queries = decode_vectors(left["vector"], self.index.dim)
         nums, scores = top_k(
@@ -82,34 +82,25 @@ class Searcher:
             self._mask(left),
             user_block=max(1, len(queries)),
         )
-        kept = (nums >= 0) & (np.clip(scores, -1.0, 1.0) >= self.min_score)
+        cosines = np.clip(scores, -1.0, 1.0)
+        kept = (nums >= 0) & (cosines >= self.min_score)
         rows, places = np.nonzero(kept)
         right = nums[kept]
-        languages = pa.array(self.index.categories, pa.string())
-        places_left: Any = pa.array(rows)
+        left_rows: Any = pa.array(rows)
         columns: tuple[Any, ...] = (
-            left["id"].take(places_left),
+            left["id"].take(left_rows),
             self.ids.take(pa.array(right, pa.int32())),
             pa.array(places + 1, pa.int32()),
-            pa.array(np.clip(scores[kept], -1.0, 1.0)),
-            left["language"].take(places_left),
-            languages.take(pa.array(self.codes[right], pa.int64())),
+            pa.array(cosines[kept]),
+            left["language"].take(left_rows),
+            pa.array(self.index.categories, pa.string()).take(pa.array(self.codes[right], pa.int64())),
         )
         return pa.table(dict(zip(SIMILARITIES.schema.names, columns, strict=True)))
 
     def _mask(self, left: pa.Table) -> Mask:
-        n_left = left.num_rows
         own = left["num"].to_numpy() if not left["num"].null_count else None
-        return pair_mask(
-            n_left,
-            np.asarray(self.index.language_bits),
-            self._languages(left) if self.other_language_only else None,
-            own,
-        )
-
-    def _languages(self, left: pa.Table) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """The bits of each left row's language in the index's order, and whether it is known."""
-        tags = [str(tag) for tag in left["language"].to_pylist()]
-        bits = {tag: self.index.language_words([tag]) for tag in set(tags)}
-        words = np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), self.index.n_words)
-        return words, np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)
+        others = None
+        if self.other_language_only:
+            tags = [str(tag) for tag in left["language"].to_pylist()]
+            others = language_words(tags, self.index.languages), known_languages(tags)
+        return pair_mask(left.num_rows, np.asarray(self.index.language_bits), others, own)

@@ -26,7 +26,7 @@ _SHAPE: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenizer's special tokens in the order of their ids, what it puts around a text, and where it pads."""
+    """A tokenizer's special tokens in the order of their ids, its template, and its side of padding."""
 
     special: tuple[str, ...]
     template: str

@@ -1,15 +1,16 @@
-"""A catalogue of two invented languages, one text an item, that users choose across: only they know what belongs."""
+"""A catalogue of two invented languages, one text an item; only what users choose links translations."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from planted import invented_words
+
+from worlds.parallel_texts import invented_words
 
 
 def items(n_meanings: int = 400, n_words: int = 40, seed: int = 0) -> dict[str, list[str]]:
-    """item_id, language, text: items `en-7` and `xx-7` mean the same, word by word, and no text tells."""
+    """item_id, language, text: items `en-7` and `xx-7` mean the same, word by word; no text shows it."""
     rng = np.random.default_rng(seed)
     words = {"en": invented_words(n_words, "abdeilmno", rng), "xx": invented_words(n_words, "бгджзклмну", rng)}
     rows: dict[str, list[str]] = {"item_id": [], "language": [], "text": []}

@@ -1,4 +1,4 @@
-"""Item-to-item scores by loops over weighed users and a dense solve: what the counted ones must equal."""
+"""Item-to-item scores by loops over weighed users and a dense solve: the oracle of the counted ones."""
 
 from typing import Any
 

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from flaky import Flaky
 from hosts import ROOT, Hosts
-from nights import S3A_PACKAGES, said_of, told, written
+from nights import S3A_PACKAGES, output_of, written
+from worlds.demo import night_config
 
 from xlrec.errors import LakeError
 
@@ -34,11 +35,11 @@ print("FOUND " + json.dumps({"runs": [json.loads(row) for row in rows], "live": 
 
 def test_nights_and_programs_on_s3(hosts: Hosts, s3: dict[str, str], alone: str) -> None:
     lake, demo = "s3a://bucket/lake", "s3a://bucket/demo"
-    config = written(hosts, told(demo, lake))
+    config = written(hosts, night_config(demo, lake))
 
     def submitted(job: Path, *arguments: str) -> str:
         done = hosts.run(hosts.submit(str(job), *arguments, conf=s3, packages=S3A_PACKAGES))
-        assert not done.returncode, said_of(done)
+        assert not done.returncode, output_of(done)
         return done.stdout
 
     def found() -> dict[str, Any]:
@@ -73,7 +74,7 @@ def test_similar_texts_on_s3(hosts: Hosts, s3: dict[str, str]) -> None:
     out = ("--out", "s3a://bucket/similar", "--format", "delta", "--k", "3")
     job = str(ROOT / "jobs" / "similarity.py")
     done = hosts.run(hosts.submit(job, "--left", "s3a://bucket/left", *out, conf=s3, packages=S3A_PACKAGES))
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     assert "18 pairs" in done.stdout
     assert b"similar/_delta_log/" in urlopen(f"{endpoint}/bucket?list-type=2&prefix=similar/").read()
 
@@ -85,13 +86,13 @@ def test_a_lake_that_fails_now_and_then_gives_the_same_lists_and_a_dead_one_is_o
     shares = {"refused": 0.03, "slow": 0.03, "lost": 0.01}
     flaky = Flaky(hosts.driver, int(s3[endpoint].rpartition(":")[2]), shares)
     conf = s3 | {endpoint: f"http://{hosts.driver}:{flaky.port}"}
-    config = written(hosts, told("s3a://bucket/demo", "s3a://bucket/flaky"))
+    config = written(hosts, night_config("s3a://bucket/demo", "s3a://bucket/flaky"))
     night = str(ROOT / "jobs" / "nightly.py")
     try:
         done = hosts.run(hosts.submit(night, "--config", config, conf=conf, packages=S3A_PACKAGES))
     finally:
         flaky.close()
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     assert min(flaky.counts.values()) > 10, flaky.counts
     (hosts.folder / "read.py").write_text(READ)
     read = hosts.submit(str(hosts.folder / "read.py"), "s3a://bucket/flaky", conf=s3, packages=S3A_PACKAGES)
@@ -99,6 +100,6 @@ def test_a_lake_that_fails_now_and_then_gives_the_same_lists_and_a_dead_one_is_o
     assert [run["content_hash"] for run in json.loads(line.split(" ", 1)[1])["runs"]] == [alone]
     began = time.monotonic()
     done = hosts.run(hosts.submit(night, "--config", config, conf=conf, packages=S3A_PACKAGES))  # nobody listens now
-    assert done.returncode == LakeError.status, said_of(done)
-    assert "cannot be" in said_of(done).splitlines()[-1]
+    assert done.returncode == LakeError.status, output_of(done)
+    assert "cannot be" in output_of(done).splitlines()[-1]
     assert time.monotonic() - began < 420  # 199 s where the machine is idle: S3A tries again, ever more rarely

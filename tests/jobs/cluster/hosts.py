@@ -19,7 +19,7 @@ import pytest
 
 from xlrec.runtime.session import delta_package
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SPARK = Path(pyspark.__file__).parent
 HADOOP = next((SPARK / "jars").glob("hadoop-client-api-*.jar")).stem.rpartition("-")[2]
 BRIEF = "-XX:TieredStopAtLevel=1"
@@ -112,8 +112,8 @@ class Hosts:
         self.start("namenode", [*java, f"{_HDFS}.namenode.NameNode"], self.driver)
         self.wait_for(lambda: reachable(self.driver, port), "the NameNode")
         self.start("datanode", [*java, f"{_HDFS}.datanode.DataNode"], self.driver)
-        told = f"http://{self.driver}:{page}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
-        self.wait_for(lambda: '"NumLiveDataNodes" : 1' in urlopen(told).read().decode(), "the DataNode")
+        page_url = f"http://{self.driver}:{page}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+        self.wait_for(lambda: '"NumLiveDataNodes" : 1' in urlopen(page_url).read().decode(), "the DataNode")
         return settings["fs.defaultFS"]
 
     def submit(self, *arguments: str, conf: dict[str, str] | None = None, packages: Sequence[str] = ()) -> list[str]:
@@ -133,19 +133,19 @@ class Hosts:
     def run(
         self, command: Sequence[str], within: float = 900, output: Path | None = None, unset: Sequence[str] = ()
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command on the driver's host; what it says goes through a file, that others may read."""
+        """Runs a command on the driver's host; its output goes through a file that others may read."""
         path, mine = output or self.folder / "run.out", environment(self.driver)
         for name in unset:
             mine.pop(name)
-        with path.open("w") as said:
+        with path.open("w") as log:
             done = subprocess.run(
-                command, stdout=said, stderr=subprocess.STDOUT, timeout=within, check=False,
+                command, stdout=log, stderr=subprocess.STDOUT, timeout=within, check=False,
                 env=mine, cwd=self.folder,
             )  # fmt: skip
         return subprocess.CompletedProcess(command, done.returncode, path.read_text(errors="replace"), "")
 
     def log(self, name: str) -> str:
-        """What a process has said."""
+        """Output of a process."""
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hosts import Hosts, wheel
-from nights import S3A_PACKAGES, said_of, told
+from nights import S3A_PACKAGES, output_of
+from worlds.demo import night_config
 
 from xlrec.runtime.hadoop import FileSystem
 
@@ -31,8 +32,8 @@ from xlrec.config.loading import validate
 from xlrec.tables import RUNS
 
 spark = start(SparkConfig())
-for told in json.loads(Path(sys.argv[1]).read_text()):
-    config = validate(told)
+for values in json.loads(Path(sys.argv[1]).read_text()):
+    config = validate(values)
     lacking = [check.seen for check in checks(spark, config) if check.required and not check.ok]
     run_id = nightly(spark, config)
     (row,) = Lake(spark, config.lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
@@ -44,16 +45,16 @@ for told in json.loads(Path(sys.argv[1]).read_text()):
 def test_nights_on_hdfs_and_s3_give_the_lists_of_one_machine(
     spark: "SparkSession", hosts: Hosts, hdfs: str, s3: dict[str, str], alone: str
 ) -> None:
-    lakes = [told(f"{place}/demo", f"{place}/lake") for place in (hdfs, "s3a://bucket")]
+    lakes = [night_config(f"{place}/demo", f"{place}/lake") for place in (hdfs, "s3a://bucket")]
     script, configs = hosts.folder / "nights.py", hosts.folder / "nights.json"
     script.write_text(NIGHTS)
     configs.write_text(json.dumps(lakes))
     code = str(wheel(hosts.folder))
     done = hosts.run(hosts.submit("--py-files", code, str(script), str(configs), conf=s3, packages=S3A_PACKAGES))
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     ran = [json.loads(line.removeprefix("RAN ")) for line in done.stdout.splitlines() if line.startswith("RAN ")]
     assert ran == [["published", alone, []]] * 2
     assert FileSystem(spark, f"{hdfs}/lake/_reports/2026-03-01.1.html").exists()
     left = [one.name for one in FileSystem(spark, f"{hdfs}/lake/_index").children()]
-    assert left == ["2026-03-01.1"]  # nothing of what lay between
+    assert left == ["2026-03-01.1"]  # no folder of a step
     assert not [*Path(hosts.folder).glob("hdfs:*"), *Path(hosts.folder).glob("s3a:*")]

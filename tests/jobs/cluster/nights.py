@@ -1,4 +1,4 @@
-"""Nights on a cluster: their configs, and what they left."""
+"""Nights on a cluster: their config files, packages and output."""
 
 import json
 import subprocess
@@ -6,21 +6,12 @@ from typing import Any
 
 from hosts import HADOOP, Hosts
 
-from xlrec.lake.delta import Lake
-from xlrec.tables import RUNS
-
-INPUTS = ("catalog", "interactions", "users")
 #: As a user would set a client of an S3 API, but for its endpoint.
 S3A = {
     "spark.hadoop.fs.s3a.access.key": "x", "spark.hadoop.fs.s3a.secret.key": "x",
     "spark.hadoop.fs.s3a.path.style.access": "true", "spark.hadoop.fs.s3a.connection.ssl.enabled": "false",
 }  # fmt: skip
 S3A_PACKAGES = (f"org.apache.hadoop:hadoop-aws:{HADOOP}",)
-
-
-def told(place: str, lake: str, **more: object) -> dict[str, Any]:
-    """A config whose inputs lie below a place."""
-    return {"lake": lake, "inputs": {name: f"{place}/{name}" for name in INPUTS}, "k": 5, **more}
 
 
 def written(hosts: Hosts, config: dict[str, Any]) -> str:
@@ -30,13 +21,7 @@ def written(hosts: Hosts, config: dict[str, Any]) -> str:
     return str(path)
 
 
-def run_of(spark: Any, lake: str, run_id: str) -> dict[str, Any]:
-    """The row of `_runs`."""
-    (row,) = Lake(spark, lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
-    return dict(row.asDict())
-
-
-def said_of(done: "subprocess.CompletedProcess[str]") -> str:
-    """What a program said, without what Spark says before a session quietens it."""
+def output_of(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last lines of a program's output, without Spark's log from before the session."""
     lines = [line for line in (done.stdout + done.stderr).splitlines() if " INFO " not in line]
     return "\n".join(lines[-80:])

@@ -12,13 +12,13 @@ import xlrec.runtime.session
 from xlrec.cli import main
 from xlrec.pipeline import adapting
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: Environment of programs whose JVM lives for seconds: the optimising compiler would cost more than it saves.
 BRIEF = {"SPARK_SUBMIT_OPTS": "-XX:TieredStopAtLevel=1"}
 
 
 class Ended(NamedTuple):
-    """How a program ended, and what it said."""
+    """Exit status and output of a program."""
 
     status: int
     out: str

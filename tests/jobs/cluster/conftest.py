@@ -1,4 +1,4 @@
-"""Inputs, what one machine makes of them, and a cluster that shares no disk, with HDFS and an S3 API."""
+"""Lists of one machine, and a cluster that shares no disk, with HDFS and an S3 API."""
 
 import sys
 from collections.abc import Iterator
@@ -8,28 +8,18 @@ from urllib.request import Request, urlopen
 
 import pytest
 from hosts import Hosts, free_port, reachable
-from nights import INPUTS, S3A, run_of, told
+from nights import S3A
+from worlds.demo import INPUTS, run_row
 
-from xlrec.config.loading import validate
-from xlrec.datasets.demo import write_demo
-from xlrec.pipeline.night import nightly
+from xlrec.config.models import Config
 from xlrec.runtime.hadoop import FileSystem
 
 
 @pytest.fixture(scope="session")
-def demo(spark: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Inputs."""
-    folder = tmp_path_factory.mktemp("demo")
-    write_demo(spark, str(folder), users=120)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def alone(spark: Any, demo: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+def alone(spark: Any, night: tuple[Config, str]) -> str:
     """Hash of the lists of one machine."""
-    config = validate(told(str(demo), str(tmp_path_factory.mktemp("lake"))))
-    run_id = nightly(spark, config)
-    return str(run_of(spark, config.lake, run_id)["content_hash"])
+    config, run_id = night
+    return str(run_row(spark, config.lake, run_id)["content_hash"])
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tiny_models import TEXTS, word_pieces
+from worlds.tiny_models import TEXTS, word_pieces
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 #: Tokens that name languages in each family's vocabulary.

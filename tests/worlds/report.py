@@ -3,26 +3,26 @@
 from datetime import UTC, date, datetime
 
 from xlrec.reporting.data import (
-    Bar,
     Header,
     LanguageRow,
     Listed,
     Lists,
-    MarketLogRow,
     MarketRow,
     MetricRow,
     Metrics,
-    PartsRow,
     QualityRow,
     Read,
     RejectRow,
     Release,
     ReportData,
     SourceRow,
-    StageRow,
     UserList,
     masked,
 )
+from xlrec.runtime.progress import StageSummary
+from xlrec.stages.audit import Verdict
+from xlrec.stages.prepare.markets import MarketLog
+from xlrec.training.recommender.weighing import Figure
 
 HOSTILE = "<script>alert(\"x\")</script> & 'quotes' <img src=x onerror=alert(1)>"
 
@@ -38,13 +38,13 @@ _HEADER = Header(
     config_file="conf/demo.yaml",
 )
 _STAGES = (
-    StageRow("prepare", 61_234, 60_871, 363, 14.2),
-    StageRow("embed", 412, 412, None, 6.1, "412 new texts, 0 from the cache"),
-    StageRow("train", 52_310, 18_420, None, 12.8),
-    StageRow("retrieve", 1_980, 1_980, None, 31.4),
-    StageRow("rank", 1_980, 19_732, None, 17.3),
-    StageRow("audit", None, None, None, 3.2),
-    StageRow("publish", 19_732, 19_732, None, 4.1),
+    StageSummary("prepare", 61_234, 60_871, 363, 14.2),
+    StageSummary("embed", 412, 412, None, 6.1, "412 new texts, 0 from the cache"),
+    StageSummary("train", 52_310, 18_420, None, 12.8),
+    StageSummary("retrieve", 1_980, 1_980, None, 31.4),
+    StageSummary("rank", 1_980, 19_732, None, 17.3),
+    StageSummary("audit", None, None, None, 3.2),
+    StageSummary("publish", 19_732, 19_732, None, 4.1),
 )
 _REJECTS = (
     RejectRow("interactions", "duplicate", 240),
@@ -54,24 +54,24 @@ _REJECTS = (
 )
 _QUALITY = (QualityRow("ja", 12_345, 400, 17, 3, 45, 6), QualityRow("und", 8, 8, 0, 0, 0, 0))
 _MARKET_LOGS = (
-    MarketLogRow("JP", 900, (("purchase", 1.0),), 0.875, None, None, None,
+    MarketLog("JP", 900, (("purchase", 1.0),), 0.875, None, None, None,
                  ("purchase is 100 % of its events, elsewhere 12 %",)),
-    MarketLogRow("DE", 6_500, (("view", 0.75), ("rating", 0.25)), 0.12, 0.5, 5.0, 0.48),
-    MarketLogRow("ZZ", 17, (("other", 1.0),), 1.0, None, None, None),
+    MarketLog("DE", 6_500, (("view", 0.75), ("rating", 0.25)), 0.12, 0.5, 5.0, 0.48, ()),
+    MarketLog("ZZ", 17, (("other", 1.0),), 1.0, None, None, None, ()),
 )  # fmt: skip
 _PARTS = (
-    PartsRow("", 1_400, None, (0.143, 0.121, 0.098, 0.031, 0.064)),
-    PartsRow("new items", 35, None, (0.041, 0.066, 0.0, 0.0, 0.071), ("similar", "texts")),
-    PartsRow("DE", 1_000, (1.0, 16.0, 1.0), (0.152, 0.125, 0.149, 0.029, 0.061)),
-    PartsRow("ZZ", 400, (1.0, 0.25, 1.0), (0.118, 0.112, 0.012, 0.034, 0.072)),
+    Figure("", 1_400, None, (0.143, 0.121, 0.098, 0.031, 0.064), ()),
+    Figure("new items", 35, None, (0.041, 0.066, 0.0, 0.0, 0.071), ("similar", "texts")),
+    Figure("DE", 1_000, (1.0, 16.0, 1.0), (0.152, 0.125, 0.149, 0.029, 0.061), ()),
+    Figure("ZZ", 400, (1.0, 0.25, 1.0), (0.118, 0.112, 0.012, 0.034, 0.072), ()),
 )
 _BARS = (
-    Bar("broken lists", 0, None, 0.0, True, "a bug: ranks must run 1..n, items be distinct"),
-    Bar("coverage", 0.998, 0.9, None, True, "users whose market sells nothing"),
-    Bar("short lists", 0.013, None, 1.0, True, "markets with few eligible items"),
-    Bar("row drop", 0.0, None, 0.5, True, "against the live run: is an input incomplete?"),
-    Bar("language drift", 0.041, None, 0.5, True, "against the live run"),
-    Bar("score drift", 0.62, None, 0.5, False, "against the live run"),
+    Verdict("broken lists", 0, None, 0.0, "a bug: ranks must run 1..n, items be distinct"),
+    Verdict("coverage", 0.998, 0.9, None, "users whose market sells nothing"),
+    Verdict("short lists", 0.013, None, 1.0, "markets with few eligible items"),
+    Verdict("row drop", 0.0, None, 0.5, "against the live run: is an input incomplete?"),
+    Verdict("language drift", 0.041, None, 0.5, "against the live run"),
+    Verdict("score drift", 0.62, None, 0.5, "against the live run"),
 )
 _MARKETS = (("JP", 412), ("DE", 391), ("BR", 340), ("IN", 310), ("FR", 250), ("EG", 180), ("TR", 80), ("ZZ", 17))
 _LANGUAGES = (
@@ -128,9 +128,9 @@ def samples() -> tuple[UserList, ...]:
         UserList(
             masked("u1"), "EG", ("ar", "en"),
             (
-                Read("i3", "غلاية قهوة نحاسية يدوية الصنع (500 مل)", "ar", 0.6),
-                Read("i8", "Pour-over coffee dripper, ceramic", "en", 0.3),
-                Read("i9", "مطحنة قهوة يدوية", "ar", 0.1),
+                Read("i3", "غلاية قهوة نحاسية يدوية الصنع (500 مل)", "ar"),
+                Read("i8", "Pour-over coffee dripper, ceramic", "en"),
+                Read("i9", "مطحنة قهوة يدوية", "ar"),
             ),
             (
                 Listed(1, "i1", "طقم فناجين قهوة عربية، 6 قطع", "ar", 0.982, "similar",
@@ -159,9 +159,7 @@ def samples() -> tuple[UserList, ...]:
 
 
 def report() -> ReportData:
-    release = Release(
-        17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, 1_972, "19732-9187340117229"
-    )
+    release = Release(17, 19_732, 1_984, 1_980, 26, 10, _BARS, "2026-01-30-51b0a7de", 19_655, "19732-9187340117229")
     return ReportData(
         _HEADER, _STAGES, _REJECTS, _QUALITY, _MARKET_LOGS, _PARTS, release, lists(), metrics(), samples()
     )

@@ -63,7 +63,7 @@ def test_no_two_tasks_share_a_gpu_and_other_stages_keep_all_cores(tmp_path: Path
     submit = str(Path(sys.executable).with_name("spark-submit"))
     command = [submit, "--master", "local-cluster[1,4,512]", "--packages", delta_package(), *options, str(probe)]
     mine = environment("127.0.0.1") | {
-        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[3]),
         "PATH": os.environ["PATH"],
     }
     done = subprocess.run(command, capture_output=True, text=True, env=mine, check=False)

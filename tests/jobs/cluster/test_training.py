@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hosts import ROOT, Hosts
-from nights import said_of
-from planted import settings, write_world
-from planted_lake import items
-from tiny_models import build_encoder
+from nights import output_of
+from worlds.choices import items
+from worlds.parallel_texts import settings, write_world
+from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import MachineError
@@ -61,7 +61,7 @@ def check_as_here(hosts: Hosts, told: dict[str, Any], name: str) -> None:
     there = told | {"output": str(hosts.folder / name / "there"), "work": str(hosts.folder / name / "work-there")}
     found = adapt(AdaptConfig.model_validate(here), silent)
     done = trained(hosts, there)
-    assert not done.returncode, said_of(done)
+    assert not done.returncode, output_of(done)
     np.testing.assert_allclose(vectors(there["output"]), vectors(here["output"]), atol=1e-5)
     assert not np.allclose(vectors(there["output"]), vectors(str(hosts.folder / "training/base/model")), atol=1e-2)
     assert found
@@ -104,9 +104,9 @@ def test_a_lake_a_model_and_texts_on_hdfs_and_a_teacher_on_the_driver_reach_both
 def test_more_processes_than_the_cluster_has_room_for_are_one_line(hosts: Hosts, told: dict[str, Any]) -> None:
     finetune = told["finetune"] | {"processes": 3}
     done = trained(hosts, told | {"finetune": finetune, "spark": {"executor_within_s": 45}})
-    assert done.returncode == MachineError.status, said_of(done)
-    assert "3 processes are tasks that run at once" in said_of(done).splitlines()[-1]
-    assert "room for 2 after 45 s" in said_of(done).splitlines()[-1]
+    assert done.returncode == MachineError.status, output_of(done)
+    assert "3 processes are tasks that run at once" in output_of(done).splitlines()[-1]
+    assert "room for 2 after 45 s" in output_of(done).splitlines()[-1]
 
 
 def test_a_host_where_torch_does_not_load_is_one_line(
@@ -115,7 +115,7 @@ def test_a_host_where_torch_does_not_load_is_one_line(
     (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so is missing')")
     conf = {"spark.executorEnv.PYTHONPATH": str(tmp_path)}
     done = trained(hosts, told, **conf)
-    assert done.returncode == MachineError.status, said_of(done)
-    assert f"on {hosts.network}." in said_of(done).splitlines()[-1]
-    assert "libcudart.so is missing" in said_of(done).splitlines()[-1]
+    assert done.returncode == MachineError.status, output_of(done)
+    assert f"on {hosts.network}." in output_of(done).splitlines()[-1]
+    assert "libcudart.so is missing" in output_of(done).splitlines()[-1]
     assert not Path(told["output"]).exists()

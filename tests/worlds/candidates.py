@@ -1,4 +1,4 @@
-"""A planted index of 40 items and users whose candidates are what retrieve promises, for tests of lists. No Spark."""
+"""A planted index of 40 items and users with candidates as retrieve gives them, for tests of lists. No Spark."""
 
 import datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ def batch_of(users: list[dict[str, Any]]) -> pa.RecordBatch:
 
 
 def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
-    """A row of candidates: scores fall along nums unless told."""
+    """A row of candidates: scores fall along nums unless `changes` has others."""
     falling = [1 - 0.5 * place / len(nums) for place in range(len(nums))]
     row = {
         "user_id": name, "market": "DE", "languages": ["en", "ja"], "language_weights": [0.6, 0.4],
@@ -64,7 +64,7 @@ def user(name: str, nums: list[int], **changes: Any) -> dict[str, Any]:
 
 
 def true_user(seed: int) -> dict[str, Any]:
-    """A user whose scores are what retrieve promises, from loops."""
+    """A user with scores as retrieve gives them, from loops."""
     rng = np.random.default_rng(seed)
     history = rng.permutation(N - 1)[: rng.integers(1, 6)].tolist()
     weights = rng.dirichlet(np.ones(len(history))).tolist()
