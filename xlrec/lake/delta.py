@@ -20,9 +20,10 @@ from pyspark.sql.types import StructType
 
 from xlrec.errors import LakeError
 from xlrec.runtime.arrays import replace
-from xlrec.runtime.files import Files, scratch_of
+from xlrec.runtime.files import Files
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.runtime.machine import is_local, local_folder
+from xlrec.runtime.scratch import scratch_of
 from xlrec.tables import Table
 
 #: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.

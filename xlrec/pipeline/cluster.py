@@ -1,4 +1,4 @@
-"""Tests whether a session can run a night, as the user's cluster is: executors, lake, inputs, secrets."""
+"""Checks of a session before a night: executors, lake, inputs, traffic between machines."""
 
 import time
 import uuid
@@ -15,9 +15,9 @@ from xlrec.errors import XlrecError
 from xlrec.lake import inputs
 from xlrec.lake.delta import Lake
 from xlrec.runtime import machine
+from xlrec.runtime.cluster import executor_count, lacking_secrets, reason
 from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
 from xlrec.runtime.hadoop import FileSystem
-from xlrec.runtime.session import executor_count, lacking_secrets, reason
 
 #: Executors that have a row each; of more, those that fail.
 _SHOWN: Final = 8

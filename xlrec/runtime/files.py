@@ -6,13 +6,11 @@ folder is copied into the lake, every machine fetches it once (`SparkContext.add
 executor, and all Python workers of an executor map the same files.
 """
 
-import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
@@ -20,9 +18,10 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xlrec.errors import MachineError
 from xlrec.runtime.hadoop import MANIFEST, FileSystem
 from xlrec.runtime.machine import local_folder
+from xlrec.runtime.scratch import scratch_of
+from xlrec.runtime.worker import keep_light
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -33,8 +32,6 @@ _TYPES: Final[dict[str, pa.DataType]] = {"name": pa.string(), "start": pa.int64(
 _ARROW: Final = pa.schema(_TYPES)
 _PART_BYTES: Final = 1 << 23
 _FETCHED: Final = "fetched:"
-#: Setting of the session that holds `spark.scratch` of the config.
-SCRATCH: Final = "spark.xlrec.scratch"
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,12 @@ class Files:
         Path(self.folder).mkdir(parents=True)
 
     def written(self, write: Callable[[str], object]) -> pa.Table:
-        """In a task: what `write` writes into the folder that it is given, as rows of `PARTS` where it is another one.
+        """In a task: the files that `write` makes, as rows of `PARTS` where workers do not see `folder`.
 
         Args:
-            write: Takes a folder.
+            write: Takes the folder that it fills.
         """
+        keep_light()
         if not self.apart:
             write(self.folder)
             return _ARROW.empty_table()
@@ -179,29 +177,6 @@ def withdraw(added: Any, name: str) -> None:
                 urls.remove(url)
 
 
-def scratch_of(spark: "SparkSession") -> str:
-    """A folder on the driver's disk that ends with its process: below `spark.scratch`, or the temporary one.
-
-    Raises:
-        MachineError: no folder can be made there.
-    """
-    below = spark.conf.get(SCRATCH, None)
-    try:
-        return _scratch(below)
-    except OSError as error:
-        raise MachineError(
-            f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror}): "
-            "name another in spark.scratch"
-        ) from error
-
-
-@lru_cache
-def _scratch(below: str | None) -> str:
-    folder = tempfile.mkdtemp(prefix="xlrec-", dir=below)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def fetched(spark: "SparkSession", place: str) -> str:
     """The folder or file that a path or URL names, on the driver's disk; of another file system a copy.
 
@@ -237,7 +212,8 @@ def is_offered(place: str) -> bool:
 
 
 def local_path(place: str) -> str:
-    """In a worker: the folder on this machine that `Files.offer` told of."""
+    """In a worker, which is cheap between tasks from here on: the local folder that `Files.offer` named."""
+    keep_light()
     if not is_offered(place):
         return place
     from pyspark import SparkFiles

@@ -20,6 +20,16 @@ from xlrec.errors import MachineError
 
 #: CPU features that change how fast the kernels are, as /proc/cpuinfo names them.
 CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "asimd")
+#: What Delta 4.4.0 needs that Spark does not carry, as Ivy resolves it; {} is Delta's version.
+_DELTA_NEEDS: Final = (
+    "io.delta:delta-storage:{}",
+    "io.delta:delta-kernel-api:{}",
+    "io.delta:delta-kernel-defaults:{}",
+    "io.delta:delta-kernel-unitycatalog:{}",
+    "io.unitycatalog:unitycatalog-client:0.6.0",
+    "io.unitycatalog:unitycatalog-hadoop:0.6.0",
+    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8:2.13.5",
+)
 _PROBE: Final = """
 import importlib.util, json, sys
 missing = [n for n in sys.argv[1:] if importlib.util.find_spec(n) is None]
@@ -120,6 +130,17 @@ def delta_jar(package: str) -> Path | None:
         found += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
         found += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
     return next((path for path in found if path.is_file() and path.stat().st_size), None)
+
+
+def delta_jars(package: str) -> list[Path]:
+    """Delta's jar and those that it needs beside Spark's own, as Ivy keeps them; empty where one is missing."""
+    release = package.rpartition(":")[2]
+    wanted = [package, *(name.format(release) for name in _DELTA_NEEDS)]
+    for folder in sorted(Path.home().glob(".ivy2*/jars")):
+        jars = [folder / "{}_{}-{}.jar".format(*coordinate.split(":")) for coordinate in wanted]
+        if all(jar.is_file() and jar.stat().st_size for jar in jars):
+            return jars
+    return []
 
 
 def imported(module: str, why: str, fix: str) -> Any:

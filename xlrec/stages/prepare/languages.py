@@ -11,6 +11,7 @@ from pyspark.sql.types import ArrayType, BooleanType, StringType, StructField, S
 
 from xlrec.kernels.text.detection import detect
 from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.runtime.worker import keep_light
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 _CLEANED: Final = StructType(
@@ -25,6 +26,7 @@ def cleaned(languages: tuple[str, ...], detecting: bool, max_title: int, max_des
 
     @pandas_udf(_CLEANED)  # type: ignore[call-overload]  # the stubs know no iterator of frames for a type object
     def clean_texts(batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+        keep_light()
         for titles, descriptions, stated in batches:
             rows = [
                 _row(clean(title, max_title), clean(description, max_description), canonical_language(tag))
