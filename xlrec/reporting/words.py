@@ -16,7 +16,7 @@ _RULES: Final = {
     "empty_after_cleaning": "a title that is more than mark-up and blanks",
     "bad_availability": "available_until after available_from",
     "duplicate_text": "one row per item and language",
-    "impossible_timestamp": "from prepare.min_timestamp until before the run's date",
+    "impossible_timestamp": "from 1990 until before the run's date",
     "unknown_item": "items that the catalog has a valid row of",
     "duplicate": "one event per user, item, event and timestamp",
     "bot": "at most prepare.max_events_per_user_day events of a user on one day",

@@ -1,6 +1,7 @@
 """Interactions into events: known items, possible times, no repeats, no bots."""
 
 from datetime import date
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -11,6 +12,9 @@ from xlrec.stages.prepare.languages import market_code
 from xlrec.stages.prepare.ratings import least_positive, rated
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
 from xlrec.tables import UNKNOWN_MARKET
+
+#: Events before this day are impossible.
+_FIRST_DAY: Final = date(1990, 1, 1)
 
 
 def mark_interactions(
@@ -29,7 +33,7 @@ def mark_interactions(
     rows = interactions.withColumn("_event", _event())  # event stays as it came: rejects show it
     rows = rows.join(items.select("item_id", "item_num"), "item_id", "left")
     rows = rows.join(out, rows["user_id"] == out["_out"], "left")
-    first, end = F.lit(config.min_timestamp).cast("timestamp"), F.lit(run_date).cast("timestamp")
+    first, end = F.lit(_FIRST_DAY).cast("timestamp"), F.lit(run_date).cast("timestamp")
     impossible = (F.col("timestamp") < first) | (F.col("timestamp") >= end)
     marked = mark(
         rows,

@@ -14,6 +14,8 @@ from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
 OTHER: Final = "other"
 #: Markets with fewer events are not judged: their mix is chance.
 MIN_EVENTS: Final = 100
+#: A mix of events further than this from that of all others together disagrees (total variation distance).
+MAX_DISTANCE: Final = 0.5
 
 
 class MarketLog(NamedTuple):
@@ -54,7 +56,7 @@ def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
     )
 
 
-def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float) -> tuple[MarketLog, ...]:
+def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX_DISTANCE) -> tuple[MarketLog, ...]:
     """All markets, those that disagree first, then by events; ties by name.
 
     A scale is thumbs, stars or wider (`ratings`), by the highest value; a market's is another one where most ratings of
@@ -62,7 +64,7 @@ def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float) -> t
 
     Args:
         rows: Of `logs_by_market`, in any order.
-        max_distance: `prepare.max_market_distance`.
+        max_distance: Largest total variation distance of a mix of events that does not disagree.
     """
     by_market: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row["market"], row["kind"])):
