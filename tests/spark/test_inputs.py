@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from xlrec.errors import InputError
-from xlrec.lake.inputs import fingerprint, list_files, read_input
+from xlrec.lake.input_files import fingerprint, list_files
+from xlrec.lake.inputs import read_input
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 
 WHEN = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -12,8 +12,8 @@ from pyspark.sql import SparkSession
 from xlrec import encoders
 from xlrec.config.models import Config
 from xlrec.errors import XlrecError
-from xlrec.lake import inputs
 from xlrec.lake.delta import Lake
+from xlrec.lake.input_files import list_files
 from xlrec.runtime import machine
 from xlrec.runtime.cluster import executor_count, lacking_secrets, reason
 from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
@@ -121,7 +121,7 @@ def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
         if place is None:
             continue
         try:
-            files = inputs.list_files(spark, place, name)
+            files = list_files(spark, place, name)
         except XlrecError as error:
             found.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
             continue
