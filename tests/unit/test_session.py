@@ -42,15 +42,15 @@ def test_delta_is_named_by_its_jars_once_ivy_has_them_all(jars: Path, monkeypatc
     assert settings()["spark.jars.packages"] == session.delta_package()
 
 
-def test_packages_of_the_users_stay(jars: Path) -> None:
+@pytest.mark.usefixtures("jars")
+def test_packages_of_the_users_stay() -> None:
     chosen = settings(spark_jars_packages="io.delta:a:1,org.apache.hadoop:b:2")
     assert chosen["spark.jars.packages"] == "io.delta:a:1,org.apache.hadoop:b:2"
     assert "spark.jars" not in chosen
 
 
-def test_log4j_gets_our_file_unless_the_user_has_one(
-    jars: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("jars")
+def test_log4j_gets_our_file_unless_the_user_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = settings()[OPTIONS].strip('"').removeprefix("-Dlog4j2.configurationFile=")
     assert "rootLogger.level = error" in Path(path).read_text()
     assert settings(spark_driver_extraJavaOptions="-Xss4m")[OPTIONS] == "-Xss4m"

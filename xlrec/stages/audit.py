@@ -1,4 +1,4 @@
-"""Audit: what a new run's lists look like, beside the live run's, and which bars of the config they miss."""
+"""Audit: figures of a new run's lists and their drift from the live run's, against the bars of the config."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _WORD: Final = 64
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bar: `value` must not be above `most`, or below `least`."""
+    """One bar: `value` must be at least `least` and at most `most`."""
 
     name: str
     value: float
@@ -140,9 +140,9 @@ def content_hash(recommendations: DataFrame) -> DataFrame:
 
 
 def _parts(value: Column, kind: DataType) -> Iterator[Column]:
-    """What tells a value: a row's hash passes over null, in arrays too, and knows no end of an array.
+    """Columns that identify a value: xxhash64 skips nulls, in arrays too, and ignores the length of an array.
 
-    Where nulls stand in an array is not told.
+    The places of nulls in an array are not identified.
     """
     yield value.isNull()
     if isinstance(kind, StructType):

@@ -1,4 +1,4 @@
-"""Neutral: what only tells the language, fitted on the vectors of the catalogue's texts."""
+"""Language parts: the language's own part of the vectors, fitted on the catalogue's texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -84,7 +84,7 @@ def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> li
 
     Args:
         sums: rows of `language_sums`, as many as there are languages.
-        config: how much is taken out.
+        config: number of directions, and shrinkage of the means.
         fingerprint: of the encoder.
     """
     if not sums:

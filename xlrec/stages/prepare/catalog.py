@@ -16,7 +16,7 @@ MAX_DESCRIPTION_CHARS: Final = 5000
 
 
 def stated_languages(catalog: DataFrame) -> DataFrame:
-    """The canonical languages that the catalogue names: column language, at most as many rows as languages exist."""
+    """Canonical languages that the catalogue states, one a row: column language."""
     tags = catalog.select("language").distinct()
     return tags.select(canonical("language").alias("language")).where("language IS NOT NULL").distinct()
 
@@ -74,9 +74,9 @@ def texts_of(marked: DataFrame) -> DataFrame:
 
 
 def translations_of(translations: DataFrame, pivot: str) -> DataFrame:
-    """(item_id, text): what was brought in the pivot language, cleaned as the catalogue is, one row an item.
+    """(item_id, text): translations of the input in the pivot language, cleaned as the catalogue, one row per item.
 
-    Rows without item or title are left out; of several rows of an item the one with a description counts.
+    Rows without item or title are left out. Of several rows of an item the one with a description counts.
 
     Args:
         translations: Of `xlrec.lake.inputs`.
@@ -92,8 +92,8 @@ def translations_of(translations: DataFrame, pivot: str) -> DataFrame:
 def items_of(marked: DataFrame, run_date: date) -> DataFrame:
     """Table items from the marked catalogue's valid rows.
 
-    Where the rows of an item disagree, what is surely allowed counts: categories are united; markets are united, rows
-    that state none have no say unless none does (null: everywhere); availability is the time that all rows allow.
+    Where the rows of an item disagree, its categories and its markets are the union of theirs. Rows without markets
+    count only where no row has any (null: everywhere). Availability is the time that all rows allow.
     """
     codes = F.transform("markets", market_code)
     rows = valid(marked).select(
@@ -123,7 +123,7 @@ def items_of(marked: DataFrame, run_date: date) -> DataFrame:
 
 
 def with_availability(items: DataFrame, run_date: date) -> DataFrame:
-    """The items with `available` for this date: from before its end, until after its begin (00:00 UTC)."""
+    """The items with `available`: whether the item can be had at some time of this date (UTC)."""
     day = F.lit(run_date).cast("timestamp")
     started = F.col("available_from").isNull() | (F.col("available_from") < day + F.expr("INTERVAL 1 DAY"))
     lasting = F.col("available_until").isNull() | (F.col("available_until") > day)

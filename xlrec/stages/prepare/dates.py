@@ -23,10 +23,10 @@ def days_of(interactions: DataFrame) -> DataFrame:
 
 
 def default_run_date(days: Mapping[date, int]) -> date:
-    """The day after the newest interaction whose time can be believed.
+    """The day after the newest plausible interaction.
 
     From the newest day on, days behind a gap of more than 30 days that together hold under 0.1 % of all rows are
-    left out: one row of the year 2099 must not move the whole run there. The clock has no say.
+    left out: one row of the year 2099 must not move the whole run there. The clock plays no part.
 
     Raises:
         InputError: no interaction has a time.

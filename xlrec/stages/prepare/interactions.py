@@ -25,7 +25,7 @@ def mark_interactions(
     Args:
         interactions: Of `xlrec.lake.inputs`.
         items: Table items.
-        opted_out: Column user_id: whose rows are counted and dropped before any other rule looks at them.
+        opted_out: Column user_id. Their rows are counted and dropped before any other rule applies.
         config: Section prepare.
         run_date: Events at or after its 00:00 UTC are impossible.
     """
@@ -80,7 +80,7 @@ def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
 def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
     """Table events from the marked interactions' valid rows.
 
-    Where `rating_scale` lets markets' ratings tell what is positive, a row per market and rating event is joined.
+    Where `rating_scale` depends on the markets' ratings, a row per market and rating event is joined.
     """
     rows = valid(marked).select(
         "user_id",

@@ -12,14 +12,14 @@ from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
 
 #: Kinds of events that `event_weights` does not name, together: they all have the default weight.
 OTHER: Final = "other"
-#: Markets with fewer events are not judged: their mix is chance.
+#: Fewest events of a market whose mix is compared: that of fewer is chance.
 MIN_EVENTS: Final = 100
 #: A mix of events further than this from that of all others together disagrees (total variation distance).
 MAX_DISTANCE: Final = 0.5
 
 
 class MarketLog(NamedTuple):
-    """How one market logs."""
+    """Event mix and rating scale of one market."""
 
     market: str
     n_events: int
@@ -33,11 +33,11 @@ class MarketLog(NamedTuple):
     positive: float | None
     """Share of the ratings that count as a preference."""
     said: tuple[str, ...]
-    """What disagrees, in plain words; empty where nothing does, or the market has too few events."""
+    """Disagreements with the other markets, in words; empty for none, or with too few events."""
 
 
 def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
-    """market, kind, n, n_rated, low, high, n_positive: a row per market and kind of event, kinds named by the config.
+    """A row per market and kind of event: market, kind, n, n_rated, low, high, n_positive. The config names the kinds.
 
     Args:
         events: `tables.EVENTS`.
@@ -59,8 +59,8 @@ def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
 def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX_DISTANCE) -> tuple[MarketLog, ...]:
     """All markets, those that disagree first, then by events; ties by name.
 
-    A scale is thumbs, stars or wider (`ratings`), by the highest value; a market's is another one where most ratings of
-    that kind, over all markets, are on a scale that is not its own.
+    A scale is thumbs, stars or wider (`ratings`), by the highest value. It disagrees where most ratings of that kind,
+    over all markets, are on another scale.
 
     Args:
         rows: Of `logs_by_market`, in any order.

@@ -1,4 +1,4 @@
-"""How rows are marked: each marked frame keeps all its rows, with the first rule that each one broke."""
+"""Marked rows: a marked frame keeps all its rows, with the first rule that each one broke."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -80,7 +80,7 @@ def counts_by_rule(marked: Mapping[str, DataFrame]) -> DataFrame:
 
 
 def check_rejected(counts: Mapping[tuple[str, str], int], max_share: float) -> None:
-    """Lets a run go on, or stops it because an input is too bad.
+    """Stops a run with an input that is too bad.
 
     Args:
         counts: Rows by (input, rule); rule '' holds the valid ones.

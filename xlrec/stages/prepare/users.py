@@ -1,4 +1,4 @@
-"""Users: everyone who gets a list, with the market and the languages that they state or their history tells."""
+"""Users: everyone who gets a list, with market and languages, stated or inferred from the history."""
 
 from typing import Final
 
@@ -33,9 +33,9 @@ def mark_users(users: DataFrame) -> DataFrame:
             broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
         ],
     ).drop("_out")
-    told = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
+    fullest = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
     same = Window.partitionBy("user_id", F.col("_broken").isNull()).orderBy(
-        *told, "_languages", "market", "languages", "opted_out"
+        *fullest, "_languages", "market", "languages", "opted_out"
     )
     return mark_more(marked, broken("duplicate_user", F.row_number().over(same) > 1, "the user has another row"))
 
@@ -65,8 +65,8 @@ def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFram
     return rows.withColumn("mix", mix).select(
         "user_id",
         F.coalesce("stated_market", "latest_market", F.lit(UNKNOWN_MARKET)).alias("market"),
-        F.transform("mix", lambda one: one["language"]).alias("languages"),
-        F.transform("mix", lambda one: -one["minus"]).alias("language_weights"),
+        F.transform("mix", lambda part: part["language"]).alias("languages"),
+        F.transform("mix", lambda part: -part["minus"]).alias("language_weights"),
         F.col("stated").isNotNull().alias("languages_stated"),
     )
 
@@ -93,7 +93,7 @@ def _normalised(parts: Column, name: str) -> Column:
 
 
 def _kept() -> Column:
-    """Of shares those that are not small; all where all are."""
+    """Shares that are not small; all of them where all are small."""
     large = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
     return F.when(F.size(large) > 0, large).otherwise(F.col("shares"))
 
@@ -146,5 +146,5 @@ def no_users(events: DataFrame) -> DataFrame:
 
 
 def opted_out_of(marked: DataFrame) -> DataFrame:
-    """user_id of who opted out."""
+    """user_id of the users who opted out."""
     return marked.where(F.col("_broken")["rule"] == OPTED_OUT).select("user_id").distinct()
