@@ -1,8 +1,7 @@
 """The Parquet files of an input: a pinned list, from any file system that Spark knows."""
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,12 +20,6 @@ class InputFile:
     size: int
     name: str
     """Path below the input's root, with its Hive partitions."""
-
-
-def fingerprint(files: Iterable[InputFile]) -> str:
-    """SHA-256 of names (below the root) and sizes, hex: the same wherever the folder lies."""
-    lines = sorted(f"{file.name}\t{file.size}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def list_files(spark: SparkSession, path: str, name: str, named_by: str | None = None) -> list[InputFile]:

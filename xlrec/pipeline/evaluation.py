@@ -1,6 +1,7 @@
 """Evaluation: the night's own stages on the history, every system scored against the same holdout."""
 
 from datetime import UTC, date, datetime
+from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -64,7 +65,7 @@ def score(run: Run, inputs: Inputs) -> None:
         users = [scoring.per_user(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()]
         shares = [scoring.coverage(rows, items, config, system=name) for name, rows in lists.items()]
         metrics = scoring.summarise(
-            _union(users), _union(shares), split=splitting.describe(config), evaluated_at=datetime.now(UTC),
+            reduce(DataFrame.unionByName, users), reduce(DataFrame.unionByName, shares), split=splitting.describe(config), evaluated_at=datetime.now(UTC),
             seed=run.config.seed, n_bootstrap=config.bootstrap,
         )  # fmt: skip
         rows = run.lake.append(METRICS, metrics)
@@ -143,10 +144,3 @@ def _index(apart: Run, model: str) -> Files:
 def _lists_of(lake: Lake, system: str) -> DataFrame:
     rows = lake.read(RECOMMENDATIONS)
     return rows.where(rows["run_id"] == system)
-
-
-def _union(frames: list[DataFrame]) -> DataFrame:
-    whole = frames[0]
-    for frame in frames[1:]:
-        whole = whole.unionByName(frame)
-    return whole

@@ -56,10 +56,6 @@ class StageProgress:
         self._started = clock()
         self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
 
-    def expect(self, total: int, unit: str | None = None) -> None:
-        """Sets how many units the stage will work on, where that is known only after its start."""
-        self.total, self.unit = total, unit or self.unit
-
     def follow(self, measure: Callable[[], float]) -> None:
         """Takes the share of units done from `measure`, where most of Spark's tasks do other work."""
         self._measure = measure

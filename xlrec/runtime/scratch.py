@@ -7,7 +7,6 @@ may write: without a place for its cache, numba refuses to import a kernel, and 
 import atexit
 import os
 import shutil
-import sys
 import tempfile
 import zipfile
 from collections.abc import MutableMapping
@@ -40,10 +39,8 @@ def share_cache(environment: MutableMapping[str, str]) -> None:
 
 
 def use_cache() -> None:
-    """The same for this process and its children, before they import a kernel."""
+    """The same for this process and its children, before they import numba."""
     share_cache(os.environ)
-    if "numba" in sys.modules:  # it has read the environment
-        sys.modules["numba"].config.CACHE_LOCATOR_CLASSES = os.environ[_VARIABLE]
 
 
 def own_folder() -> Path:
