@@ -65,7 +65,8 @@ def score(run: Run, inputs: Inputs) -> None:
         users = [scoring.per_user(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()]
         shares = [scoring.coverage(rows, items, config, system=name) for name, rows in lists.items()]
         metrics = scoring.summarise(
-            reduce(DataFrame.unionByName, users), reduce(DataFrame.unionByName, shares), split=splitting.describe(config), evaluated_at=datetime.now(UTC),
+            reduce(DataFrame.unionByName, users), reduce(DataFrame.unionByName, shares),
+            split=splitting.describe(config), evaluated_at=datetime.now(UTC),
             seed=run.config.seed, n_bootstrap=config.bootstrap,
         )  # fmt: skip
         rows = run.lake.append(METRICS, metrics)
