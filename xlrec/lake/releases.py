@@ -103,9 +103,9 @@ class Ledger:
         gone = {row["run_id"] for row in self.lake.read(RUNS).where("status = 'abandoned'").select("run_id").collect()}
         gone -= {row["run_id"] for row in self.lake.read(RELEASES).select("run_id").distinct().collect()}
         for run_id in sorted(gone):
-            mine = F.col("run_id") == run_id
-            if not self.lake.read(RECOMMENDATIONS).where(mine).isEmpty():
-                self.lake.delete(RECOMMENDATIONS, mine)
+            own = F.col("run_id") == run_id
+            if not self.lake.read(RECOMMENDATIONS).where(own).isEmpty():
+                self.lake.delete(RECOMMENDATIONS, own)
 
     def end(self, run_id: str, status: str, log: RunLog | None = None, *, message: str | None = None) -> None:
         """Frees the lake and records the end of the run. The rows of a failed run are deleted.

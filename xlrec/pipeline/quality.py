@@ -52,7 +52,7 @@ def check_texts(run: Run) -> str:
     config, texts = run.config, run.lake.read(TEXTS)
     mute = embedding.mute_texts(run.lake.read(ITEMS), texts)
     sizes = preparing.texts_by_language(texts, mute).collect()  # a row per language
-    counts: dict[str, Counter[str]] = {what: Counter() for what in COUNTED}
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
     counts["texts"].update({row["language"]: row["n"] for row in sizes})
     counts["mute"].update({row["language"]: row["n_mute"] for row in sizes})
     counts["empty"].update(_emptied(run))
@@ -67,8 +67,8 @@ def check_texts(run: Run) -> str:
             for row in rows
             if not row["language_detected"] and preparing.differs(row["text"], row["language"], stated)
         )
-    for what, by_language in counts.items():
-        run.counts.update({f"quality.{what}.{language}": n for language, n in sorted(by_language.items()) if n})
+    for kind, by_language in counts.items():
+        run.counts.update({f"quality.{kind}.{language}": n for language, n in sorted(by_language.items()) if n})
     return _note(counts)
 
 
@@ -86,9 +86,9 @@ def _emptied(run: Run) -> Counter[str]:
 def _note(counts: dict[str, Counter[str]]) -> str:
     checked = counts["checked"].total()
     notes = [
-        f"{counts[what].total():,} of {checked:,} texts {words}"
-        for what, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
-        if counts[what].total()
+        f"{counts[kind].total():,} of {checked:,} texts {words}"
+        for kind, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
+        if counts[kind].total()
     ]
     if counts["mute"].total():
         notes.append(f"{counts['mute'].total():,} of {counts['texts'].total():,} texts tell no items apart")

@@ -83,8 +83,8 @@ def collect(run: Run, results: Results, config_file: str) -> data.ReportData:
 def _rejects(run: Run) -> tuple[data.RejectRow, ...] | None:
     if not run.lake.exists(REJECTS):
         return None
-    mine = run.lake.read(REJECTS).where(F.col("run_id") == run.run_id)
-    rows = bounded_rows(mine.groupBy("input", "rule").agg(F.count("*").alias("n")).orderBy("input", "rule"))
+    own = run.lake.read(REJECTS).where(F.col("run_id") == run.run_id)
+    rows = bounded_rows(own.groupBy("input", "rule").agg(F.count("*").alias("n")).orderBy("input", "rule"))
     return tuple(data.RejectRow(row["input"], row["rule"], row["n"]) for row in rows)
 
 

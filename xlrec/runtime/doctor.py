@@ -149,7 +149,9 @@ def check_versions() -> Check:
         spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
         fix = f"xlrec needs Spark {_either(SPARK_VERSIONS)}"
     if spark is None or delta is None:
-        lacking = " and ".join(each for each, found in (("pyspark", spark), ("delta-spark", delta)) if found is None)
+        lacking = " and ".join(
+            each for each, version_ in (("pyspark", spark), ("delta-spark", delta)) if version_ is None
+        )
         return Check(name, False, f"{lacking} is not installed", fix)
     tried = spark.rpartition(".")[0] in SPARK_VERSIONS
     seen = f"pyspark {spark}, delta-spark {delta}"

@@ -75,8 +75,8 @@ class FileSystem:
     def children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
         with _lake_errors(self.place, "listed"):
-            found = self.system.listStatus(self.root) if self.system.exists(self.root) else []
-        return [Entry(one.getPath().getName(), bool(one.isDirectory())) for one in found]
+            statuses = self.system.listStatus(self.root) if self.system.exists(self.root) else []
+        return [Entry(status.getPath().getName(), bool(status.isDirectory())) for status in statuses]
 
     def delete(self, name: str = "") -> None:
         """Deletes a file or a folder with all in it; nothing where it is absent."""
@@ -108,7 +108,7 @@ class FileSystem:
             LakeError: it cannot be written.
         """
         self.delete()
-        paths = sorted(one for one in folder.rglob("*") if one.is_file() and one.name != MANIFEST)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         names = [path.relative_to(folder).as_posix() for path in paths]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             contents = dict(zip(names, pool.map(self._put_file, paths, names), strict=True))

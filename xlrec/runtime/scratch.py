@@ -59,8 +59,8 @@ def own_folder() -> Path:
 
 def archive_of(path: Path) -> Path | None:
     """The archive that a path leads into; None for one on a disk."""
-    found = next(parent for parent in (path, *path.parents) if parent.exists())
-    return None if found == path or found.is_dir() else found
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    return None if existing == path or existing.is_dir() else existing
 
 
 @lru_cache
@@ -83,7 +83,7 @@ def package_folder(path: Path) -> Path:
     target, inner = own_folder() / content_of(archive), path.relative_to(archive).as_posix()
     if not (target / inner).is_dir():
         with tempfile.TemporaryDirectory(dir=own_folder()) as scratch, zipfile.ZipFile(archive) as opened:
-            opened.extractall(scratch, [one for one in opened.namelist() if one.startswith(f"{inner}/")])
+            opened.extractall(scratch, [name for name in opened.namelist() if name.startswith(f"{inner}/")])
             (target / inner).parent.mkdir(parents=True, exist_ok=True)
             with suppress(OSError):  # another process was first
                 (Path(scratch) / inner).rename(target / inner)

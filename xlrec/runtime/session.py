@@ -88,17 +88,17 @@ def quiet(chosen: Mapping[str, str]) -> dict[str, str]:
     What the user chose stays: own options of the driver's JVM, a log4j2.properties in Spark's conf folder, own packages
     or jars.
     """
-    found = dict(chosen)
+    ours = dict(chosen)
     jars = machine.delta_jars(delta_package())
-    if jars and "spark.jars" not in found and found.get(_PACKAGES) == delta_package():
-        del found[_PACKAGES], found[_EXCLUDES]
-        found["spark.jars"] = ",".join(map(str, jars))
+    if jars and "spark.jars" not in ours and ours.get(_PACKAGES) == delta_package():
+        del ours[_PACKAGES], ours[_EXCLUDES]
+        ours["spark.jars"] = ",".join(map(str, jars))
     folder = os.environ.get("SPARK_CONF_DIR") or str(Path(os.environ.get("SPARK_HOME", os.devnull), "conf"))
-    if _LOGGING.is_file() and _JAVA_OPTIONS not in found and not Path(folder, "log4j2.properties").exists():
-        found[_JAVA_OPTIONS] = f'"-Dlog4j2.configurationFile={_LOGGING}"'
-        if found.get("spark.log.level") == "ERROR":
-            del found["spark.log.level"]  # Spark would announce it
-    return found
+    if _LOGGING.is_file() and _JAVA_OPTIONS not in ours and not Path(folder, "log4j2.properties").exists():
+        ours[_JAVA_OPTIONS] = f'"-Dlog4j2.configurationFile={_LOGGING}"'
+        if ours.get("spark.log.level") == "ERROR":
+            del ours["spark.log.level"]  # Spark would announce it
+    return ours
 
 
 def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:

@@ -42,7 +42,7 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
     or an item twice), live_rows, language_drift (total variation distance of item_language, in [0, 1]) and score_drift
     (Kolmogorov-Smirnov distance of the scores at rank 1, on steps of 0.01). The last three are null without a live run.
     """
-    found = (
+    figures = (
         _lists(new, k)
         .agg(
             F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
@@ -54,14 +54,14 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
     )
     if live is None:
         nothing = F.lit(None)
-        return found.select(
+        return figures.select(
             "*",
             nothing.cast("bigint").alias("live_rows"),
             nothing.cast("double").alias("language_drift"),
             nothing.cast("double").alias("score_drift"),
         )
     shapes = _shapes(new, live)
-    return found.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
+    return figures.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
 
 
 def _lists(rows: DataFrame, k: int) -> DataFrame:
@@ -93,7 +93,7 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
         return float(measured[name] or 0)
 
     users, lists = max(number("users"), 1.0), max(number("users_with_list"), 1.0)
-    found = [
+    bars = [
         Verdict("broken lists", number("broken_lists"), None, 0.0, "a bug: ranks must run 1..n, items be distinct"),
         Verdict(
             "coverage", number("users_with_list") / users, config.min_coverage, None, "users whose market sells nothing"
@@ -108,14 +108,14 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
     ]
     if measured["live_rows"] is not None:
         drop = max(0.0, 1.0 - number("rows") / max(number("live_rows"), 1.0))
-        found += [
+        bars += [
             Verdict("row drop", drop, None, config.max_row_drop, "against the live run: is an input incomplete?"),
             Verdict(
                 "language drift", number("language_drift"), None, config.max_language_drift, "against the live run"
             ),
             Verdict("score drift", number("score_drift"), None, config.max_score_drift, "against the live run"),
         ]
-    return found
+    return bars
 
 
 def content_hash(recommendations: DataFrame) -> DataFrame:

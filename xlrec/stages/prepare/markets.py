@@ -73,8 +73,8 @@ def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX
     for parts in by_market.values():
         whole.update({row["kind"]: row["n"] for row in parts})
     usual = _usual_scales([row for parts in by_market.values() for row in parts])
-    found = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
-    return tuple(sorted(found, key=lambda log: (not log.said, -log.n_events, log.market)))
+    logs = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
+    return tuple(sorted(logs, key=lambda log: (not log.said, -log.n_events, log.market)))
 
 
 def _compared(
@@ -108,11 +108,11 @@ def _compared(
 
 def _usual_scales(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The scale that most ratings of each kind are on; ties go to the first by name."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    scales: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         if row["n_rated"]:
-            found[row["kind"]][_scale(row["high"])] += row["n_rated"]
-    return {kind: min(sizes, key=lambda name: (-sizes[name], name)) for kind, sizes in found.items()}
+            scales[row["kind"]][_scale(row["high"])] += row["n_rated"]
+    return {kind: min(sizes, key=lambda name: (-sizes[name], name)) for kind, sizes in scales.items()}
 
 
 def _scale(high: float) -> str:

@@ -17,9 +17,9 @@ def texts_by_language(texts: DataFrame, mute: DataFrame) -> DataFrame:
         texts: `tables.TEXTS`.
         mute: (text_hash) of texts that distinguish no items, few.
     """
-    found = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
+    marked = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
     stated = F.count_if(~F.col("language_detected")).alias("n_stated")
-    return found.groupBy("language").agg(F.count("*").alias("n"), stated, F.count("mute").alias("n_mute"))
+    return marked.groupBy("language").agg(F.count("*").alias("n"), stated, F.count("mute").alias("n_mute"))
 
 
 def text_sample(texts: DataFrame, sizes: Mapping[str, int], n_wanted: int) -> DataFrame:

@@ -36,9 +36,9 @@ def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
     by_rank = F.min(F.when(F.col("upper"), F.col("value")))
     bar = F.lit(config.positive_rating)
     if config.rating_scale == "quantile":
-        found = by_rank
+        bound = by_rank
     elif config.rating_scale == "threshold":
-        found = F.first(bar)
+        bound = F.first(bar)
     else:
-        found = F.when((F.max("value") > STARS) | (F.max("value") <= THUMBS), by_rank).otherwise(bar)
-    return counts.withColumn("upper", upper).groupBy("market", "event").agg(found.alias("least_positive"))
+        bound = F.when((F.max("value") > STARS) | (F.max("value") <= THUMBS), by_rank).otherwise(bar)
+    return counts.withColumn("upper", upper).groupBy("market", "event").agg(bound.alias("least_positive"))

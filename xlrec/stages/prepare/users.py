@@ -86,15 +86,15 @@ def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
 
 def _normalised(parts: Column, name: str) -> Column:
     """array<struct<language, share>> that sums to 1, in the given order."""
-    total = F.aggregate(parts, F.lit(0.0), lambda sum_, one: sum_ + one[name])
+    total = F.aggregate(parts, F.lit(0.0), lambda sum_, part: sum_ + part[name])
     return F.transform(
-        parts, lambda one: F.struct(one["language"].alias("language"), (one[name] / total).alias("share"))
+        parts, lambda part: F.struct(part["language"].alias("language"), (part[name] / total).alias("share"))
     )
 
 
 def _kept() -> Column:
     """Shares that are not small; all of them where all are small."""
-    large = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
+    large = F.filter("shares", lambda part: part["share"] >= _MIN_SHARE)
     return F.when(F.size(large) > 0, large).otherwise(F.col("shares"))
 
 
@@ -106,9 +106,9 @@ def _wanted() -> Column:
             language.alias("language"),
             F.coalesce(
                 F.aggregate(
-                    F.filter("shares", lambda one: one["language"] == language),
+                    F.filter("shares", lambda part: part["language"] == language),
                     F.lit(0.0),
-                    lambda sum_, one: sum_ + one["share"],
+                    lambda sum_, part: sum_ + part["share"],
                 ),
                 F.lit(0.0),
             ).alias("share"),
@@ -123,12 +123,12 @@ def _inferred() -> Column:
 
 def _blended() -> Column:
     even = F.lit(1.0) / F.size("stated")
-    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, one: sum_ + one["share"])
+    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, part: sum_ + part["share"])
     mixed = F.transform(
         "wanted",
-        lambda one: F.struct(
-            one["language"].alias("language"),
-            F.when(total > 0, (even + one["share"] / total) / 2).otherwise(even).alias("share"),
+        lambda part: F.struct(
+            part["language"].alias("language"),
+            F.when(total > 0, (even + part["share"] / total) / 2).otherwise(even).alias("share"),
         ),
     )
     return _heaviest(mixed)
@@ -136,7 +136,9 @@ def _blended() -> Column:
 
 def _heaviest(shares: Column) -> Column:
     """Sorts by share desc, then language: as structs whose natural order is that."""
-    return F.transform(shares, lambda one: F.struct((-one["share"]).alias("minus"), one["language"].alias("language")))
+    return F.transform(
+        shares, lambda part: F.struct((-part["share"]).alias("minus"), part["language"].alias("language"))
+    )
 
 
 def no_users(events: DataFrame) -> DataFrame:
