@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 
-def test_a_worker_that_served_a_task_is_light_for_the_next(spark: SparkSession) -> None:
+def test_a_worker_that_served_a_task_is_cheap_for_the_next(spark: SparkSession) -> None:
     def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import gc
         import os
@@ -27,3 +27,14 @@ def test_a_worker_that_served_a_task_is_light_for_the_next(spark: SparkSession) 
     again = [run for at, run in enumerate(runs) if run.pid in {one.pid for one in runs[:at]}]
     assert again, "no worker was reused"
     assert all(run.frozen > 10_000 and run.zips == 0 for run in again)
+
+
+def test_workers_know_a_place_for_numbas_cache(spark: SparkSession) -> None:
+    def places(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import os
+
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"places": [os.environ.get("NUMBA_CACHE_LOCATOR_CLASSES", "")]})
+
+    (row,) = spark.range(1).coalesce(1).mapInArrow(places, "places string").collect()
+    assert row["places"].endswith("xlrec.runtime.scratch.ScratchLocator")
