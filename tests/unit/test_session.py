@@ -7,12 +7,12 @@ import pytest
 from xlrec.config.models import SparkConfig
 from xlrec.runtime import machine, session
 
-OPTIONS = "spark.driver.extraJavaOptions"
+OPTIONS = "SPARK_SUBMIT_OPTS"
 
 
-def settings(**conf: str) -> dict[str, str]:
+def settings(environment: dict[str, str] | None = None, **conf: str) -> dict[str, str]:
     chosen = SparkConfig(conf={name.replace("_", "."): value for name, value in conf.items()})
-    return session.quiet(session.settings(chosen, "local[2]"))
+    return session.quiet(session.settings(chosen, "local[2]"), {} if environment is None else environment)
 
 
 @pytest.fixture
@@ -51,10 +51,23 @@ def test_packages_of_the_users_stay() -> None:
 
 @pytest.mark.usefixtures("jars")
 def test_log4j_gets_our_file_unless_the_user_has_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = settings()[OPTIONS].strip('"').removeprefix("-Dlog4j2.configurationFile=")
-    assert "rootLogger.level = error" in Path(path).read_text()
-    assert settings(spark_driver_extraJavaOptions="-Xss4m")[OPTIONS] == "-Xss4m"
+    environment = {OPTIONS: "-Xss4m"}
+    assert "spark.log.level" not in settings(environment)
+    ours, theirs = environment[OPTIONS].split()
+    path = ours.removeprefix("-Dlog4j2.configurationFile=").strip("'")
+    assert (theirs, Path(path).exists()) == ("-Xss4m", True)
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     (tmp_path / "log4j2.properties").write_text("rootLogger.level = info")
-    assert OPTIONS not in settings()
-    assert settings()["spark.log.level"] == "ERROR"
+    environment = {}
+    assert settings(environment)["spark.log.level"] == "ERROR"
+    assert not environment
+
+
+@pytest.mark.usefixtures("jars")
+def test_defaults_of_sparks_conf_folder_may_name_jars_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "spark.jars" in settings()
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    (tmp_path / "spark-defaults.conf").write_text("spark.jars a.jar")
+    assert "spark.jars" not in settings()

@@ -131,6 +131,12 @@ def delta_jar(package: str) -> Path | None:
     return next((path for path in paths if path.is_file() and path.stat().st_size), None)
 
 
+def spark_conf_folder() -> Path:
+    """Folder of Spark's own settings, which may be absent: SPARK_CONF_DIR, else `conf` in Spark's home."""
+    home = os.environ.get("SPARK_HOME") or _folder_of("pyspark") or os.devnull
+    return Path(os.environ.get("SPARK_CONF_DIR") or Path(home, "conf"))
+
+
 def delta_jars(package: str) -> list[Path]:
     """Delta's jar and those that it needs beside Spark's own, as Ivy keeps them; empty where one is missing."""
     release = package.rpartition(":")[2]

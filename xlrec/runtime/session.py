@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +33,10 @@ _CARRIED_BY_SPARK: Final = (
 )
 _PACKAGES: Final = "spark.jars.packages"
 _EXCLUDES: Final = "spark.jars.excludes"
-_JAVA_OPTIONS: Final = "spark.driver.extraJavaOptions"
+_LEVEL: Final = "spark.log.level"
+_OUR_LEVEL: Final = "ERROR"
+#: Environment variable with options of the JVM that spark-submit starts.
+_OPTIONS: Final = "SPARK_SUBMIT_OPTS"
 _LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _BIND: Final = "spark.driver.bindAddress"
 _PARTITIONS: Final = "spark.sql.shuffle.partitions"
@@ -63,7 +66,7 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
         # Tasks that read a table's log: Delta's 50 suit logs of a million files.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        _LEVEL: _OUR_LEVEL,
     }
     if machine.is_local(master):
         ours |= {
@@ -82,22 +85,27 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
     return ours | config.conf
 
 
-def quiet(chosen: Mapping[str, str]) -> dict[str, str]:
+def quiet(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
     """The settings for a JVM that starts without a word: log4j's level from a file, Delta's jars without Ivy.
 
-    What the user chose stays: own options of the driver's JVM, a log4j2.properties in Spark's conf folder, own packages
-    or jars.
+    The user's own packages, jars, Java options and files in Spark's conf folder win.
+
+    Args:
+        chosen: Settings of the session.
+        environment: Of the JVM; its `SPARK_SUBMIT_OPTS` gets the file.
     """
-    ours = dict(chosen)
+    ours, folder = dict(chosen), machine.spark_conf_folder()
     jars = machine.delta_jars(delta_package())
-    if jars and "spark.jars" not in ours and ours.get(_PACKAGES) == delta_package():
+    plain = "spark.jars" not in ours and ours[_PACKAGES] == delta_package()
+    if jars and plain and not (folder / "spark-defaults.conf").exists():
         del ours[_PACKAGES], ours[_EXCLUDES]
         ours["spark.jars"] = ",".join(map(str, jars))
-    folder = os.environ.get("SPARK_CONF_DIR") or str(Path(os.environ.get("SPARK_HOME", os.devnull), "conf"))
-    if _LOGGING.is_file() and _JAVA_OPTIONS not in ours and not Path(folder, "log4j2.properties").exists():
-        ours[_JAVA_OPTIONS] = f'"-Dlog4j2.configurationFile={_LOGGING}"'
-        if ours.get("spark.log.level") == "ERROR":
-            del ours["spark.log.level"]  # Spark would announce it
+    if _LOGGING.is_file() and not (folder / "log4j2.properties").exists():
+        given = environment.get(_OPTIONS, "")
+        if str(_LOGGING) not in given:
+            environment[_OPTIONS] = f"-Dlog4j2.configurationFile='{_LOGGING}' {given}".strip()  # of two, the later wins
+        if ours.get(_LEVEL) == _OUR_LEVEL:
+            del ours[_LEVEL]  # Spark would announce it
     return ours
 
 
@@ -126,7 +134,7 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     if not submitted:
         builder = builder.master(config.master)
     own_host = given.contains("spark.driver.host")  # its bind address goes with it
-    ours = settings(config, master) if submitted else quiet(settings(config, master))
+    ours = settings(config, master) if submitted else quiet(settings(config, master), os.environ)
     for key, value in ours.items():
         if key in config.conf or not (given.contains(key) or (own_host and key == _BIND)):
             builder = builder.config(key, value)
