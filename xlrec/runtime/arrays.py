@@ -12,7 +12,7 @@ _MAP_FROM_BYTES: Final = 1 << 16
 
 
 def load(path: Path) -> NDArray[Any]:
-    """Array of an .npy file, any shape and dtype, read-only: mapped where large, read where small."""
+    """Array of an .npy file, (n, ...) of any dtype, read-only: mapped where large, read where small."""
     if path.stat().st_size >= _MAP_FROM_BYTES:
         return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
     array: NDArray[Any] = np.load(path)
@@ -33,12 +33,12 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def save(path: Path, array: NDArray[Any]) -> None:
-    """Writes an array of any shape and dtype as one .npy file."""
+    """Writes an array, (n, ...) of any dtype, as one .npy file."""
     replace(path, lambda file: np.save(file, array))
 
 
 def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Writes one .npy file from parts of any shape and this dtype, in C order; memory holds one part at a time."""
+    """Writes one .npy file from its parts, (n, ...) of this dtype in C order; memory holds one part at a time."""
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
 
     def write(file: IO[bytes]) -> None:
