@@ -33,12 +33,24 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def save(path: Path, array: NDArray[Any]) -> None:
-    """Writes an array, (n, ...) of any dtype, as one .npy file."""
+    """Writes one .npy file.
+
+    Args:
+        path: The file.
+        array: (n, ...) of any dtype.
+    """
     replace(path, lambda file: np.save(file, array))
 
 
 def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Writes one .npy file from its parts, (n, ...) of this dtype in C order; memory holds one part at a time."""
+    """Writes one .npy file part by part: memory holds one part at a time.
+
+    Args:
+        path: The file.
+        kind: Dtype of the whole.
+        shape: Shape of the whole.
+        parts: (n, ...) of this dtype in C order, together the whole.
+    """
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
 
     def write(file: IO[bytes]) -> None:
