@@ -27,7 +27,7 @@ from xlrec.tables import EVENTS, ITEMS, USERS
 if TYPE_CHECKING:
     from xlrec.training.recommender.weighing import Weighing
 
-Say = Callable[[str], None]
+LogLine = Callable[[str], None]
 #: Folder below the index with the users' logs, by hashes of their ids.
 LOGS: Final = "logs"
 #: Folder of the lake below which models lie.
@@ -38,7 +38,7 @@ TRANSFER: Final = "transfer"
 _DRAWN: Final = 1_000_000
 
 
-def learn(run: Run, index: Files, say: Say) -> tuple[str | None, "Weighing | None"]:
+def learn(run: Run, index: Files, log: LogLine) -> tuple[str | None, "Weighing | None"]:
     """Fingerprint of the model whose vectors are now in the index, and the fitted weights of the sources.
 
     Both are None where the config turns the recommender off; the weights also where `rank.weights` states them.
@@ -58,7 +58,7 @@ def learn(run: Run, index: Files, say: Say) -> tuple[str | None, "Weighing | Non
         check_encoder(folder, run.config)
         by_market[market] = factors.load(folder)
     first_micros = ages_of(first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)), opened.n_items)
-    model, weighing = _train(run, index, first_micros, say)
+    model, weighing = _train(run, index, first_micros, log)
     write_learnt(index.folder, {None: model, **by_market}, first_micros)
     run.counts["train.model_visits"] = int(model.facts["n_visits"])
     return model.fingerprint, weighing
@@ -94,7 +94,7 @@ def check_encoder(folder: str, config: Config) -> None:
 
 
 def _train(
-    run: Run, index: Files, first_micros: NDArray[np.float64], say: Say
+    run: Run, index: Files, first_micros: NDArray[np.float64], log: LogLine
 ) -> "tuple[FactorModel, Weighing | None]":
     from xlrec.training.recommender import learn as learnt
     from xlrec.training.recommender.logs import items_of, read_shards
@@ -105,7 +105,7 @@ def _train(
     share = config.train.factors.max_visits / max(1, events.where("weight > 0").count())
     drawn = users if share >= 1 else users.where(F.abs(F.xxhash64("user_id") % _DRAWN) < int(share * _DRAWN))
     if share < 1:
-        say(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
+        log(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
     shards, opened = index.collect_rows(user_logs(drawn, events), LOGS), ItemIndex.open(index.folder)
     facts = {**identity(config), "run_date": run.run_date.isoformat()}
     logs, items = read_shards(shards, opened), items_of(opened, first_micros)
@@ -117,7 +117,7 @@ def _train(
     files.keep(run.spark)
     if config.rank.weights is not None:
         return model, None
-    say("weighing the sources in each market on held-out choices")
+    log("weighing the sources in each market on held-out choices")
     weighing = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
     content = json.dumps(weighing.told(), ensure_ascii=False).encode()
     replace(Path(index.folder) / FUSION, lambda file: file.write(content))
@@ -142,10 +142,10 @@ def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
     return micros
 
 
-def teller(stage: str) -> Say:
+def teller(stage: str) -> LogLine:
     """Writes lines of a training to stderr, under the stage's name."""
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         print(f"{stage:<10} {line}", file=sys.stderr, flush=True)  # noqa: T201  # progress, as the other stages'
 
-    return say
+    return log
