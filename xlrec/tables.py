@@ -1,6 +1,6 @@
 """Every table of the lake in flow order: schema with comments, partitioning, producer and consumers.
 
-A stage gets and gives DataFrames in exactly these schemas; `xlrec.lake.delta` refuses to write another one. `*_id` is
+A stage takes and returns DataFrames in these schemas; `xlrec.lake.delta` refuses to write another one. `*_id` is
 the external string, `*_num` a 0-based row number, timestamps are UTC.
 """
 
@@ -38,7 +38,7 @@ def column(name: str, kind: DataType, comment: str, required: bool = False) -> S
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the lake: what it holds, who writes it, who reads it."""
+    """One table of the lake: schema, partitions, producer and consumers."""
 
     name: str
     comment: str

@@ -16,8 +16,10 @@ from xlrec.config.loading import validate
 from xlrec.config.models import Config
 from xlrec.errors import ConfigError
 from xlrec.lake.delta import Lake
-from xlrec.pipeline import steps, translation
-from xlrec.pipeline.run import Run, running
+from xlrec.lake.records import RunLog
+from xlrec.pipeline import translation
+from xlrec.pipeline.embed import embed
+from xlrec.pipeline.run import Run, open_lake, running
 from xlrec.runtime.progress import Progress
 from xlrec.tables import EMBEDDINGS, ITEMS, TEXTS, TRANSLATIONS
 
@@ -57,15 +59,16 @@ def config_of(folder: Path, *, brought: bool = True, **more: Any) -> Config:
 @pytest.fixture(scope="module")
 def held(spark, lake) -> Iterator[Run]:
     """A run that holds the lake."""
-    with running(spark, config_of(lake), Progress(spark), date(2026, 3, 1)) as run:
+    config = config_of(lake)
+    with running(open_lake(spark, config), config, Progress(spark), date(2026, 3, 1)) as run:
         yield run
 
 
 def counts_of(held: Run, config: Config) -> dict[str, int]:
     """What translate and embed counted."""
-    run = replace(held, config=config, counts={})
+    run = replace(held, config=config, log=RunLog())
     translation.translate(run)
-    steps.embed(run)
+    embed(run)
     return {name: n for name, n in run.counts.items() if name == "embed.texts" or name.startswith("translate.")}
 
 

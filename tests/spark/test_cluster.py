@@ -8,9 +8,9 @@ import pytest
 from xlrec.config.loading import validate
 from xlrec.errors import LakeError
 from xlrec.pipeline import cluster
+from xlrec.runtime.cluster import lacking_secrets, reason
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.runtime.machine import Executor
-from xlrec.runtime.session import lacking_secrets, reason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -12,7 +12,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from xlrec.errors import InputError
-from xlrec.lake.inputs import fingerprint, list_files, read_input
+from xlrec.lake.input_files import list_files
+from xlrec.lake.inputs import read_input
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 
 WHEN = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -39,17 +40,6 @@ def test_files_are_pinned_sorted_and_hidden_ones_left_out(spark: SparkSession, t
     assert [file.path.removeprefix(f"file:{tmp_path}/in [1]/") for file in files] == [
         "000000_0", "a/part-1.parquet", "b.parquet",
     ]  # fmt: skip
-
-
-def test_the_fingerprint_knows_names_and_sizes_not_where_the_folder_lies(spark: SparkSession, tmp_path: Path) -> None:
-    def print_of(folder: str) -> str:
-        return fingerprint(list_files(spark, str(tmp_path / folder), "users"))
-
-    write(tmp_path / "here/p.parquet", user_id=["u"])
-    write(tmp_path / "there/p.parquet", user_id=["u"])
-    assert print_of("here") == print_of("there")
-    write(tmp_path / "there/q.parquet", user_id=["u"])
-    assert print_of("here") != print_of("there")
 
 
 def test_hive_partitions_are_columns_and_ids_keep_their_zeros(spark: SparkSession, tmp_path: Path) -> None:

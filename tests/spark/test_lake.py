@@ -14,8 +14,9 @@ from xlrec.errors import LakeError, LeaseError
 from xlrec.lake.delta import Lake
 from xlrec.lake.lease import Heartbeat, beats
 from xlrec.lake.readers import sql_for_readers
+from xlrec.lake.records import RunLog
 from xlrec.lake.releases import Ledger
-from xlrec.pipeline.run import running
+from xlrec.pipeline.run import open_lake, running
 from xlrec.runtime.progress import Progress
 from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
 
@@ -103,7 +104,7 @@ def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: s
     config = Config.model_validate({"lake": root, "inputs": {"catalog": "c", "interactions": "i"}})
     with (
         pytest.raises(LakeError, match=rf"^{root} cannot be \w+ \(.*\): {fix}"),
-        running(spark, config, Progress(spark), DAY),
+        running(open_lake(spark, config), config, Progress(spark), DAY),
     ):
         pytest.fail("it ran")
 
@@ -224,9 +225,11 @@ def test_two_rivals_that_begin_at_the_same_moment_get_one_lease(lake, ledger):
     assert sum(isinstance(one, LeaseError) for one in found) <= 1
 
 
-def test_the_counts_of_a_run_are_kept(ledger):
+def test_the_record_of_a_run_tells_its_stages_and_counts(ledger):
     run = ledger.begin(DAY, "{}", {})
-    ledger.end(run, "finished", counts={"prepare.items": 3}, seconds={"prepare": 1.5})
-    assert ledger.newest("prepare.items")["run_id"] == run
-    assert ledger.newest("train.neighbours") is None
-    assert ledger.newest("prepare.items")["seconds"] == {"prepare": 1.5}
+    ledger.end(run, "finished", RunLog(counts={"prepare.items": 3}, seconds={"prepare": 1.5}))
+    record = ledger.newest_run("prepare")
+    assert (record.run_id, record.stages, record.counts["prepare.items"]) == (run, {"prepare"}, 3)
+    assert record.seconds == {"prepare": 1.5}
+    assert ledger.run_record(run) == record
+    assert ledger.newest_run("train") is None

@@ -69,7 +69,7 @@ def prepared(spark: SparkSession, request: pytest.FixtureRequest) -> dict[str, A
     catalog = frame(spark, ITEMS, CATALOG, request.param)
     languages = tuple(sorted(r[0] for r in p.stated_languages(catalog).collect()))
     assert languages == ("de", "en", "ja")
-    marked = {"catalog": p.mark_catalog(catalog, CONFIG, languages).persist()}
+    marked = {"catalog": p.mark_catalog(catalog, languages).persist()}
     items = p.items_of(marked["catalog"], DAY).persist()
     marked["users"] = p.mark_users(frame(spark, PEOPLE, USERS_INPUT, request.param)).persist()
     raw = frame(spark, EVENTS, INTERACTIONS, request.param)
@@ -145,11 +145,11 @@ def test_users_have_what_they_state_and_else_what_their_history_tells(prepared: 
 
 def test_the_default_date_is_not_moved_by_a_stray_clock() -> None:
     days = {date(2026, 2, n): 1000 for n in range(1, 20)}
-    assert p.default_run_date(days, 30) == date(2026, 2, 20)
-    assert p.default_run_date(days | {date(2099, 1, 1): 3}, 30) == date(2026, 2, 20)
-    assert p.default_run_date(days | {date(2099, 1, 1): 900}, 30) == date(2099, 1, 2)
+    assert p.default_run_date(days) == date(2026, 2, 20)
+    assert p.default_run_date(days | {date(2099, 1, 1): 3}) == date(2026, 2, 20)
+    assert p.default_run_date(days | {date(2099, 1, 1): 900}) == date(2099, 1, 2)
     with pytest.raises(InputError, match="name it as run_date"):
-        p.default_run_date({}, 30)
+        p.default_run_date({})
 
 
 def test_too_many_bad_rows_stop_the_job_with_the_worst_rules() -> None:

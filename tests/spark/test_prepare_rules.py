@@ -146,7 +146,7 @@ def test_a_stated_language_is_kept_before_a_detected_one(spark: SparkSession, ba
         ("i", "Tent", None, "en-GB", None, None, None, None),
     ]
     catalog = frame(spark, rows[::-1] if backwards else rows, CATALOG)
-    marked = p.mark_catalog(catalog, PrepareConfig(), ("de", "en"))
+    marked = p.mark_catalog(catalog, ("de", "en"))
     texts = {row["language"]: row["title"] for row in p.texts_of(marked).collect()}
     assert texts == {"de": "Zwei-Personen-Zelt", "en": "Tent"}
     assert p.items_of(marked, DAY).collect()[0]["markets"] is None

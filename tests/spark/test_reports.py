@@ -1,9 +1,9 @@
-"""What the report counts of published lists, against counts by hand."""
+"""Figures of published lists in the report, against counts by hand."""
 
 from datetime import date
 
 from xlrec.config.models import Config
-from xlrec.pipeline.reports import lists_told
+from xlrec.pipeline.reports import list_figures
 from xlrec.reporting.data import LanguageRow, MarketRow, SourceRow
 from xlrec.tables import RECOMMENDATIONS, USERS
 
@@ -19,10 +19,10 @@ def test_lists_are_counted_by_market_language_and_source(spark):
         ("r", date(2026, 3, 1), market, user, rank, f"i{rank}", 1.0, language, source, (source, []))
         for market, user, rank, language, source in ROWS
     ]
-    told = [("u1", "JP", ["ja", "en"], [0.75, 0.25], True), ("u3", "DE", ["de"], [1.0], True)]
+    rows = [("u1", "JP", ["ja", "en"], [0.75, 0.25], True), ("u3", "DE", ["de"], [1.0], True)]
     config = Config.model_validate({"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "k": 3})
-    users = spark.createDataFrame(told, USERS.schema)
-    found = lists_told(spark.createDataFrame(full, RECOMMENDATIONS.schema).repartition(3), users, config)
+    users = spark.createDataFrame(rows, USERS.schema)
+    found = list_figures(spark.createDataFrame(full, RECOMMENDATIONS.schema).repartition(3), users, config)
     assert found.markets == (MarketRow("DE", 1, 3, 0), MarketRow("JP", 2, 5, 1))
     assert found.languages == (
         LanguageRow("ja", 4 / 8, 0.375), LanguageRow("de", 2 / 8, 0.5), LanguageRow("en", 2 / 8, 0.125),

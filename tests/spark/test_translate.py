@@ -8,7 +8,7 @@ import pytest
 from worlds.tiny_translators import build_translator
 
 from xlrec import translators
-from xlrec.config.models import PrepareConfig, TranslateConfig
+from xlrec.config.models import TranslateConfig
 from xlrec.errors import ConfigError
 from xlrec.stages import prepare as preparing
 from xlrec.stages import translate as stage
@@ -63,7 +63,7 @@ def test_brought_translations_are_cleaned_and_of_the_pivot_language_alone(spark:
         (" ", "en", "nobody's", None),
     ]
     frame = spark.createDataFrame(rows, "item_id string, language string, title string, description string")
-    found = preparing.translations_of(frame, PrepareConfig(), "en")
+    found = preparing.translations_of(frame, "en")
     assert rows_of(found, "item_id", "text") == [("b", "desk lamp\nbright")]
 
 

@@ -77,12 +77,6 @@ def test_a_stage_that_has_shown_nothing_yet_says_that_it_works() -> None:
     assert StageProgress("train", None, "rows").line() == "working"
 
 
-def test_a_total_may_be_known_late() -> None:
-    stage = StageProgress("embed", None, "rows")
-    stage.expect(5, "texts")
-    assert stage.line() == "about 0 of 5 texts"
-
-
 def test_the_summary_table_has_a_row_per_stage() -> None:
     out = io.StringIO()
     progress = Progress(stream=out)

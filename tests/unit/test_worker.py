@@ -16,8 +16,9 @@ from xlrec.runtime import worker
 TASKS = """
 import gc, importlib, sys, zipimport
 from pyspark import TaskContext
-import xlrec
+from xlrec.runtime.worker import keep_light
 
+keep_light()
 sys.path.insert(0, sys.argv[1])
 import inside.one
 reads = []

@@ -1,4 +1,4 @@
-"""Reads a config: YAML file, then environment (`XLREC__RANK__DIVERSITY=0.2`), then overrides (`rank.diversity=0.2`)."""
+"""Configs from a YAML file, the environment (`XLREC__RANK__DIVERSITY=0.2`) and overrides (`rank.diversity=0.2`)."""
 
 import difflib
 import os
@@ -39,7 +39,7 @@ def load(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str]
 
 
 def load_as(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
-    """The config of another program than the nightly run: a YAML file, then overrides.
+    """The config of another program than the night, from a YAML file and overrides.
 
     Raises:
         ConfigError: as `load`.
@@ -58,7 +58,7 @@ def _override(tree: dict[str, Any], overrides: Iterable[str]) -> None:
 
 
 def validate(tree: Mapping[str, Any], source: str = "the config") -> Config:
-    """The config that this tree spells.
+    """The config of this tree.
 
     Raises:
         ConfigError: as `load`.

@@ -1,4 +1,4 @@
-"""The only place that knows Delta: reading and replacing the tables of a lake, whole commits only."""
+"""The tables of a lake, read and replaced in whole commits: the only place that knows Delta."""
 
 import json
 import os
@@ -16,13 +16,14 @@ from delta.exceptions.base import (
 )
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
-from pyspark.sql.types import StructType
 
 from xlrec.errors import LakeError
+from xlrec.lake.schemas import conform
 from xlrec.runtime.arrays import replace
-from xlrec.runtime.files import Files, scratch_of
+from xlrec.runtime.files import Files
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.runtime.machine import is_local, local_folder
+from xlrec.runtime.scratch import scratch_of
 from xlrec.tables import Table
 
 #: Every Delta reader reads these tables: reader version 1, no deletion vectors, no column mapping.
@@ -47,11 +48,11 @@ class Lake:
 
     @property
     def on_one_machine(self) -> bool:
-        """Workers of the session read the driver's disk."""
+        """Whether workers read the driver's disk."""
         return is_local(str(self.spark.sparkContext.master))
 
     def files(self, name: str) -> Files:
-        """A folder beside the tables: in the lake's, or where that is none, on the driver's scratch disk until kept."""
+        """A folder beside the tables. Where the lake is no folder, it lies on the driver's disk until it is kept."""
         folder = local_folder(self.root)
         if folder is not None:
             return Files(f"{folder}/{name}")
@@ -59,7 +60,7 @@ class Lake:
         return Files(f"{scratch_of(self.spark)}/{crc32(self.root.encode()):08x}/{name}", f"{self.root}/{name}", apart)
 
     def check_seen(self) -> None:
-        """Refuses a folder that is not one of all machines', and a file system that cannot be reached.
+        """Refuses a folder that some machine does not see, and a file system that cannot be reached.
 
         Raises:
             LakeError: a worker does not see what the driver writes, or the driver does not reach the lake.
@@ -73,10 +74,10 @@ class Lake:
         with tempfile.NamedTemporaryFile(prefix=".seen-", dir=folder) as probe:
             path, n_tasks = probe.name, 4 * context.defaultParallelism
 
-            def blind(_: Iterable[int]) -> Iterable[str]:
+            def host_without(_: Iterable[int]) -> Iterable[str]:
                 return iter(() if os.path.exists(path) else (socket.gethostname(),))
 
-            hosts = sorted(set(context.parallelize(range(n_tasks), n_tasks).mapPartitions(blind).collect()))
+            hosts = sorted(set(context.parallelize(range(n_tasks), n_tasks).mapPartitions(host_without).collect()))
         if hosts:
             raise LakeError(
                 f"workers on {', '.join(hosts[:3])} do not see the lake's folder {folder}: name a lake that all "
@@ -143,10 +144,10 @@ class Lake:
         return builder.execute()
 
     def replace(self, table: Table, frame: DataFrame, where: Mapping[str, object] | None = None) -> int:
-        """Rows written, in one commit that replaces the table, or only its rows where the columns equal `where`.
+        """Number of rows written in one commit, in place of the table or of its rows whose columns equal `where`.
 
         Raises:
-            LakeError: the frame has not the table's schema.
+            LakeError: the frame has another schema than the table.
         """
         self.create(table)
         writer = conform(table, frame).write.format("delta").mode("overwrite")
@@ -155,26 +156,26 @@ class Lake:
         return self._saved(table, writer)
 
     def append(self, table: Table, frame: DataFrame) -> int:
-        """Rows appended, in one commit.
+        """Number of rows appended in one commit.
 
         Raises:
-            LakeError: the frame has not the table's schema.
+            LakeError: the frame has another schema than the table.
         """
         self.create(table)
         return self._saved(table, conform(table, frame).write.format("delta").mode("append"))
 
     def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
-        """Inserts the row unless one fulfils `clash` (old rows as `t`, the new one as `s`); one of two rivals loses.
+        """Inserts the row unless an old row fulfils `clash` (old rows as `t`, the new one as `s`).
 
-        A rival's commit in between is either seen by the merge or makes it conflict; both ways nothing is inserted.
-        Read back whether the row is there.
+        Of two rivals one loses: the merge sees the other's commit or conflicts with it, and inserts nothing. The caller
+        reads back whether the row is there.
         """
         merge = self.create(table).alias("t").merge(conform(table, row).alias("s"), clash)
         with suppress(ConcurrentAppendException, ConcurrentDeleteReadException, ConcurrentWriteException):
             merge.whenNotMatchedInsertAll().execute()
 
     def update(self, table: Table, where: Column, values: Mapping[str, Column]) -> None:
-        """Sets the columns of the rows that fulfil `where`, in one commit."""
+        """Sets columns of the rows that fulfil `where`, in one commit."""
         self.create(table).update(where, dict(values))
 
     def delete(self, table: Table, where: Column) -> None:
@@ -183,11 +184,11 @@ class Lake:
             self.create(table).delete(where)
 
     def row(self, table: Table, values: Mapping[str, object]) -> DataFrame:
-        """One row of the table; columns that are not named are null."""
+        """One row of the table, null in the columns that are not named."""
         return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
 
     def write_file(self, name: str, content: bytes) -> str:
-        """Writes a small file beside the tables, whole or not at all; where it lies.
+        """Path or URL of a small file beside the tables, written whole or not at all.
 
         Raises:
             LakeError: it cannot be written.
@@ -201,7 +202,7 @@ class Lake:
         return str(path)
 
     def read_file(self, name: str) -> bytes | None:
-        """A small file beside the tables; None where there is none.
+        """Content of a small file beside the tables; None where it is absent.
 
         Raises:
             LakeError: it cannot be read.
@@ -214,7 +215,7 @@ class Lake:
         return path.read_bytes() if path.exists() else None
 
     def _saved(self, table: Table, writer: DataFrameWriter) -> int:
-        """Rows that the commit says it wrote: its first line, read without a Spark job; 0 where there was no commit."""
+        """Number of rows of the commit, from its first line without a Spark job; 0 where there was no commit."""
         self.spark.conf.unset(_LAST_COMMIT)
         writer.save(self.path(table))
         version = self.spark.conf.get(_LAST_COMMIT, None)
@@ -229,41 +230,6 @@ class Lake:
         finally:
             stream.close()
         return int(json.loads(line)["commitInfo"].get("operationMetrics", {}).get("numOutputRows", 0))
-
-
-def conform(table: Table, frame: DataFrame) -> DataFrame:
-    """The frame's columns in the table's order.
-
-    Raises:
-        LakeError: a column is missing, not of the table, or of another type.
-    """
-    seen = {f.name: f.dataType for f in _plain(frame.schema)}
-    wanted = {f.name: f.dataType for f in _plain(table.schema)}
-    if seen != wanted:
-        odd = sorted(n for n in seen.keys() | wanted.keys() if seen.get(n) != wanted.get(n))
-        detail = "; ".join(
-            f"{n}: {seen[n].simpleString() if n in seen else 'absent'} instead of "
-            f"{wanted[n].simpleString() if n in wanted else 'nothing'}"
-            for n in odd
-        )
-        raise LakeError(f"these rows do not fit the table {table.name} ({detail}): the stage {table.producer} must")
-    return frame.select(*table.schema.names)
-
-
-def _plain(schema: StructType) -> StructType:
-    """The schema without comments and nullability, at every depth."""
-    from pyspark.sql.types import ArrayType, DataType, MapType, StructField
-
-    def strip(kind: DataType) -> DataType:
-        if isinstance(kind, ArrayType):
-            return ArrayType(strip(kind.elementType))
-        if isinstance(kind, MapType):
-            return MapType(strip(kind.keyType), strip(kind.valueType))
-        if isinstance(kind, StructType):
-            return StructType([StructField(f.name, strip(f.dataType)) for f in kind.fields])
-        return kind
-
-    return StructType([StructField(f.name, strip(f.dataType)) for f in schema.fields])
 
 
 def _literal(value: object) -> str:

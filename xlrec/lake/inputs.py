@@ -1,12 +1,10 @@
-"""Reads the Parquet inputs: a pinned list of files, an explicit schema, no silent nulls."""
+"""The Parquet inputs in the layout's columns: a pinned list of files, an explicit schema, no silent nulls."""
 
 import difflib
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import reduce
-from typing import Any, Final
+from typing import Final
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -24,8 +22,9 @@ from pyspark.sql.types import (
 )
 
 from xlrec.errors import InputError
+from xlrec.lake.input_files import list_files
 
-#: Column of what could not be read as the layout's type, such as `timestamp 'noon'`: rejected rows, not silent nulls.
+#: Column of values that are not of the layout's type, such as `timestamp 'noon'`: rejected rows, not silent nulls.
 BAD: Final = "_bad"
 
 _INTEGERS: Final = ("tinyint", "smallint", "int", "bigint")
@@ -37,7 +36,7 @@ _ALLOWED: Final[dict[type[DataType], tuple[str, ...]]] = {
     BooleanType: ("boolean", *_INTEGERS),
     ArrayType: ("array<string>", *(f"array<{kind}>" for kind in _INTEGERS)),
 }
-#: Names under which the columns often come; the nearest one seen is proposed.
+#: Usual other names of the columns; the nearest present one is proposed.
 _ALSO: Final = {
     "item_id": ("asin", "product_id", "movie_id", "news_id", "sku", "article_id"),
     "user_id": ("customer_id", "visitor_id", "reviewer_id", "session_id", "member_id"),
@@ -50,82 +49,6 @@ _EPOCH_STEPS: Final = ((10**11, 1_000_000), (10**14, 1_000), (10**17, 1))
 _SPARK_ERRORS: Final = (PySparkException, Py4JJavaError)
 #: Files whose schemas are read one by one where they do not merge.
 _MAX_LOOKED_INTO: Final = 1000
-_SUFFIXES: Final = (".parquet", ".parq", ".pq")
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """One Parquet file of an input."""
-
-    path: str
-    size: int
-    name: str
-    """Path below the input's root, with its Hive partitions."""
-
-
-def fingerprint(files: Iterable[InputFile]) -> str:
-    """SHA-256 over names (below the root) and sizes: the same wherever the folder lies."""
-    lines = sorted(f"{file.name}\t{file.size}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def list_files(spark: SparkSession, path: str, name: str, named_by: str | None = None) -> list[InputFile]:
-    """The Parquet files at a path (file, folder or glob), sorted by path; hidden and `_` files are not data.
-
-    `named_by` is what the user corrects where it is not `inputs.NAME in the config`.
-
-    Raises:
-        InputError: nothing is there, no Parquet file is, or the folder is a Delta table.
-    """
-    context = spark.sparkContext
-    jvm: Any = context._jvm
-    pattern = jvm.org.apache.hadoop.fs.Path(path)
-    system = pattern.getFileSystem(context._jsc.hadoopConfiguration())
-    root = _root(system.makeQualified(pattern).toString())
-    found: list[InputFile] = []
-    others: list[str] = []
-    for match in system.globStatus(pattern) or []:
-        for status in _files_below(system, match):
-            full = str(status.getPath().toString())
-            below = full.removeprefix(root).strip("/") if full != root else full.rsplit("/", 1)[-1]
-            parts = below.split("/")
-            if "_delta_log" in parts:
-                raise InputError(
-                    f"{name} at {path} is a Delta table, whose folder holds old rows too: write it out as Parquet"
-                )
-            if any(part.startswith(("_", ".")) and "=" not in part for part in parts) or not status.getLen():
-                continue
-            if "." in parts[-1] and not parts[-1].endswith(_SUFFIXES):
-                others.append(parts[-1])
-            else:
-                found.append(InputFile(full, int(status.getLen()), below))
-    if not found:
-        seen = f"; seen are {', '.join(sorted(others)[:3])}" if others else ""
-        mend = f"inputs.{name} in the config"
-        raise InputError(f"there is no Parquet file for {name} at {path}{seen}: correct {named_by or mend}")
-    return sorted(found, key=lambda file: file.path)
-
-
-def _files_below(system: Any, status: Any) -> Iterator[Any]:
-    """Status of every file at or below a path: object stores list flat, a local disk folder by folder.
-
-    Hadoop's flat listing of a local disk starts a process per file, to learn an owner that nobody asks for.
-    """
-    if system.getUri().getScheme() == "file":
-        found = system.listStatus(status.getPath()) if status.isDirectory() else [status]
-        for one in found:
-            yield from _files_below(system, one) if one.isDirectory() else (one,)
-        return
-    files = system.listFiles(status.getPath(), True)
-    while files.hasNext():
-        yield files.next()
-
-
-def _root(path: str) -> str:
-    """The path as far as it is no glob: where Hive partitions begin."""
-    parts = path.split("/")
-    fixed = next((place for place, part in enumerate(parts) if re.search(r"[*?\[{]", part)), len(parts))
-    return "/".join(parts[:fixed])
 
 
 def read_input(
@@ -136,10 +59,10 @@ def read_input(
     name: str,
     options: Mapping[str, str] | None = None,
 ) -> DataFrame:
-    """The input in the layout's columns and types, and `_bad`: the values that could not be read, `[]` in a good row.
+    """The input in the layout's columns and types, and `_bad`: its unreadable values, `[]` in a good row.
 
-    Timestamps without a zone are UTC; integers are epochs in s, ms, µs or ns, told by their size. Files are listed
-    once: what arrives later is not read.
+    Timestamps without a zone are UTC; integers are epochs in s, ms, µs or ns, by their size. Files are listed once:
+    later ones are not read.
 
     Args:
         spark: The session; its time zone is UTC.
@@ -147,8 +70,8 @@ def read_input(
         schema: Layout of the input (`xlrec.tables`).
         columns: Layout name to input name, where they differ.
         name: catalog, interactions or users.
-        options: Layout name to the command-line option that names its column, and name to the path's; None: the config
-            does.
+        options: Command-line options for messages: layout name to that of its column, name to that of the path. None:
+            the config names both.
 
     Raises:
         InputError: no file, no Parquet, a required column is missing, or a type that cannot be read as the layout's.
@@ -264,8 +187,10 @@ def _missing(name: str, field: str, source: str, seen: list[str], options: Mappi
 
     near = [real for real in sorted(seen) if plain(real) in {plain(known) for known in (field, *_ALSO.get(field, ()))}]
     near = near or difflib.get_close_matches(source, seen, n=1, cutoff=0.5)
-    found = near[0] if near else "YOUR_COLUMN"
-    mend = (
-        f"`columns: {{{name}: {{{field}: {found}}}}}` to the config" if options is None else f"{options[field]} {found}"
+    proposed = near[0] if near else "YOUR_COLUMN"
+    fix = (
+        f"`columns: {{{name}: {{{field}: {proposed}}}}}` to the config"
+        if options is None
+        else f"{options[field]} {proposed}"
     )
-    return f"{name} has no column {source}, which must give {field}; it has {', '.join(sorted(seen))}: add {mend}"
+    return f"{name} has no column {source}, which must give {field}; it has {', '.join(sorted(seen))}: add {fix}"

@@ -1,4 +1,4 @@
-"""Signs of life of a run: a small file beside the tables that its driver writes again and again."""
+"""Heartbeats of a run: a small file beside the tables, rewritten by its driver every few seconds."""
 
 import threading
 import time
@@ -11,15 +11,15 @@ from xlrec.lake.delta import Lake
 
 #: Folder of the lake; a file a run.
 HEARTBEATS: Final = "_heartbeats"
-#: Beats that must be missed before a run counts as dead.
+#: Missed beats after which a run counts as dead.
 MISSED: Final = 4
 
 
 class Heartbeat:
-    """Beats from entering to leaving the block, in a thread of its own; a beat that fails is one that others miss."""
+    """Heartbeat of a run inside a `with` block, from a thread of its own. A beat that fails counts as missed."""
 
     def __init__(self, lake: Lake, run_id: str, every_s: float) -> None:
-        """Beats once, so that others can listen.
+        """Writes the first beat.
 
         Raises:
             LakeError: the lake cannot be written.
@@ -48,10 +48,7 @@ class Heartbeat:
 
 
 def beats(lake: Lake, run_id: str, every_s: float) -> bool:
-    """Whether a run beats while it is listened to, for at most the time of the beats that a dead one misses.
-
-    No clock of another machine is asked, only whether the file changes.
-    """
+    """Whether a run is alive: its file changes within the time of four beats. No other machine's clock matters."""
     end, first = time.monotonic() + MISSED * every_s, lake.read_file(f"{HEARTBEATS}/{run_id}")
     while time.monotonic() < end:
         time.sleep(every_s / 4)

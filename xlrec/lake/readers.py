@@ -1,4 +1,4 @@
-"""How readers get the live lists: in Spark, and as one line of SQL."""
+"""The live lists for readers: in Spark, and as one line of SQL."""
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -12,21 +12,21 @@ from xlrec.tables import RECOMMENDATIONS, RELEASES
 def read_recommendations(spark: SparkSession, lake: str, release: int | None = None) -> DataFrame:
     """The live lists (schema: `xlrec contract`), or those of an older release: one row per user and rank.
 
-    The answer stays whole whatever runs meanwhile: it names one run, and a run's rows never change once released.
+    It stays whole while other runs go on: it holds one run, and a run's rows never change after its release.
 
     Raises:
         LakeError: the lake has no release (yet), or not this one.
     """
-    house = Lake(spark, lake)
+    opened = Lake(spark, lake)
     try:
-        releases = house.read(RELEASES)
+        releases = opened.read(RELEASES)
         chosen = releases.where(F.col("release") == release) if release is not None else releases
         live = chosen.orderBy(F.desc("release")).first()
     except AnalysisException as error:
         raise LakeError(f"{lake} cannot be read as a lake: {error.getCondition()}") from error
     if live is None:
         raise LakeError(f"{lake} has no release {release if release is not None else 'yet: run `xlrec run`'}")
-    rows = house.read(RECOMMENDATIONS)
+    rows = opened.read(RECOMMENDATIONS)
     return rows.where((F.col("run_date") == F.lit(live["run_date"])) & (F.col("run_id") == live["run_id"]))
 
 

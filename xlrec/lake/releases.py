@@ -1,4 +1,4 @@
-"""The ledger of a lake: which run holds it (`_runs`) and which run readers see (`_releases`)."""
+"""The ledger of a lake: the run that holds it (`_runs`) and the run that readers see (`_releases`)."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from xlrec.errors import LakeError, LeaseError
 from xlrec.lake.delta import Lake
 from xlrec.lake.lease import beats
+from xlrec.lake.records import RunLog, RunRecord
 from xlrec.tables import RECOMMENDATIONS, RELEASES, RUNS
 
 ENDED = ("finished", "published", "rejected", "failed", "abandoned")
@@ -21,7 +22,7 @@ ENDED = ("finished", "published", "rejected", "failed", "abandoned")
 
 @dataclass(frozen=True)
 class Release:
-    """What readers see from one release on."""
+    """One release: the run that readers see from there on."""
 
     release: int
     run_id: str
@@ -29,17 +30,16 @@ class Release:
 
 
 class Ledger:
-    """Runs and releases of one lake. The clock is read here only; it never touches a recommendation."""
+    """Runs and releases of one lake. Only here is the clock read, and no recommendation depends on it."""
 
     def __init__(self, lake: Lake, heartbeat_s: float) -> None:
-        """`heartbeat_s`: seconds between signs of life of a run."""
+        """`heartbeat_s`: seconds between two heartbeats of a run."""
         self.lake, self.heartbeat_s = lake, heartbeat_s
 
     def begin(self, run_date: date, config: str, versions: Mapping[str, str]) -> str:
-        """The id of a new run that now holds the lake: `<run_date>.<n>`.
+        """Id of a new run that now holds the lake: `<run_date>.<n>`.
 
-        Runs of dead holders are marked abandoned first. Whether one on another host is dead takes up to four
-        heartbeats to hear.
+        Runs of dead processes are marked abandoned first. For a process on another host that takes four heartbeats.
 
         Raises:
             LeaseError: a living run holds the lake.
@@ -66,10 +66,10 @@ class Ledger:
         return run_id
 
     def check_held(self, run_id: str) -> None:
-        """Passes where the run holds the lake.
+        """Refuses to go on with a run that no longer holds the lake.
 
         Raises:
-            LeaseError: it does no longer; it must stop before it releases anything.
+            LeaseError: another run took the lake; this one must stop before it releases anything.
         """
         row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
         if row is None or row["status"] != "running" or row["holder"] != _holder():
@@ -79,13 +79,13 @@ class Ledger:
             )
 
     def unlock(self, *, force: bool = False) -> list[str]:
-        """Takes the lake from the runs that hold it; their ids.
+        """Ids of the runs from which the lake was taken.
 
         Args:
-            force: Also from a run that lives: it stops before its next stage, and releases nothing.
+            force: Take it from a living run as well, which stops before its next stage and releases nothing.
 
         Raises:
-            LeaseError: a run lives.
+            LeaseError: a living run holds the lake.
         """
         taken = []
         for row in self._running() if self.lake.exists(RUNS) else []:
@@ -96,51 +96,46 @@ class Ledger:
         return taken
 
     def forget_abandoned(self) -> None:
-        """Deletes rows of runs that were given up and never released: no reader sees them.
+        """Deletes the rows of abandoned runs that were never released.
 
-        Not when they are given up: a process that was only slow may be releasing them at that moment.
+        A night does it later, not when a run is abandoned: a slow process may be releasing them at that moment.
         """
         gone = {row["run_id"] for row in self.lake.read(RUNS).where("status = 'abandoned'").select("run_id").collect()}
         gone -= {row["run_id"] for row in self.lake.read(RELEASES).select("run_id").distinct().collect()}
         for run_id in sorted(gone):
-            mine = F.col("run_id") == run_id
-            if not self.lake.read(RECOMMENDATIONS).where(mine).isEmpty():
-                self.lake.delete(RECOMMENDATIONS, mine)
+            own = F.col("run_id") == run_id
+            if not self.lake.read(RECOMMENDATIONS).where(own).isEmpty():
+                self.lake.delete(RECOMMENDATIONS, own)
 
-    def end(
-        self,
-        run_id: str,
-        status: str,
-        *,
-        counts: Mapping[str, int] | None = None,
-        seconds: Mapping[str, float] | None = None,
-        content_hash: str | None = None,
-        message: str | None = None,
-        versions: Mapping[str, str | None] | None = None,
-    ) -> None:
-        """Gives the lake back and records how the run ended; rows of a run that will never be released go.
+    def end(self, run_id: str, status: str, log: RunLog | None = None, *, message: str | None = None) -> None:
+        """Frees the lake and records the end of the run. The rows of a failed run are deleted.
 
-        `versions` are added to those that `begin` was given; None values are left out.
+        Args:
+            run_id: The run.
+            status: Its last status, one of `ENDED`.
+            log: Facts about it; its versions are added to those that `begin` was given.
+            message: Reason of a failure.
         """
-        more = [F.lit(text) for pair in (versions or {}).items() if pair[1] is not None for text in pair]
+        log = log or RunLog()
+        more = [F.lit(text) for pair in log.versions.items() for text in pair]
         if status == "failed":
-            self._forget_rows(run_id)
+            self._delete_unreleased(run_id)
         self.lake.update(
             RUNS,
             (F.col("run_id") == run_id) & (F.col("status") == "running"),
             {
                 "status": F.lit(status),
                 "ended_at": F.lit(_now()),
-                "counts": F.from_json(F.lit(json.dumps(dict(counts or {}))), "map<string,bigint>"),
-                "seconds": F.from_json(F.lit(json.dumps(dict(seconds or {}))), "map<string,double>"),
-                "content_hash": F.lit(content_hash),
+                "counts": F.from_json(F.lit(json.dumps(log.counts)), "map<string,bigint>"),
+                "seconds": F.from_json(F.lit(json.dumps(log.seconds)), "map<string,double>"),
+                "content_hash": F.lit(log.content_hash),
                 "message": F.lit(message),
                 "versions": F.map_concat("versions", F.create_map(*more)) if more else F.col("versions"),
             },
         )
 
     def release(self, run_id: str, run_date: date, kind: str = "release", note: str | None = None) -> Release:
-        """Makes the run what readers see, in one commit.
+        """The new release: from this one commit on, readers see the run.
 
         Raises:
             LakeError: another release came in between.
@@ -157,7 +152,7 @@ class Ledger:
         return new
 
     def rollback(self, run_id: str | None = None, note: str | None = None) -> Release:
-        """Makes an older run live again: the one named, or the one that was live before the live run came.
+        """The new release of an older run: the named one, or the one that was live before the live run.
 
         Raises:
             LakeError: there is no such run, it was never released, or its rows are gone.
@@ -182,23 +177,35 @@ class Ledger:
         return self.release(target["run_id"], target["run_date"], "rollback", note)
 
     def live(self) -> Release | None:
-        """The newest release, or None."""
+        """Newest release; None where there is none."""
         if not self.lake.exists(RELEASES):
             return None
         row = self.lake.read(RELEASES).orderBy(F.desc("release")).first()
         return Release(row["release"], row["run_id"], row["run_date"]) if row else None
 
     def rows_of(self, run_id: str, run_date: date) -> DataFrame:
-        """The recommendations of a run, released or not."""
+        """Recommendations of a run, released or not."""
         rows = self.lake.read(RECOMMENDATIONS)
         return rows.where((F.col("run_date") == F.lit(run_date)) & (F.col("run_id") == run_id))
 
-    def newest(self, counted: str, status: tuple[str, ...] = ENDED) -> Row | None:
-        """The newest run of one of these statuses that has counted something, such as `train.neighbours`."""
+    def newest_run(self, stage: str, status: tuple[str, ...] = ENDED) -> RunRecord | None:
+        """Newest run of one of these statuses in which the stage ended; None where there is none."""
         if not self.lake.exists(RUNS):
             return None
-        runs = self.lake.read(RUNS).where(F.col("status").isin(*status) & F.col("counts").getItem(counted).isNotNull())
-        return runs.orderBy(F.desc("started_at")).first()
+        ended = F.col("seconds").getItem(stage).isNotNull()
+        row = self.lake.read(RUNS).where(F.col("status").isin(*status) & ended).orderBy(F.desc("started_at")).first()
+        return RunRecord.from_row(row) if row else None
+
+    def run_record(self, run_id: str) -> RunRecord:
+        """Record of a run.
+
+        Raises:
+            LakeError: there is no such run.
+        """
+        row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
+        if row is None:
+            raise LakeError(f"{self.lake.root} has no run {run_id}: `xlrec releases` lists the newest")
+        return RunRecord.from_row(row)
 
     def _running(self) -> list[Row]:
         return self.lake.read(RUNS).where(F.col("status") == "running").take(10)
@@ -209,7 +216,7 @@ class Ledger:
             return bool(_born(int(pid)) != born)
         return not beats(self.lake, row["run_id"], self.heartbeat_s)
 
-    def _forget_rows(self, run_id: str) -> None:
+    def _delete_unreleased(self, run_id: str) -> None:
         released = (
             self.lake.exists(RELEASES) and not self.lake.read(RELEASES).where(F.col("run_id") == run_id).isEmpty()
         )
@@ -222,7 +229,7 @@ def _now() -> datetime:
 
 
 def _born(pid: int) -> str:
-    """When the process started, in clock ticks since boot: tells a living holder from a recycled pid."""
+    """Start of the process in clock ticks since boot: it tells a living holder from a recycled pid."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
     except OSError:

@@ -53,7 +53,7 @@ def lay(run: Run, index: str) -> None:
         "ann.found_k": found_k, "ann.markets": len(markets), "ann.exact_markets": markets.count(0),
     }  # fmt: skip
     ivf.finish(there, counts)
-    run.counts |= counts
+    run.counts.update(counts)
 
 
 def told(counts: Mapping[str, int], config: Config) -> str:

@@ -1,4 +1,4 @@
-"""Tests whether a session can run a night, as the user's cluster is: executors, lake, inputs, secrets."""
+"""Checks of a session before a night: executors, lake, inputs, traffic between machines."""
 
 import time
 import uuid
@@ -12,12 +12,12 @@ from pyspark.sql import SparkSession
 from xlrec import encoders
 from xlrec.config.models import Config
 from xlrec.errors import XlrecError
-from xlrec.lake import inputs
 from xlrec.lake.delta import Lake
+from xlrec.lake.input_files import list_files
 from xlrec.runtime import machine
+from xlrec.runtime.cluster import executor_count, lacking_secrets, reason
 from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
 from xlrec.runtime.hadoop import FileSystem
-from xlrec.runtime.session import executor_count, lacking_secrets, reason
 
 #: Executors that have a row each; of more, those that fail.
 _SHOWN: Final = 8
@@ -64,30 +64,31 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
     except Exception as error:  # whatever stops a task is what the user asks for
         fix = "the workers need the driver's Python with xlrec's dependencies; PYSPARK_PYTHON names it"
         return [Check("executors", False, reason(error), fix)]
-    found = sorted({one.folder: one for one in seen_by_tasks}.values())
+    executors = sorted({executor.folder: executor for executor in seen_by_tasks}.values())
     n_there = max(1, executor_count(spark))
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
-    each = [_executor(one, gpus_given=given) for one in found]
+    each = [_executor(executor, gpus_given=given) for executor in executors]
     shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]
-    seen = f"tasks ran on {len(found)} of {n_there}: {', '.join(sorted({one.host for one in found})[:_SHOWN])}"
+    hosts = sorted({executor.host for executor in executors})
+    seen = f"tasks ran on {len(executors)} of {n_there}: {', '.join(hosts[:_SHOWN])}"
     fix = "the others were busy or came later: run it again"
-    return [Check("executors", len(found) >= n_there, seen, fix, required=False), *shown]
+    return [Check("executors", len(executors) >= n_there, seen, fix, required=False), *shown]
 
 
-def _executor(found: machine.Executor, *, gpus_given: bool) -> Check:
-    name = f"executor on {found.host}"
+def _executor(executor: machine.Executor, *, gpus_given: bool) -> Check:
+    name = f"executor on {executor.host}"
     seen = (
-        f"Python {dotted(found.python)}, {found.free / GIB:,.1f} GiB free in {found.folder}, "
-        f"{found.memory / GIB:,.1f} GiB of memory, GPU: {', '.join(found.gpus) or 'none'}"
+        f"Python {dotted(executor.python)}, {executor.free / GIB:,.1f} GiB free in {executor.folder}, "
+        f"{executor.memory / GIB:,.1f} GiB of memory, GPU: {', '.join(executor.gpus) or 'none'}"
     )
-    if found.missing:
+    if executor.missing:
         fix = "install xlrec's dependencies there: the driver sends its own code, not what it imports"
-        return Check(name, False, f"{seen}, without {', '.join(found.missing)}", fix)
-    if found.gpus and not gpus_given:
+        return Check(name, False, f"{seen}, without {', '.join(executor.missing)}", fix)
+    if executor.gpus and not gpus_given:
         fix = "tasks get none: --conf spark.executor.resource.gpu.amount=1, with conf/gpus.sh as discovery script"
         return Check(name, False, seen, fix, required=False)
     fix = "spark.local.dir names a folder with room: executors keep the index and shuffles there"
-    return Check(name, found.free >= MIN_DISK, seen, fix, required=False)
+    return Check(name, executor.free >= MIN_DISK, seen, fix, required=False)
 
 
 def check_lake(spark: SparkSession, place: str) -> Check:
@@ -116,18 +117,18 @@ def check_lake(spark: SparkSession, place: str) -> Check:
 
 def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
     """Each input: its Parquet files."""
-    found = []
+    results = []
     for name, place in config.inputs.model_dump().items():
         if place is None:
             continue
         try:
-            files = inputs.list_files(spark, place, name)
+            files = list_files(spark, place, name)
         except XlrecError as error:
-            found.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
+            results.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
             continue
         size = sum(file.size for file in files)
-        found.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
-    return found
+        results.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
+    return results
 
 
 def check_secrets(spark: SparkSession) -> list[Check]:
@@ -135,6 +136,6 @@ def check_secrets(spark: SparkSession) -> list[Check]:
     lacking = lacking_secrets(spark)
     if lacking is None:
         return []
-    fix = " ".join(f"--conf {one}=true" for one in lacking)
+    fix = " ".join(f"--conf {name}=true" for name in lacking)
     seen = f"without {', '.join(lacking)}" if lacking else "authenticated and encrypted"
     return [Check("traffic between machines", not lacking, seen, fix, required=False)]

@@ -24,13 +24,13 @@ def run(
         console: Where to print.
     """
     console = console or Console()
-    found = doctor.checks(config.lake if config else lake, resolve=resolve and config is None)
-    console.print(doctor.table(found))
-    if config is not None and not doctor.failed(found):
+    results = doctor.checks(config.lake if config else lake, resolve=resolve and config is None)
+    console.print(doctor.table(results))
+    if config is not None and not doctor.failed(results):
         tried = _try_session(config)
         console.print(doctor.table(tried))
-        found += tried
-    lacking = ", ".join(doctor.failed(found))
+        results += tried
+    lacking = ", ".join(doctor.failed(results))
     verdict = f"xlrec cannot run here yet: {lacking}" if lacking else "xlrec can run here"
     console.print(Text(verdict, style="bold red" if lacking else "bold green"))
     return MachineError.status if lacking else 0

@@ -1,6 +1,7 @@
 """Evaluation: the night's own stages on the history, every system scored against the same holdout."""
 
 from datetime import UTC, date, datetime
+from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -8,9 +9,13 @@ from xlrec.config.models import Config
 from xlrec.index.files import PAIRS
 from xlrec.index.writer import write_index
 from xlrec.lake.delta import Lake
-from xlrec.pipeline import steps, translation
+from xlrec.pipeline.embed import embed
 from xlrec.pipeline.listing import listed
-from xlrec.pipeline.run import INDEXES, Run, running
+from xlrec.pipeline.prepare import Inputs, dated_inputs, prepare, users_of
+from xlrec.pipeline.rows import one_row
+from xlrec.pipeline.run import INDEXES, Run, open_lake, running
+from xlrec.pipeline.train import learn
+from xlrec.pipeline.translation import translate
 from xlrec.recommenders import als, baselines
 from xlrec.runtime.files import Files
 from xlrec.runtime.hadoop import FileSystem
@@ -26,21 +31,21 @@ _CHECKPOINTS = "_checkpoints"
 
 
 def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = None) -> None:
-    """Prepares, embeds, scores all systems and writes the table metrics and the report; releases nothing."""
-    from xlrec.pipeline.reports import finish
+    """Writes the table metrics and the report after it prepared, embedded and scored all systems; releases nothing."""
+    from xlrec.pipeline.reports import Results, finish
 
-    progress = Progress(spark)
-    inputs, run_date = steps.dated_inputs(spark, config)
-    with running(spark, config, progress, run_date) as run:
-        steps.prepare(run, inputs)
-        translation.translate(run)
-        steps.embed(run)
+    progress, lake = Progress(spark), open_lake(spark, config)
+    inputs, run_date = dated_inputs(lake, config)
+    with running(lake, config, progress, run_date) as run:
+        market_logs = prepare(run, inputs)
+        translate(run)
+        embed(run)
         score(run, inputs)
     progress.print_summary()
-    finish(run, [], config_file)
+    finish(run, Results(market_logs), config_file)
 
 
-def score(run: Run, inputs: steps.Inputs) -> None:
+def score(run: Run, inputs: Inputs) -> None:
     """Splits the prepared events and scores xlrec, its single sources and the baselines on the same users."""
     apart = _split_apart(run, inputs)
     lake, config, systems = apart.lake, run.config.evaluate, baselines.systems(run.config)
@@ -51,7 +56,7 @@ def score(run: Run, inputs: steps.Inputs) -> None:
     for system in systems.values():
         _lists(apart, system)
     FileSystem(run.spark, f"{lake.root}/{_CHECKPOINTS}").delete()
-    with run.stage("evaluate") as shown:
+    with run.stage("evaluate") as progress:
         items, history = lake.read(ITEMS), lake.read(EVENTS)
         truth = scoring.ground_truth(lake.read(HOLDOUT), history, lake.read(USERS), items, config).persist()
         reach = scoring.item_reach(items, history).persist()
@@ -60,7 +65,8 @@ def score(run: Run, inputs: steps.Inputs) -> None:
         users = [scoring.per_user(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()]
         shares = [scoring.coverage(rows, items, config, system=name) for name, rows in lists.items()]
         metrics = scoring.summarise(
-            _union(users), _union(shares), split=splitting.describe(config), evaluated_at=datetime.now(UTC),
+            reduce(DataFrame.unionByName, users), reduce(DataFrame.unionByName, shares),
+            split=splitting.describe(config), evaluated_at=datetime.now(UTC),
             seed=run.config.seed, n_bootstrap=config.bootstrap,
         )  # fmt: skip
         rows = run.lake.append(METRICS, metrics)
@@ -68,13 +74,13 @@ def score(run: Run, inputs: steps.Inputs) -> None:
         run.counts["evaluate.users"] = truth.count()
         truth.unpersist()
         reach.unpersist()
-        shown.done(rows_in=run.counts["evaluate.users"], rows_out=rows)
+        progress.done(rows_in=run.counts["evaluate.users"], rows_out=rows)
 
 
-def _split_apart(run: Run, inputs: steps.Inputs) -> Run:
-    """A run whose tables lie apart, with the history as its events; users and availability are told by it alone."""
+def _split_apart(run: Run, inputs: Inputs) -> Run:
+    """A run whose tables lie apart, with the history as its events, the only source of its users and availability."""
     lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
-    with run.stage("split") as shown:
+    with run.stage("split") as progress:
         events = run.lake.read(EVENTS)
         exclude_seen = config.retrieve.exclude_seen
         history, holdout = splitting.split(events, config.evaluate, exclude_seen=exclude_seen)
@@ -84,17 +90,17 @@ def _split_apart(run: Run, inputs: steps.Inputs) -> Run:
         n_holdout = lake.replace(HOLDOUT, holdout)
         day: date = run.run_date
         if config.evaluate.split == "time":
-            day = steps.one_row(splitting.evaluation_date(lake.read(EVENTS)))["run_date"] or day
+            day = one_row(splitting.evaluation_date(lake.read(EVENTS)))["run_date"] or day
         lake.replace(ITEMS, preparing.with_availability(run.lake.read(ITEMS), day))
-        lake.replace(USERS, steps.users_of(inputs, lake.read(EVENTS), lake.read(ITEMS)))
-        shown.done(rows_in=n_history + n_holdout, rows_out=n_holdout)
-    return Run(lake, run.ledger, config, run.progress, run.run_id, day, cache=run.lake)
+        lake.replace(USERS, users_of(inputs, lake.read(EVENTS), lake.read(ITEMS)))
+        progress.done(rows_in=n_history + n_holdout, rows_out=n_holdout)
+    return Run(lake, run.ledger, config, run.progress, run.run_id, day, texts_lake=run.lake)
 
 
 def _lists(apart: Run, system: baselines.System) -> None:
     """Writes the system's lists under its name as run_id."""
     lake, day = apart.lake, apart.run_date
-    with apart.stage(f"evaluate {system.name}") as shown:
+    with apart.stage(f"evaluate {system.name}") as progress:
         events, users, queries = lake.read(EVENTS), lake.read(USERS), None
         index = _index(apart, system.model)
         if system.model == "own":
@@ -110,13 +116,13 @@ def _lists(apart: Run, system: baselines.System) -> None:
         place = index.offer(apart.spark)
         lists = listed(users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries)
         rows = lake.replace(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
-        shown.done(rows_out=rows)
+        progress.done(rows_out=rows)
 
 
 def _learn_own(apart: Run, config: Config) -> None:
-    """Learns what a night learns, from the history alone."""
-    own = Run(apart.lake, apart.ledger, config, apart.progress, "own", apart.run_date, cache=apart.cache)
-    steps.learn(own, _index(apart, "own"))
+    """Learns the night's models from the history alone."""
+    own = Run(apart.lake, apart.ledger, config, apart.progress, "own", apart.run_date, texts_lake=apart.texts_lake)
+    learn(own, _index(apart, "own"))
 
 
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:
@@ -139,10 +145,3 @@ def _index(apart: Run, model: str) -> Files:
 def _lists_of(lake: Lake, system: str) -> DataFrame:
     rows = lake.read(RECOMMENDATIONS)
     return rows.where(rows["run_id"] == system)
-
-
-def _union(frames: list[DataFrame]) -> DataFrame:
-    whole = frames[0]
-    for frame in frames[1:]:
-        whole = whole.unionByName(frame)
-    return whole

@@ -1,4 +1,4 @@
-"""What `xlrec explain` and `xlrec releases` print."""
+"""Output of `xlrec explain` and `xlrec releases`."""
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F

@@ -1,4 +1,4 @@
-"""What a night may delete once it is released: files beside the tables that no later night reads."""
+"""Deletion of files beside the tables that no later night reads, once a night is released."""
 
 from contextlib import suppress
 
@@ -9,7 +9,7 @@ from xlrec.runtime.hadoop import FileSystem
 
 
 def tidy(lake: Lake, n_kept: int) -> int:
-    """Deletes all but the newest runs' item indexes; how many folders went.
+    """Number of item indexes deleted: all but those of the newest runs.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
 

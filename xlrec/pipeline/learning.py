@@ -1,10 +1,10 @@
-"""The learnt recommender of a run: trained on what it prepared, and laid into the index."""
+"""The learnt recommender of a run: trained on its tables, and written into its item index."""
 
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,39 +24,44 @@ from xlrec.runtime.files import Files, fetched
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 
-Say = Callable[[str], None]
-#: Folder in that of the index which holds what users met, by hashes of their ids.
+if TYPE_CHECKING:
+    from xlrec.training.recommender.weighing import Weighing
+
+LogLine = Callable[[str], None]
+#: Folder below the index with the users' logs, by hashes of their ids.
 LOGS: Final = "logs"
 #: Folder of the lake below which models lie.
 MODELS: Final = "_models"
-#: What the facts of a model of `xlrec transfer` hold besides.
+#: Key of a model's facts about `xlrec transfer`.
 TRANSFER: Final = "transfer"
-#: Parts of the users that a hash draws from.
+#: Number of hash values from which users are drawn.
 _DRAWN: Final = 1_000_000
 
 
-def learn(run: Run, index: Files, say: Say) -> str | None:
-    """Lays the learnt vectors into the index; the model's fingerprint, None where the config turns it off.
+def learn(run: Run, index: Files, log: LogLine) -> tuple[str | None, "Weighing | None"]:
+    """Fingerprint of the model whose vectors are now in the index, and the fitted weights of the sources.
+
+    Both are None where the config turns the recommender off; the weights also where `rank.weights` states them.
 
     Raises:
         LakeError: a model that the config names is missing, of another encoder, or for a market that is not here.
     """
     config = run.config.train.factors
     if not config.enabled:
-        return None
+        return None, None
     opened = ItemIndex.open(index.folder)
-    theirs: dict[str | None, FactorModel] = {}
+    by_market: dict[str | None, FactorModel] = {}
     for market, folder in config.models.items():
         if market not in opened.markets:
             raise LakeError(f"train.factors.models names market {market!r}, the lake has {', '.join(opened.markets)}")
         folder = fetched(run.spark, folder)
         check_encoder(folder, run.config)
-        theirs[market] = factors.load(folder)
+        by_market[market] = factors.load(folder)
     first_micros = ages_of(first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)), opened.n_items)
-    model = _train(run, index, first_micros, say)
-    write_learnt(index.folder, {None: model, **theirs}, first_micros)
+    model, weighing = _train(run, index, first_micros, log)
+    write_learnt(index.folder, {None: model, **by_market}, first_micros)
     run.counts["train.model_visits"] = int(model.facts["n_visits"])
-    return model.fingerprint
+    return model.fingerprint, weighing
 
 
 def model_files(run: Run, name: str) -> Files:
@@ -65,16 +70,16 @@ def model_files(run: Run, name: str) -> Files:
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What a model hangs on besides the logs."""
+    """Facts that a model depends on besides the logs."""
     return {
         "encoder": encoders.fingerprint(config.embed), "unify": config.unify,
-        "neutral": config.embed.neutral.model_dump(mode="json", exclude={"reuse_days"}),
+        "neutral": config.embed.neutral.model_dump(mode="json"),
         "train": config.train.factors.model_dump(mode="json", exclude={"models", "enabled"}), "seed": config.seed,
     }  # fmt: skip
 
 
 def check_encoder(folder: str, config: Config) -> None:
-    """Refuses a model that was taught on other vectors.
+    """Refuses a model that was trained on other vectors.
 
     Raises:
         LakeError: there is no such model, or its encoder is another.
@@ -88,7 +93,9 @@ def check_encoder(folder: str, config: Config) -> None:
             )
 
 
-def _train(run: Run, index: Files, first_micros: NDArray[np.float64], say: Say) -> FactorModel:
+def _train(
+    run: Run, index: Files, first_micros: NDArray[np.float64], log: LogLine
+) -> "tuple[FactorModel, Weighing | None]":
     from xlrec.training.recommender import learn as learnt
     from xlrec.training.recommender.logs import items_of, read_shards
     from xlrec.training.recommender.weighing import weigh
@@ -98,23 +105,23 @@ def _train(run: Run, index: Files, first_micros: NDArray[np.float64], say: Say) 
     share = config.train.factors.max_visits / max(1, events.where("weight > 0").count())
     drawn = users if share >= 1 else users.where(F.abs(F.xxhash64("user_id") % _DRAWN) < int(share * _DRAWN))
     if share < 1:
-        say(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
+        log(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
     shards, opened = index.collect_rows(user_logs(drawn, events), LOGS), ItemIndex.open(index.folder)
-    told = {**identity(config), "run_date": run.run_date.isoformat()}
+    facts = {**identity(config), "run_date": run.run_date.isoformat()}
     logs, items = read_shards(shards, opened), items_of(opened, first_micros)
     model = learnt(
-        logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=told,
+        logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=facts,
         seed=config.seed,
     )  # fmt: skip
     save_with_card(model, Path(files.folder))
     files.keep(run.spark)
-    if config.rank.weights is None:
-        say("weighing the sources in each market on held-out choices")
-        found = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
-        whole = json.dumps(found.told(), ensure_ascii=False).encode()
-        replace(Path(index.folder) / FUSION, lambda file: file.write(whole))
-        run.weighing = found
-    return model
+    if config.rank.weights is not None:
+        return model, None
+    log("weighing the sources in each market on held-out choices")
+    weighing = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
+    content = json.dumps(weighing.told(), ensure_ascii=False).encode()
+    replace(Path(index.folder) / FUSION, lambda file: file.write(content))
+    return model, weighing
 
 
 def save_with_card(model: FactorModel, folder: Path) -> None:
@@ -123,22 +130,22 @@ def save_with_card(model: FactorModel, folder: Path) -> None:
     from xlrec.training.transfer.card import card as transferred
 
     model.save(folder)
-    told = transferred(model) if TRANSFER in model.facts else card(model)
-    (folder / "README.md").write_text(told, encoding="utf-8")
+    text = transferred(model) if TRANSFER in model.facts else card(model)
+    (folder / "README.md").write_text(text, encoding="utf-8")
 
 
 def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
-    """(n_items,) first_micros by item_num, NaN where nobody knows; 12 bytes an item reach the driver, as Arrow."""
-    found = np.full(n_items, np.nan)
+    """First moments of items by item_num: (n_items,) float64 microseconds, NaN where unknown; 12 bytes each."""
+    micros = np.full(n_items, np.nan)
     table = moments.toArrow()
-    found[table["item_num"].to_numpy()] = table["first_micros"].to_numpy()
-    return found
+    micros[table["item_num"].to_numpy()] = table["first_micros"].to_numpy()
+    return micros
 
 
-def teller(stage: str) -> Say:
+def teller(stage: str) -> LogLine:
     """Writes lines of a training to stderr, under the stage's name."""
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         print(f"{stage:<10} {line}", file=sys.stderr, flush=True)  # noqa: T201  # progress, as the other stages'
 
-    return say
+    return log

@@ -29,8 +29,8 @@ def local_page(lake: str, name: str | None) -> Path | None:
     folder = local_folder(lake)
     if folder is None:
         return None
-    found = [path.name for path in (folder / REPORTS).glob("*.html")]
-    return (folder / REPORTS / chosen(found, name, lake)).absolute()
+    pages = [path.name for path in (folder / REPORTS).glob("*.html")]
+    return (folder / REPORTS / chosen(pages, name, lake)).absolute()
 
 
 def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
@@ -54,18 +54,18 @@ def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
 
 
 def chosen(pages: Iterable[str], name: str | None, lake: str) -> str:
-    """File name of the page that is asked for; of None the newest run's, by date and number.
+    """File name of the page of this name, or of the newest run by date and number.
 
     Raises:
         LakeError: it is not among them.
     """
-    there = {one for one in pages if one.endswith(".html")}
+    there = {page for page in pages if page.endswith(".html")}
     runs = sorted((match for match in map(_RUN.fullmatch, there) if match), key=lambda m: (m[1], int(m[2])))
     if name is None and runs:
         return runs[-1][0]
     if f"{name}.html" in there:
         return f"{name}.html"
-    others = sorted(one.removesuffix(".html") for one in there if not _RUN.fullmatch(one))
+    others = sorted(page.removesuffix(".html") for page in there if not _RUN.fullmatch(page))
     known = [*(match[0].removesuffix(".html") for match in runs[-3:]), *others[:3]]
-    said = f"it has {', '.join(known)}" if known else "it has none yet: `xlrec run` writes one"
-    raise LakeError(f"the lake {lake} has no report{f' {name}' if name else ''}: {said}")
+    hint = f"it has {', '.join(known)}" if known else "it has none yet: `xlrec run` writes one"
+    raise LakeError(f"the lake {lake} has no report{f' {name}' if name else ''}: {hint}")

@@ -1,7 +1,7 @@
-"""Checks of what comes in: texts that tell less than they should, markets whose logs disagree with the others'.
+"""Checks of the inputs: texts that tell less than they should, markets whose logs disagree with the others'.
 
-Of texts: what the encoder cuts, what is in another language than stated, what tells no items apart, what cleaning left
-empty.
+A text is counted where the encoder cuts it, its language is not the stated one, it tells no items apart, or cleaning
+left nothing of it.
 """
 
 from collections import Counter
@@ -13,81 +13,83 @@ from pyspark.sql import functions as F
 from xlrec import encoders
 from xlrec.encoders.lengths import cut
 from xlrec.kernels.text.text import canonical_language
+from xlrec.pipeline.rows import MAX_DRIVER_ROWS
 from xlrec.pipeline.run import Run
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
 from xlrec.tables import EVENTS, ITEMS, REJECTS, TEXTS, UNKNOWN_LANGUAGE
 
-#: What is counted by language, as `quality.<what>.<language>` among the run's counts.
+#: Counts by language, as `quality.<what>.<language>` among the run's counts.
 COUNTED: Final = ("texts", "checked", "cut", "other_language", "mute", "empty")
+#: Texts that are checked, spread evenly over the languages.
+CHECKED_TEXTS: Final = 2000
 #: Rule of rows whose title cleaning left empty.
 _EMPTY: Final = "empty_after_cleaning"
 #: Most markets that a note names.
 _NAMED: Final = 3
 
 
-def check_markets(run: Run) -> str:
-    """Compares how the markets log, for the report; returns what to say of those that disagree, '' where none does."""
-    most = run.config.limits.driver_rows
-    rows = preparing.logs_by_market(run.lake.read(EVENTS), run.config.prepare).take(most + 1)
-    if len(rows) > most:
-        return f"the markets' logs are not compared: more than limits.driver_rows = {most} markets and kinds of events"
-    run.markets = preparing.compare_markets(map(Row.asDict, rows), run.config.prepare.max_market_distance)
-    odd = [log for log in run.markets if log.said]
-    run.counts |= {"prepare.markets": len(run.markets), "prepare.markets_that_disagree": len(odd)}
+def check_markets(run: Run) -> tuple[tuple[preparing.MarketLog, ...], str]:
+    """How the markets log, those that disagree first, and a note on these, '' where none does."""
+    rows = preparing.logs_by_market(run.lake.read(EVENTS), run.config.prepare).take(MAX_DRIVER_ROWS + 1)
+    if len(rows) > MAX_DRIVER_ROWS:
+        return (), f"the markets' logs are not compared: more than {MAX_DRIVER_ROWS:,} markets and kinds of events"
+    markets = preparing.compare_markets(map(Row.asDict, rows))
+    odd = [log for log in markets if log.said]
+    run.counts.update({"prepare.markets": len(markets), "prepare.markets_that_disagree": len(odd)})
     if not odd:
-        return ""
+        return markets, ""
     named = "; ".join(f"{log.market}: {', '.join(log.said)}" for log in odd[:_NAMED])
     more = f"; and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
-    return f"{len(odd)} of {len(run.markets)} markets log otherwise: {named}{more}"
+    return markets, f"{len(odd)} of {len(markets)} markets log otherwise: {named}{more}"
 
 
 def check_texts(run: Run) -> str:
-    """Counts, by language, texts that tell less than they should; returns what to say of them, '' where all is well.
+    """Note on texts that tell less than they should, '' where all is well; counted by language.
 
-    The sample comes to the driver, where the encoder is loaded anyway: `prepare.checked_texts` bounds it.
+    The sample comes to the driver, where the encoder is loaded anyway: `CHECKED_TEXTS` bounds it.
     """
     config, texts = run.config, run.lake.read(TEXTS)
     mute = embedding.mute_texts(run.lake.read(ITEMS), texts)
     sizes = preparing.texts_by_language(texts, mute).collect()  # a row per language
-    found: dict[str, Counter[str]] = {what: Counter() for what in COUNTED}
-    found["texts"].update({row["language"]: row["n"] for row in sizes})
-    found["mute"].update({row["language"]: row["n_mute"] for row in sizes})
-    found["empty"].update(_emptied(run))
-    if sizes and config.prepare.checked_texts:
+    counts: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
+    counts["texts"].update({row["language"]: row["n"] for row in sizes})
+    counts["mute"].update({row["language"]: row["n_mute"] for row in sizes})
+    counts["empty"].update(_emptied(run))
+    if sizes:
         stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
-        rows = preparing.text_sample(texts, found["texts"], config.prepare.checked_texts).collect()
-        found["checked"].update(row["language"] for row in rows)
+        rows = preparing.text_sample(texts, counts["texts"], CHECKED_TEXTS).collect()
+        counts["checked"].update(row["language"] for row in rows)
         flags = cut(encoders.load(config.embed), [row["text"] for row in rows])
-        found["cut"].update(row["language"] for row, flag in zip(rows, flags, strict=True) if flag)
-        found["other_language"].update(
+        counts["cut"].update(row["language"] for row, flag in zip(rows, flags, strict=True) if flag)
+        counts["other_language"].update(
             row["language"]
             for row in rows
             if not row["language_detected"] and preparing.differs(row["text"], row["language"], stated)
         )
-    for what, counts in found.items():
-        run.counts.update({f"quality.{what}.{language}": n for language, n in sorted(counts.items()) if n})
-    return _said(found)
+    for kind, by_language in counts.items():
+        run.counts.update({f"quality.{kind}.{language}": n for language, n in sorted(by_language.items()) if n})
+    return _note(counts)
 
 
 def _emptied(run: Run) -> Counter[str]:
     """Catalogue rows of which cleaning left no title, by stated language."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     if run.lake.exists(REJECTS):
         rejects = run.lake.read(REJECTS).where((F.col("run_id") == run.run_id) & (F.col("rule") == _EMPTY))
         tag = F.get_json_object("row", "$.language").alias("tag")
-        for row in rejects.groupBy(tag).count().take(run.config.limits.driver_rows):
-            found[canonical_language(row["tag"]) or UNKNOWN_LANGUAGE] += row["count"]
-    return found
+        for row in rejects.groupBy(tag).count().take(MAX_DRIVER_ROWS):
+            counts[canonical_language(row["tag"]) or UNKNOWN_LANGUAGE] += row["count"]
+    return counts
 
 
-def _said(found: dict[str, Counter[str]]) -> str:
-    checked = found["checked"].total()
-    said = [
-        f"{found[what].total():,} of {checked:,} texts {words}"
-        for what, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
-        if found[what].total()
+def _note(counts: dict[str, Counter[str]]) -> str:
+    checked = counts["checked"].total()
+    notes = [
+        f"{counts[kind].total():,} of {checked:,} texts {words}"
+        for kind, words in (("cut", "are cut"), ("other_language", "in another language than stated"))
+        if counts[kind].total()
     ]
-    if found["mute"].total():
-        said.append(f"{found['mute'].total():,} of {found['texts'].total():,} texts tell no items apart")
-    return ", ".join(said)
+    if counts["mute"].total():
+        notes.append(f"{counts['mute'].total():,} of {counts['texts'].total():,} texts tell no items apart")
+    return ", ".join(notes)

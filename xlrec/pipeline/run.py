@@ -1,4 +1,4 @@
-"""A run: its hold on the lake, the record of what each stage did, and an honest end whatever happens."""
+"""A run: its hold on the lake, its log, and an honest end whatever happens."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -17,23 +17,20 @@ from xlrec.errors import AuditError, LakeError, XlrecError
 from xlrec.index import ivf
 from xlrec.lake.delta import Lake
 from xlrec.lake.lease import Heartbeat
-from xlrec.lake.releases import Ledger, Release
+from xlrec.lake.records import RunLog
+from xlrec.lake.releases import Ledger
 from xlrec.runtime.files import Files
 from xlrec.runtime.progress import Progress, StageProgress
-from xlrec.stages.prepare import MarketLog
 from xlrec.tables import RECOMMENDATIONS, Table
 from xlrec.translators.shipping import with_local_models
-
-if TYPE_CHECKING:
-    from xlrec.training.recommender.weighing import Weighing
 
 #: Folder of the lake below which each run has its item index.
 INDEXES: Final = "_index"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """What every step of the pipeline works with."""
+    """One run on a lake, as every step of the pipeline gets it. Steps return their results, and log facts."""
 
     lake: Lake
     ledger: Ledger
@@ -41,83 +38,91 @@ class Run:
     progress: Progress
     run_id: str
     run_date: date
-    counts: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    status: str = "finished"
-    cache: Lake | None = None
-    replaced: Release | None = None
-    content_hash: str | None = None
-    model: str | None = None
-    """Fingerprint of the learnt recommender."""
-    search: str | None = None
-    """First passes of the top-k that the workers chose."""
-    markets: tuple[MarketLog, ...] = ()
-    """How the markets log, those that disagree with the others first."""
-    weighing: "Weighing | None" = None
-    """Weights of the sources in each market, where `train` found them, and the list beside its parts."""
+    log: RunLog = field(default_factory=RunLog)
+    texts_lake: Lake | None = None
+    """Lake of texts and embeddings, where it is another one than `lake`."""
 
     @property
     def texts(self) -> Lake:
-        """Lake of texts and embeddings: the run's own, or the nightly's where tables lie apart."""
-        return self.cache or self.lake
+        """Lake of texts and embeddings."""
+        return self.texts_lake or self.lake
 
     @property
     def spark(self) -> SparkSession:
         """The session."""
         return self.lake.spark
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counts of the log."""
+        return self.log.counts
+
+    @property
+    def index(self) -> Files:
+        """Item index of the run."""
+        return index_of(self.lake, self.run_id)
+
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
-        """Times and shows one stage; a run that lost the lake stops here."""
+        """Progress of one stage, timed and shown. A run that lost the lake stops here.
+
+        Raises:
+            LeaseError: the run no longer holds the lake.
+        """
         self.ledger.check_held(self.run_id)
         started = perf_counter()
-        with self.progress.stage(name, total=total, unit=unit) as shown:
-            yield shown
-        self.seconds[name] = round(perf_counter() - started, 3)
+        with self.progress.stage(name, total=total, unit=unit) as progress:
+            yield progress
+        self.log.seconds[name] = round(perf_counter() - started, 3)
 
-    def replace(self, stage: str, table: Table, frame: DataFrame) -> int:
-        """Replaces the table (the recommendations: the run's own rows) and counts what was written."""
+    def replace_table(self, stage: str, table: Table, frame: DataFrame) -> int:
+        """Number of rows written in place of the table, or of the run's own rows of the recommendations; counted."""
         own = {"run_date": self.run_date, "run_id": self.run_id} if table is RECOMMENDATIONS else None
         rows = self.lake.replace(table, frame, own)
         self.counts[f"{stage}.{table.name}"] = rows
         return rows
 
-    @property
-    def index(self) -> Files:
-        """The item index of the run."""
-        return index_of(self.lake, self.run_id)
-
 
 def index_of(lake: Lake, run_id: str) -> Files:
-    """A run's item index."""
+    """Item index of a run."""
     return lake.files(f"{INDEXES}/{run_id}")
 
 
-@contextmanager
-def running(spark: SparkSession, config: Config, progress: Progress, run_date: date | None) -> Iterator[Run]:
-    """A run that holds the lake; `None` as date takes that of the newest run that prepared.
+def open_lake(spark: SparkSession, config: Config) -> Lake:
+    """The lake of the config, which the driver and all workers reach.
 
-    However the block ends, `_runs` says how: its status, or failed, or rejected where the audit refused it. Readers see
+    Raises:
+        LakeError: the lake cannot be reached, or a worker does not see its folder.
+    """
+    lake = Lake(spark, config.lake)
+    lake.check_seen()
+    return lake
+
+
+@contextmanager
+def running(lake: Lake, config: Config, progress: Progress, run_date: date | None) -> Iterator[Run]:
+    """A run that holds the lake; without a date it takes that of the newest run that prepared.
+
+    `_runs` records the end of the block: the status of the log, rejected after an AuditError, or failed. Readers see
     nothing of a run that was not released.
 
     Raises:
-        LakeError: the date is None and nothing was prepared yet, or the lake is not seen by all machines.
+        LakeError: the date is None and nothing was prepared yet.
         LeaseError: another run holds the lake.
         MachineError: `retrieve.search` is ann, and faiss is missing.
     """
-    told = versions()
+    used = versions()
     if config.retrieve.search == "ann":
-        told |= {"faiss": ivf.require().__version__}
-    lake, shown = Lake(spark, config.lake), json.loads(config.model_dump_json())
-    config = with_local_models(spark, config)
-    lake.check_seen()
+        used |= {"faiss": ivf.require().__version__}
+    effective = json.dumps(json.loads(config.model_dump_json()), ensure_ascii=False, sort_keys=True)
+    config = with_local_models(lake.spark, config)
     ledger = Ledger(lake, config.publish.heartbeat_s)
     if run_date is None:
-        prepared = ledger.newest("prepare.items")
+        prepared = ledger.newest_run("prepare")
         if prepared is None:
             raise LakeError(f"nothing was prepared in {config.lake} yet: run `xlrec prepare` or `xlrec run` first")
-        run_date = prepared["run_date"]
-    run_id = ledger.begin(run_date, json.dumps(shown, ensure_ascii=False, sort_keys=True), told)
+        run_date = prepared.run_date
+    run_id = ledger.begin(run_date, effective, used)
     run = Run(lake, ledger, config, progress, run_id, run_date)
     try:
         with Heartbeat(lake, run_id, config.publish.heartbeat_s):
@@ -126,20 +131,17 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
         status = "rejected" if isinstance(error, AuditError) else "failed"
         # Only our own messages are free of texts and user ids.
         message = str(error) if isinstance(error, XlrecError) else type(error).__name__
-        ledger.end(run_id, status, counts=run.counts, seconds=run.seconds, message=message)
+        ledger.end(run_id, status, run.log, message=message)
         raise
-    chosen = {"model": run.model, "search": run.search}
-    ledger.end(
-        run_id, run.status, counts=run.counts, seconds=run.seconds, content_hash=run.content_hash, versions=chosen
-    )
+    ledger.end(run_id, run.log.status, run.log)
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
-    found = {"xlrec": __version__}
+    """Versions of the packages that a result depends on, by name."""
+    packages = {"xlrec": __version__}
     for name in ("pyspark", "delta-spark", "numpy", "numba", "pyarrow", "torch", "sentence-transformers"):
         try:
-            found[name] = version(name)
+            packages[name] = version(name)
         except PackageNotFoundError:  # a cluster's own pyspark may come without metadata
-            found[name] = "unknown"
-    return found
+            packages[name] = "unknown"
+    return packages

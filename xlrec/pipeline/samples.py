@@ -26,7 +26,7 @@ def sample_lists(lake: Lake, lists: DataFrame, config: Config) -> tuple[UserList
 
 
 def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple[UserList, ...]:
-    """A few users' lists, newest history and reasons with titles, in the order of `labels`: user_id to the name shown.
+    """Lists of a few users with titles, newest history and reasons, in the order of `labels` (user_id to shown name).
 
     The users must be in the table users. As many Spark jobs as for one user.
     """
@@ -47,10 +47,10 @@ def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple
 
 
 def _by_user(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {user_id: [] for user_id in labels}
+    by_user: dict[str, list[Row]] = {user_id: [] for user_id in labels}
     for row in rows:
-        found[row["user_id"]].append(row)
-    return found
+        by_user[row["user_id"]].append(row)
+    return by_user
 
 
 def _newest(events: DataFrame) -> DataFrame:

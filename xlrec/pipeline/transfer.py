@@ -16,10 +16,11 @@ from xlrec.errors import ConfigError
 from xlrec.index.items import ItemIndex
 from xlrec.index.writer import write_index
 from xlrec.kernels.text.text import canonical_language
-from xlrec.lake.delta import Lake
-from xlrec.pipeline import learning, steps, translation
+from xlrec.pipeline import learning, translation
+from xlrec.pipeline.embed import embed, item_vectors
+from xlrec.pipeline.prepare import dated_inputs, is_prepared, prepare
 from xlrec.pipeline.reports import REPORTS
-from xlrec.pipeline.run import Run, running
+from xlrec.pipeline.run import Run, open_lake, running
 from xlrec.recommenders import popularity
 from xlrec.recommenders.factors import FACTS, FactorModel
 from xlrec.reporting import transfer as reporting
@@ -65,13 +66,14 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
     """
     check(route, config)
     progress, inputs, day = Progress(spark), None, None
-    if not steps.prepared(Lake(spark, config.lake)):
-        inputs, day = steps.dated_inputs(spark, config)
-    with running(spark, config, progress, day) as run:
+    lake = open_lake(spark, config)
+    if not is_prepared(lake):
+        inputs, day = dated_inputs(lake, config)
+    with running(lake, config, progress, day) as run:
         if inputs is not None:
-            steps.prepare(run, inputs)
+            prepare(run, inputs)
         translation.translate(run)
-        steps.embed(run)
+        embed(run)
         with run.stage("transfer") as shown:
             experiment = _experiment(run, route)
             outcome, model = experiment.run(), experiment.model()
@@ -178,7 +180,7 @@ def _lay_index(run: Run, files: Files) -> None:
     items, events = lake.read(ITEMS), lake.read(EVENTS)
     popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
     nothing: DataFrame = run.spark.createDataFrame([], NEIGHBOURS.schema)
-    vectors = steps.item_vectors(run)
+    vectors = item_vectors(run)
     write_index(files, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
     popular.unpersist()
 

@@ -14,7 +14,7 @@ from xlrec.translators.shipping import translator_for_workers
 
 
 def translate(run: Run) -> None:
-    """Translates into the pivot language what has no translation yet: brought ones first, then by the model.
+    """Translates the texts that have no translation into the pivot language yet: brought ones first, then the model.
 
     Nothing where `unify` is vectors.
 
@@ -31,15 +31,15 @@ def translate(run: Run) -> None:
     n_brought = _bring_translations(run, foreign, pivot) if config.inputs.translations else 0
     new = translating.new_texts(foreign, lake.read(TRANSLATIONS), pivot, names)
     n_new = new.count() if config.translate.model else 0
-    with run.stage("translate", total=n_new, unit="texts") as shown:
+    with run.stage("translate", total=n_new, unit="texts") as progress:
         if n_new:
-            sent = translator_for_workers(lake, config.translate)
-            rows = translating.translate(new, sent, names[-1], pivot, n_texts=n_new)
+            translator = translator_for_workers(lake, config.translate)
+            rows = translating.translate(new, translator, names[-1], pivot, n_texts=n_new)
             lake.append(TRANSLATIONS, rows)
         left = translating.untranslated(foreign, lake.read(TRANSLATIONS), pivot, names).count()
-        run.counts |= {"translate.brought": n_brought, "translate.texts": n_new, "translate.untranslated": left}
+        run.counts.update({"translate.brought": n_brought, "translate.texts": n_new, "translate.untranslated": left})
         note = f"{left} texts without a translation stand for themselves" if left else ""
-        shown.done(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
+        progress.done(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
 
 
 def _translators(config: Config) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def _bring_translations(run: Run, foreign: DataFrame, pivot: str) -> int:
     config, lake = run.config, run.lake
     path, names = str(config.inputs.translations), config.columns.translations
     raw = read_input(run.spark, path, TRANSLATIONS_INPUT, names, "translations")
-    brought = preparing.translations_of(raw, config.prepare, pivot)
+    brought = preparing.translations_of(raw, pivot)
     rows = translating.brought_translations(foreign, brought, pivot).persist()
     where = {"pivot": pivot, "translator": translating.BROUGHT}
     old = lake.read(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)

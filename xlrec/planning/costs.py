@@ -181,8 +181,8 @@ def stages(case: Case) -> tuple[Part, ...]:
     """The stages in order, on one core alone; parts follow their stage."""
     config, sizes, rates, spark = case.config, case.sizes, case.rates, case.spark.on(case.rates.speed)
     users, rows, texts = sizes.users, sizes.users * config.k, sizes.texts
-    checked = min(texts, config.prepare.checked_texts)
-    detecting = sizes.unstated * rates.detect if config.prepare.detect_languages else 0.0
+    checked = min(texts, 2000)  # as `pipeline.quality` checks
+    detecting = sizes.unstated * rates.detect
     preparing = texts * (rates.clean + spark.prepare_text) + detecting
     preparing += sizes.events * spark.prepare_event + users * spark.prepare_user
     regressions = sizes.items * sizes.markets  # as if all were sold in all

@@ -12,7 +12,7 @@ _MAP_FROM_BYTES: Final = 1 << 16
 
 
 def load(path: Path) -> NDArray[Any]:
-    """The array of an .npy file, read-only: mapped where large, read where small (an empty file cannot be mapped)."""
+    """Array of an .npy file, (n, ...) of any dtype, read-only: mapped where large, read where small."""
     if path.stat().st_size >= _MAP_FROM_BYTES:
         return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
     array: NDArray[Any] = np.load(path)
@@ -21,7 +21,7 @@ def load(path: Path) -> NDArray[Any]:
 
 
 def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes a file that is seen whole or not at all."""
+    """Writes a file that other processes see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
     try:
@@ -33,12 +33,24 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def save(path: Path, array: NDArray[Any]) -> None:
-    """Writes one .npy file."""
+    """Writes one .npy file.
+
+    Args:
+        path: The file.
+        array: (n, ...) of any dtype.
+    """
     replace(path, lambda file: np.save(file, array))
 
 
 def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Writes one .npy file, part after part: memory stays at one part."""
+    """Writes one .npy file part by part: memory holds one part at a time.
+
+    Args:
+        path: The file.
+        kind: Dtype of the whole.
+        shape: Shape of the whole.
+        parts: (n, ...) of this dtype in C order, together the whole.
+    """
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
 
     def write(file: IO[bytes]) -> None:

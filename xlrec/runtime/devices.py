@@ -1,4 +1,4 @@
-"""GPUs: what Spark is asked for, and the torch device of a task."""
+"""GPUs: the request to Spark, and the torch device of a task."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -19,8 +19,8 @@ _TASK_GPUS: Final = "spark.task.resource.gpu.amount"
 def gpu_profile(spark: "SparkSession", device: str) -> "ResourceProfile | None":
     """A whole GPU for each task of one stage, as `mapInArrow` takes it; other stages keep all cores.
 
-    None where Spark is not asked: the device is the CPU, the executors have no GPU, every task gets one anyway, or the
-    master is local, which has no executors.
+    None where no request is needed: the device is the CPU, the executors have no GPU, every task gets one anyway, or
+    the master is local, which has no executors.
 
     Args:
         spark: The session.
@@ -41,7 +41,7 @@ def task_device(device: str, key: str) -> str:
 
     Args:
         device: auto, cpu or cuda.
-        key: of the config, for messages.
+        key: Key of the config, for messages.
 
     Raises:
         EncoderError: Spark assigned a GPU that torch does not see; the cluster's administrator mends it.

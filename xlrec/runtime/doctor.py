@@ -1,4 +1,4 @@
-"""Tests whether this machine can run xlrec: all of it for `xlrec doctor`, the quick part before each session."""
+"""Checks of this machine: all of them for `xlrec doctor`, the quick ones before each session."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ from xlrec.runtime import machine
 #: Versions of Java that Spark 4.1 and 4.2 run on; xlrec is tried on the first.
 JAVA_VERSIONS: Final = (17, 21)
 PYTHON_VERSIONS: Final = ((3, 11), (3, 12))
-#: What a Python worker imports.
+#: Modules that a Python worker imports.
 WORKER_MODULES: Final = ("numpy", "pandas", "pyarrow", "numba", "pydantic")
 GIB: Final = 1 << 30
 _MIN_MEMORY: Final = 4 * GIB
@@ -33,7 +33,7 @@ _GET_JAVA: Final = (
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: what was seen and, unless it is fine, what to do."""
+    """Result of one check, with a remedy unless it passed."""
 
     name: str
     ok: bool
@@ -44,7 +44,7 @@ class Check:
 
 
 def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
-    """Everything that xlrec needs of a machine, each looked at.
+    """Checks of everything that xlrec needs of a machine.
 
     Args:
         lake: Folder of the lake; None: the working directory, where a relative one would lie.
@@ -65,7 +65,7 @@ def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
 
 
 def require(lake: str | None = None) -> None:
-    """Passes where a session can start here, in well under a second.
+    """Refuses a machine on which no session can start; takes well under a second.
 
     Raises:
         MachineError: Java, Python or a permission is missing: one line, with what to do.
@@ -78,23 +78,23 @@ def require(lake: str | None = None) -> None:
     quick.append(lambda: check_writable("temporary files", _scratch()))
     if lake is not None:
         quick.append(lambda: check_writable("lake", lake))
-    for look in quick:
-        found = look()
-        if not found.ok:
-            raise MachineError(f"{found.name}: {found.seen}; {found.fix}")
+    for run_check in quick:
+        check = run_check()
+        if not check.ok:
+            raise MachineError(f"{check.name}: {check.seen}; {check.fix}")
 
 
-def failed(found: Iterable[Check]) -> list[str]:
+def failed(results: Iterable[Check]) -> list[str]:
     """Names of the required checks that failed."""
-    return [check.name for check in found if check.required and not check.ok]
+    return [check.name for check in results if check.required and not check.ok]
 
 
-def table(found: Iterable[Check]) -> Table:
-    """The checks as a table, with what to do below each that failed."""
+def table(results: Iterable[Check]) -> Table:
+    """The checks as a table, with the remedy below each failed one."""
     shown = Table(box=SIMPLE_HEAD)
     for name in ("", "check", "seen"):
         shown.add_column(name, overflow="fold")
-    for check in found:
+    for check in results:
         mark = ("ok", "green") if check.ok else ("FAILED", "bold red") if check.required else ("note", "yellow")
         seen = Text(check.seen)
         if not check.ok and check.fix:
@@ -112,19 +112,19 @@ def check_java() -> Check:
     if java.version is None:
         return Check("Java", False, f"{where} does not run", f"{_GET_JAVA}; or correct JAVA_HOME")
     seen = f"Java {java.version}, {where}"
-    return Check("Java", java.major in JAVA_VERSIONS, seen, f"{_say(JAVA_VERSIONS)} is needed: {_GET_JAVA}")
+    return Check("Java", java.major in JAVA_VERSIONS, seen, f"{_either(JAVA_VERSIONS)} is needed: {_GET_JAVA}")
 
 
 def check_python() -> Check:
     """Python of the driver."""
     here = sys.version_info[:3]
     seen = f"Python {dotted(here)}, {sys.executable}"
-    allowed = _say([dotted(each) for each in PYTHON_VERSIONS])
+    allowed = _either([dotted(each) for each in PYTHON_VERSIONS])
     return Check("Python", here[:2] in PYTHON_VERSIONS, seen, f"run xlrec with Python {allowed}")
 
 
 def check_workers(modules: tuple[str, ...] = WORKER_MODULES) -> Check:
-    """Python of the workers: the driver's version, with what the workers import."""
+    """Python of the workers: the driver's version, with the modules that workers import."""
     name, python = "Python of the workers", machine.worker_python(modules)
     unset = f"unset PYSPARK_PYTHON, or set it to {sys.executable}"
     if python.version is None:
@@ -147,9 +147,11 @@ def check_versions() -> Check:
     fix = "pip install 'xlrec[local]' brings versions that were tried together"
     if spark is None and machine.is_submitted():  # a cluster's own, whose jars bring Delta's Python
         spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
-        fix = f"xlrec needs Spark {_say(SPARK_VERSIONS)}"
+        fix = f"xlrec needs Spark {_either(SPARK_VERSIONS)}"
     if spark is None or delta is None:
-        lacking = " and ".join(each for each, found in (("pyspark", spark), ("delta-spark", delta)) if found is None)
+        lacking = " and ".join(
+            each for each, version_ in (("pyspark", spark), ("delta-spark", delta)) if version_ is None
+        )
         return Check(name, False, f"{lacking} is not installed", fix)
     tried = spark.rpartition(".")[0] in SPARK_VERSIONS
     seen = f"pyspark {spark}, delta-spark {delta}"
@@ -198,7 +200,7 @@ def check_memory() -> Check:
 
 
 def check_cores() -> Check:
-    """Cores and what the CPU offers; informative only."""
+    """Cores and CPU features; informative only."""
     return Check("cores", True, ", ".join([f"{machine.cores()} cores", *machine.cpu_features()]), required=False)
 
 
@@ -216,7 +218,7 @@ def check_gpu() -> Check:
 
 
 def _start_spark() -> str:
-    """Starts and stops Spark in a process of its own, which fetches the jars; the last line it said."""
+    """Last line of a process that starts and stops Spark, which fetches the jars."""
     imports = "from xlrec.config.models import SparkConfig; from xlrec.runtime.session import start"
     code = f"{imports}; start(SparkConfig(master='local[1]')).stop()"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -234,9 +236,9 @@ def _scratch() -> str:
 
 
 def dotted(parts: Iterable[int]) -> str:
-    """A version as it is written."""
+    """Text of a version, such as 3.11.9."""
     return ".".join(map(str, parts))
 
 
-def _say(allowed: Iterable[object]) -> str:
+def _either(allowed: Iterable[object]) -> str:
     return " or ".join(map(str, allowed))

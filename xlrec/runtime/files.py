@@ -1,18 +1,16 @@
 """Folders of files that a run makes: on the driver's disk, in the lake, and on the executors that read them.
 
-A lake in a folder that all machines see holds them directly: tasks write there and map them there. Of any other lake,
-tasks return what they write as rows, which pass through the lake's own file system to the driver's disk; a finished
-folder is copied into the lake, every machine fetches it once (`SparkContext.addFile`), Spark copies it for each
-executor, and all Python workers of an executor map the same files.
+A lake in a folder that all machines see holds them directly: tasks write and map them there. For any other lake, tasks
+return their files as rows, which pass through the lake's own file system to the driver's disk. A finished folder is
+copied into the lake, and every machine fetches it once (`SparkContext.addFile`). Spark copies it for each executor, and
+all Python workers of an executor map the same files.
 """
 
-import atexit
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zlib import crc32
@@ -20,36 +18,35 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from xlrec.errors import MachineError
 from xlrec.runtime.hadoop import MANIFEST, FileSystem
 from xlrec.runtime.machine import local_folder
+from xlrec.runtime.scratch import scratch_of
+from xlrec.runtime.worker import keep_light
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-#: Schema of what tasks return: parts of files.
+#: Schema of the rows that tasks return: parts of files.
 PARTS: Final = "name string, start long, data binary"
 _TYPES: Final[dict[str, pa.DataType]] = {"name": pa.string(), "start": pa.int64(), "data": pa.binary()}
 _ARROW: Final = pa.schema(_TYPES)
 _PART_BYTES: Final = 1 << 23
 _FETCHED: Final = "fetched:"
-#: Setting of the session that holds `spark.scratch` of the config.
-SCRATCH: Final = "spark.xlrec.scratch"
 
 
 @dataclass(frozen=True)
 class Files:
-    """One such folder; where `uri` is None, workers see `folder` too."""
+    """One folder of files. Without a `uri`, workers see `folder` too."""
 
     folder: str
-    """On the driver."""
+    """Path on the driver."""
     uri: str | None = None
-    """In the lake; its last part is unlike that of any other folder of the session."""
+    """URL in the lake, whose last part no other folder of the session shares."""
     apart: bool = False
-    """Workers do not see `folder`."""
+    """Whether workers do not see `folder`."""
 
     def below(self, name: str) -> "Files":
-        """A folder in this one, which travels by itself."""
+        """A subfolder, which is copied by itself."""
         return Files(f"{self.folder}/{name}", self.uri and f"{self.uri}-{name}", self.apart)
 
     def clear(self) -> None:
@@ -58,11 +55,12 @@ class Files:
         Path(self.folder).mkdir(parents=True)
 
     def written(self, write: Callable[[str], object]) -> pa.Table:
-        """In a task: what `write` writes into the folder that it is given, as rows of `PARTS` where it is another one.
+        """In a task: the files that `write` makes, as rows of `PARTS` where workers do not see `folder`.
 
         Args:
-            write: Takes a folder.
+            write: Takes the folder that it fills.
         """
+        keep_light()
         if not self.apart:
             write(self.folder)
             return _ARROW.empty_table()
@@ -71,31 +69,31 @@ class Files:
             return pa.Table.from_batches(list(parts_of(Path(folder))), _ARROW)
 
     def collect(self, parts: "DataFrame") -> None:
-        """Runs the tasks, and lays what they return into the folder on the driver; file by file, never in memory.
+        """Runs the tasks, and writes the files that they return into the folder on the driver, never in memory.
 
         Args:
-            parts: Of `PARTS`, from `written`.
+            parts: Rows of `PARTS`, from `written`.
         """
         if not self.apart:
             parts.count()
             return
         with tempfile.TemporaryDirectory(prefix=".parts-", dir=_made(self.folder)) as scratch:
-            rows, laid = Path(scratch, "rows"), Path(scratch, "laid")
+            rows, files = Path(scratch, "rows"), Path(scratch, "files")
             self._through_lake(parts, "parts", str(rows))
             for batch in ds.dataset(str(rows), format="parquet", schema=_ARROW).to_batches(batch_size=16):
                 for name, start, data in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    lay_part(laid / name, start, data)
-            for path in [one for one in laid.rglob("*") if one.is_file()]:
-                target = Path(self.folder) / path.relative_to(laid)
+                    lay_part(files / name, start, data)
+            for path in [path for path in files.rglob("*") if path.is_file()]:
+                target = Path(self.folder) / path.relative_to(files)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
 
     def collect_rows(self, rows: "DataFrame", name: str) -> str:
-        """The rows as Parquet below the folder on the driver; its path.
+        """Path of a Parquet folder with the rows, below the folder on the driver.
 
         Args:
-            rows: Any.
-            name: Of the folder below.
+            rows: Any rows.
+            name: Name of the Parquet folder.
         """
         path = Path(self.folder).absolute() / name
         if self.uri is None:
@@ -108,7 +106,7 @@ class Files:
         return str(path)
 
     def leave(self, name: str) -> None:
-        """Deletes what `collect_rows` laid, where the folder travels: workers have no use for it."""
+        """Deletes a folder of `collect_rows` where the whole folder is copied: workers do not read it."""
         if self.uri is not None:
             shutil.rmtree(Path(self.folder) / name, ignore_errors=True)
 
@@ -128,7 +126,7 @@ class Files:
             FileSystem(spark, self.uri).put_folder(Path(self.folder))
 
     def keep_once(self, spark: "SparkSession") -> None:
-        """One copy in the lake of a folder whose name tells its content: nothing where it is there."""
+        """Copies a folder whose name identifies its content into the lake, unless it is there."""
         if self.uri is not None and not FileSystem(spark, self.uri).exists(MANIFEST):
             self.keep(spark)
 
@@ -144,7 +142,7 @@ class Files:
                 (Path(scratch) / "whole").rename(self.folder)
 
     def offer(self, spark: "SparkSession") -> str:
-        """What workers give to `local_path`: from the next job on every executor has the folder that `keep` copied."""
+        """Name of the folder for `local_path` in workers. From the next job on executors have the copy of `keep`."""
         if self.uri is None or not self.apart:
             return self.folder
         context: Any = spark.sparkContext
@@ -153,7 +151,7 @@ class Files:
         return _FETCHED + self.uri.rstrip("/").rpartition("/")[2]
 
     def drop(self, spark: "SparkSession") -> None:
-        """Deletes the folder everywhere but on executors that have fetched it; later ones do not look for it."""
+        """Deletes the folder everywhere but on executors that have it; later executors do not look for it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.uri is not None:
             context: Any = spark.sparkContext
@@ -162,10 +160,10 @@ class Files:
 
 
 def withdraw(added: Any, name: str) -> None:
-    """Of what `SparkContext` was given, executors that come later do not look for it.
+    """Removes a file or archive from those that later executors fetch.
 
     Args:
-        added: The context's files or archives, by session, by URL.
+        added: The context's added files or archives, by session and URL.
         name: Last part of the URL.
     """
     sessions = added.valuesIterator()
@@ -179,31 +177,8 @@ def withdraw(added: Any, name: str) -> None:
                 urls.remove(url)
 
 
-def scratch_of(spark: "SparkSession") -> str:
-    """A folder on the driver's disk that ends with its process: below `spark.scratch`, or the temporary one.
-
-    Raises:
-        MachineError: no folder can be made there.
-    """
-    below = spark.conf.get(SCRATCH, None)
-    try:
-        return _scratch(below)
-    except OSError as error:
-        raise MachineError(
-            f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror}): "
-            "name another in spark.scratch"
-        ) from error
-
-
-@lru_cache
-def _scratch(below: str | None) -> str:
-    folder = tempfile.mkdtemp(prefix="xlrec-", dir=below)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
 def fetched(spark: "SparkSession", place: str) -> str:
-    """The folder or file that a path or URL names, on the driver's disk; of another file system a copy.
+    """Path on the driver's disk of a folder or file; a copy where it is in another file system.
 
     Raises:
         LakeError: it cannot be read.
@@ -232,12 +207,13 @@ def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
 
 
 def is_offered(place: str) -> bool:
-    """Whether `Files.offer` told of the place as one that executors fetch."""
+    """Whether executors fetch a folder that `Files.offer` named."""
     return place.startswith(_FETCHED)
 
 
 def local_path(place: str) -> str:
-    """In a worker: the folder on this machine that `Files.offer` told of."""
+    """In a worker, which is cheap between tasks from here on: the local folder that `Files.offer` named."""
+    keep_light()
     if not is_offered(place):
         return place
     from pyspark import SparkFiles
@@ -251,8 +227,8 @@ def _made(folder: str) -> str:
 
 
 def parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
-    """The folder's files as rows of `PARTS`, a batch per part: Arrow's binary columns end at 2 GiB."""
-    for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+    """The folder's files as rows of `PARTS`, a batch per part, since Arrow's binary columns end at 2 GiB."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         with path.open("rb") as file:
             for start in range(0, max(1, os.fstat(file.fileno()).st_size), _PART_BYTES):

@@ -32,13 +32,13 @@ class Entry(NamedTuple):
 
 
 class FileSystem:
-    """The file system of one place."""
+    """The file system of one path or URL."""
 
     def __init__(self, spark: SparkSession, place: str) -> None:
-        """Asks nothing yet, but the file system's class must be there.
+        """Loads the file system's class; no request is made yet.
 
         Args:
-            spark: Whose settings hold.
+            spark: The session, whose settings hold.
             place: URL of a file or folder.
 
         Raises:
@@ -46,14 +46,14 @@ class FileSystem:
         """
         context: Any = spark.sparkContext
         self.place, self.jvm = place, context._jvm
-        with _told(place, "reached", jars=self._jars(place)):
+        with _lake_errors(place, "reached", jars=self._jars(place)):
             self.root = self.jvm.org.apache.hadoop.fs.Path(place)
             self.settings = context._jsc.hadoopConfiguration()
             self.system = self.root.getFileSystem(self.settings)
             self.local = self.jvm.org.apache.hadoop.fs.FileSystem.getLocal(self.settings).getRaw()
 
     def _jars(self, place: str) -> str:
-        """What brings the file system of a URL, where Spark does not."""
+        """Option of spark-submit that brings the file system of a URL; empty where none is known."""
         package = _PACKAGES.get(place.partition("://")[0])
         return (
             f"--packages {package.format(self.jvm.org.apache.hadoop.util.VersionInfo.getVersion())}" if package else ""
@@ -64,28 +64,28 @@ class FileSystem:
 
     def exists(self, name: str = "") -> bool:
         """Whether there is such a file or folder below the place."""
-        with _told(self.place, "read"):
+        with _lake_errors(self.place, "read"):
             return bool(self.system.exists(self._path(name)))
 
     def is_file(self) -> bool:
         """Whether the place is a file; a folder may also be absent."""
-        with _told(self.place, "read"):
+        with _lake_errors(self.place, "read"):
             return bool(self.system.exists(self.root) and self.system.getFileStatus(self.root).isFile())
 
     def children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
-        with _told(self.place, "listed"):
-            found = self.system.listStatus(self.root) if self.system.exists(self.root) else []
-        return [Entry(one.getPath().getName(), bool(one.isDirectory())) for one in found]
+        with _lake_errors(self.place, "listed"):
+            statuses = self.system.listStatus(self.root) if self.system.exists(self.root) else []
+        return [Entry(status.getPath().getName(), bool(status.isDirectory())) for status in statuses]
 
     def delete(self, name: str = "") -> None:
         """Deletes a file or a folder with all in it; nothing where it is absent."""
-        with _told(self.place, "deleted from"):
+        with _lake_errors(self.place, "deleted from"):
             self.system.delete(self._path(name), True)
 
     def read(self, name: str = "") -> bytes:
         """A small file."""
-        with _told(f"{self.place}/{name}", "read"):
+        with _lake_errors(f"{self.place}/{name}", "read"):
             stream = self.system.open(self._path(name))
             try:
                 return bytes(self.jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
@@ -94,7 +94,7 @@ class FileSystem:
 
     def write(self, content: bytes, name: str = "") -> None:
         """A small file, in place of an older one."""
-        with _told(f"{self.place}/{name}", "written"):
+        with _lake_errors(f"{self.place}/{name}", "written"):
             stream = self.system.create(self._path(name), True)
             try:
                 stream.write(bytearray(content))
@@ -102,43 +102,43 @@ class FileSystem:
                 stream.close()
 
     def put_folder(self, folder: Path) -> None:
-        """Copies a local folder to the place; whole once its manifest, the last file, is there.
+        """Copies a local folder to the place. The manifest is its last file: with it the copy is whole.
 
         Raises:
             LakeError: it cannot be written.
         """
         self.delete()
-        paths = sorted(one for one in folder.rglob("*") if one.is_file() and one.name != MANIFEST)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         names = [path.relative_to(folder).as_posix() for path in paths]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            told = dict(zip(names, pool.map(self._put_file, paths, names), strict=True))
-        self.write(json.dumps(told, indent=0, sort_keys=True).encode(), MANIFEST)
+            contents = dict(zip(names, pool.map(self._put_file, paths, names), strict=True))
+        self.write(json.dumps(contents, indent=0, sort_keys=True).encode(), MANIFEST)
 
     def _put_file(self, path: Path, name: str) -> tuple[int, int]:
         """Size and checksum."""
         copy = self.jvm.org.apache.hadoop.fs.FileUtil.copy
-        with _told(f"{self.place}/{name}", "written"):
+        with _lake_errors(f"{self.place}/{name}", "written"):
             # As a stream: copyFromLocalFile of S3A asks more of a server than its writers do.
             copy(self.local, _local(self.jvm, path), self.system, self._path(name), False, True, self.settings)
         return path.stat().st_size, checksum(path)
 
     def get_folder(self, folder: Path) -> None:
-        """Copies what `put_folder` wrote into a local folder.
+        """Copies a folder of `put_folder` into a local one.
 
         Raises:
             LakeError: it is absent, not whole, or was changed.
         """
         if not self.exists(MANIFEST):
             raise LakeError(f"{self.place} is absent or was never finished: run the job that writes it again")
-        told: dict[str, list[int]] = json.loads(self.read(MANIFEST))
+        contents: dict[str, list[int]] = json.loads(self.read(MANIFEST))
 
         def fetch(name: str) -> None:
             self.get_file(name, folder / name)
-            if [(folder / name).stat().st_size, checksum(folder / name)] != told[name]:
+            if [(folder / name).stat().st_size, checksum(folder / name)] != contents[name]:
                 raise LakeError(f"{self.place}/{name} is not what was written: run the job that writes it again")
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(fetch, told))
+            list(pool.map(fetch, contents))
 
     def get_file(self, name: str, path: Path) -> None:
         """Copies one file to this machine.
@@ -147,7 +147,7 @@ class FileSystem:
             LakeError: it cannot be read.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _told(f"{self.place}/{name}", "read"):
+        with _lake_errors(f"{self.place}/{name}", "read"):
             self.system.copyToLocalFile(False, self._path(name), _local(self.jvm, path), True)
 
 
@@ -165,21 +165,21 @@ def _local(jvm: Any, path: Path) -> Any:
 
 
 @contextmanager
-def _told(place: str, what: str, jars: str = "") -> Iterator[None]:
-    """One line for what the JVM throws.
+def _lake_errors(place: str, action: str, jars: str = "") -> Iterator[None]:
+    """LakeErrors of one line for the exceptions of the JVM.
 
     Args:
         place: URL.
-        what: Of `cannot be …`.
+        action: Past participle after `cannot be`.
         jars: The option that brings the file system's class, should that be missing.
     """
     try:
         yield
     except Py4JError as error:
         thrown = getattr(error, "java_exception", None)
-        said = str(thrown.toString() if thrown is not None else error).partition("\n")[0]
-        lacking = "ClassNotFound" in said or "No FileSystem for scheme" in said
+        reason = str(thrown.toString() if thrown is not None else error).partition("\n")[0]
+        lacking = "ClassNotFound" in reason or "No FileSystem for scheme" in reason
         fix = "check the address and the settings of its file system (spark.hadoop.*)"
         if lacking:
             fix = f"give spark-submit {jars}" if jars else "its file system's jars are missing: --packages or --jars"
-        raise LakeError(f"{place} cannot be {what} ({said[:300]}): {fix}") from error
+        raise LakeError(f"{place} cannot be {action} ({reason[:300]}): {fix}") from error

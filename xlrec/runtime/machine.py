@@ -1,4 +1,4 @@
-"""Facts about this machine: Java, Python workers, jars, memory, cores. Each is looked up when asked, none at import."""
+"""Facts about this machine: Java, Python workers, jars, memory, cores. None is looked up at import."""
 
 import importlib
 import importlib.util
@@ -20,6 +20,16 @@ from xlrec.errors import MachineError
 
 #: CPU features that change how fast the kernels are, as /proc/cpuinfo names them.
 CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "asimd")
+#: What Delta 4.4.0 needs that Spark does not carry, as Ivy resolves it; {} is Delta's version.
+_DELTA_NEEDS: Final = (
+    "io.delta:delta-storage:{}",
+    "io.delta:delta-kernel-api:{}",
+    "io.delta:delta-kernel-defaults:{}",
+    "io.delta:delta-kernel-unitycatalog:{}",
+    "io.unitycatalog:unitycatalog-client:0.6.0",
+    "io.unitycatalog:unitycatalog-hadoop:0.6.0",
+    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8:2.13.5",
+)
 _PROBE: Final = """
 import importlib.util, json, sys
 missing = [n for n in sys.argv[1:] if importlib.util.find_spec(n) is None]
@@ -29,7 +39,7 @@ print(json.dumps({"version": list(sys.version_info[:3]), "missing": missing}))
 
 @dataclass(frozen=True)
 class Java:
-    """A java that was found: where, the version it says (None: it does not run), and whether JAVA_HOME named it."""
+    """A java: path, version (None: it does not run), and whether JAVA_HOME named it."""
 
     path: str
     version: str | None
@@ -52,7 +62,7 @@ class Python:
 
 
 class Executor(NamedTuple):
-    """What a task saw of its executor."""
+    """Facts about an executor, from one of its tasks."""
 
     host: str
     folder: str
@@ -69,7 +79,7 @@ class Executor(NamedTuple):
 
 
 def executor(modules: tuple[str, ...]) -> Executor:
-    """In a task of Spark: its executor, and which of the modules it lacks."""
+    """In a task: facts about its executor, and the missing ones of these modules."""
     from pyspark import SparkFiles
 
     folder, version = str(SparkFiles.getRootDirectory()), sys.version_info
@@ -86,19 +96,18 @@ def find_java() -> Java | None:
     path = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if path is None:
         return None
-    said = _output([path, "-version"])
-    found = re.search(r'version "([^"]+)"', said or "")
-    return Java(path, found[1] if found else None, bool(home))
+    match = re.search(r'version "([^"]+)"', _output([path, "-version"]) or "")
+    return Java(path, match[1] if match else None, bool(home))
 
 
 def worker_python(modules: tuple[str, ...] = ()) -> Python:
-    """The Python of the workers (PYSPARK_PYTHON, else this one), and which of the modules it lacks."""
+    """The Python of the workers (PYSPARK_PYTHON, else this one), and the missing ones of these modules."""
     path = os.environ.get("PYSPARK_PYTHON") or sys.executable
-    said = _output([path, "-c", _PROBE, *modules])
+    output = _output([path, "-c", _PROBE, *modules])
     try:
-        found = json.loads((said or "").strip().rpartition("\n")[2])
-        major, minor, patch = found["version"]
-        return Python(path, (major, minor, patch), tuple(found["missing"]))
+        probed = json.loads((output or "").strip().rpartition("\n")[2])
+        major, minor, patch = probed["version"]
+        return Python(path, (major, minor, patch), tuple(probed["missing"]))
     except (ValueError, KeyError, TypeError):
         return Python(path, None)
 
@@ -115,15 +124,32 @@ def delta_jar(package: str) -> Path | None:
     """The jar of this Maven coordinate: of Spark's own jars, or kept by Ivy since an earlier start."""
     group, artefact, release = package.split(":")
     spark = os.environ.get("SPARK_HOME") or _folder_of("pyspark")
-    found = [Path(spark, "jars", f"{artefact}-{release}.jar")] if spark else []
+    paths = [Path(spark, "jars", f"{artefact}-{release}.jar")] if spark else []
     for ivy in sorted(Path.home().glob(".ivy2*")):
-        found += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
-        found += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
-    return next((path for path in found if path.is_file() and path.stat().st_size), None)
+        paths += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
+        paths += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
+    return next((path for path in paths if path.is_file() and path.stat().st_size), None)
+
+
+def spark_conf_folder() -> Path:
+    """Folder of Spark's own settings, which may be absent: SPARK_CONF_DIR, else `conf` in Spark's home."""
+    home = os.environ.get("SPARK_HOME") or _folder_of("pyspark") or os.devnull
+    return Path(os.environ.get("SPARK_CONF_DIR") or Path(home, "conf"))
+
+
+def delta_jars(package: str) -> list[Path]:
+    """Delta's jar and those that it needs beside Spark's own, as Ivy keeps them; empty where one is missing."""
+    release = package.rpartition(":")[2]
+    wanted = [package, *(name.format(release) for name in _DELTA_NEEDS)]
+    for folder in sorted(Path.home().glob(".ivy2*/jars")):
+        jars = [folder / "{}_{}-{}.jar".format(*coordinate.split(":")) for coordinate in wanted]
+        if all(jar.is_file() and jar.stat().st_size for jar in jars):
+            return jars
+    return []
 
 
 def imported(module: str, why: str, fix: str) -> Any:
-    """A module that an extra brings.
+    """A module of an optional extra.
 
     Raises:
         MachineError: it is not installed here, or misses a library of the system; `why … cannot be imported: fix`.
@@ -154,7 +180,7 @@ def is_local(master: str) -> bool:
 
 
 def cannot_write(folder: Path) -> str | None:
-    """Why no file can be made in the folder, or where it would be created; None where one can."""
+    """Reason why no file can be made in the folder, or where it would be created; None where one can."""
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -177,12 +203,12 @@ def free_bytes(folder: Path) -> int:
 
 def memory_bytes() -> int:
     """Memory that this process may use: the machine's, or its container's where that is less."""
-    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    usable = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        said = _read(limit).strip()
-        if said.isdigit():
-            most = min(most, int(said))
-    return most
+        text = _read(limit).strip()
+        if text.isdigit():
+            usable = min(usable, int(text))
+    return usable
 
 
 def cores() -> int:
@@ -192,19 +218,19 @@ def cores() -> int:
 
 def gpus() -> tuple[str, ...]:
     """Names of the NVIDIA GPUs of this machine, without torch; empty where its driver is absent."""
-    said = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) if shutil.which("nvidia-smi") else None
-    return tuple(filter(None, map(str.strip, (said or "").splitlines())))
+    names = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) if shutil.which("nvidia-smi") else None
+    return tuple(filter(None, map(str.strip, (names or "").splitlines())))
 
 
 def cpu_features() -> tuple[str, ...]:
-    """Those of CPU_FEATURES that this CPU has; empty where nothing tells."""
+    """Those of CPU_FEATURES that this CPU has; empty where they are unknown."""
     line = re.search(r"^(?:flags|Features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
     flags = set(line[1].split()) if line else set()
     return tuple(name for name in CPU_FEATURES if name in flags)
 
 
 def _output(command: list[str]) -> str | None:
-    """What the command prints on both streams; None where it does not run."""
+    """Output of the command on both streams; None where it does not run."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):

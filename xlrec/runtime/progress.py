@@ -31,7 +31,7 @@ LOG_SECONDS: Final = 5.0
 
 @dataclass(frozen=True)
 class StageSummary:
-    """What one stage did; a count that nobody gave is None."""
+    """Figures of one stage that ended; unknown counts are None."""
 
     name: str
     rows_in: int | None
@@ -43,7 +43,7 @@ class StageSummary:
 
 
 class StageProgress:
-    """One running stage: what it is expected to do, and what it says it did."""
+    """One running stage: its expected units, its tasks and its recorded result."""
 
     def __init__(self, name: str, total: int | None, unit: str, clock: Callable[[], float] = monotonic) -> None:
         self.name = name
@@ -56,22 +56,18 @@ class StageProgress:
         self._started = clock()
         self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
 
-    def expect(self, total: int, unit: str | None = None) -> None:
-        """Sets how many units the stage will work on, where that is known only after its start."""
-        self.total, self.unit = total, unit or self.unit
-
     def follow(self, measure: Callable[[], float]) -> None:
-        """Lets `measure` say what share of the units is done, where most tasks that Spark shows do other work."""
+        """Takes the share of units done from `measure`, where most of Spark's tasks do other work."""
         self._measure = measure
 
     def done(
         self, rows_in: int | None = None, rows_out: int | None = None, rejected: int | None = None, note: str = ""
     ) -> None:
-        """Records what the stage did, for the summary; a later call replaces an earlier one."""
+        """Records the result of the stage for the summary; a later call replaces an earlier one."""
         self._recorded = (rows_in, rows_out, rejected, note)
 
     def see(self, tasks: Tasks) -> None:
-        """Takes in the tasks that Spark shows. The share done never falls, though Spark learns of jobs one by one."""
+        """Updates the tasks. The share done never falls, although Spark learns of jobs one by one."""
         self.tasks = tasks
         self._share = max(self._share, self._measure() if self._measure else tasks.share)
 
@@ -82,7 +78,7 @@ class StageProgress:
 
     @property
     def share(self) -> float:
-        """Share of the work done, in [0, 1], as tasks tell."""
+        """Share of the work done, in [0, 1], from the tasks."""
         return self._share
 
     @property
@@ -91,7 +87,7 @@ class StageProgress:
         return self.elapsed * (1 - self._share) / self._share if self._share > 0 else None
 
     def line(self) -> str:
-        """Where the stage is: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
+        """Status line of the stage: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
         parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks so far"] if self.tasks.known else []
         if self.total is not None:
             rows = int(self.total * self._share)
@@ -108,19 +104,19 @@ class StageProgress:
         return StageSummary(self.name, rows_in, rows_out, rejected, self.elapsed, note, failed)
 
     def last_line(self, failed: bool) -> str:
-        """What the stage did, such as `10,000 in · 9,990 out · 10 rejected · 16 s · 625 texts/s`."""
-        found = self.summary(failed)
-        named = (("in", found.rows_in), ("out", found.rows_out), ("rejected", found.rejected))
+        """Last line of the stage, such as `10,000 in · 9,990 out · 10 rejected · 16 s · 625 texts/s`."""
+        figures = self.summary(failed)
+        named = (("in", figures.rows_in), ("out", figures.rows_out), ("rejected", figures.rejected))
         parts = ["failed"] if failed else []
         parts += [f"{count:,} {name}" for name, count in named if count is not None]
-        parts.append(duration(found.seconds))
+        parts.append(duration(figures.seconds))
         if self.total and not failed:
-            parts.append(f"{_rate(self.total, found.seconds)} {self.unit}/s")
-        return " · ".join([*parts, *filter(None, [found.note])])
+            parts.append(f"{_rate(self.total, figures.seconds)} {self.unit}/s")
+        return " · ".join([*parts, *filter(None, [figures.note])])
 
 
 class Progress:
-    """Shows the stages of a run and remembers them; stages may lie within one another."""
+    """The stages of a run, shown while they run and kept for the summary; stages may be nested."""
 
     def __init__(
         self,
@@ -146,7 +142,7 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
-        """Shows a stage while the block runs, and keeps what it did; an error in the block passes through.
+        """Progress of a stage, shown while the block runs; an error in the block passes through.
 
         Args:
             name: Shown, and part of the Spark job group's name.
@@ -173,7 +169,7 @@ class Progress:
 
     @contextmanager
     def _watched(self, stage: StageProgress, look: Callable[[], Tasks]) -> Iterator[None]:
-        """Looks at Spark from a thread of its own until the block ends."""
+        """Polls Spark from a thread of its own until the block ends."""
         stop = threading.Event()
         follow = self._live if self._console.is_terminal else self._log
         watcher = threading.Thread(target=follow, args=(stage, look, stop), daemon=True)
@@ -230,7 +226,7 @@ def summary_table(stages: Sequence[StageSummary]) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 0.4 s, 16 s, 4 min 05 s, 2 h 07 min."""
+    """Text of a duration: 0.4 s, 16 s, 4 min 05 s, 2 h 07 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

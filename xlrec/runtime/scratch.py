@@ -1,21 +1,30 @@
-"""A temporary folder of the user's own, for code in an archive: numba's cache, and files of the package.
+"""Temporary folders: one of the user's for code in an archive (numba's cache, the package's files), one a process.
 
 Code that spark-submit ships by --py-files is imported out of the archive, and containers often have a home that nobody
 may write: without a place for its cache, numba refuses to import a kernel, and no file of the package lies on a disk.
 """
 
+import atexit
 import os
-import sys
+import shutil
 import tempfile
 import zipfile
+from collections.abc import MutableMapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-#: What a worker has no use for.
+from xlrec.errors import MachineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+#: Suffixes of files that a worker has no use for.
 _LEFT_OUT: Final = (".pyc", ".nbi", ".nbc")
+#: Setting of the session that holds `spark.scratch` of the config.
+SCRATCH: Final = "spark.xlrec.scratch"
 _VARIABLE: Final = "NUMBA_CACHE_LOCATOR_CLASSES"
 #: numba's own, in its order, then ours.
 _LOCATORS: Final = (
@@ -24,15 +33,18 @@ _LOCATORS: Final = (
 )  # fmt: skip
 
 
-def offer() -> None:
-    """From here on numba asks for the place below where it knows none; what the environment says wins."""
-    os.environ.setdefault(_VARIABLE, _LOCATORS)
-    if "numba" in sys.modules:  # it has read the environment
-        sys.modules["numba"].config.CACHE_LOCATOR_CLASSES = os.environ[_VARIABLE]
+def share_cache(environment: MutableMapping[str, str]) -> None:
+    """Names numba's places for its cache, ours last, in the environment of processes to come; its own setting wins."""
+    environment.setdefault(_VARIABLE, os.environ.get(_VARIABLE, _LOCATORS))
+
+
+def use_cache() -> None:
+    """The same for this process and its children, before they import numba."""
+    share_cache(os.environ)
 
 
 def own_folder() -> Path:
-    """The folder, which nobody else may write: what lies in it is run.
+    """The user's folder. Nobody else may write there, because its content is run.
 
     Raises:
         PermissionError: somebody else's is in its place.
@@ -47,20 +59,20 @@ def own_folder() -> Path:
 
 def archive_of(path: Path) -> Path | None:
     """The archive that a path leads into; None for one on a disk."""
-    found = next(parent for parent in (path, *path.parents) if parent.exists())
-    return None if found == path or found.is_dir() else found
+    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    return None if existing == path or existing.is_dir() else existing
 
 
 @lru_cache
 def content_of(archive: Path) -> str:
-    """Names what is in an archive, whatever its own name and age: each application gets a copy of the same code."""
+    """Name of an archive's content, whatever its own name and age: every application has a copy of the same code."""
     with zipfile.ZipFile(archive) as opened:
-        told = sorted((one.filename, one.file_size, one.CRC) for one in opened.infolist())
-    return sha256(repr(told).encode()).hexdigest()[:16]
+        entries = sorted((entry.filename, entry.file_size, entry.CRC) for entry in opened.infolist())
+    return sha256(repr(entries).encode()).hexdigest()[:16]
 
 
 def package_folder(path: Path) -> Path:
-    """A folder of the package as one on a disk: itself, or where the package is an archive, a copy a machine.
+    """A folder of the package on a disk: itself, or the machine's copy where the package is an archive.
 
     Args:
         path: Beside a module, by its `__file__`.
@@ -71,7 +83,7 @@ def package_folder(path: Path) -> Path:
     target, inner = own_folder() / content_of(archive), path.relative_to(archive).as_posix()
     if not (target / inner).is_dir():
         with tempfile.TemporaryDirectory(dir=own_folder()) as scratch, zipfile.ZipFile(archive) as opened:
-            opened.extractall(scratch, [one for one in opened.namelist() if one.startswith(f"{inner}/")])
+            opened.extractall(scratch, [name for name in opened.namelist() if name.startswith(f"{inner}/")])
             (target / inner).parent.mkdir(parents=True, exist_ok=True)
             with suppress(OSError):  # another process was first
                 (Path(scratch) / inner).rename(target / inner)
@@ -79,10 +91,10 @@ def package_folder(path: Path) -> Path:
 
 
 def package_archive(folder: Path) -> Path:
-    """An archive of the package as this process runs it, for workers: the same bytes of the same code.
+    """An archive of the package as this process runs it, for workers: equal code gives equal bytes.
 
     Args:
-        folder: Where it is made.
+        folder: Folder of the new archive.
     """
     package, target = Path(__file__).parents[1], folder / "xlrec.zip"
     archive = archive_of(Path(__file__))
@@ -91,13 +103,36 @@ def package_archive(folder: Path) -> Path:
         return target
     with zipfile.ZipFile(target, "w") as opened:
         for path in sorted(path for path in package.rglob("*") if path.is_file() and path.suffix not in _LEFT_OUT):
-            told = zipfile.ZipInfo(path.relative_to(package.parent).as_posix())  # of 1980, as all
-            opened.writestr(told, path.read_bytes())
+            entry = zipfile.ZipInfo(path.relative_to(package.parent).as_posix())  # dated 1980, as all
+            opened.writestr(entry, path.read_bytes())
     return target
 
 
+def scratch_of(spark: "SparkSession") -> str:
+    """A folder on the driver's disk that is deleted with its process: below `spark.scratch`, or the temporary folder.
+
+    Raises:
+        MachineError: no folder can be made there.
+    """
+    below = spark.conf.get(SCRATCH, None)
+    try:
+        return _scratch(below)
+    except OSError as error:
+        raise MachineError(
+            f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror}): "
+            "name another in spark.scratch"
+        ) from error
+
+
+@lru_cache
+def _scratch(below: str | None) -> str:
+    folder = tempfile.mkdtemp(prefix="xlrec-", dir=below)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class ScratchLocator:
-    """numba's cache of one source file in the temporary folder, a folder a user; as `numba.core.caching` calls it."""
+    """Place of numba's cache of one source file, below the user's folder; as `numba.core.caching` calls it."""
 
     def __init__(self, function: Any, file: str) -> None:
         """Takes the function and its source file, which may lie in an archive."""
@@ -108,13 +143,13 @@ class ScratchLocator:
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> "ScratchLocator | None":
-        """The place, None where it is no user's own."""
+        """The place; None where the folder cannot be the user's own."""
         try:
-            found = cls(function, file)
-            found.ensure_cache_path()
+            locator = cls(function, file)
+            locator.ensure_cache_path()
         except OSError:
             return None
-        return found
+        return locator
 
     def ensure_cache_path(self) -> None:
         """Makes the folder."""
@@ -125,12 +160,12 @@ class ScratchLocator:
         return str(self.folder)
 
     def get_source_stamp(self) -> tuple[float, int]:
-        """What changes when the code does: time and size of the file; in an archive the folder's name does."""
+        """Stamp of the code: time and size of the file; constant in an archive, whose folder has another name."""
         if self.archive:
             return 0.0, 0
-        told = self.file.stat()
-        return told.st_mtime, told.st_size
+        status = self.file.stat()
+        return status.st_mtime, status.st_size
 
     def get_disambiguator(self) -> str:
-        """Tells functions of one name apart."""
+        """Line of the function, for functions of one name."""
         return self.line

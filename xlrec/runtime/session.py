@@ -2,7 +2,7 @@
 
 import os
 import sys
-import threading
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +16,8 @@ from pyspark.sql.utils import is_remote
 from xlrec.config.models import SparkConfig
 from xlrec.errors import MachineError
 from xlrec.runtime import machine
-from xlrec.runtime.files import SCRATCH, scratch_of
-from xlrec.runtime.scratch import package_archive
-from xlrec.runtime.startup import held_back
+from xlrec.runtime.cluster import await_executor, warn_of_open_network
+from xlrec.runtime.scratch import SCRATCH, package_archive, scratch_of, share_cache
 
 #: By their first two numbers; xlrec is tried on these with this Delta.
 SPARK_VERSIONS: Final = ("4.1", "4.2")
@@ -32,13 +31,15 @@ _CARRIED_BY_SPARK: Final = (
     "com.github.luben:zstd-jni",
     "org.xerial.snappy:snappy-java",
 )
+_PACKAGES: Final = "spark.jars.packages"
+_EXCLUDES: Final = "spark.jars.excludes"
+_LEVEL: Final = "spark.log.level"
+_OUR_LEVEL: Final = "ERROR"
+#: Environment variable with options of the JVM that spark-submit starts.
+_OPTIONS: Final = "SPARK_SUBMIT_OPTS"
+_LOGGING: Final = Path(__file__).with_name("log4j2.properties")
 _BIND: Final = "spark.driver.bindAddress"
 _PARTITIONS: Final = "spark.sql.shuffle.partitions"
-_AUTHENTICATE: Final = "spark.authenticate"
-_CRYPTO: Final = "spark.network.crypto.enabled"
-_SSL_RPC: Final = "spark.ssl.rpc.enabled"
-#: Of what a worker that cannot start says.
-_TELLING: Final = ("Cannot run program", "PYTHON_VERSION_MISMATCH", "ModuleNotFoundError", "ImportError")
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -48,11 +49,11 @@ def delta_package(spark_version: str = pyspark_version) -> str:
 
 
 def settings(config: SparkConfig, master: str) -> dict[str, str]:
-    """Spark settings of a session on this master; what spark-submit was given wins, and `config.conf` over all."""
+    """Spark settings of a session on this master. Those given to spark-submit win over ours, `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
-    found = {
-        "spark.jars.packages": delta_package(),
-        "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK),
+    ours = {
+        _PACKAGES: delta_package(),
+        _EXCLUDES: ",".join(_CARRIED_BY_SPARK),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -65,10 +66,10 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
         # Tasks that read a table's log: Delta's 50 suit logs of a million files.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "ERROR",
+        _LEVEL: _OUR_LEVEL,
     }
     if machine.is_local(master):
-        found |= {
+        ours |= {
             "spark.driver.memory": config.driver_memory,
             "spark.driver.host": "127.0.0.1",
             _BIND: "127.0.0.1",
@@ -78,17 +79,41 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(2 * cores),
         }
     elif config.shuffle_partitions:
-        found[_PARTITIONS] = str(config.shuffle_partitions)
+        ours[_PARTITIONS] = str(config.shuffle_partitions)
     if config.scratch:
-        found[SCRATCH] = config.scratch
-    return found | config.conf
+        ours[SCRATCH] = config.scratch
+    return ours | config.conf
+
+
+def quiet(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
+    """The settings for a JVM that starts without a word: log4j's level from a file, Delta's jars without Ivy.
+
+    The user's own packages, jars, Java options and files in Spark's conf folder win.
+
+    Args:
+        chosen: Settings of the session.
+        environment: Of the JVM; its `SPARK_SUBMIT_OPTS` gets the file.
+    """
+    ours, folder = dict(chosen), machine.spark_conf_folder()
+    jars = machine.delta_jars(delta_package())
+    plain = "spark.jars" not in ours and ours[_PACKAGES] == delta_package()
+    if jars and plain and not (folder / "spark-defaults.conf").exists():
+        del ours[_PACKAGES], ours[_EXCLUDES]
+        ours["spark.jars"] = ",".join(map(str, jars))
+    if _LOGGING.is_file() and not (folder / "log4j2.properties").exists():
+        given = environment.get(_OPTIONS, "")
+        if str(_LOGGING) not in given:
+            environment[_OPTIONS] = f"-Dlog4j2.configurationFile='{_LOGGING}' {given}".strip()  # of two, the later wins
+        if ours.get(_LEVEL) == _OUR_LEVEL:
+            del ours[_LEVEL]  # Spark would announce it
+    return ours
 
 
 def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
-    """A session with Delta; the one that runs already (spark-submit, a notebook) is used as it is.
+    """A session with Delta. One that runs already, as in a notebook, is used as it is.
 
-    Settings that spark-submit was given, by whatever way, win over ours, which suit the real master. Python workers get
-    this interpreter and, one BLAS thread each, so that tasks do not fight over cores.
+    Settings given to spark-submit win over ours, which suit the real master. Python workers get this interpreter, and
+    one BLAS thread each, so that tasks do not compete for cores.
 
     Raises:
         MachineError: Spark does not start, is Spark Connect or of another version, has no Delta, or on a cluster no
@@ -108,74 +133,43 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     builder = SparkSession.builder.appName(app)
     if not submitted:
         builder = builder.master(config.master)
-    theirs = {_BIND} if given.contains("spark.driver.host") else set()  # one address goes with the other
-    for key, value in settings(config, master).items():
-        if not (given.contains(key) or key in theirs) or key in config.conf:
+    own_host = given.contains("spark.driver.host")  # its bind address goes with it
+    ours = settings(config, master) if submitted else quiet(settings(config, master), os.environ)
+    for key, value in ours.items():
+        if key in config.conf or not (given.contains(key) or (own_host and key == _BIND)):
             builder = builder.config(key, value)
     if not submitted and machine.delta_jar(delta_package()) is None:
         print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     session = _started(builder)
     _join(session)
     if submitted or not machine.is_local(master):
-        _await_executor(session, config.executor_within_s)
+        await_executor(session, config.executor_within_s)
     partitioned = machine.is_local(master) or given.contains(_PARTITIONS) or _PARTITIONS in config.conf
     if not (partitioned or config.shuffle_partitions):
         session.conf.set(_PARTITIONS, str(2 * session.sparkContext.defaultParallelism))
     return session
 
 
-def lacking_secrets(session: SparkSession) -> list[str] | None:
-    """Settings that would make the cluster's processes know each other and encrypt what they say.
-
-    None where Spark is one process, or where a platform that xlrec cannot see through sees to it (Databricks).
-    """
-    conf = session.sparkContext.getConf()
-    if machine.is_local(str(session.sparkContext.master)) or conf.contains(
-        "spark.databricks.clusterUsageTags.clusterId"
-    ):
-        return None
-    encrypted = conf.get(_CRYPTO) == "true" or conf.get(_SSL_RPC) == "true"
-    lacking = {_AUTHENTICATE: conf.get(_AUTHENTICATE) == "true", _CRYPTO: encrypted}
-    return [name for name, given in lacking.items() if not given]
-
-
 def _join(session: SparkSession) -> None:
-    """What a session must be and have, whoever started it."""
+    """Checks a session, whoever started it, and gives its workers the driver's code.
+
+    Raises:
+        MachineError: it is of a version that xlrec is not made for.
+    """
     if session.version.rpartition(".")[0] not in SPARK_VERSIONS:
         raise MachineError(f"this is Spark {session.version}: xlrec needs Spark {' or '.join(SPARK_VERSIONS)}")
+    share_cache(session.sparkContext.environment)  # of its workers
     if not machine.is_local(str(session.sparkContext.master)):
         # Workers run the driver's code, however it came here; Spark knows no wheels, and they may have another version.
         session.sparkContext.addPyFile(str(package_archive(Path(scratch_of(session)))))
-        _warn_of_strangers(session)
-
-
-def _warn_of_strangers(session: SparkSession) -> None:
-    lacking = lacking_secrets(session)
-    if lacking:
-        lines = " ".join(f"--conf {one}=true" for one in lacking)
-        said = "whoever reaches this cluster's network can read its data and run code on it; to prevent it, add"
-        print(f"xlrec: note: {said} {lines}", file=sys.stderr)  # noqa: T201
-
-
-def executor_count(session: SparkSession) -> int:
-    """Executors that are there now; of a local master the driver, which does their work."""
-    context: Any = session.sparkContext
-    return int(context._jsc.sc().getExecutorMemoryStatus().size()) - (not machine.is_local(str(context.master)))
-
-
-def reason(error: Exception) -> str:
-    """The line of an error of Spark's that tells most: a worker's own where there is one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    telling = [line for line in lines if any(word in line for word in _TELLING)]
-    line = (telling or lines or [type(error).__name__])[0]
-    return line.partition("Error from python worker:")[2].strip() or line[:400]
+        warn_of_open_network(session)
 
 
 def _refuse_connect(master: str) -> None:
-    """Raises where the session would be one of Spark Connect.
+    """Refuses Spark Connect.
 
     Raises:
-        MachineError: it would.
+        MachineError: the session would be one of Spark Connect.
     """
     if is_remote() or "SPARK_REMOTE" in os.environ or master.startswith("sc://"):
         raise MachineError(
@@ -196,8 +190,7 @@ def _prepare_environment() -> None:
 
 def _started(builder: SparkSession.Builder) -> SparkSession:
     try:
-        with held_back():
-            session = builder.getOrCreate()
+        session = builder.getOrCreate()
     except (Py4JError, PySparkRuntimeError) as error:
         cause = error.getCondition() if isinstance(error, PySparkRuntimeError) else _cause(error)
         raise MachineError(f"Spark does not start ({cause}): `xlrec doctor` says what is missing") from error
@@ -214,40 +207,6 @@ def _started(builder: SparkSession.Builder) -> SparkSession:
 
 
 def _cause(error: Py4JError) -> str:
-    """The first line of what the JVM says."""
-    said = getattr(error, "java_exception", None)
-    return str(said.getMessage() if said is not None else error).partition("\n")[0]
-
-
-def _await_executor(session: SparkSession, seconds: float) -> None:
-    """Returns once a task has run.
-
-    Raises:
-        MachineError: none has within the time.
-    """
-    context, done, failed = session.sparkContext, threading.Event(), list[Exception]()
-
-    def probe() -> None:
-        try:
-            context.range(1, numSlices=1).count()
-        except Exception as error:
-            failed.append(error)
-        done.set()
-
-    threading.Thread(target=probe, daemon=True).start()
-    answered = done.wait(seconds)
-    if failed:
-        raise MachineError(
-            f"a task of {context.master} fails before xlrec's code runs ({reason(failed[0])}): its machines need the "
-            "driver's Python; PYSPARK_PYTHON names it on both sides"
-        )
-    if not answered:
-        conf = context.getConf()
-        driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"
-        n_there = executor_count(session)
-        context.cancelAllJobs()
-        raise MachineError(
-            f"no task has run on {context.master} within {seconds:g} s (spark.executor_within_s), {n_there} executors "
-            f"are there: either the cluster has no room, or its machines cannot reach the driver at {driver}; name an "
-            f"address that they reach by `--conf spark.driver.host=ADDRESS`"
-        )
+    """First line of the JVM's error."""
+    thrown = getattr(error, "java_exception", None)
+    return str(thrown.getMessage() if thrown is not None else error).partition("\n")[0]

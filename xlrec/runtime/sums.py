@@ -1,4 +1,4 @@
-"""Sums that do not depend on the order in which Spark adds."""
+"""Sums that do not depend on the order of rows."""
 
 from typing import Final
 
@@ -12,8 +12,8 @@ LIMB_BITS: Final = 32
 def exact_sum(values: Column) -> Column:
     """Sum of doubles cut to 2^-64 each, added as integers: the same bits whatever the partitions; null for no rows.
 
-    Floating-point addition is not associative, and a shuffle delivers rows in any order: a plain sum of doubles gives
-    other last bits from run to run, and other ties. Two integers a value, so that strongly decayed weights still count.
+    Floating-point addition is not associative, and a shuffle delivers rows in any order. A plain sum of doubles has
+    other last bits in each run, and other ties. Two integers a value keep strongly decayed weights.
     """
     scale = F.lit(float(1 << LIMB_BITS))
     high = F.floor(values * scale)

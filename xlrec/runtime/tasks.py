@@ -1,4 +1,4 @@
-"""Into how many tasks work is cut, one number for all that a session shuffles; and what tasks tell the driver."""
+"""Number of tasks after a shuffle, one for the whole session, and short messages of tasks to the driver."""
 
 from typing import TYPE_CHECKING
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
 
 Told = frozenset[tuple[int, str]]
-"""Number of a task and what it tells; a task that is tried twice tells once."""
+"""Messages, each with its task's number; a repeated attempt of a task adds nothing."""
 
 
-class _Union(AccumulatorParam[Told]):
+class _SetUnion(AccumulatorParam[Told]):
     def zero(self, value: Told) -> Told:
         return type(value)()
 
@@ -21,17 +21,17 @@ class _Union(AccumulatorParam[Told]):
 
 
 def told_by_tasks(session: SparkSession) -> "Accumulator[Told]":
-    """What tasks will have told at their ends: few words each."""
-    return session.sparkContext.accumulator(Told(), _Union())
+    """Accumulator of the messages that tasks add at their ends, a few words each."""
+    return session.sparkContext.accumulator(Told(), _SetUnion())
 
 
 def shuffle_tasks(session: SparkSession) -> int | None:
-    """Tasks after a shuffle, as the session's settings say; None where they leave it to Spark."""
-    told = session.conf.get("spark.sql.shuffle.partitions") or ""
-    return int(told) if told.isdigit() else None
+    """Number of tasks after a shuffle, from the session's settings; None where Spark chooses."""
+    setting = session.conf.get("spark.sql.shuffle.partitions") or ""
+    return int(setting) if setting.isdigit() else None
 
 
 def spread(frame: DataFrame, column: str) -> DataFrame:
-    """The rows by hash of a column, in as many tasks as the session shuffles into: a number, so that none merge."""
+    """Rows by hash of a column, in the session's number of shuffle tasks; a number keeps tasks from merging."""
     n_tasks = shuffle_tasks(frame.sparkSession)
     return frame.repartition(n_tasks, column) if n_tasks else frame.repartition(column)

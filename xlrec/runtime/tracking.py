@@ -1,4 +1,4 @@
-"""How far Spark is with the jobs of one thread: a job group, and the tasks of its jobs."""
+"""Progress of the Spark jobs of one thread: a job group, and the tasks of its jobs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Tasks:
-    """Tasks that are done, of those that Spark knows so far."""
+    """Numbers of tasks: done, and known to Spark so far."""
 
     done: int
     known: int
@@ -41,10 +41,7 @@ def context_of(spark: SparkSession | None) -> SparkContext | None:
 
 @contextmanager
 def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], Tasks]]:
-    """Puts this thread's Spark jobs into a group of their own, and gives the function that counts their tasks.
-
-    The group that was set before is set again at the end, so that groups may lie within one another.
-    """
+    """A group for this thread's Spark jobs, and the function that counts their tasks. Groups may be nested."""
     if context is None:
         yield lambda: Tasks(0, 0)
         return
@@ -63,7 +60,7 @@ def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], 
 
 
 def _tasks(context: SparkContext, group: str) -> Tasks:
-    """Tasks of all jobs of the group. A Spark stage that several jobs share counts once, one that was skipped not."""
+    """Tasks of all jobs of the group. A stage shared by several jobs counts once, a skipped one not at all."""
     try:
         tracker = context.statusTracker()
         done = known = 0

@@ -1,9 +1,9 @@
-"""What PySpark does in a Python worker between two tasks, made cheap: .3 s a task with torch and numba imported.
+"""Cheap pauses of a Python worker between two tasks; 0.3 s a task otherwise, with torch and numba imported.
 
-After every task it collects garbage, which walks through all that was ever imported, and before the next it makes
-imports look at their paths anew, for which Python before 3.13 reads every zip on them, once for each folder in it:
-PySpark's own, and all jars. Here what outlives the first is not walked through again, and the zips' finders are
-forgotten: an import makes them from what is known of the zip.
+PySpark collects garbage after every task, through all objects that were ever imported. Before the next task it
+invalidates the import caches, for which Python before 3.13 reads every zip on the path once for each folder in it:
+PySpark's own, and all jars. Here, objects that outlive the first collection are frozen, and the zips' finders are
+dropped: an import makes them anew from the zip's cached directory.
 """
 
 import gc
@@ -17,13 +17,13 @@ REUSED: Final = "SPARK_REUSE_WORKER"
 
 
 def keep_light() -> None:
-    """From here on this process, where it is a reused worker, is light between tasks; a second call does nothing."""
-    if REUSED in os.environ and _settled not in gc.callbacks:
-        gc.callbacks.append(_settled)
+    """Makes this process cheap between tasks, where it is a reused worker; a second call does nothing."""
+    if REUSED in os.environ and _freeze not in gc.callbacks:
+        gc.callbacks.append(_freeze)
 
 
-def _settled(phase: str, info: dict[str, Any]) -> None:
-    """After a full collection between tasks, when nothing that a task works on could be kept by it."""
+def _freeze(phase: str, info: dict[str, Any]) -> None:
+    """Callback of a full collection between tasks, when no task's own objects are alive."""
     from pyspark import TaskContext
 
     if phase == "stop" and info["generation"] == 2 and TaskContext.get() is None:

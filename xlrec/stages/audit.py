@@ -1,4 +1,4 @@
-"""Audit: what a new run's lists look like, beside the live run's, and which bars of the config they miss."""
+"""Audit: figures of a new run's lists and their drift from the live run's, against the bars of the config."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _WORD: Final = 64
 
 @dataclass(frozen=True)
 class Verdict:
-    """One bar: `value` must not be above `most`, or below `least`."""
+    """One bar: `value` must be at least `least` and at most `most`."""
 
     name: str
     value: float
@@ -42,7 +42,7 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
     or an item twice), live_rows, language_drift (total variation distance of item_language, in [0, 1]) and score_drift
     (Kolmogorov-Smirnov distance of the scores at rank 1, on steps of 0.01). The last three are null without a live run.
     """
-    found = (
+    figures = (
         _lists(new, k)
         .agg(
             F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
@@ -54,14 +54,14 @@ def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) ->
     )
     if live is None:
         nothing = F.lit(None)
-        return found.select(
+        return figures.select(
             "*",
             nothing.cast("bigint").alias("live_rows"),
             nothing.cast("double").alias("language_drift"),
             nothing.cast("double").alias("score_drift"),
         )
     shapes = _shapes(new, live)
-    return found.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
+    return figures.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
 
 
 def _lists(rows: DataFrame, k: int) -> DataFrame:
@@ -93,7 +93,7 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
         return float(measured[name] or 0)
 
     users, lists = max(number("users"), 1.0), max(number("users_with_list"), 1.0)
-    found = [
+    bars = [
         Verdict("broken lists", number("broken_lists"), None, 0.0, "a bug: ranks must run 1..n, items be distinct"),
         Verdict(
             "coverage", number("users_with_list") / users, config.min_coverage, None, "users whose market sells nothing"
@@ -108,14 +108,14 @@ def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[
     ]
     if measured["live_rows"] is not None:
         drop = max(0.0, 1.0 - number("rows") / max(number("live_rows"), 1.0))
-        found += [
+        bars += [
             Verdict("row drop", drop, None, config.max_row_drop, "against the live run: is an input incomplete?"),
             Verdict(
                 "language drift", number("language_drift"), None, config.max_language_drift, "against the live run"
             ),
             Verdict("score drift", number("score_drift"), None, config.max_score_drift, "against the live run"),
         ]
-    return found
+    return bars
 
 
 def content_hash(recommendations: DataFrame) -> DataFrame:
@@ -140,9 +140,9 @@ def content_hash(recommendations: DataFrame) -> DataFrame:
 
 
 def _parts(value: Column, kind: DataType) -> Iterator[Column]:
-    """What tells a value: a row's hash passes over null, in arrays too, and knows no end of an array.
+    """Columns that identify a value: xxhash64 skips nulls, in arrays too, and ignores the length of an array.
 
-    Where nulls stand in an array is not told.
+    The places of nulls in an array are not identified.
     """
     yield value.isNull()
     if isinstance(kind, StructType):

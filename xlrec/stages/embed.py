@@ -17,6 +17,7 @@ from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_m
 from xlrec.kernels.text.neutral import Neutral
 from xlrec.runtime import devices
 from xlrec.runtime.files import is_offered, local_path
+from xlrec.runtime.worker import keep_light
 from xlrec.tables import EMBEDDINGS
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Calla
     config_json = config.model_dump_json()
 
     def vectors(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        keep_light()
         encoder = _encoder(config_json, fingerprint)
         for texts in batches:
             present = texts.notna()
@@ -113,6 +115,7 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
     def embedded(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
+        keep_light()
         encoder = _encoder(config_json, fingerprint)
         for batch in batches:
             found = encode_vectors(encoder.encode(cast("list[str]", batch.column("text").to_pylist())))

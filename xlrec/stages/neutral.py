@@ -1,4 +1,4 @@
-"""Neutral: what only tells the language, fitted on the vectors of the catalogue's texts."""
+"""Language parts: the language's own part of the vectors, fitted on the catalogue's texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -34,14 +34,14 @@ def language_sums(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> 
         fingerprint: of the encoder.
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
-    told = texts.where(F.col("language") != UNKNOWN_LANGUAGE)
-    rows = told.select("language", "text_hash").join(known, "text_hash").select("language", "vector")
+    stated = texts.where(F.col("language") != UNKNOWN_LANGUAGE)
+    rows = stated.select("language", "text_hash").join(known, "text_hash").select("language", "vector")
     return rows.mapInArrow(_sums_of_vectors, SUMS).repartition("language").mapInArrow(_sums_of_sums, SUMS)
 
 
 def _sums_of_vectors(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     """Sums of one partition's (language, vector)."""
-    found: _Sums = {}
+    sums_by_language: _Sums = {}
     for batch in batches:
         if not batch.num_rows:
             continue
@@ -50,30 +50,31 @@ def _sums_of_vectors(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.Record
         vectors = decode_vectors(column, len(column[0].as_py()) // 4)
         counts, sums = fixed_sums(vectors, rows, len(tags))
         for tag, n_texts, part in zip(tags, counts.tolist(), sums, strict=True):
-            _put(found, str(tag), n_texts, part)
-    return _batches(found)
+            _put(sums_by_language, str(tag), n_texts, part)
+    return _batches(sums_by_language)
 
 
 def _sums_of_sums(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
     """Sums of partial sums; all those of a language are in one partition."""
-    found: _Sums = {}
+    sums_by_language: _Sums = {}
     for batch in batches:
         for row in batch.to_pylist():
-            _put(found, row["language"], row["n_texts"], np.frombuffer(row["sums"], dtype=_WHOLE))
-    return _batches(found)
+            _put(sums_by_language, row["language"], row["n_texts"], np.frombuffer(row["sums"], dtype=_WHOLE))
+    return _batches(sums_by_language)
 
 
-def _put(found: _Sums, tag: str, n_texts: int, sums: NDArray[np.int64]) -> None:
-    before, so_far = found.get(tag, (0, np.int64(0)))
-    found[tag] = before + n_texts, np.asarray(so_far + sums)
+def _put(sums_by_language: _Sums, tag: str, n_texts: int, sums: NDArray[np.int64]) -> None:
+    before, so_far = sums_by_language.get(tag, (0, np.int64(0)))
+    sums_by_language[tag] = before + n_texts, np.asarray(so_far + sums)
 
 
-def _batches(found: _Sums) -> "Iterator[pa.RecordBatch]":
+def _batches(sums_by_language: _Sums) -> "Iterator[pa.RecordBatch]":
     import pyarrow as pa
 
-    if found:
+    if sums_by_language:
         rows = [
-            {"language": tag, "n_texts": n, "sums": sums.astype(_WHOLE).tobytes()} for tag, (n, sums) in found.items()
+            {"language": tag, "n_texts": n, "sums": sums.astype(_WHOLE).tobytes()}
+            for tag, (n, sums) in sums_by_language.items()
         ]
         kinds: dict[str, pa.DataType] = {"language": pa.string(), "n_texts": pa.int64(), "sums": pa.binary()}
         yield pa.RecordBatch.from_pylist(rows, pa.schema(kinds))
@@ -84,7 +85,7 @@ def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> li
 
     Args:
         sums: rows of `language_sums`, as many as there are languages.
-        config: how much is taken out.
+        config: number of directions, and shrinkage of the means.
         fingerprint: of the encoder.
     """
     if not sums:
@@ -98,11 +99,11 @@ def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> li
     neutral = Neutral(tuple(str(row["language"]) for row in ordered), offsets, directions)
     whose: dict[str, Any] = {"fingerprint": fingerprint, "neutral": neutral.fingerprint}
     tags, n_texts = [*neutral.languages, None], [*counts.tolist(), None]
-    found = [
+    offset_rows = [
         whose | {"kind": OFFSET, "language": tags[i], "number": i, "n_texts": n_texts[i], "vector": vector}
         for i, vector in enumerate(vector_bytes(offsets))
     ]
-    return found + [
+    return offset_rows + [
         whose | {"kind": DIRECTION, "language": None, "number": i, "n_texts": None, "vector": vector}
         for i, vector in enumerate(vector_bytes(directions))
     ]

@@ -67,7 +67,7 @@ def describe(config: EvaluateConfig) -> str:
 
 
 def _narrow(rows: DataFrame) -> DataFrame:
-    """The digit that holds the event at `place`, as `found`, and the place counted from that digit's first event."""
+    """Digit of the event at `place`, as `found`, and the place counted from that digit's first event."""
     counts = rows.groupBy("place", "digit").agg(F.count("*").alias("n"))
     before = F.sum("n").over(Window.orderBy("digit")) - F.col("n")
     steps = counts.withColumn("place", F.col("place") - before)

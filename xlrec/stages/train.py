@@ -1,4 +1,4 @@
-"""Train: what is learnt from interactions by counting, and what a recommender that learns by steps needs."""
+"""Train: models counted from interactions, and the logs from which the recommender learns."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -47,13 +47,13 @@ def user_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
 
 
 def first_moments(items: "DataFrame", events: "DataFrame") -> "DataFrame":
-    """item_num, first_micros double: when each item was there or was met first; null where nobody knows.
+    """item_num, first_micros double: first availability or event of each item, epoch microseconds; null: unknown.
 
     Args:
         items: `ITEMS`.
         events: `EVENTS`.
     """
-    met = events.groupBy("item_num").agg(F.min("timestamp").alias("met"))
-    first = F.least("available_from", "met")  # of those that are not null
-    joined = items.select("item_num", "available_from").join(met, "item_num", "left")
+    first_events = events.groupBy("item_num").agg(F.min("timestamp").alias("first_event"))
+    first = F.least("available_from", "first_event")  # of those that are not null
+    joined = items.select("item_num", "available_from").join(first_events, "item_num", "left")
     return joined.select("item_num", F.unix_micros(first).cast("double").alias("first_micros"))

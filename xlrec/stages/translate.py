@@ -13,6 +13,7 @@ from xlrec.errors import ConfigError, EncoderError
 from xlrec.kernels.text.text import canonical_language
 from xlrec.runtime.devices import gpu_profile, task_device
 from xlrec.runtime.files import is_offered, local_path
+from xlrec.runtime.worker import keep_light
 from xlrec.tables import TRANSLATIONS
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
     def translated(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
+        keep_light()
         translator = _translator(config_json, fingerprint)
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))

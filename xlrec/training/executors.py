@@ -18,8 +18,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from xlrec.errors import MachineError
-from xlrec.runtime.files import PARTS, lay_part, scratch_of, withdraw
-from xlrec.runtime.session import reason
+from xlrec.runtime.cluster import reason
+from xlrec.runtime.files import PARTS, lay_part, withdraw
+from xlrec.runtime.scratch import scratch_of
 from xlrec.training.barrier import ANSWER, Errand, in_task, with_files
 from xlrec.training.parcels import pack, replaced
 from xlrec.training.processes import unguarded

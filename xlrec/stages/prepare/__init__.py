@@ -1,4 +1,4 @@
-"""Prepare: the inputs into texts, items, events and users; every row not used lands in rejects."""
+"""Prepare: the inputs into texts, items, events and users; every unused row goes to rejects."""
 
 from xlrec.kernels.text.detection import differs
 from xlrec.stages.prepare.catalog import (

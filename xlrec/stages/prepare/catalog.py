@@ -1,31 +1,34 @@
 """Catalogue rows into texts (item and language) and items."""
 
 from datetime import date
+from typing import Final
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from xlrec.config.models import PrepareConfig
 from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import canonical, cleaned, market_code
 from xlrec.stages.prepare.rules import bad_cast, broken, mark, mark_more, valid
 
+#: Longest title and description; longer ones are cut at a word.
+MAX_TITLE_CHARS: Final = 500
+MAX_DESCRIPTION_CHARS: Final = 5000
+
 
 def stated_languages(catalog: DataFrame) -> DataFrame:
-    """The canonical languages that the catalogue names: column language, at most as many rows as languages exist."""
+    """Canonical languages that the catalogue states, one a row: column language."""
     tags = catalog.select("language").distinct()
     return tags.select(canonical("language").alias("language")).where("language IS NOT NULL").distinct()
 
 
-def mark_catalog(catalog: DataFrame, config: PrepareConfig, languages: tuple[str, ...]) -> DataFrame:
+def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
     """The catalogue with `_text` (cleaned title, description, language, text, hash) and the rule each row broke.
 
     Args:
         catalog: Of `xlrec.lake.inputs`.
-        config: Section prepare.
         languages: Of `stated_languages`, sorted: missing ones are detected among these.
     """
-    clean_texts = cleaned(languages, config.detect_languages, config.max_title_chars, config.max_description_chars)
+    clean_texts = cleaned(languages, True, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = catalog.withColumn("_text", clean_texts("title", "description", "language"))
     backwards = F.col("available_until") <= F.col("available_from")
     marked = mark(
@@ -70,17 +73,16 @@ def texts_of(marked: DataFrame) -> DataFrame:
     )
 
 
-def translations_of(translations: DataFrame, config: PrepareConfig, pivot: str) -> DataFrame:
-    """(item_id, text): what was brought in the pivot language, cleaned as the catalogue is, one row an item.
+def translations_of(translations: DataFrame, pivot: str) -> DataFrame:
+    """(item_id, text): translations of the input in the pivot language, cleaned as the catalogue, one row per item.
 
-    Rows without item or title are left out; of several rows of an item the one with a description counts.
+    Rows without item or title are left out. Of several rows of an item the one with a description counts.
 
     Args:
         translations: Of `xlrec.lake.inputs`.
-        config: Section prepare.
         pivot: Canonical BCP 47.
     """
-    clean_texts = cleaned((), False, config.max_title_chars, config.max_description_chars)
+    clean_texts = cleaned((), False, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = translations.select("item_id", clean_texts("title", "description", "language").alias("t"))
     rows = rows.where((F.col("t.language") == pivot) & (F.col("t.title") != "") & (F.trim("item_id") != ""))
     best = F.min(F.struct(F.col("t.description").isNull(), F.col("t.text"))).alias("best")
@@ -90,8 +92,8 @@ def translations_of(translations: DataFrame, config: PrepareConfig, pivot: str) 
 def items_of(marked: DataFrame, run_date: date) -> DataFrame:
     """Table items from the marked catalogue's valid rows.
 
-    Where the rows of an item disagree, what is surely allowed counts: categories are united; markets are united, rows
-    that state none have no say unless none does (null: everywhere); availability is the time that all rows allow.
+    Where the rows of an item disagree, its categories and its markets are the union of theirs. Rows without markets
+    count only where no row has any (null: everywhere). Availability is the time that all rows allow.
     """
     codes = F.transform("markets", market_code)
     rows = valid(marked).select(
@@ -121,7 +123,7 @@ def items_of(marked: DataFrame, run_date: date) -> DataFrame:
 
 
 def with_availability(items: DataFrame, run_date: date) -> DataFrame:
-    """The items with `available` for this date: from before its end, until after its begin (00:00 UTC)."""
+    """The items with `available`: whether the item can be had at some time of this date (UTC)."""
     day = F.lit(run_date).cast("timestamp")
     started = F.col("available_from").isNull() | (F.col("available_from") < day + F.expr("INTERVAL 1 DAY"))
     lasting = F.col("available_until").isNull() | (F.col("available_until") > day)

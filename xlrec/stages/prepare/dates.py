@@ -11,6 +11,7 @@ from xlrec.errors import InputError
 
 #: Newest rows after a long gap are clocks set wrongly where they are under this share of all rows.
 _STRAY_SHARE: Final = 0.001
+_MAX_GAP_DAYS: Final = 30
 #: Whole days since 1970, rounded down: grouping by a number costs half of what grouping by a date does.
 _EPOCH_DAY: Final = "unix_micros(timestamp) div 86400000000 - int(unix_micros(timestamp) % 86400000000 < 0)"
 
@@ -21,11 +22,11 @@ def days_of(interactions: DataFrame) -> DataFrame:
     return counts.withColumn("day", F.date_from_unix_date("day")).where(F.year("day").between(1, 9999))
 
 
-def default_run_date(days: Mapping[date, int], max_gap_days: int) -> date:
-    """The day after the newest interaction whose time can be believed.
+def default_run_date(days: Mapping[date, int]) -> date:
+    """The day after the newest plausible interaction.
 
-    From the newest day on, days behind a gap of more than `max_gap_days` that together hold under 0.1 % of all rows are
-    left out: one row of the year 2099 must not move the whole run there. The clock has no say.
+    From the newest day on, days behind a gap of more than 30 days that together hold under 0.1 % of all rows are
+    left out: one row of the year 2099 must not move the whole run there. The clock plays no part.
 
     Raises:
         InputError: no interaction has a time.
@@ -38,6 +39,6 @@ def default_run_date(days: Mapping[date, int], max_gap_days: int) -> date:
         n_stray += days[ordered[place]]
         if n_stray >= _STRAY_SHARE * n_all:
             break
-        if (ordered[place] - ordered[place - 1]).days > max_gap_days:
+        if (ordered[place] - ordered[place - 1]).days > _MAX_GAP_DAYS:
             newest = place - 1
     return ordered[newest] + timedelta(days=1)

@@ -1,6 +1,7 @@
 """Interactions into events: known items, possible times, no repeats, no bots."""
 
 from datetime import date
+from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,6 +13,9 @@ from xlrec.stages.prepare.ratings import least_positive, rated
 from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
 from xlrec.tables import UNKNOWN_MARKET
 
+#: Events before this day are impossible.
+_FIRST_DAY: Final = date(1990, 1, 1)
+
 
 def mark_interactions(
     interactions: DataFrame, items: DataFrame, opted_out: DataFrame, config: PrepareConfig, run_date: date
@@ -21,7 +25,7 @@ def mark_interactions(
     Args:
         interactions: Of `xlrec.lake.inputs`.
         items: Table items.
-        opted_out: Column user_id: whose rows are counted and dropped before any other rule looks at them.
+        opted_out: Column user_id. Their rows are counted and dropped before any other rule applies.
         config: Section prepare.
         run_date: Events at or after its 00:00 UTC are impossible.
     """
@@ -29,7 +33,7 @@ def mark_interactions(
     rows = interactions.withColumn("_event", _event())  # event stays as it came: rejects show it
     rows = rows.join(items.select("item_id", "item_num"), "item_id", "left")
     rows = rows.join(out, rows["user_id"] == out["_out"], "left")
-    first, end = F.lit(config.min_timestamp).cast("timestamp"), F.lit(run_date).cast("timestamp")
+    first, end = F.lit(_FIRST_DAY).cast("timestamp"), F.lit(run_date).cast("timestamp")
     impossible = (F.col("timestamp") < first) | (F.col("timestamp") >= end)
     marked = mark(
         rows,
@@ -76,7 +80,7 @@ def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
 def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
     """Table events from the marked interactions' valid rows.
 
-    Where `rating_scale` lets markets' ratings tell what is positive, a row per market and rating event is joined.
+    Where `rating_scale` depends on the markets' ratings, a row per market and rating event is joined.
     """
     rows = valid(marked).select(
         "user_id",

@@ -1,4 +1,4 @@
-"""Columns of cleaned texts, canonical languages and market codes: functions of `xlrec.kernels.text.text` as UDFs."""
+"""Columns of cleaned texts, canonical languages and market codes, by UDFs over `xlrec.kernels.text.text`."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,6 +11,7 @@ from pyspark.sql.types import ArrayType, BooleanType, StringType, StructField, S
 
 from xlrec.kernels.text.detection import detect
 from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.runtime.worker import keep_light
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 _CLEANED: Final = StructType(
@@ -21,10 +22,11 @@ _CLEANED: Final = StructType(
 
 
 def cleaned(languages: tuple[str, ...], detecting: bool, max_title: int, max_description: int) -> Any:
-    """A UDF (title, description, language) → struct of the cleaned text, its language and its hash."""
+    """UDF (title, description, language) → struct of the cleaned text, its language and its hash."""
 
     @pandas_udf(_CLEANED)  # type: ignore[call-overload]  # the stubs know no iterator of frames for a type object
     def clean_texts(batches: Iterator[tuple[pd.Series, pd.Series, pd.Series]]) -> Iterator[pd.DataFrame]:
+        keep_light()
         for titles, descriptions, stated in batches:
             rows = [
                 _row(clean(title, max_title), clean(description, max_description), canonical_language(tag))
@@ -43,13 +45,13 @@ def cleaned(languages: tuple[str, ...], detecting: bool, max_title: int, max_des
 # Types, not their names: parsing a name would need a session at import, and the stubs know names only.
 @pandas_udf(StringType())  # type: ignore[call-overload]
 def canonical(tags: pd.Series) -> pd.Series:
-    """Canonical BCP 47 of each tag; null for what is no language."""
+    """Canonical BCP 47 of each tag; null where it is no language."""
     return tags.map(canonical_language, na_action="ignore")
 
 
 @pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload]
 def canonical_all(lists: pd.Series) -> pd.Series:
-    """Canonical BCP 47 of each list's tags, sorted, without repeats; what is no language is left out."""
+    """Canonical BCP 47 of each list's tags, sorted, without repeats; others are left out."""
     return lists.map(lambda tags: sorted({t for t in map(canonical_language, tags) if t}), na_action="ignore")
 
 

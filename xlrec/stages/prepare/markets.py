@@ -12,12 +12,14 @@ from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
 
 #: Kinds of events that `event_weights` does not name, together: they all have the default weight.
 OTHER: Final = "other"
-#: Markets with fewer events are not judged: their mix is chance.
+#: Fewest events of a market whose mix is compared: that of fewer is chance.
 MIN_EVENTS: Final = 100
+#: A mix of events further than this from that of all others together disagrees (total variation distance).
+MAX_DISTANCE: Final = 0.5
 
 
 class MarketLog(NamedTuple):
-    """How one market logs."""
+    """Event mix and rating scale of one market."""
 
     market: str
     n_events: int
@@ -31,11 +33,11 @@ class MarketLog(NamedTuple):
     positive: float | None
     """Share of the ratings that count as a preference."""
     said: tuple[str, ...]
-    """What disagrees, in plain words; empty where nothing does, or the market has too few events."""
+    """Disagreements with the other markets, in words; empty for none, or with too few events."""
 
 
 def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
-    """market, kind, n, n_rated, low, high, n_positive: a row per market and kind of event, kinds named by the config.
+    """A row per market and kind of event: market, kind, n, n_rated, low, high, n_positive. The config names the kinds.
 
     Args:
         events: `tables.EVENTS`.
@@ -54,15 +56,15 @@ def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
     )
 
 
-def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float) -> tuple[MarketLog, ...]:
+def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX_DISTANCE) -> tuple[MarketLog, ...]:
     """All markets, those that disagree first, then by events; ties by name.
 
-    A scale is thumbs, stars or wider (`ratings`), by the highest value; a market's is another one where most ratings of
-    that kind, over all markets, are on a scale that is not its own.
+    A scale is thumbs, stars or wider (`ratings`), by the highest value. It disagrees where most ratings of that kind,
+    over all markets, are on another scale.
 
     Args:
         rows: Of `logs_by_market`, in any order.
-        max_distance: `prepare.max_market_distance`.
+        max_distance: Largest total variation distance of a mix of events that does not disagree.
     """
     by_market: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row["market"], row["kind"])):
@@ -71,8 +73,8 @@ def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float) -> t
     for parts in by_market.values():
         whole.update({row["kind"]: row["n"] for row in parts})
     usual = _usual_scales([row for parts in by_market.values() for row in parts])
-    found = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
-    return tuple(sorted(found, key=lambda log: (not log.said, -log.n_events, log.market)))
+    logs = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
+    return tuple(sorted(logs, key=lambda log: (not log.said, -log.n_events, log.market)))
 
 
 def _compared(
@@ -106,11 +108,11 @@ def _compared(
 
 def _usual_scales(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The scale that most ratings of each kind are on; ties go to the first by name."""
-    found: dict[str, Counter[str]] = defaultdict(Counter)
+    scales: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
         if row["n_rated"]:
-            found[row["kind"]][_scale(row["high"])] += row["n_rated"]
-    return {kind: min(sizes, key=lambda name: (-sizes[name], name)) for kind, sizes in found.items()}
+            scales[row["kind"]][_scale(row["high"])] += row["n_rated"]
+    return {kind: min(sizes, key=lambda name: (-sizes[name], name)) for kind, sizes in scales.items()}
 
 
 def _scale(high: float) -> str:

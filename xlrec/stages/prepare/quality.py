@@ -1,4 +1,4 @@
-"""Texts to look at more closely: a sample that is spread evenly over the languages, the same for equal catalogues."""
+"""A sample of texts, spread evenly over the languages and the same for equal catalogues."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -11,15 +11,15 @@ _DIGITS: Final = 8
 
 
 def texts_by_language(texts: DataFrame, mute: DataFrame) -> DataFrame:
-    """language, n, n_stated (of which the input gave the language), n_mute: a row per language.
+    """A row per language: language, n, n_stated (texts whose language the input gave), n_mute.
 
     Args:
         texts: `tables.TEXTS`.
-        mute: (text_hash) of texts that tell nothing, few.
+        mute: (text_hash) of texts that distinguish no items, few.
     """
-    found = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
+    marked = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
     stated = F.count_if(~F.col("language_detected")).alias("n_stated")
-    return found.groupBy("language").agg(F.count("*").alias("n"), stated, F.count("mute").alias("n_mute"))
+    return marked.groupBy("language").agg(F.count("*").alias("n"), stated, F.count("mute").alias("n_mute"))
 
 
 def text_sample(texts: DataFrame, sizes: Mapping[str, int], n_wanted: int) -> DataFrame:

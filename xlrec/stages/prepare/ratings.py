@@ -1,4 +1,4 @@
-"""From which value on a rating is positive: a bar for all, or the upper half of the market's ratings of one kind."""
+"""Least positive rating: one for all markets, or the median of the market's ratings of one kind."""
 
 from typing import Final
 
@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import PrepareConfig
 
-#: Highest value of a scale of stars, and of thumbs (0 and 1, or -1 and 1). What a market's ratings reach tells its
-#: scale: stars lie above thumbs and reach no further than five.
+#: Highest value of a scale of stars, and of thumbs (0 and 1, or -1 and 1). The highest rating of a market identifies
+#: its scale: stars reach above thumbs and no further than five.
 STARS: Final = 5.0
 THUMBS: Final = 1.0
 
@@ -21,9 +21,9 @@ def rated(config: PrepareConfig) -> Column:
 def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
     """market, event, least_positive double: a row per market and event with ratings.
 
-    By rank, a value is positive where (ratings below it + half of those equal to it) / all is at least 0.5. That grows
-    with the value, so one bound says it all; it is counted in whole numbers, so no partitioning moves it. The highest
-    value always is positive, also where all ratings are the same.
+    By rank, a value is positive where (ratings below it + half of those equal to it) / all is at least 0.5. The share
+    grows with the value, so one bound suffices. It is counted in integers, so partitioning never changes it. The
+    highest value is always positive, also where all ratings are equal.
 
     Args:
         events: market, event, value; rows that are no rating are left out.
@@ -36,9 +36,9 @@ def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
     by_rank = F.min(F.when(F.col("upper"), F.col("value")))
     bar = F.lit(config.positive_rating)
     if config.rating_scale == "quantile":
-        found = by_rank
+        bound = by_rank
     elif config.rating_scale == "threshold":
-        found = F.first(bar)
+        bound = F.first(bar)
     else:
-        found = F.when((F.max("value") > STARS) | (F.max("value") <= THUMBS), by_rank).otherwise(bar)
-    return counts.withColumn("upper", upper).groupBy("market", "event").agg(found.alias("least_positive"))
+        bound = F.when((F.max("value") > STARS) | (F.max("value") <= THUMBS), by_rank).otherwise(bar)
+    return counts.withColumn("upper", upper).groupBy("market", "event").agg(bound.alias("least_positive"))

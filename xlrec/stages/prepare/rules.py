@@ -1,7 +1,8 @@
-"""How rows are marked: each marked frame keeps all its rows, with the first rule that each one broke."""
+"""Marked rows: a marked frame keeps all its rows, with the first rule that each one broke."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -51,9 +52,9 @@ def rejects_of(
         run_id: Run that rejects.
         run_date: Its date.
     """
-    found: DataFrame | None = None
-    for name, frame in marked.items():
-        rows = frame.where(F.col(BROKEN).isNotNull() & (F.col(BROKEN)["rule"] != OPTED_OUT)).select(
+    rejected = F.col(BROKEN).isNotNull() & (F.col(BROKEN)["rule"] != OPTED_OUT)
+    frames = [
+        frame.where(rejected).select(
             F.lit(run_id).alias("run_id"),
             F.lit(run_date).alias("run_date"),
             F.lit(name).alias("input"),
@@ -61,26 +62,22 @@ def rejects_of(
             F.col(BROKEN)["reason"].alias("reason"),
             F.to_json(F.struct(*layout[name])).alias("row"),
         )
-        found = rows if found is None else found.unionByName(rows)
-    if found is None:
-        raise ValueError("no input was marked")
-    return found
+        for name, frame in marked.items()
+    ]
+    return reduce(DataFrame.unionByName, frames)
 
 
 def counts_by_rule(marked: Mapping[str, DataFrame]) -> DataFrame:
-    """Rows by input and rule: input, rule ('' for valid rows), n. A handful of rows."""
-    found: DataFrame | None = None
-    for name, frame in marked.items():
-        rule = F.coalesce(F.col(BROKEN)["rule"], F.lit(""))
-        rows = frame.groupBy(F.lit(name).alias("input"), rule.alias("rule")).agg(F.count("*").alias("n"))
-        found = rows if found is None else found.unionByName(rows)
-    if found is None:
-        raise ValueError("no input was marked")
-    return found
+    """Rows by input and rule: input, rule ('' for valid rows), n. At least one input; a handful of rows."""
+    rule = F.coalesce(F.col(BROKEN)["rule"], F.lit("")).alias("rule")
+    frames = [
+        frame.groupBy(F.lit(name).alias("input"), rule).agg(F.count("*").alias("n")) for name, frame in marked.items()
+    ]
+    return reduce(DataFrame.unionByName, frames)
 
 
 def check_rejected(counts: Mapping[tuple[str, str], int], max_share: float) -> None:
-    """Lets a run go on, or stops it because an input is too bad.
+    """Stops a run with an input that is too bad.
 
     Args:
         counts: Rows by (input, rule); rule '' holds the valid ones.

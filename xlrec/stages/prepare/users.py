@@ -1,4 +1,4 @@
-"""Users: everyone who gets a list, with the market and the languages that they state or their history tells."""
+"""Users: everyone who gets a list, with market and languages, stated or inferred from the history."""
 
 from typing import Final
 
@@ -33,9 +33,9 @@ def mark_users(users: DataFrame) -> DataFrame:
             broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
         ],
     ).drop("_out")
-    told = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
+    fullest = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
     same = Window.partitionBy("user_id", F.col("_broken").isNull()).orderBy(
-        *told, "_languages", "market", "languages", "opted_out"
+        *fullest, "_languages", "market", "languages", "opted_out"
     )
     return mark_more(marked, broken("duplicate_user", F.row_number().over(same) > 1, "the user has another row"))
 
@@ -65,8 +65,8 @@ def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFram
     return rows.withColumn("mix", mix).select(
         "user_id",
         F.coalesce("stated_market", "latest_market", F.lit(UNKNOWN_MARKET)).alias("market"),
-        F.transform("mix", lambda one: one["language"]).alias("languages"),
-        F.transform("mix", lambda one: -one["minus"]).alias("language_weights"),
+        F.transform("mix", lambda part: part["language"]).alias("languages"),
+        F.transform("mix", lambda part: -part["minus"]).alias("language_weights"),
         F.col("stated").isNotNull().alias("languages_stated"),
     )
 
@@ -86,15 +86,15 @@ def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
 
 def _normalised(parts: Column, name: str) -> Column:
     """array<struct<language, share>> that sums to 1, in the given order."""
-    total = F.aggregate(parts, F.lit(0.0), lambda sum_, one: sum_ + one[name])
+    total = F.aggregate(parts, F.lit(0.0), lambda sum_, part: sum_ + part[name])
     return F.transform(
-        parts, lambda one: F.struct(one["language"].alias("language"), (one[name] / total).alias("share"))
+        parts, lambda part: F.struct(part["language"].alias("language"), (part[name] / total).alias("share"))
     )
 
 
 def _kept() -> Column:
-    """Of shares those that are not small; all where all are."""
-    large = F.filter("shares", lambda one: one["share"] >= _MIN_SHARE)
+    """Shares that are not small; all of them where all are small."""
+    large = F.filter("shares", lambda part: part["share"] >= _MIN_SHARE)
     return F.when(F.size(large) > 0, large).otherwise(F.col("shares"))
 
 
@@ -106,9 +106,9 @@ def _wanted() -> Column:
             language.alias("language"),
             F.coalesce(
                 F.aggregate(
-                    F.filter("shares", lambda one: one["language"] == language),
+                    F.filter("shares", lambda part: part["language"] == language),
                     F.lit(0.0),
-                    lambda sum_, one: sum_ + one["share"],
+                    lambda sum_, part: sum_ + part["share"],
                 ),
                 F.lit(0.0),
             ).alias("share"),
@@ -123,12 +123,12 @@ def _inferred() -> Column:
 
 def _blended() -> Column:
     even = F.lit(1.0) / F.size("stated")
-    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, one: sum_ + one["share"])
+    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, part: sum_ + part["share"])
     mixed = F.transform(
         "wanted",
-        lambda one: F.struct(
-            one["language"].alias("language"),
-            F.when(total > 0, (even + one["share"] / total) / 2).otherwise(even).alias("share"),
+        lambda part: F.struct(
+            part["language"].alias("language"),
+            F.when(total > 0, (even + part["share"] / total) / 2).otherwise(even).alias("share"),
         ),
     )
     return _heaviest(mixed)
@@ -136,7 +136,9 @@ def _blended() -> Column:
 
 def _heaviest(shares: Column) -> Column:
     """Sorts by share desc, then language: as structs whose natural order is that."""
-    return F.transform(shares, lambda one: F.struct((-one["share"]).alias("minus"), one["language"].alias("language")))
+    return F.transform(
+        shares, lambda part: F.struct((-part["share"]).alias("minus"), part["language"].alias("language"))
+    )
 
 
 def no_users(events: DataFrame) -> DataFrame:
@@ -146,5 +148,5 @@ def no_users(events: DataFrame) -> DataFrame:
 
 
 def opted_out_of(marked: DataFrame) -> DataFrame:
-    """user_id of who opted out."""
+    """user_id of the users who opted out."""
     return marked.where(F.col("_broken")["rule"] == OPTED_OUT).select("user_id").distinct()

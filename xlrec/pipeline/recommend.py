@@ -1,0 +1,37 @@
+"""Recommend: candidates of every user, ranked into the run's own rows, which no reader sees yet."""
+
+from xlrec.pipeline import approximation
+from xlrec.pipeline.listing import listed
+from xlrec.pipeline.run import Run
+from xlrec.runtime.files import Files
+from xlrec.runtime.tasks import shuffle_tasks, told_by_tasks
+from xlrec.tables import EVENTS, RECOMMENDATIONS, USERS
+
+
+def recommend(run: Run, index: Files | None = None) -> None:
+    """Writes the lists of all users.
+
+    Args:
+        run: The run that gets the rows.
+        index: Item index of an earlier run; None: the run's own.
+
+    Raises:
+        LakeError: the index is absent, or was made without the approximate search that the config asks for.
+    """
+    lake, index = run.lake, index or run.index
+    index.fetch(run.spark)
+    approximation.check(index.folder, run.config)
+    users = lake.read(USERS)
+    n_users = run.counts.get("prepare.users") or users.count()
+    with run.stage("recommend", total=n_users, unit="users") as progress:
+        messages, n_tasks = told_by_tasks(run.spark), shuffle_tasks(run.spark)
+        # Each of these tasks has as many users.
+        progress.follow(lambda: len({task for task, _ in messages.value}) / n_tasks if n_tasks else 0.0)
+        lists = listed(
+            users, lake.read(EVENTS), run.config, index=index.offer(run.spark), run_id=run.run_id,
+            run_date=run.run_date, told=messages,
+        )  # fmt: skip
+        rows = run.replace_table("recommend", RECOMMENDATIONS, lists)
+        run.counts["recommend.users"] = n_users
+        run.log.versions["search"] = ", ".join(sorted({path for _, path in messages.value if path}))
+        progress.done(rows_in=n_users, rows_out=rows)

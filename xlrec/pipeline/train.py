@@ -1,0 +1,58 @@
+"""Train: neighbours, popularity and the learnt recommender, and the item index that workers map into memory."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from xlrec import encoders
+from xlrec.index.files import PAIRS
+from xlrec.index.items import ItemIndex
+from xlrec.index.writer import write_index
+from xlrec.pipeline import approximation, learning
+from xlrec.pipeline.embed import item_vectors
+from xlrec.pipeline.run import Run
+from xlrec.runtime.files import Files
+from xlrec.stages.train import train as training
+from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, POPULARITY
+
+if TYPE_CHECKING:
+    from xlrec.training.recommender.weighing import Weighing
+
+
+class Trained(NamedTuple):
+    """Result of `learn`."""
+
+    n_rows: int
+    """Rows of neighbours and popularity."""
+    model: str | None
+    """Fingerprint of the learnt recommender; None without one."""
+    weighing: "Weighing | None"
+    """Weights of the sources in each market, where they were fitted, and their figures."""
+
+
+def train(run: Run) -> Trained:
+    """The night's models, learnt and written into the run's item index."""
+    with run.stage("train") as progress:
+        trained = learn(run, run.index)
+        model = f"model {trained.model}, {run.counts['train.model_visits']:,} visits" if trained.model else ""
+        if trained.model:
+            run.log.versions["model"] = trained.model
+        note = " · ".join(filter(None, (model, approximation.told(run.counts, run.config))))
+        progress.done(rows_in=run.counts.get("prepare.events"), rows_out=trained.n_rows, note=note)
+    return trained
+
+
+def learn(run: Run, index: Files) -> Trained:
+    """`train` without its progress: the models, written into this index, which is then kept in the lake."""
+    lake, config = run.lake, run.config
+    items, pairs = lake.read(ITEMS), index.below(PAIRS)
+    neighbours, popularity = training(lake.read(EVENTS), items, config.train, run.run_date, pairs)
+    n_rows = run.replace_table("train", NEIGHBOURS, neighbours) + run.replace_table("train", POPULARITY, popularity)
+    pairs.drop(run.spark)
+    dim = encoders.load(config.embed).dim
+    tables, n_neighbours = (lake.read(NEIGHBOURS), lake.read(POPULARITY)), config.train.covisitation.neighbours
+    write_index(index, items, item_vectors(run), *tables, dim=dim, n_neighbours=n_neighbours)
+    run.counts["index.items"] = ItemIndex.open(index.folder).n_items
+    model, weighing = learning.learn(run, index, learning.teller("train"))
+    approximation.lay(run, index.folder)
+    index.leave(learning.LOGS)
+    index.keep(run.spark)
+    return Trained(n_rows, model, weighing)
