@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from index_arrays import write_arrays
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from xlrec.config.models import Config
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.tables import CANDIDATES

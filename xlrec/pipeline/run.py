@@ -107,7 +107,7 @@ def running(spark: SparkSession, config: Config, progress: Progress, run_date: d
     """
     told = versions()
     if config.retrieve.search == "ann":
-        told |= {"faiss": ivf.require().__version__}
+        told |= {"faiss": ivf.require_faiss().__version__}
     lake, shown = Lake(spark, config.lake), json.loads(config.model_dump_json())
     config = with_local_models(spark, config)
     lake.check_seen()

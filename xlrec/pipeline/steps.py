@@ -203,7 +203,7 @@ def recommend(run: Run, index: Files | None = None) -> None:
         shown.follow(lambda: len({part for part, _ in told.value}) / n_tasks if n_tasks else 0.0)  # of as many users
         lists = listed(
             users, lake.read(EVENTS), run.config, index=index.offer(run.spark), run_id=run.run_id,
-            run_date=run.run_date, told=told,
+            run_date=run.run_date, first_passes=told,
         )  # fmt: skip
         rows = run.replace("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users

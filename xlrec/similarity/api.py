@@ -16,13 +16,14 @@ from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
-from xlrec.index.items import bits_of, words_for
+from xlrec.index.catalogue import bits_of, words_for
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
-from xlrec.kernels.search.items import ITEM_BLOCK
+from xlrec.kernels.search.items import ITEM_BLOCK, prepare
 from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import top_k
 from xlrec.kernels.text.detection import detect
 from xlrec.kernels.text.text import canonical_language, clean
+from xlrec.runtime.first_pass import first_pass_for
 
 __all__ = ["COMMON_LANGUAGES", "MAX_CHARS", "detected_languages", "most_similar", "similarity_matrix"]
 
@@ -106,7 +107,9 @@ def most_similar(
     else:
         words, others = np.zeros((len(found), 1), dtype=np.uint64), None
     mask = pair_mask(len(queries), words, others, np.arange(len(queries)) if itself else None)
-    rows, scores = top_k(queries, [(0, found)], k, mask, user_block=left_block, item_block=right_block)
+    path = first_pass_for([(0, found)], n_queries=len(queries))
+    items = prepare([(0, found)], path=path, item_block=right_block)
+    rows, scores = top_k(queries, items, k, mask, user_block=left_block)
     scores = np.where(np.isfinite(scores), np.clip(scores, -1.0, 1.0), scores)
     low = scores < min_score
     return np.where(low, np.int32(-1), rows), np.where(low, -np.inf, scores)

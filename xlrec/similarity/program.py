@@ -25,7 +25,7 @@ from xlrec.similarity.api import COMMON_LANGUAGES, MAX_CHARS
 from xlrec.similarity.spark import similar
 from xlrec.stages import embed as embedding
 from xlrec.stages import prepare as preparing
-from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY, SIMILARITIES, SIMILARITY_INPUT, UNKNOWN_LANGUAGE
+from xlrec.tables import SIMILARITIES, SIMILARITY_INPUT, UNKNOWN_LANGUAGE
 from xlrec.translators.shipping import encoder_for_workers
 
 _OPTIONS: Final = {"id": "--id-column", "text": "--text-column", "language": "--language-column"}
@@ -230,23 +230,15 @@ def _embedded(sides: list[DataFrame], sent: EmbedConfig, fingerprint: str, progr
 
 def _index(files: Files, right: DataFrame, vectors: DataFrame, dim: int) -> None:
     """Lays the index of the right rows: its categories hold each row's language, its languages the known ones."""
-    spark = right.sparkSession
-    known = F.when(F.col("language") != UNKNOWN_LANGUAGE, F.array("language")).otherwise(
-        F.array().cast("array<string>")
-    )
+    known = F.when(F.col("language") != UNKNOWN_LANGUAGE, F.array("language"))
     items = right.select(
         F.col("id").alias("item_id"),
         F.col("num").alias("item_num"),
         known.alias("languages"),
         F.array("language").alias("categories"),
-        F.lit(None).cast("array<string>").alias("markets"),
-        F.lit(None).cast("timestamp").alias("available_from"),
-        F.lit(None).cast("timestamp").alias("available_until"),
-        F.lit(True).alias("available"),
-    ).select(*ITEMS.schema.names)
+    )
     rows = right.join(vectors, "text_hash").select(F.col("num").alias("item_num"), "vector")
-    nothing = (spark.createDataFrame([], table.schema) for table in (NEIGHBOURS, POPULARITY))
-    write_index(files, items, rows, *nothing, dim=dim)
+    write_index(files, items, rows, dim=dim)
 
 
 def _written(spark: SparkSession, found: DataFrame, pairing: Pairing) -> int:

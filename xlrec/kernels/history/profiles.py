@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.base.gather import gather
-from xlrec.kernels.search.scan import dot
+from xlrec.kernels.search.exact_scores import dot
 from xlrec.kernels.search.topk import Shards
 
 _DAY: Final = 86_400_000_000.0  # microseconds
