@@ -43,11 +43,11 @@ def write_index(
     Args:
         files: The folder.
         items: item_id and item_num, and any of the other columns of `tables.ITEMS`; see `write_items`.
-        item_vectors: item_num int, vector binary (dim little-endian float32); items without one get a zero row.
+        item_vectors: item_num int, vector binary (dim little-endian float32); others get a zero row.
         neighbours: `tables.NEIGHBOURS`; None: there are none.
-        popularity: `tables.POPULARITY`; None: there is none.
+        popularity: `tables.POPULARITY`; None: none.
         dim: Numbers in a vector.
-        n_neighbours: Best neighbours that an item keeps in each market; None: all.
+        n_neighbours: Best neighbours of an item in each market; None: all.
         shard_rows: Items per shard file.
 
     Raises:
@@ -57,27 +57,32 @@ def write_index(
 
     spec = _spec(files.folder, items, popularity, dim, shard_rows)
     _clear(files.folder)
-    rows = items.select(*(name for name in _COLUMNS if name in items.columns))
-    if item_vectors is not None:
-        rows = rows.join(item_vectors.select("item_num", "vector"), "item_num", "left")
-    shard = F.floor(F.col("item_num") / F.lit(spec.shard_rows)).cast("int").alias("shard")
+    rows = _rows(items, item_vectors)
+    shard = F.floor(F.col("item_num") / spec.shard_rows).cast("int").alias("shard")
 
     def items_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         return files.written(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        market, shard = (part.as_py() for part in key)
-        return files.written(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
+        names = [part.as_py() for part in key]
+        return files.written(lambda folder: write_neighbours(spec.at(folder), *names, table, n_neighbours))
 
-    def market_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
+    def popularity_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         return files.written(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
 
     files.collect(rows.groupBy(shard).applyInArrow(items_of, PARTS))
     if neighbours is not None:
         files.collect(neighbours.groupBy("market", shard).applyInArrow(neighbours_of, PARTS))
     if popularity is not None:
-        files.collect(popularity.groupBy("market").applyInArrow(market_of, PARTS))
+        files.collect(popularity.groupBy("market").applyInArrow(popularity_of, PARTS))
     finish(spec)
+
+
+def _rows(items: "DataFrame", item_vectors: "DataFrame | None") -> "DataFrame":
+    rows = items.select(*(name for name in _COLUMNS if name in items.columns))
+    if item_vectors is None:
+        return rows
+    return rows.join(item_vectors.select("item_num", "vector"), "item_num", "left")
 
 
 def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: int, shard_rows: int) -> Spec:

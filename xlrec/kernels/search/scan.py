@@ -67,25 +67,14 @@ def error_bounds(norms, residuals, eligible, groups, first, smallest, factors, e
 def scan_tile(product, first, scales, relative, columns, errors, rows, zero, k, mask, places, buffers):  # type: ignore[no-untyped-def]
     """Puts items that may be in the top k into the users' buffers; True where a buffer is full of near-ties.
 
-    Args:
-        product: (n_users, n_columns) raw scores of a path.
-        first: item_num of the first column.
-        scales: (n_users,) float32 that scale the product.
-        relative: Part of a raw score that the product may have rounded off.
-        columns: (n_columns,) float32 that scale the product.
-        errors: (n_groups, n_columns) float32 of `error_bounds`.
-        rows: (n_users,) int64 row of `errors`.
-        zero: (n_users,) bool: all scores of the user are equal, so that the first k items win.
-        k: At least 1.
-        mask: Allowed items of each user.
-        places: (n_users,) int64 column to begin at; written: the column to go on from, n_columns where all is done.
-        buffers: `Buffers`.
+    `product` (n_users, n_columns) holds raw scores from item `first` on; `scales` (n_users,) and `columns` (n_columns,)
+    scale them, and `relative` is their relative error. `errors` (n_groups, n_columns) are those of `error_bounds`, by
+    `rows` (n_users,). Where `zero` (n_users,) is set all scores are equal: the first k items win. `places` (n_users,)
+    are the columns to begin at; written: where to go on, n_columns where all is done.
     """
     counts, limits, thresholds, nums, lower, upper, exact = buffers
     seen_nums, restricted, user_words, item_words = mask.seen_nums, mask.restricted, mask.user_words, mask.item_words
-    n_users, n_columns = product.shape
-    capacity = nums.shape[1]
-    stuck = False
+    (n_users, n_columns), capacity, stuck = product.shape, nums.shape[1], False
     for user in range(n_users):
         place = places[user]
         places[user] = n_columns
