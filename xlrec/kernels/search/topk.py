@@ -176,13 +176,12 @@ def unit_queries(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDA
     return to_units(queries, lengths), lengths
 
 
-def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(n_users,) scores of unit queries that are no higher than these; -inf for a query of zero."""
-    wide = scores / np.where(lengths > 0, lengths, 1.0)
-    wide -= 1e-12 * np.abs(np.where(np.isfinite(wide), wide, 0.0))
-    rounded = wide.astype(np.float32)
-    down = np.where(rounded > wide, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
+def _short_of(
+    thresholds: NDArray[np.float32], scores: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Rows whose k-th score (n_users,) over the query's norm may lie below the threshold."""
+    unit_scores = scores / np.where(lengths > 0, lengths, 1.0)
+    return np.flatnonzero(unit_scores - 1e-12 * np.abs(unit_scores) < thresholds)
 
 
 def _search_users(
@@ -192,7 +191,7 @@ def _search_users(
     queries = items.path.block(units)
     initial = initial_thresholds(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
     ids, scores = _search(users, items, queries, initial.copy())
-    rows = np.flatnonzero(_rounded_down(scores[:, -1], users.lengths) < initial)
+    rows = _short_of(initial, scores[:, -1], users.lengths)
     if len(rows):
         nothing = np.full(len(rows), -np.inf, dtype=np.float32)
         ids[rows], scores[rows] = _search(users.of_rows(rows), items, items.path.block(units[rows]), nothing)
