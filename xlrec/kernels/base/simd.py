@@ -88,7 +88,7 @@ def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]  # noqa:
 def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """float64 inner product of the first 8 · n_eights numbers of two contiguous rows, float64 and float32.
 
-    Eight running sums, joined from first to last: the bits are those of `xlrec.kernels.search.exact_scores.dot`.
+    Eight running sums, joined from first to last: the order of `xlrec.kernels.search.exact_scores`.
     """
     doubles, floats = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.FloatType(), 8)
 

@@ -12,28 +12,12 @@ _NEAR: Final = 64  # items whose vectors are neighbours in memory
 
 
 @njit(cache=True, inline="always")
-def dot(left, right):  # type: ignore[no-untyped-def]  # compiled for any pair of float rows
-    """float64 inner product in a fixed order: eight running sums, so that it is fast, joined from first to last."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = 0.0
-    whole = len(left) // 8 * 8
-    for j in range(0, whole, 8):
-        s0 += left[j] * np.float64(right[j])
-        s1 += left[j + 1] * np.float64(right[j + 1])
-        s2 += left[j + 2] * np.float64(right[j + 2])
-        s3 += left[j + 3] * np.float64(right[j + 3])
-        s4 += left[j + 4] * np.float64(right[j + 4])
-        s5 += left[j + 5] * np.float64(right[j + 5])
-        s6 += left[j + 6] * np.float64(right[j + 6])
-        s7 += left[j + 7] * np.float64(right[j + 7])
-    rest = 0.0
-    for j in range(whole, len(left)):
-        rest += left[j] * np.float64(right[j])
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)) + rest
-
-
-@njit(cache=True, inline="always")
 def simd_dot(left, right):  # type: ignore[no-untyped-def]
-    """`dot` of contiguous rows, float64 and float32, bit for bit, by vector instructions."""
+    """float64 inner product of two contiguous rows, float64 and float32, in the one order of all exact scores.
+
+    Eight running sums of every eighth term are joined in pairs, from first to last; the terms that are left over are
+    summed apart and added last.
+    """
     eights = len(left) // 8
     rest = 0.0
     for j in range(8 * eights, len(left)):
