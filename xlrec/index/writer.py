@@ -64,8 +64,8 @@ def write_index(
         return files.written(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        names = [part.as_py() for part in key]
-        return files.written(lambda folder: write_neighbours(spec.at(folder), *names, table, n_neighbours))
+        market, shard = (part.as_py() for part in key)
+        return files.written(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
 
     def popularity_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         return files.written(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
