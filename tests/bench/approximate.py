@@ -16,7 +16,7 @@ from time import process_time
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from kernel import mask_of
+from kernel import mask_of, prepared
 from measure import Row, machine, minima, one_thread, report
 
 one_thread()
@@ -24,10 +24,11 @@ one_thread()
 import numpy as np
 import torch
 
-from xlrec.index.ivf import require
-from xlrec.kernels.search.approximate import Approximate, build, laid_out, n_lists_for, scales_of
+from xlrec.index.ivf import require_faiss
+from xlrec.kernels.search.ivf_lists import assign_lists, coordinate_scales, default_list_count, invert_lists
+from xlrec.kernels.search.ivf_search import IvfSearch
 from xlrec.kernels.search.probing import overlaps
-from xlrec.kernels.search.topk import Items, Mask, prepare, top_k
+from xlrec.kernels.search.topk import Mask, top_k
 
 K, SHORT, N_MARKETS, N_LANGUAGES, N_SEEN = 200, 50, 9, 12, 20
 BAR = 0.95
@@ -108,25 +109,27 @@ def world(name: str, n_items: int, n_users: int) -> World:
 def compared(name: str, one: World, rounds: int) -> tuple[list[Row], dict[str, Any]]:
     """Ratios of time and the recall at every number of lists, and from how many users a night the building pays."""
     n_items, n_users = len(one.items), len(one.queries)
-    items: Items = prepare([(0, one.items)])
+    items = prepared(one.items)
     exact = top_k(one.queries, items, K, one.mask, zero_vectors=False)[0]
-    scales, n_lists = scales_of(one.queries), n_lists_for(n_items)
+    scales, n_lists = coordinate_scales(one.queries), default_list_count(n_items)
     began = process_time()
-    lists = laid_out(items.shards, build(items.shards, items.norms, scales, n_lists=n_lists, seed=0), scales)
+    owners = assign_lists(items.shards, items.norms, scales, n_lists=n_lists, seed=0)
+    lists = invert_lists(items.shards, owners, scales)
     building = process_time() - began
     ways = {max(1, n_lists // part): None for part in PARTS}
-    searches = {n: Approximate(lists, items.norms, scales, np.full(N_MARKETS, n)) for n in ways}
+    searches = {n: IvfSearch(lists, items, scales, np.full(N_MARKETS, n)) for n in ways}
     runs: dict[Any, Any] = {
-        n: lambda search=search: search.top_k(one.queries, items, K, one.mask) for n, search in searches.items()
+        n: lambda search=search: search.top_k(one.queries, K, one.mask, zero_vectors=False)
+        for n, search in searches.items()
     }
     runs["exact"] = lambda: top_k(one.queries, items, K, one.mask, zero_vectors=False)
     least = minima(runs, rounds, clock=process_time)
     what, against = f"{name}, {n_items:,} × {items.dim}", f"exact ({items.path.name})"
     rows, good = [], [0.0]
     for n, search in searches.items():
-        found = search.top_k(one.queries, items, K, one.mask)[0]
+        found = search.top_k(one.queries, K, one.mask, zero_vectors=False)[0]
         recall, first = float(overlaps(found, exact).mean()), float(overlaps(found, exact[:, :SHORT]).mean())
-        short = 1 - float(search.find(one.queries, items, K, one.mask).whole.mean())
+        short = 1 - float(search.search_lists(one.queries, K, one.mask).complete.mean())
         label = f"{what}: {n} of {n_lists} lists, recall@{K} {recall:.3f}, @{SHORT} {first:.3f}, {short:.0%} exactly"
         rows.append(Row(label, against, least["exact"] / least[n]))
         if recall >= BAR:
@@ -147,7 +150,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    require()
+    require_faiss()
     facts: dict[str, Any] = {"machine": machine()}
     rows: list[Row] = []
     for name in args.worlds:

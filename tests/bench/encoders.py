@@ -16,6 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import alignment
 import numpy as np
 import parallel
 from numpy.typing import NDArray
@@ -26,7 +27,6 @@ from xlrec import encoders
 from xlrec.config.models import EmbedConfig, NeutralConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import XlrecError
-from xlrec.kernels.evaluation import alignment
 from xlrec.kernels.text import neutral
 
 CONTEXTS = Path(__file__).with_name("contexts.tsv")

@@ -24,9 +24,8 @@ from kernel import mask_of, unit
 from measure import Row, machine, report
 
 from xlrec.errors import MachineError
-from xlrec.kernels.search.device_items import DeviceItems
 from xlrec.kernels.search.items import prepare
-from xlrec.kernels.search.topk_torch import top_k_torch
+from xlrec.kernels.search.torch_search import TorchSearch
 
 K, DIM, USER_BLOCK = 100, 384, 4096
 LAYERS, WIDTH, HEADS, BETWEEN = 12, 384, 12, 1536
@@ -107,14 +106,11 @@ def searching(device: str, n_users: int, n_items: int, dim: int, k: int, most: f
     rng = np.random.default_rng(0)
     items, queries = unit(rng, n_items, dim), unit(rng, n_users, dim)
     open_mask, markets = mask_of(rng, n_users, n_items, 1, 0), mask_of(rng, n_users, n_items, 8, 30)
-    ready, kind = (
-        prepare([(0, items)], path="float32"),
-        torch.bfloat16 if torch.device(device).type == "cuda" else torch.float32,
-    )
-    there, streamed = DeviceItems(ready, device, kind), DeviceItems(ready, device, kind, keep_bytes=0)
+    ready = prepare([(0, items)])
+    there, streamed = TorchSearch(ready, device), TorchSearch(ready, device, keep_bytes=0)
 
-    def ours(held: DeviceItems, mask: Any = open_mask) -> Any:
-        return top_k_torch(queries, held, k, mask, user_block=n_users)
+    def ours(engine: TorchSearch, mask: Any = open_mask) -> Any:
+        return engine.top_k(queries, k, mask, user_block=n_users)
 
     block = max(1, min(USER_BLOCK, n_users) // 4)
     asked, wide = torch.from_numpy(queries).to(device), torch.from_numpy(items).to(device)

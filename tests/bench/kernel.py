@@ -21,8 +21,8 @@ one_thread()
 import numpy as np
 import torch
 
-from xlrec.kernels.search.fastest import cpu_flags, fastest, supported
 from xlrec.kernels.search.topk import Items, Mask, prepare, top_k
+from xlrec.runtime.first_pass import cpu_flags, first_pass_for, paths_by_speed, supported_paths
 
 DIM, K, TILE = 384, 100, 2048
 
@@ -56,6 +56,11 @@ def mask_of(rng: np.random.Generator, n_users: int, n_items: int, n_markets: int
     )
 
 
+def prepared(items: Any) -> Items:
+    """Items ready for the first pass that is fastest here."""
+    return prepare([(0, items)], path=first_pass_for([(0, items)]))
+
+
 def bare(queries: Any, items: Any) -> None:
     """The float32 product alone, by tiles that stay in the cache: faster than one of all items."""
     left, right = torch.from_numpy(queries), torch.from_numpy(items)
@@ -68,8 +73,8 @@ def bare(queries: Any, items: Any) -> None:
 def against_product(queries: Any, items: Any, label: str, rounds: int) -> list[Row]:
     """256 users: every path this machine has, and the chosen one, against the bare product."""
     mask = mask_of(np.random.default_rng(1), len(queries), len(items), 1, 0)
-    ready = {name: prepare([(0, items)], path=name) for name in supported(cpu_flags())}
-    chosen = prepare([(0, items)]).path.name
+    ready = {name: prepare([(0, items)], path=name) for name in supported_paths(cpu_flags())}
+    chosen = first_pass_for([(0, items)])
     runs: dict[str, Any] = {"bare": lambda: bare(queries, items)}
     for name, one in ready.items():
         runs[name] = lambda one=one: top_k(queries, one, K, mask)
@@ -93,13 +98,13 @@ def against_peers(queries: Any, items: Any, rounds: int) -> list[Row]:
     index.add(items)
     rng = np.random.default_rng(2)
     mask, markets = (mask_of(rng, len(queries), len(items), *sizes) for sizes in ((1, 0), (8, 50)))
-    chosen, plain = prepare([(0, items)]), prepare([(0, items)], path="float32")
+    chosen, plain = prepared(items), prepare([(0, items)])
     left, right = torch.from_numpy(queries), torch.from_numpy(items)
     least = minima(
         {
             "ours": lambda: top_k(queries, chosen, K, mask),
             "float32": lambda: top_k(queries, plain, K, mask),
-            "once": lambda: top_k(queries, [(0, items)], K, mask),
+            "once": lambda: top_k(queries, prepared(items), K, mask),
             "masked": lambda: top_k(queries, chosen, K, markets),
             "faiss": lambda: index.search(queries, K),
             "torch": lambda: torch.topk(torch.mm(left, right.T), K),
@@ -138,7 +143,7 @@ def peak(n_users: int, n_items: int) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rng = np.random.default_rng(0)
     items, queries = unit(rng, n_items, DIM), unit(rng, n_users, DIM)
-    ready: Items = prepare([(0, items)])
+    ready = prepared(items)
     top_k(queries, ready, K, mask_of(rng, n_users, n_items, 1, 0))
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)  # noqa: T201
 
@@ -156,7 +161,7 @@ def by_dim(n_users: int) -> list[Row]:
     rng, n_items, rows = np.random.default_rng(0), 200_000, []
     mask = mask_of(rng, n_users, n_items, 1, 0)
     for dim in (64, 88, 128, 240, 256, 512):
-        ready, queries = prepare([(0, unit(rng, n_items, dim))]), unit(rng, n_users, dim)
+        ready, queries = prepared(unit(rng, n_items, dim)), unit(rng, n_users, dim)
         runs = {"search": lambda queries=queries, ready=ready: top_k(queries, ready, 200, mask)}
         hours = minima(runs, 2, clock=process_time)["search"] / 3600
         rows.append(Row(f"{dim} numbers, {ready.path.name}", "", n_users * n_items / hours / 1e9, 0, "10⁹ pairs"))
@@ -180,7 +185,7 @@ def main() -> None:
     if args.dims:
         report("Pairs a core-hour scores", by_dim(args.users), {"machine": machine()}, args.json)
         return
-    facts: dict[str, Any] = {"machine": machine(), "paths, fastest first": list(fastest(DIM))}
+    facts: dict[str, Any] = {"machine": machine(), "paths, fastest first": list(paths_by_speed(DIM))}
     rows = [memory(args.users, args.items)]
     rng = np.random.default_rng(0)
     items, queries = unit(rng, args.items, DIM), unit(rng, args.users, DIM)

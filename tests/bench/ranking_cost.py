@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 
 from xlrec.config.models import Config
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.users import users_of
 from xlrec.stages.retrieve import Retriever
@@ -32,6 +31,9 @@ _ROUNDS = 3
 
 def world(folder: Path, n_items: int) -> tuple[ItemIndex, pa.Table]:
     """Invented items, and users with their logs."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from index_arrays import write_arrays
+
     rng = np.random.default_rng(0)
     near = rng.integers(0, n_items, (n_items, 10))
     pairs = [(a, int(b), 1 / (2 + place)) for a in range(n_items) for place, b in enumerate(near[a]) if a != b]

@@ -6,7 +6,7 @@ python tests/bench/retrieval.py --json .cache/bench/retrieval.json     # part of
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 from measure import Row, machine, minima, one_thread, report
 
 one_thread()
@@ -15,7 +15,6 @@ one_thread()
 import argparse
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date
 from multiprocessing import get_context
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -46,7 +45,8 @@ def factors(n: int, seed: int) -> Any:
 
 def world(folder: Path, n_users: int, n_items: int) -> World:
     """Writes index, users and queries; nobody has a history, so that scoring is all there is to do."""
-    from xlrec.index.writer import write_arrays
+    from index_arrays import write_arrays
+
     from xlrec.tables import EVENTS, USERS
 
     name = folder / f"{n_users}-{n_items}"
@@ -83,18 +83,18 @@ def searched(spark: Any, one: World) -> None:
     from xlrec.stages.retrieve import retrieve
 
     users, events, queries = (spark.read.parquet(path) for path in (one.users, one.events, one.queries))
-    found = retrieve(users, events, config(), index=one.index, run_date=date(2026, 1, 1), queries=queries)
+    found = retrieve(users, events, config(), index=one.index, queries=queries)
     found.write.format("noop").mode("overwrite").save()
 
 
 def bare(index: str, n_users: int, part: int) -> int:
     """One process's share of the users through the kernel alone."""
     from xlrec.index.items import ItemIndex
+    from xlrec.index.search import vector_space
     from xlrec.kernels.search.topk import Mask, top_k
-    from xlrec.stages.retrieve import searched as prepared
 
     opened = ItemIndex.open(index)
-    items = prepared(opened, None, config().retrieve.item_block).items
+    items = vector_space(opened, None, config().retrieve.item_block).items
     queries = factors(n_users, 2)[part::N_CORES]
     n = len(queries)
     nothing, words = np.zeros(n + 1, np.int64), np.asarray(opened.language_bits)

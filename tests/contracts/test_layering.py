@@ -50,6 +50,69 @@ def backward(module: str, source: str) -> list[str]:
     return wrong
 
 
+#: Modules that open files, read clocks or talk to the system.
+SYSTEM = {
+    "time", "datetime", "pathlib", "os", "io", "shutil", "tempfile", "sys", "subprocess", "socket", "glob", "logging",
+}  # fmt: skip
+#: Functions without side effects that a module may call when it is imported, beside classes (`CapWords`) and its own.
+PURE = {
+    "add_typer", "append", "arange", "array", "binary", "bool", "bool_", "cast", "command", "compile", "concatenate",
+    "count", "date", "datetime", "dict", "dtype", "escape", "factorial", "field", "finfo", "float", "float32",
+    "float64", "fromkeys", "frozenset", "getLogger", "iinfo", "int", "int32", "int64", "items", "join", "keys", "len",
+    "list", "list_", "maketrans", "max", "min", "namedtuple", "partial", "range", "replace", "resolve", "rstrip",
+    "schema", "set", "sorted", "split", "str", "strerror", "string", "struct", "sum", "timedelta", "timestamp",
+    "tuple", "uint32", "uint64", "values", "zeros", "zip",
+}  # fmt: skip
+#: Modules that still work at import.
+WORKING = {"xlrec", "xlrec.cli.__main__"}
+
+
+def impure(source: str) -> list[str]:
+    """Files and clocks that a kernel must not touch."""
+    wrong = [name for name in imported(source) if name.split(".")[0] in SYSTEM]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("open", "Path"):
+            wrong.append(node.func.id)
+        docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not docstring:
+            wrong += [node.value] if node.value.startswith(("/proc", "/sys", "/dev", "/etc")) else []
+    return wrong
+
+
+def work_at_import(source: str) -> list[str]:
+    """Calls with side effects that run when a module is imported, also within its own functions that it calls then."""
+    tree = ast.parse(source)
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assigned = {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    visited: set[str] = set()
+    wrong: list[str] = []
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "__name__ == '__main__'"):
+            return
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            last = name.split(".")[-1]
+            if name in functions:
+                body = functions[name].body if name not in visited else []
+                visited.add(name)
+                for statement in body:
+                    visit(statement)
+            elif not isinstance(node.func, ast.Call) and not (
+                last[:1].isupper() or last.lstrip("_")[:1].isupper() or last in PURE or name in assigned
+            ):
+                wrong.append(name)
+        decorators = node.decorator_list if isinstance(node, ast.ClassDef) else []
+        for child in ast.iter_child_nodes(node):
+            if child not in decorators:
+                visit(child)
+
+    visit(tree)
+    return wrong
+
+
 def modules() -> list[tuple[str, Path]]:
     files = sorted((ROOT / "xlrec").rglob("*.py"))
     return [(".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"), f) for f in files]
@@ -74,6 +137,66 @@ def test_imports_point_one_way_and_stages_meet_only_in_tables(module: str, path:
 )
 def test_the_layering_test_sees_a_backward_import(module: str, source: str) -> None:
     assert backward(module, source)
+
+
+@pytest.mark.parametrize(("module", "path"), modules(), ids=[name for name, _ in modules()])
+def test_kernels_know_no_file_and_no_clock_and_nothing_happens_at_import(module: str, path: Path) -> None:
+    source = path.read_text()
+    assert not module.startswith("xlrec.kernels.") or impure(source) == []
+    assert module in WORKING or work_at_import(source) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time",
+        "from time import perf_counter",
+        "def f():\n    from datetime import datetime",
+        "import os.path",
+        "from pathlib import Path",
+        "def f():\n    return open('x').read()",
+        "CPU = '/proc/cpuinfo'",
+    ],
+)
+def test_the_kernel_test_sees_a_file_and_a_clock(source: str) -> None:
+    assert impure(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "start()",
+        "import numpy as np\nnp.random.seed(0)",
+        "import os\nHOME = os.environ.get('HOME')",
+        "from pathlib import Path\nTEXT = Path('x').read_text()",
+        "import logging\nlogging.basicConfig()",
+        "SESSION = SparkSession.builder.getOrCreate()",
+        "class A:\n    x = open('y')",
+        "def _read():\n    return open('x').read()\nTEXT = _read()",
+        "if True:\n    start()",
+    ],
+)
+def test_the_import_test_sees_work(source: str) -> None:
+    assert work_at_import(source)
+
+
+def test_the_import_test_lets_declarations_pass() -> None:
+    source = """
+import re
+from functools import lru_cache
+WORD = re.compile("x")
+KINDS = frozenset({1}) | set(range(3))
+@lru_cache(maxsize=1)
+def f():
+    return open("x")
+def _double(x):
+    return 2 * x
+TWO = _double(1)
+class A:
+    def g(self):
+        start()
+"""
+    assert work_at_import(source) == []
 
 
 def test_only_the_lake_knows_delta() -> None:

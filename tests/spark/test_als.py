@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import AlsConfig, Config, EvaluateConfig, Inputs, RankConfig
 from xlrec.errors import InputError
-from xlrec.index.writer import write_arrays
 from xlrec.recommenders import als
 from xlrec.recommenders.baselines import binary, systems
 from xlrec.runtime.files import Files
@@ -146,7 +146,7 @@ def test_als_makes_lists_through_the_same_stages(
         markets=[None] * 8, available=[True] * 8, neighbours=[], popularity=[],
     )  # fmt: skip
     index = str(tmp_path)
-    candidates = retrieve(users, log, system.config, index=index, run_date=DAY, queries=queries)
+    candidates = retrieve(users, log, system.config, index=index, queries=queries)
     lists = rank(candidates, system.config, index=index, run_id="als", run_date=DAY).collect()
     best = {row["user_id"]: row["item_id"] for row in lists if row["rank"] == 1}
     assert best == {f"u{u}": f"i{u}" for u in range(8)}  # the only item of the taste that is not seen

@@ -1,17 +1,17 @@
 """The approximate first pass of a night: measured on its own users, served by the stage, never by default."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import Config
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.pipeline import approximation
 from xlrec.stages.retrieve import retrieve
 from xlrec.tables import EVENTS, USERS
@@ -66,7 +66,7 @@ def run_of(tables: "dict[str, DataFrame]", told: Config) -> Any:
 
 
 def similar_of(tables: "dict[str, DataFrame]", index: str, told: Config) -> dict[str, dict[int, float]]:
-    rows = retrieve(tables[USERS.name], tables[EVENTS.name], told, index=index, run_date=date(2026, 2, 1)).collect()
+    rows = retrieve(tables[USERS.name], tables[EVENTS.name], told, index=index).collect()
     return {row.user_id: dict(zip(row.item_nums, row.similar, strict=True)) for row in rows}
 
 

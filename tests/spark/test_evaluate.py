@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import EvaluateConfig
-from xlrec.index.writer import write_arrays
 from xlrec.kernels.evaluation import bootstrap
 from xlrec.stages.evaluate import counts, coverage, ground_truth, item_reach, per_user, summarise
 from xlrec.tables import EVENTS, ITEMS, METRICS, RECOMMENDATIONS, USERS

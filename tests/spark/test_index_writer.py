@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays, write_index
+from xlrec.index.writer import write_index
 from xlrec.runtime.files import Files
 from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY
 

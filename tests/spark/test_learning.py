@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import FactorsConfig
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import models_of, write_learnt
-from xlrec.index.writer import write_arrays
 from xlrec.pipeline.learning import ages_of
 from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, user_logs

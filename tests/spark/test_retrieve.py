@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StringType, StructType
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.runtime.tasks import told_by_tasks
-from xlrec.stages.retrieve import Then, retrieve, with_logs
+from xlrec.stages.retrieve import NextStage, retrieve, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -149,9 +149,7 @@ def oracle(
 
 
 def rows_of(spark: "SparkSession", index: ItemIndex, settings: Config, queries: "DataFrame | None" = None) -> Rows:
-    found = retrieve(
-        users_of(spark), events_of(spark), settings, index=str(index.folder), run_date=RUN_DATE, queries=queries
-    )
+    found = retrieve(users_of(spark), events_of(spark), settings, index=str(index.folder), queries=queries)
     assert found.schema.names == CANDIDATES.schema.names
     return {row.user_id: row.asDict() for row in found.collect()}
 
@@ -202,13 +200,13 @@ def test_the_same_rows_with_1_and_7_partitions_and_any_blocks(spark: "SparkSessi
 
 def test_events_of_items_that_the_index_does_not_have_are_refused(spark: "SparkSession", index: ItemIndex) -> None:
     events = events_of(spark).withColumn("item_num", F.col("item_num") + N)
-    rows = retrieve(users_of(spark), events, config(), index=str(index.folder), run_date=RUN_DATE)
+    rows = retrieve(users_of(spark), events, config(), index=str(index.folder))
     with pytest.raises(Exception, match="train again"):
         rows.collect()
 
 
 def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tmp_path: Path) -> None:
-    rows = retrieve(users_of(spark), events_of(spark), config(), index=str(tmp_path), run_date=RUN_DATE)
+    rows = retrieve(users_of(spark), events_of(spark), config(), index=str(tmp_path))
     with pytest.raises(Exception, match="no finished item index"):
         rows.collect()
 
@@ -226,8 +224,8 @@ def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
     spark.conf.set("spark.sql.shuffle.partitions", "3")
     try:
         nums = retrieve(
-            users_of(spark), events_of(spark), config(), index=str(index.folder), run_date=RUN_DATE, told=told,
-            then=Then(chosen, NUMS),
+            users_of(spark), events_of(spark), config(), index=str(index.folder), first_passes=told,
+            next_stage=NextStage(chosen, NUMS),
         )  # fmt: skip
         assert {row.user_id: row.item_nums for row in nums.collect()} == {u: r["item_nums"] for u, r in full.items()}
     finally:

@@ -1,6 +1,4 @@
-"""Languages shown, and the divergence of a list's languages from the reader's."""
-
-import math
+"""Languages that readers want, and the language in which each item is shown."""
 
 import numpy as np
 import pytest
@@ -8,24 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.ranking.calibration import ALPHA, divergence, shown_languages
+from xlrec.kernels.ranking.calibration import language_mixes, shown_languages
 
 LANGUAGES = st.sets(st.integers(0, 129), max_size=5)
 
 
-def test_a_list_that_follows_the_reader_has_no_divergence_and_one_without_her_language_the_most() -> None:
-    assert divergence(np.array([0.75, 0.25]), np.array([3, 1])) == pytest.approx(0)
-    assert divergence(np.array([1.0, 0.0]), np.array([0, 4])) == pytest.approx(math.log(1 / ALPHA))
-    assert divergence(np.array([1.0, 0.0]), np.array([0, 0])) == pytest.approx(math.log(1 / ALPHA))
-    assert divergence(np.array([0.0]), np.array([7])) == 0
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=6))
-def test_divergence_is_never_negative(groups: list[tuple[int, int]]) -> None:
-    wanted = np.array([w for w, _ in groups], dtype=float)
-    target = wanted / wanted.sum() if wanted.sum() else wanted
-    assert divergence(target, np.array([c for _, c in groups])) >= -1e-12
+@pytest.mark.parametrize("shares", [[], [0.0, 0.0], [float("inf"), 1.0]])
+def test_a_reader_whose_languages_are_unknown_gets_no_regard_to_them(shares: list[float]) -> None:
+    unknown, known = language_mixes(np.array([*shares, 0.5, 0.25]), np.array([0, len(shares), len(shares) + 2]), 0.7)
+    assert unknown.weight == 0.0
+    assert unknown.target.tolist() == [0.0] * (len(shares) + 1)
+    assert known.weight == 0.7
+    assert known.target.tolist() == [0.5 / 0.75, 0.25 / 0.75, 0.0]
 
 
 @settings(deadline=None)

@@ -36,7 +36,7 @@ def main() -> None:
     from xlrec.kernels.search.items import prepare
     from xlrec.kernels.search.mask import Mask
     from xlrec.kernels.search.topk import top_k
-    from xlrec.kernels.search.topk_torch import top_k_torch
+    from xlrec.kernels.search.torch_search import TorchSearch
 
     for case in range(CASES):
         device_search._PAIRS, device_search._SMALL = (400, 64) if case % 2 else (1 << 24, 2048)
@@ -59,7 +59,8 @@ def main() -> None:
         )
         ready = prepare([(0, items[:400]), (400, items[400:])], path="float32")
         expected = top_k(queries, ready, k, mask)
-        found = top_k_torch(queries, ready, k, mask, device=device, dtype=dtype, item_block=300, fused=True)
+        engine = TorchSearch(ready, device, dtype=dtype, item_block=300, fused=True)
+        found = engine.top_k(queries, k, mask)
         np.testing.assert_array_equal(found[0], expected[0])
         np.testing.assert_array_equal(found[1], expected[1])
         sys.stdout.write("same\n")

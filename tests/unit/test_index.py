@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from worlds.index_arrays import write_arrays
 
 from xlrec.errors import EncoderError, LakeError
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 
 
 def planted(folder: Path, **changes: Any) -> ItemIndex:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from worlds.index_arrays import write_arrays
 from worlds.market import planted
 
 from xlrec.config.models import Config, FactorsConfig, PopularityConfig
@@ -17,7 +18,6 @@ from xlrec.errors import LakeError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import models_of, write_learnt
-from xlrec.index.writer import write_arrays
 from xlrec.kernels.search.probing import Probes
 from xlrec.kernels.search.topk import prepare
 from xlrec.pipeline import approximation
@@ -200,9 +200,9 @@ def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_
     assert models is not None
     learnt, nothing = models.each[0], np.zeros((4, 2), np.int64)
     ready, scales = prepare(learnt.outputs, norms=learnt.norms), np.ones(learnt.dim)
-    ivf.lay(index, learnt, ready, scales, n_lists=6, seed=0)
+    ivf.write_lists(index, learnt, ready, scales, n_lists=6, seed=0)
     for n_probe in (6, 1):
-        ivf.tell(index, learnt, scales, Probes(np.full(4, n_probe), nothing, nothing))
+        ivf.write_probes(index, learnt, scales, Probes(np.full(4, n_probe), nothing, nothing))
         found = Retriever(index, near).rows(users_table())
         assert found.equals(exact) == (n_probe == 6)
         assert found["user_id"].equals(exact["user_id"])

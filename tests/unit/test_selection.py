@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.ranking.calibration import divergence
-from xlrec.kernels.ranking.diversity import collapse, copies_of
-from xlrec.kernels.ranking.selection import Caps, Mix, fill, select
+from xlrec.kernels.ranking.calibration import ALPHA, Mix
+from xlrec.kernels.ranking.diversity import keep_distinct
+from xlrec.kernels.ranking.selection import Candidates, Caps, fill_list, select_items
 
 
 class World(NamedTuple):
@@ -22,13 +22,16 @@ class World(NamedTuple):
     categories: list[list[int]]
 
     def mix(self, weight: float) -> Mix:
-        return Mix(self.groups, self.target, weight)
+        return Mix(self.target, weight)
+
+    def candidates(self) -> Candidates:
+        return Candidates(self.relevance, self.vectors, self.groups)
 
     def caps(self, most: int) -> Caps:
         sizes = [len(row) for row in self.categories]
         indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         codes = np.array([code for row in self.categories for code in row], dtype=np.int32)
-        return Caps.of(np.arange(len(sizes), dtype=np.int32), indptr, codes, most)
+        return Caps.of_items(np.arange(len(sizes), dtype=np.int32), indptr, codes, most)
 
 
 def world(seed: int, n: int = 12) -> World:
@@ -39,6 +42,12 @@ def world(seed: int, n: int = 12) -> World:
     categories = [sorted(rng.permutation(5)[: rng.integers(0, 3)].tolist()) for _ in range(n)]
     relevance = np.sort(rng.integers(-2, 12, n) / 11)[::-1].copy()
     return World(relevance, vectors, rng.integers(0, 3, n), np.array([0.6, 0.4, 0.0]), categories)
+
+
+def divergence(target: Any, counts: Any) -> float:
+    """KL(p ‖ q̃) of Steck 2018, equations 6 and 7; an empty list has q = 0."""
+    shares = (1 - ALPHA) * counts / max(int(counts.sum()), 1) + ALPHA * target
+    return sum((float(p * np.log(p / q)) for p, q in zip(target, shares, strict=True) if p > 0), 0.0)
 
 
 def cosine(a: Any, b: Any) -> float:
@@ -69,7 +78,7 @@ def test_every_step_of_the_greedy_takes_the_largest_gain_that_the_caps_allow(
     seed: int, k: int, diversity: float, weight: float, most: int
 ) -> None:
     one = world(seed)
-    taken = select(k, one.relevance, one.vectors, diversity, one.mix(weight), one.caps(most)).tolist()
+    taken = select_items(k, one.candidates(), diversity, one.mix(weight), one.caps(most)).tolist()
     assert len(set(taken)) == len(taken) <= k
     for step in range(min(k, 12)):
         allowed = [i for i in range(12) if i not in taken[:step] and not full(one, taken[:step], i, most)]
@@ -117,42 +126,38 @@ def test_bounds_of_cosines_choose_what_exact_ones_choose(
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     relevance = np.sort(rng.integers(0, 4, 170) / 3)[::-1].copy()
     one = World(relevance, vectors, rng.integers(0, 3, 170), np.array([0.6, 0.4, 0.0]), [])
-    taken = select(25, relevance, vectors, diversity, one.mix(weight), Caps.none())
+    taken = select_items(25, one.candidates(), diversity, one.mix(weight), Caps.unlimited())
     assert taken.tolist() == greedy(one, 25, diversity, weight, taken.tolist())
 
 
 @settings(max_examples=60, deadline=None)
-@given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.2, 0.9, 0.97, 1.0]), st.sampled_from([0, 3, 140, 200]))
-def test_copies_that_are_decided_when_asked_leave_the_list_of_what_collapse_keeps(
-    seed: int, diversity: float, threshold: float, enough: int
+@given(SEEDS, st.sampled_from([0.0, 0.3]), st.sampled_from([0.2, 0.9, 0.97, 1.0]))
+def test_items_that_may_not_be_taken_are_as_if_they_were_not_there(
+    seed: int, diversity: float, threshold: float
 ) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(200, 6)) + 2 * rng.normal(size=(9, 6))[rng.integers(0, 9, 200)]
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     vectors[rng.random(200) < 0.2] = vectors[0]
     relevance, groups = np.sort(rng.random(200))[::-1].copy(), rng.integers(0, 3, 200)
-    target, kept = np.array([0.6, 0.4, 0.0]), np.flatnonzero(collapse(vectors, threshold))
-    few = select(60, relevance[kept], vectors[kept], diversity, Mix(groups[kept], target, 0.5), Caps.none())
-    copies = copies_of(vectors, threshold, enough)
-    assert (copies.kept == 1).sum() >= min(enough, len(kept))
-    whole = select(60, relevance, vectors, diversity, Mix(groups, target, 0.5), Caps.none(), copies)
-    assert whole.tolist() == kept[few].tolist()
-    decided = copies.kept >= 0
-    assert (np.isin(np.arange(200), kept)[decided] == (copies.kept[decided] == 1)).all()
+    mix, kept = Mix(np.array([0.6, 0.4, 0.0]), 0.5), keep_distinct(vectors, threshold)
+    few = select_items(60, Candidates(relevance[kept], vectors[kept], groups[kept]), diversity, mix, Caps.unlimited())
+    whole = select_items(60, Candidates(relevance, vectors, groups), diversity, mix, Caps.unlimited(), kept)
+    assert whole.tolist() == np.flatnonzero(kept)[few].tolist()
 
 
 @settings(deadline=None)
 @given(SEEDS, st.integers(0, 15))
 def test_without_diversity_mix_and_caps_the_list_is_the_order_by_score(seed: int, k: int) -> None:
     one = world(seed)
-    taken = select(k, one.relevance, one.vectors, 0.0, one.mix(0.0), Caps.none())
+    taken = select_items(k, one.candidates(), 0.0, one.mix(0.0), Caps.unlimited())
     assert taken.tolist() == list(range(min(k, 12)))
 
 
 def test_with_diversity_alone_the_second_item_is_the_farthest_from_the_first() -> None:
     vectors = np.array([[1, 0], [1, 0.1], [0, 1], [-1, 0]], dtype=np.float32)
-    mix = Mix(np.zeros(4, dtype=np.int64), np.zeros(1), 0.0)
-    assert select(3, np.array([1, 0.9, 0.8, 0.1]), vectors, 1.0, mix, Caps.none()).tolist() == [0, 3, 2]
+    candidates = Candidates(np.array([1, 0.9, 0.8, 0.1]), vectors, np.zeros(4, dtype=np.int64))
+    assert select_items(3, candidates, 1.0, Mix(np.zeros(1), 0.0), Caps.unlimited()).tolist() == [0, 3, 2]
 
 
 @settings(deadline=None)
@@ -161,7 +166,7 @@ def test_calibration_alone_never_leaves_a_list_further_from_the_readers_language
     one = world(seed, n=30)
 
     def distance(weight: float) -> float:
-        taken = select(10, one.relevance, one.vectors, 0.0, one.mix(weight), Caps.none())
+        taken = select_items(10, one.candidates(), 0.0, one.mix(weight), Caps.unlimited())
         return divergence(one.target, np.bincount(one.groups[taken], minlength=3))
 
     assert distance(1.0) <= distance(0.0) + 0.01  # a greedy: the smoothing may cost it a hair
@@ -169,9 +174,8 @@ def test_calibration_alone_never_leaves_a_list_further_from_the_readers_language
 
 def test_a_planted_mix_is_reached_where_the_best_scores_are_all_in_one_language() -> None:
     groups = np.repeat([2, 0, 1], 20)
-    mix = Mix(groups, np.array([0.7, 0.3, 0.0]), 0.9)
-    relevance = np.linspace(1, 0.5, 60)
-    taken = select(10, relevance, np.zeros((60, 2), dtype=np.float32), 0.0, mix, Caps.none())
+    candidates = Candidates(np.linspace(1, 0.5, 60), np.zeros((60, 2), dtype=np.float32), groups)
+    taken = select_items(10, candidates, 0.0, Mix(np.array([0.7, 0.3, 0.0]), 0.9), Caps.unlimited())
     assert np.bincount(groups[taken], minlength=3).tolist() == [7, 3, 0]
     assert sorted(taken.tolist()) == [*range(20, 27), *range(40, 43)]
 
@@ -185,7 +189,7 @@ def test_a_filled_list_has_exactly_the_rows_wanted_in_the_order_of_the_tiers(
     copies = np.random.default_rng(seed).random(12) < share
     taken = np.flatnonzero(~copies)[: min(k, 2)]
     taken = taken[taken < n_candidates]
-    filled = fill(k, taken, n_candidates, copies, one.caps(most)).tolist()
+    filled = fill_list(k, taken, n_candidates, copies, one.caps(most)).tolist()
     assert len(filled) == len(set(filled)) == min(k, 12)
     wanted = taken.tolist()
     for tier in range(4):
@@ -199,7 +203,7 @@ def test_a_filled_list_has_exactly_the_rows_wanted_in_the_order_of_the_tiers(
 
 def test_caps_of_some_items_come_from_the_categories_of_all() -> None:
     indptr, codes = np.array([0, 2, 2, 3, 5]), np.array([8, 9, 7, 9, 4], dtype=np.int32)
-    caps = Caps.of(np.array([3, 1, 0], dtype=np.int32), indptr, codes, 1)
+    caps = Caps.of_items(np.array([3, 1, 0], dtype=np.int32), indptr, codes, 1)
     assert caps.indptr.tolist() == [0, 2, 2, 4]
     assert caps.codes.tolist() == [2, 0, 1, 2]
-    assert Caps.of(np.array([1], dtype=np.int32), indptr, codes, 1).codes.tolist() == []
+    assert Caps.of_items(np.array([1], dtype=np.int32), indptr, codes, 1).codes.tolist() == []

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import EmbedConfig
 from xlrec.errors import ConfigError
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.kernels.base.vectors import encode_vectors
 from xlrec.reporting.pairs import matrix_table
 from xlrec.similarity.api import detected_languages, most_similar, similarity_matrix

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from worlds.index_arrays import write_arrays
 from xlrec.config.models import Config
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.tables import CANDIDATES

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from worlds.index_arrays import write_arrays
 from xlrec.config.models import Config
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import write_learnt
-from xlrec.index.writer import write_arrays
 from xlrec.recommenders.factors import FactorModel, load
 
 DIM, MARKETS, LANGUAGES, DAY = 8, ("A", "B", "ZZ"), ("aa", "bb"), 86_400_000_000

@@ -17,11 +17,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from xlrec.errors import EncoderError, LakeError
-from xlrec.index.items import LAYOUT, META, bits_of, words_for
+from xlrec.index.catalogue import bits_of, words_for
+from xlrec.index.vectors import LAYOUT, META
 from xlrec.kernels.base.csr import first_of, indptr_of
 from xlrec.runtime.arrays import load, replace, save, save_stream
 
 _PIECES: Final = "pieces"
+_STRINGS: Final = pa.list_(pa.string())
+_OPTIONAL: Final[dict[str, Any]] = {
+    "languages": _STRINGS, "categories": _STRINGS, "markets": _STRINGS, "available": pa.bool_(), "vector": pa.binary(),
+}  # fmt: skip
 #: Folder in that of the index where pairs of items are counted before it is written.
 PAIRS: Final = "pairs"
 
@@ -66,13 +71,14 @@ def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
     Args:
         spec: The index.
         shard: Number of the shard.
-        items: item_id, item_num, languages, categories, markets, available, vector; all rows of the shard, any order.
+        items: item_id, item_num, and any of languages, categories, markets, available, vector; all rows of the
+            shard, in any order. Without them items have no text, no category and no vector, and may go everywhere.
 
     Raises:
         LakeError: The item_nums are not exactly those of the shard, or a vector has another dimension.
         EncoderError: A vector is not finite.
     """
-    items = items.sort_by("item_num").combine_chunks()
+    items = _with_all_columns(items.sort_by("item_num")).combine_chunks()
     first = shard * spec.shard_rows
     nums = items["item_num"].to_numpy()
     if len(nums) != spec.rows(shard) or not np.array_equal(nums, np.arange(first, first + len(nums))):
@@ -144,24 +150,31 @@ def finish(spec: Spec) -> None:
     replace(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
 
 
+def _with_all_columns(items: pa.Table) -> pa.Table:
+    for name, kind in _OPTIONAL.items():
+        if name not in items.column_names:
+            items = items.append_column(name, pa.nulls(items.num_rows, kind))
+    return items
+
+
 def _neighbours_of(spec: Spec, market: str) -> str:
     return f"neighbours-{spec.markets.index(market):05d}"
 
 
 def _vectors(spec: Spec, items: pa.Table) -> NDArray[np.float32]:
-    found = np.zeros((items.num_rows, spec.dim), dtype=np.float32)
+    vectors = np.zeros((items.num_rows, spec.dim), dtype=np.float32)
     for row, vector in enumerate(items["vector"].to_pylist()):
         if vector is None:
             continue
         if len(vector) != 4 * spec.dim:
             item = items["item_id"][row].as_py()
             raise LakeError(f"vector of item {item!r} has {len(vector)} bytes, not 4 x {spec.dim}: embed again")
-        found[row] = np.frombuffer(vector, dtype="<f4")
-    bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        vectors[row] = np.frombuffer(vector, dtype="<f4")
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
     if len(bad):
         item = items["item_id"][int(bad[0])].as_py()
         raise EncoderError(f"{len(bad)} vectors are not finite, the first of item {item!r}: check the encoder")
-    return found
+    return vectors
 
 
 def _codes(column: "pa.ChunkedArray[Any]", vocabulary: tuple[str, ...]) -> list[list[int]]:
@@ -181,7 +194,7 @@ def _eligible(spec: Spec, items: pa.Table) -> NDArray[np.bool_]:
     found[:, pc.is_null(items["markets"]).to_numpy()] = True
     for row, codes in enumerate(_codes(items["markets"], spec.markets)):
         found[codes, row] = True
-    found[:, [not available for available in items["available"].to_pylist()]] = False
+    found[:, [available is False for available in items["available"].to_pylist()]] = False
     return found
 
 

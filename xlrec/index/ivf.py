@@ -1,4 +1,4 @@
-"""The lists beside an item index, where `retrieve.search` is ann: files per model, and what was measured.
+"""Inverted lists beside an item index, where `retrieve.search` is ann: files per model, and the measured recall.
 
 `ivf-NNN-*.npy` are mapped into memory; the vectors lie there once more, list after list. `ivf-NNN.json`, the last file,
 names the vectors that the lists were made of: lists of other vectors do not open, and without it the search is exact.
@@ -6,7 +6,7 @@ faiss, in the extra `ann`, learns the lists on the driver; workers need none.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,20 +17,18 @@ from numpy.typing import NDArray
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import Learnt
-from xlrec.kernels.search.approximate import Approximate, Lists, build, laid_out
 from xlrec.kernels.search.items import Items
+from xlrec.kernels.search.ivf_lists import InvertedLists, assign_lists, invert_lists
+from xlrec.kernels.search.ivf_search import IvfSearch
 from xlrec.kernels.search.probing import Probes
-from xlrec.kernels.search.topk import top_k
 from xlrec.runtime.arrays import load, replace, save
 from xlrec.runtime.machine import imported
 
 MEASURED: Final = "ivf-measured.json"
-#: Searches as `top_k` does, in prepared items.
-TopK = Callable[..., tuple[NDArray[np.int32], NDArray[np.float64]]]
 
 
-def require() -> Any:
-    """The module faiss, set to one thread, since the lists hang on it.
+def require_faiss() -> Any:
+    """The module faiss, set to one thread, since the lists depend on it.
 
     Raises:
         MachineError: it is not installed here, or misses a library of the system.
@@ -44,26 +42,26 @@ def require() -> Any:
     return faiss
 
 
-def lay(
+def write_lists(
     index: ItemIndex, learnt: Learnt | None, items: Items, scales: NDArray[np.float64], *, n_lists: int, seed: int
-) -> Lists:
-    """Learns the lists and writes them; they open once `tell` has written what was measured.
+) -> InvertedLists:
+    """Learns the lists and writes them; they open once `write_probes` has written the measured recall.
 
     Args:
         index: A finished index.
         learnt: The model whose outputs are in the lists; None: the texts' vectors.
         items: These vectors; at least one can rank.
-        scales: (dim,) of `kernels.approximate.scales_of`.
+        scales: (dim,) float64 of `coordinate_scales`.
         n_lists: At most the number of items that can rank.
         seed: Of k-means.
     """
-    require()
-    owners = build(items.shards, items.norms, scales, n_lists=n_lists, seed=seed)
+    require_faiss()
+    owners = assign_lists(items.shards, items.norms, scales, n_lists=n_lists, seed=seed)
     path = _file(index, learnt, "vectors")
     part = path.with_name(f"{path.name}.part")
     shape = (int((owners >= 0).sum()), len(scales))
     vectors = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
-    lists = laid_out(items.shards, owners, scales, vectors)
+    lists = invert_lists(items.shards, owners, scales, vectors)
     vectors.flush()
     part.replace(path)
     for name in ("means", "indptr", "nums"):
@@ -71,59 +69,54 @@ def lay(
     return lists
 
 
-def tell(index: ItemIndex, learnt: Learnt | None, scales: NDArray[np.float64], probes: Probes) -> None:
-    """Writes what was measured: from here on the lists of `lay` open."""
-    told = {
-        "vectors": _vectors(index, learnt), "n_probes": probes.n_probes.tolist(), "wanted": probes.wanted.tolist(),
+def write_probes(index: ItemIndex, learnt: Learnt | None, scales: NDArray[np.float64], probes: Probes) -> None:
+    """Writes the probes of each market and their recall: from here on the lists of `write_lists` open."""
+    contents = {
+        "vectors": _vectors_key(index, learnt), "n_probes": probes.n_probes.tolist(), "wanted": probes.wanted.tolist(),
         "found": probes.found.tolist(), "scales": scales.tolist(),
     }  # fmt: skip
-    replace(_path(index, learnt), lambda file: file.write(json.dumps(told).encode()))
+    replace(_path(index, learnt), lambda file: file.write(json.dumps(contents).encode()))
 
 
-def discard(index: ItemIndex) -> None:
-    """Removes what an earlier training left in the folder."""
+def discard_lists(index: ItemIndex) -> None:
+    """Removes an earlier training's lists from the folder."""
     for path in index.folder.glob("ivf-*"):
         path.unlink(missing_ok=True)
 
 
-def finish(index: ItemIndex, counts: Mapping[str, int]) -> None:
-    """Writes what was measured in all: from here on the index has its lists, also where too few items were for any."""
+def finish_lists(index: ItemIndex, counts: Mapping[str, int]) -> None:
+    """Writes the figures of all models: from here on the index has its lists, even where it has too few items."""
     replace(index.folder / MEASURED, lambda file: file.write(json.dumps(dict(counts)).encode()))
 
 
-def laid(index: ItemIndex) -> bool:
-    """Whether a training laid lists beside the index."""
+def has_lists(index: ItemIndex) -> bool:
+    """Whether a training wrote lists beside the index."""
     return (index.folder / MEASURED).exists()
 
 
-def opened(index: ItemIndex, learnt: Learnt | None) -> Approximate | None:
-    """The approximate search of a model's vectors, one object a process; None where none was written.
+def open_search(index: ItemIndex, learnt: Learnt | None, items: Items) -> IvfSearch | None:
+    """The approximate search of a model's vectors, one object a process; None where no lists were written.
 
     Raises:
         LakeError: the lists are of other vectors than the index's, or cannot be read.
     """
     path = _path(index, learnt)
-    return _opened(index, learnt, path.stat().st_mtime_ns) if path.exists() else None
-
-
-def search_of(index: ItemIndex, learnt: Learnt | None, search: str) -> TopK:
-    """The search that `retrieve.search` names: exact, also where no lists of these vectors were laid."""
-    near = opened(index, learnt) if search == "ann" else None
-    return near.top_k if near else top_k
+    return _open(index, learnt, items, path.stat().st_mtime_ns) if path.exists() else None
 
 
 @lru_cache(maxsize=8)
-def _opened(index: ItemIndex, learnt: Learnt | None, _changed: int) -> Approximate:
+def _open(index: ItemIndex, learnt: Learnt | None, items: Items, _changed: int) -> IvfSearch:
     path = _path(index, learnt)
-    told = json.loads(path.read_text("utf-8"))
-    if told["vectors"] != _vectors(index, learnt):
-        raise LakeError(f"{path} was made of vectors {told['vectors']}, not of the index's: run `xlrec train` again")
+    contents = json.loads(path.read_text("utf-8"))
+    if contents["vectors"] != _vectors_key(index, learnt):
+        raise LakeError(
+            f"{path} was made of vectors {contents['vectors']}, not of the index's: run `xlrec train` again"
+        )
     try:
-        lists = Lists(*(load(_file(index, learnt, name)) for name in Lists._fields))
+        lists = InvertedLists(*(load(_file(index, learnt, name)) for name in InvertedLists._fields))
     except (OSError, ValueError) as error:
         raise LakeError(f"the lists beside {path} cannot be read ({error}): run `xlrec train` again") from error
-    norms = np.asarray(index.norms if learnt is None else learnt.norms)
-    return Approximate(lists, norms, np.array(told["scales"]), np.array(told["n_probes"], dtype=np.int64))
+    return IvfSearch(lists, items, np.array(contents["scales"]), np.array(contents["n_probes"], dtype=np.int64))
 
 
 def _file(index: ItemIndex, learnt: Learnt | None, name: str) -> Path:
@@ -135,6 +128,6 @@ def _path(index: ItemIndex, learnt: Learnt | None) -> Path:
     return index.folder / f"ivf-{'texts' if learnt is None else f'{learnt.place:03d}'}.json"
 
 
-def _vectors(index: ItemIndex, learnt: Learnt | None) -> list[Any]:
-    """What tells the vectors: how many, and of which model."""
+def _vectors_key(index: ItemIndex, learnt: Learnt | None) -> list[Any]:
+    """Identity of the vectors: how many, and of which model."""
     return [index.n_items, "texts" if learnt is None else learnt.fingerprint]

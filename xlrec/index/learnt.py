@@ -1,4 +1,4 @@
-"""The learnt side of an item index: what the search multiplies, written beside the texts' vectors.
+"""Learnt vectors of an item index, written beside the texts' vectors.
 
 `learnt.json` is the last file; without it the index has no model, and nearness of the texts stands in its place.
 """
@@ -36,12 +36,12 @@ class Learnt:
 
     @cached_property
     def outputs(self) -> Shards:
-        """(first item_num, (rows, dim) float32): the items as what is recommended."""
+        """(first item_num, (rows, dim) float32): vectors of the items as recommendations."""
         return self._sharded("outputs")
 
     @cached_property
     def inputs(self) -> Shards:
-        """(first item_num, (rows, dim) float32): the items as history."""
+        """(first item_num, (rows, dim) float32): vectors of the items as history."""
         return self._sharded("inputs")
 
     @cached_property
@@ -50,11 +50,11 @@ class Learnt:
         return np.concatenate([np.zeros(0), *(rows for _, rows in self._sharded("norms"))])
 
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
-        """(n, dim) some items, as history or as what is recommended; a copy."""
+        """(n, dim) float32 vectors of some items (n,), a copy; `history`: as history, else as recommended items."""
         return gather(self.inputs if history else self.outputs, item_nums, self.dim)
 
     def _sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
-        return self.index.sharded(_array(self.place, name))
+        return self.index.load_shards(_array(self.place, name))
 
 
 class Models:
@@ -66,23 +66,25 @@ class Models:
         Raises:
             LakeError: it is of another version.
         """
-        told = json.loads((index.folder / LEARNT).read_text("utf-8")).get("models")
-        if told is None or any("dim" not in one for one in told):
-            raise LakeError(f"the model in {index.folder} was laid by another version: run `xlrec train` again")
+        entries = json.loads((index.folder / LEARNT).read_text("utf-8")).get("models")
+        if entries is None or any("dim" not in entry for entry in entries):
+            raise LakeError(f"the model in {index.folder} was written by another version: run `xlrec train` again")
         self.index = index
-        self.each = tuple(Learnt(index, place, one["fingerprint"], one["dim"]) for place, one in enumerate(told))
+        self.each = tuple(
+            Learnt(index, place, entry["fingerprint"], entry["dim"]) for place, entry in enumerate(entries)
+        )
         self.places = np.zeros(len(index.markets), dtype=np.int64)
-        """(n_markets,) which of `each` serves the market, by `index.market_num`."""
-        for place, one in enumerate(told[1:], start=1):
-            self.places[index.market_num(one["market"])] = place
+        """(n_markets,) int64 place in `each` of the model that serves each market."""
+        for place, entry in enumerate(entries[1:], start=1):
+            self.places[index.market_num(entry["market"])] = place
 
     def of(self, market: str | None) -> Learnt:
-        """What serves a market."""
+        """The model that serves a market."""
         return self.each[int(self.places[self.index.market_num(market)])]
 
 
 def places_of(models: Models | None, markets: list[str | None]) -> NDArray[np.int64]:
-    """(n,) which of `models.each` serves each market; 0 without models."""
+    """(n,) int64 place in `models.each` of the model that serves each market; 0 without models."""
     if models is None:
         return np.zeros(len(markets), dtype=np.int64)
     nums = {market: models.index.market_num(market) for market in set(markets)}
@@ -94,7 +96,7 @@ def _array(place: int, name: str) -> str:
 
 
 def models_of(index: ItemIndex) -> Models | None:
-    """The learnt side, the same object for all callers with this index; None where no model was written."""
+    """The models of an index, the same object for all callers; None where no model was written."""
     return _models_of(index) if (index.folder / LEARNT).exists() else None
 
 
@@ -108,13 +110,13 @@ def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_mi
 
     Args:
         folder: A finished index.
-        models: That which serves each market, and under None that which serves all others.
-        first_micros: (n_items,) first moment of each item, NaN where nobody knows.
+        models: Model of each market that has its own; under None the model of all others.
+        first_micros: (n_items,) float64 first moment of each item in microseconds, NaN where unknown.
 
     Raises:
         LakeError: a model is of another encoder's dimension.
     """
-    index, told = ItemIndex.open(folder), []
+    index, entries = ItemIndex.open(folder), []
     for place, market in enumerate([None, *sorted(name for name in models if name is not None)]):
         model = models[market]
         for shard, (first, texts) in enumerate(index.shards):
@@ -122,8 +124,8 @@ def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_mi
                 arrays = _shard(index, first, np.asarray(texts), model, first_micros[first : first + len(texts)])
             for name, array in arrays.items():
                 save(index.folder / f"{_array(place, name)}-{shard:05d}.npy", np.ascontiguousarray(array))
-        told.append({"market": market, "fingerprint": model.fingerprint, "dim": model.dim})
-    whole = json.dumps({"models": told}, ensure_ascii=False).encode()
+        entries.append({"market": market, "fingerprint": model.fingerprint, "dim": model.dim})
+    whole = json.dumps({"models": entries}, ensure_ascii=False).encode()
     replace(index.folder / LEARNT, lambda file: file.write(whole))
 
 

@@ -1,103 +1,128 @@
-"""The search of a block of users on one index: exact or approximate, on the CPU or on a GPU."""
+"""The search of a block of users on one index: picks the engine, exact or approximate, on the CPU or on a GPU."""
 
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.config.models import RetrieveConfig
+from xlrec.config.models import Config, RetrieveConfig
 from xlrec.errors import MachineError
+from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
-from xlrec.index.ivf import TopK, search_of
-from xlrec.index.learnt import Learnt
+from xlrec.index.learnt import Learnt, models_of
+from xlrec.kernels.search.engine import ExactSearch, SearchEngine, TopK
+from xlrec.kernels.search.items import Items, Shards, prepare
 from xlrec.kernels.search.mask import Mask
-from xlrec.kernels.search.topk import Items, Shards, prepare
+from xlrec.runtime.first_pass import first_pass_for
 
 
-class Searched(NamedTuple):
-    """What one search multiplies: a model's vectors, or the texts'."""
+class VectorSpace(NamedTuple):
+    """Item vectors of one search: a model's outputs, or the texts' vectors."""
 
+    item_index: ItemIndex
     learnt: Learnt | None
     items: Items
     dim: int
 
     @property
     def shards(self) -> Shards:
-        """The vectors in float32."""
+        """(first item_num, (rows, dim) float32) of each shard."""
         return self.items.shards
 
 
 @lru_cache(maxsize=8)
-def searched(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str | None = None) -> Searched:
-    """The vectors of a model, of the texts where it is None; prepared once for all tasks of a worker.
+def vector_space(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str | None = None) -> VectorSpace:
+    """The space of a model, of the texts where it is None; prepared once for all tasks of a worker.
 
     Args:
         index: Tonight's.
         learnt: The model.
         item_block: Items per matrix product.
-        path: As of `prepare`.
+        path: First pass, as of `prepare`; None: the fastest on this machine.
     """
-    found = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
-    vectors, norms, dim = found
-    items = prepare(vectors, norms=np.asarray(norms), item_block=item_block, path=path)
-    return Searched(learnt, items, dim)
+    space = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
+    shards, norms, dim = space[0], np.asarray(space[1]), space[2]
+    items = prepare(shards, norms=norms, item_block=item_block, path=path or first_pass_for(shards, norms))
+    return VectorSpace(index, learnt, items, dim)
 
 
-class Search:
-    """Finds the best items of users' queries on one index."""
+class IndexSearch:
+    """The vector spaces of one index, and the engine of each."""
 
     def __init__(
-        self, index: ItemIndex, config: RetrieveConfig, *, engine: TopK | None = None, device: str = "cpu"
+        self,
+        index: ItemIndex,
+        config: Config,
+        *,
+        device: str = "cpu",
+        engine_for: Callable[[VectorSpace], SearchEngine] | None = None,
     ) -> None:
-        """Multiplies nothing yet.
+        """Prepares the spaces.
 
         Args:
-            index: Tonight's.
-            config: Candidates, search and blocks are used.
-            engine: Searches; None: as the config says.
-            device: Of torch: where an exact search multiplies.
+            index: Tonight's; its models serve where `train.factors` is enabled.
+            config: `retrieve` and `train.factors` are used.
+            device: Of torch, where an exact search multiplies.
+            engine_for: Engine of a space; None: as the config says.
 
         Raises:
             MachineError: The device is a GPU, and this worker's torch sees none.
         """
-        self.index, self.config, self.engine = index, config, engine
-        self.device = device if engine is None and config.search == "exact" else "cpu"
-        if self.device != "cpu":
-            self.engine = _on_device(device)
-        self.paths: set[str] = set()
-        """First passes that were taken so far."""
+        self.config = config.retrieve
+        device = device if engine_for is None and self.config.search == "exact" else "cpu"
+        models = models_of(index) if config.train.factors.enabled else None
+        path = None if device == "cpu" else "float32"
+        each = models.each if models else [None]
+        #: One for each model; the texts' alone without models.
+        self.spaces = [vector_space(index, learnt, self.config.item_block, path) for learnt in each]
+        #: (n_markets,) int64 space of each market.
+        self.space_nums = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
+        self._engines = [engine_for(s) if engine_for else engine_of(s, self.config, device) for s in self.spaces]
+        self.first_passes: set[str] = set()
+        """First passes that were used so far."""
 
-    def best(
-        self, queries: NDArray[np.float64], mask: Mask, side: Searched
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """(n, candidates) item_nums and float64 scores, as `top_k` gives them.
+    def best_items(self, queries: NDArray[np.float64], mask: Mask, space_num: int) -> TopK:
+        """(n_users, candidates) int32 item_nums and float64 scores, padded with -1 and -inf.
 
         Args:
-            queries: (n, side.dim) float64; NaN where nothing is asked.
-            mask: What each user may get.
-            side: What is searched in.
+            queries: (n_users, dim) float64; NaN for users who get nothing.
+            mask: Allowed items of each user.
+            space_num: Space of the queries.
         """
-        self.paths.add(side.items.path.name if self.device == "cpu" else f"bfloat16 on {self.device.split(':')[0]}")
-        engine = self.engine or search_of(self.index, side.learnt, self.config.search)
-        k, block = self.config.candidates, self.config.user_block
-        ids, scores = np.full((len(queries), k), -1, dtype=np.int32), np.full((len(queries), k), -np.inf)
-        asked = np.flatnonzero(np.isfinite(queries).all(axis=1))
-        if len(asked):
-            ids[asked], scores[asked] = engine(
-                queries[asked], side.items, k, mask.of(asked), zero_vectors=False, user_block=block
-            )
-        return ids, scores
+        engine, config = self._engines[space_num], self.config
+        self.first_passes.add(engine.first_pass)
+        return engine.top_k(queries, config.candidates, mask, zero_vectors=False, user_block=config.user_block)
 
 
-def _on_device(device: str) -> TopK:
-    """The exact search on a device of torch."""
+def engine_of(space: VectorSpace, config: RetrieveConfig, device: str = "cpu") -> SearchEngine:
+    """The engine that the config names; exact, too, where no lists of these vectors were written.
+
+    Args:
+        space: The vectors.
+        config: `search` is used.
+        device: Of torch, where an exact search multiplies.
+
+    Raises:
+        MachineError: The device is a GPU, and this worker's torch sees none.
+        LakeError: The lists are of other vectors than the index's, or cannot be read.
+    """
+    if device != "cpu":
+        return _torch_search(space.items, device)
+    near = ivf.open_search(space.item_index, space.learnt, space.items) if config.search == "ann" else None
+    return near or ExactSearch(space.items)
+
+
+@lru_cache(maxsize=4)
+def _torch_search(items: Items, device: str) -> SearchEngine:
+    """The search on a device, whose items are copied once for all tasks of a worker."""
     import torch
 
-    from xlrec.kernels.search.topk_torch import top_k_torch
+    from xlrec.kernels.search.torch_search import TorchSearch
 
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
         raise MachineError(
             f"retrieve.device is {device}, but torch sees no GPU on this worker: mend its driver, or set it to cpu"
         )
-    return partial(top_k_torch, device=device)
+    return TorchSearch(items, device)

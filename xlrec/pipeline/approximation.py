@@ -1,4 +1,4 @@
-"""The approximate first pass of a run: lists over the items, and its recall on the run's users, market by market."""
+"""The approximate search of a run: inverted lists of the items, and the recall on a sample of users by market."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,38 +13,38 @@ from xlrec.config.models import Config
 from xlrec.errors import LakeError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
-from xlrec.index.search import Search, Searched
-from xlrec.kernels.search.approximate import n_lists_for, scales_of
+from xlrec.index.search import IndexSearch, VectorSpace
+from xlrec.kernels.search.engine import ExactSearch, TopK
+from xlrec.kernels.search.ivf_lists import coordinate_scales, default_list_count
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.probing import Probes, Sample, probes_for
-from xlrec.kernels.search.topk import Items, top_k
 from xlrec.pipeline.run import Run
 from xlrec.stages.retrieve import Retriever, with_logs
 from xlrec.tables import EVENTS, USERS
 
-#: Part of the lists that a user looks at to begin with, where `n_probe` does not say.
+#: Part of the lists that a user scans to begin with, where `n_probe` is not set.
 _FIRST: Final = 128
 
 
 def lay(run: Run, index: str) -> None:
-    """Writes lists beside the index where `retrieve.search` is ann, and counts what they find of the sample.
+    """Writes inverted lists beside the index where `retrieve.search` is ann, and counts their recall on the sample.
 
-    Counts `ann.users`, who have a query; `ann.wanted` and `ann.found`, the candidates of their exact lists and those
-    that the night's search finds too; `ann.wanted_k` and `ann.found_k`, the same of the first k; `ann.markets` and, of
-    these, `ann.exact_markets`, which would not reach `min_recall` by a quarter of the lists and are searched exactly.
+    `ann.users`: users with a query. `ann.wanted` and `ann.found`: candidates of their exact lists, and those of them
+    that the night's search finds. `ann.wanted_k` and `ann.found_k`: the same of the first k. `ann.markets`: markets
+    with users. `ann.exact_markets`: those that miss `min_recall` with a quarter of the lists, searched exactly.
 
     Raises:
         MachineError: faiss is missing.
     """
-    there = ItemIndex.open(index)
-    ivf.discard(there)
+    opened = ItemIndex.open(index)
+    ivf.discard_lists(opened)
     if run.config.retrieve.search != "ann":
         return
-    ivf.require()
+    ivf.require_faiss()
     totals, markets, n_users = np.zeros((2, 2), dtype=np.int64), [], 0
-    for side, sample in _samples(run, there):
+    for space, sample in _samples(run, opened):
         n_users += len(sample.exact)
-        probes = _laid(there, side, sample, run.config)
+        probes = _write_lists(opened, space, sample, run.config)
         totals += [probes.wanted.sum(axis=0), probes.found.sum(axis=0)]
         markets += probes.n_probes[probes.wanted[:, 0] > 0].tolist()
     (wanted, wanted_k), (found, found_k) = totals.tolist()
@@ -52,12 +52,12 @@ def lay(run: Run, index: str) -> None:
         "ann.users": n_users, "ann.wanted": wanted, "ann.found": found, "ann.wanted_k": wanted_k,
         "ann.found_k": found_k, "ann.markets": len(markets), "ann.exact_markets": markets.count(0),
     }  # fmt: skip
-    ivf.finish(there, counts)
+    ivf.finish_lists(opened, counts)
     run.counts.update(counts)
 
 
 def told(counts: Mapping[str, int], config: Config) -> str:
-    """One line of what `lay` counted; nothing where the search is exact."""
+    """Recall of the approximate search in one line; nothing where the search is exact."""
     if not counts.get("ann.wanted"):
         return "no user to measure the approximate search on: all exact" if "ann.users" in counts else ""
     shares = [counts[f"ann.found{at}"] / max(1, counts[f"ann.wanted{at}"]) for at in ("", "_k")]
@@ -75,7 +75,7 @@ def check(index: str, config: Config) -> None:
     Raises:
         LakeError: `retrieve.search` is ann, and the index was made without.
     """
-    if config.retrieve.search == "ann" and not ivf.laid(ItemIndex.open(index)):
+    if config.retrieve.search == "ann" and not ivf.has_lists(ItemIndex.open(index)):
         raise LakeError(
             f"retrieve.search is ann, and index {index} was made without: run `xlrec train` with this config, or set "
             "retrieve.search to exact"
@@ -99,34 +99,44 @@ def _users(run: Run) -> pa.Table:
     return users
 
 
-def _samples(run: Run, index: ItemIndex) -> list[tuple[Searched, Sample]]:
-    """The sample's users by what they are searched in, with their exact lists."""
-    config, found, users = run.config, [], _users(run)
+class _Sampler:
+    """An exact engine that keeps the queries of its users and their lists."""
 
-    def search(
-        queries: NDArray[np.float64], items: Items, k: int, mask: Mask, **how: Any
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        ids, scores = top_k(queries, items, k, mask, **how)
-        found.append((items, Sample(queries, mask, ids)))
+    def __init__(self, space: VectorSpace, samples: list[tuple[VectorSpace, Sample]]) -> None:
+        self.items, self.space, self.samples = space.items, space, samples
+        self.exact = ExactSearch(space.items)
+        self.first_pass = self.exact.first_pass
+
+    def top_k(self, queries: NDArray[np.floating[Any]], k: int, mask: Mask, **options: Any) -> TopK:
+        ids, scores = self.exact.top_k(queries, k, mask, **options)
+        users = np.flatnonzero(np.isfinite(queries).all(axis=1))
+        if len(users):
+            self.samples.append(
+                (self.space, Sample(queries[users].astype(np.float64), mask.of_users(users), ids[users]))
+            )
         return ids, scores
 
-    retriever = Retriever(index, config, Search(index, config.retrieve, engine=search))
+
+def _samples(run: Run, index: ItemIndex) -> list[tuple[VectorSpace, Sample]]:
+    """The sample's users with a query by vector space, and their exact lists."""
+    samples: list[tuple[VectorSpace, Sample]] = []
+    users = _users(run)
     if users.num_rows:
-        retriever.rows(users)
-    sides = {id(side.items): side for side in retriever.searched}
-    return [(sides[id(items)], sample) for items, sample in found]
+        search = IndexSearch(index, run.config, engine_for=lambda space: _Sampler(space, samples))
+        Retriever(index, run.config, search).rows(users)
+    return samples
 
 
-def _laid(index: ItemIndex, side: Searched, sample: Sample, config: Config) -> Probes:
-    """The lists of one model, written with what its markets must look at; none where no item can rank."""
-    ann, items, scales = config.retrieve.ann, side.items, scales_of(sample.queries)
+def _write_lists(index: ItemIndex, space: VectorSpace, sample: Sample, config: Config) -> Probes:
+    """The probes of each market, written beside the lists of one space; no lists where no item can rank."""
+    ann, items, scales = config.retrieve.ann, space.items, coordinate_scales(sample.queries)
     n_ranking = int((np.isfinite(items.norms) & (items.norms > 0)).sum())
     if not n_ranking:
         nothing = np.zeros((len(index.markets), 2), dtype=np.int64)
         return Probes(nothing[:, 0], nothing, nothing)
-    n_lists = min(ann.n_lists or n_lists_for(n_ranking), n_ranking)
-    lists = ivf.lay(index, side.learnt, items, scales, n_lists=n_lists, seed=config.seed)
+    n_lists = min(ann.n_lists or default_list_count(n_ranking), n_ranking)
+    lists = ivf.write_lists(index, space.learnt, items, scales, n_lists=n_lists, seed=config.seed)
     first = ann.n_probe or max(1, n_lists // _FIRST)
     probes = probes_for(lists, scales, sample, items, k=config.k, min_recall=ann.min_recall, first=first)
-    ivf.tell(index, side.learnt, scales, probes)
+    ivf.write_probes(index, space.learnt, scales, probes)
     return probes

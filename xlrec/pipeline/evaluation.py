@@ -24,7 +24,7 @@ from xlrec.stages import evaluate as scoring
 from xlrec.stages import prepare as preparing
 from xlrec.stages import split as splitting
 from xlrec.stages.train import train
-from xlrec.tables import EMBEDDINGS, EVENTS, HOLDOUT, ITEMS, METRICS, NEIGHBOURS, POPULARITY, RECOMMENDATIONS, USERS
+from xlrec.tables import EVENTS, HOLDOUT, ITEMS, METRICS, POPULARITY, RECOMMENDATIONS, USERS
 
 #: Folder for ALS's checkpoints, while it learns.
 _CHECKPOINTS = "_checkpoints"
@@ -111,7 +111,7 @@ def _lists(apart: Run, system: baselines.System) -> None:
             _learn_neighbours(apart, system, events, index)
         else:
             vectors, queries = als.fit(events, system.config.evaluate.als, seed=system.config.seed)
-            _write(apart, index, vectors, lake.read(NEIGHBOURS).limit(0), system.config.evaluate.als.rank)
+            _write(apart, index, vectors, None, system.config.evaluate.als.rank)
         index.keep_once(apart.spark)  # that of our own model serves several systems
         place = index.offer(apart.spark)
         lists = listed(users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries)
@@ -128,12 +128,11 @@ def _learn_own(apart: Run, config: Config) -> None:
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:
     pairs = index.below(PAIRS)
     neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date, pairs)
-    nothing = apart.texts.read(EMBEDDINGS).selectExpr("CAST(NULL AS int) AS item_num", "vector").limit(0)
-    _write(apart, index, nothing, neighbours, 1)
+    _write(apart, index, None, neighbours, 1)
     pairs.drop(apart.spark)
 
 
-def _write(apart: Run, index: Files, vectors: DataFrame, neighbours: DataFrame, dim: int) -> None:
+def _write(apart: Run, index: Files, vectors: DataFrame | None, neighbours: DataFrame | None, dim: int) -> None:
     lake = apart.lake
     write_index(index, lake.read(ITEMS), vectors, neighbours, lake.read(POPULARITY), dim=dim)
 

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from xlrec.config.models import Config
 from xlrec.runtime.tasks import Told
 from xlrec.stages.rank import ranking
-from xlrec.stages.retrieve import Then, retrieve
+from xlrec.stages.retrieve import NextStage, retrieve
 from xlrec.tables import RECOMMENDATIONS
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def listed(
     run_id: str,
     run_date: date,
     queries: DataFrame | None = None,
-    told: "Accumulator[Told] | None" = None,
+    first_passes: "Accumulator[Told] | None" = None,
 ) -> DataFrame:
     """`RECOMMENDATIONS` of the users: ranked in the worker that retrieved; arguments as of `retrieve` and `rank`."""
-    then = Then(ranking(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)
-    return retrieve(users, events, config, index=index, run_date=run_date, queries=queries, told=told, then=then)
+    ranked = NextStage(ranking(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)
+    return retrieve(users, events, config, index=index, queries=queries, first_passes=first_passes, next_stage=ranked)

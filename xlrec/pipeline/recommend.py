@@ -29,7 +29,7 @@ def recommend(run: Run, index: Files | None = None) -> None:
         progress.follow(lambda: len({task for task, _ in messages.value}) / n_tasks if n_tasks else 0.0)
         lists = listed(
             users, lake.read(EVENTS), run.config, index=index.offer(run.spark), run_id=run.run_id,
-            run_date=run.run_date, told=messages,
+            run_date=run.run_date, first_passes=messages,
         )  # fmt: skip
         rows = run.replace_table("recommend", RECOMMENDATIONS, lists)
         run.counts["recommend.users"] = n_users

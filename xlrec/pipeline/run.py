@@ -113,7 +113,7 @@ def running(lake: Lake, config: Config, progress: Progress, run_date: date | Non
     """
     used = versions()
     if config.retrieve.search == "ann":
-        used |= {"faiss": ivf.require().__version__}
+        used |= {"faiss": ivf.require_faiss().__version__}
     effective = json.dumps(json.loads(config.model_dump_json()), ensure_ascii=False, sort_keys=True)
     config = with_local_models(lake.spark, config)
     ledger = Ledger(lake, config.publish.heartbeat_s)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from xlrec import encoders
@@ -27,7 +27,7 @@ from xlrec.reporting import transfer as reporting
 from xlrec.runtime.files import Files
 from xlrec.runtime.progress import Progress
 from xlrec.stages.train import first_moments, user_logs
-from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, USERS
+from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
     from xlrec.training.recommender.logs import Items, Logs
@@ -179,9 +179,8 @@ def _lay_index(run: Run, files: Files) -> None:
     lake, config = run.lake, run.config
     items, events = lake.read(ITEMS), lake.read(EVENTS)
     popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
-    nothing: DataFrame = run.spark.createDataFrame([], NEIGHBOURS.schema)
     vectors = item_vectors(run)
-    write_index(files, items, vectors, nothing, popular, dim=encoders.load(config.embed).dim)
+    write_index(files, items, vectors, None, popular, dim=encoders.load(config.embed).dim)
     popular.unpersist()
 
 

@@ -158,7 +158,7 @@ def _served(trial: Trial, config: Config) -> _Served:
     """Retrieval and ranking of the users; the search alone, of more items and with half of the numbers."""
     index = ItemIndex.open(str(trial.index.folder))  # again: a model may lie in it now
     retriever, ranker, users = Retriever(index, config), Ranker(index, config), trial.users()
-    side = retriever.searched[0]
+    side = retriever.search.spaces[0]
     vectors = np.concatenate([np.asarray(rows) for _, rows in side.shards])
     n, dim = vectors.shape
     half, more = max(1, dim // 2), _spread(vectors)

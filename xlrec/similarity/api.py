@@ -17,10 +17,11 @@ from xlrec.config.models import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
-from xlrec.kernels.search.items import ITEM_BLOCK
+from xlrec.kernels.search.items import ITEM_BLOCK, prepare
 from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import top_k
 from xlrec.kernels.text.text import clean
+from xlrec.runtime.first_pass import first_pass_for
 from xlrec.similarity import languages
 from xlrec.similarity.languages import COMMON_LANGUAGES, MAX_CHARS, known_languages, language_tags, language_words
 
@@ -92,7 +93,9 @@ def most_similar(
     if other_language_only:
         words, others = _language_masks(left, right, left_languages, right_languages)
     mask = pair_mask(len(queries), words, others, np.arange(len(queries)) if itself else None)
-    rows, scores = top_k(queries, [(0, found)], k, mask, user_block=left_block, item_block=right_block)
+    path = first_pass_for([(0, found)], n_queries=len(queries))
+    items = prepare([(0, found)], path=path, item_block=right_block)
+    rows, scores = top_k(queries, items, k, mask, user_block=left_block)
     scores = np.where(np.isfinite(scores), np.clip(scores, -1.0, 1.0), scores)
     low = scores < min_score
     return np.where(low, np.int32(-1), rows), np.where(low, -np.inf, scores)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.errors import ConfigError
-from xlrec.index.items import bits_of, words_for
+from xlrec.index.catalogue import bits_of, words_for
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.text.detection import detect
 from xlrec.kernels.text.text import canonical_language, clean

@@ -28,7 +28,7 @@ from xlrec.similarity.inputs import (
 from xlrec.similarity.output import Form, check_output, write_pairs
 from xlrec.similarity.spark import similar_pairs
 from xlrec.stages import embed as embedding
-from xlrec.tables import ITEMS, NEIGHBOURS, POPULARITY, UNKNOWN_LANGUAGE
+from xlrec.tables import UNKNOWN_LANGUAGE
 from xlrec.translators.shipping import encoder_for_workers
 
 
@@ -144,17 +144,11 @@ def _index_folder(beside: Lake, out: str) -> Files:
 
 def _write_index(files: Files, right: DataFrame, vectors: DataFrame, dim: int) -> None:
     """Writes the index of the right rows: its categories hold each row's language, its languages the known ones."""
-    nothing = F.array().cast("array<string>")
-    columns = {
-        "item_id": F.col("id"),
-        "item_num": F.col("num"),
-        "languages": F.when(F.col("language") != UNKNOWN_LANGUAGE, F.array("language")).otherwise(nothing),
-        "categories": F.array("language"),
-        "available": F.lit(True),
-    }
     items = right.select(
-        *(columns.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name) for field in ITEMS.schema)
+        F.col("id").alias("item_id"),
+        F.col("num").alias("item_num"),
+        F.when(F.col("language") != UNKNOWN_LANGUAGE, F.array("language")).alias("languages"),
+        F.array("language").alias("categories"),
     )
     rows = right.join(vectors, "text_hash").select(F.col("num").alias("item_num"), "vector")
-    empty = (right.sparkSession.createDataFrame([], table.schema) for table in (NEIGHBOURS, POPULARITY))
-    write_index(files, items, rows, *empty, dim=dim)
+    write_index(files, items, rows, dim=dim)

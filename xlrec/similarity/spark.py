@@ -13,6 +13,7 @@ from xlrec.kernels.search.items import ITEM_BLOCK
 from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import Mask, prepare, top_k
 from xlrec.runtime.files import local_path
+from xlrec.runtime.first_pass import first_pass_for
 from xlrec.runtime.tasks import spread
 from xlrec.similarity.languages import known_languages, language_words
 from xlrec.tables import SIMILARITIES
@@ -69,7 +70,9 @@ class PairSearch:
         """Maps the index's arrays."""
         self.index, self.k, self.min_score = index, k, min_score
         self.other_language_only, self.ids = other_language_only, index.item_ids
-        self.items = prepare(index.shards, norms=np.asarray(index.norms), item_block=right_block)
+        norms = np.asarray(index.norms)
+        path = first_pass_for(index.shards, norms)
+        self.items = prepare(index.shards, norms=norms, path=path, item_block=right_block)
         self.codes = np.asarray(index.category_csr[1])
 
     def pairs_of(self, left: pa.Table) -> pa.Table:

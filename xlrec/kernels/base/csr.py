@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 
 
 def indptr_of(sizes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """(n_rows + 1,) bounds of rows of these sizes."""
+    """(n_rows + 1,) int64 bounds of rows of these sizes (n_rows,)."""
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def owners_of(indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """(indptr[-1],) the row of each entry."""
+    """(n_entries,) int64 row of each entry of the rows with bounds `indptr` (n_rows + 1,)."""
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
 def first_of(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Bounds, and places among all entries, of the first `most` entries of each row."""
+    """(n_rows + 1,) int64 bounds, and (n,) int64 places among all entries, of the first `most` entries of each row."""
     sizes = np.minimum(np.diff(indptr), most)
     bounds = indptr_of(sizes)
     return bounds, np.arange(bounds[-1]) + np.repeat(indptr[:-1] - bounds[:-1], sizes)
@@ -26,6 +26,6 @@ def first_of(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], N
 def entries_of(
     indptr: NDArray[np.int64], rows: NDArray[np.integer[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Bounds, and places among all entries, of the entries of some rows, in their order."""
+    """(n + 1,) int64 bounds, and places among all entries, of the entries of some rows (n,), in their order."""
     bounds = indptr_of(indptr[rows + 1] - indptr[rows])
     return bounds, np.arange(bounds[-1]) + np.repeat(indptr[rows] - bounds[:-1], np.diff(bounds))

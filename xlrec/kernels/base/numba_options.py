@@ -16,8 +16,3 @@ _OPTIONS: Final[Any] = {"cache": True, "_nrt": False}  # as `Any`: the stubs kno
 def uncounted(function: _Function) -> _Function:
     """`njit` for a helper that makes no array."""
     return cast(_Function, njit(**_OPTIONS)(function))
-
-
-def uncounted_rough(function: _Function) -> _Function:
-    """The same for float32 sums of which only a bound is wanted: their terms may be added in any order."""
-    return cast(_Function, njit(**_OPTIONS, fastmath={"reassoc", "contract"})(function))

@@ -10,7 +10,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-EIGHT: Final = 8  # float64 numbers that are summed at once
 LANES: Final = 32  # scores compared at once; a mask of them is one uint32
 
 
@@ -89,7 +88,7 @@ def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]  # noqa:
 def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """float64 inner product of the first 8 · n_eights numbers of two contiguous rows, float64 and float32.
 
-    Eight running sums, joined from first to last: the bits are those of `xlrec.kernels.search.scan.dot`.
+    Eight running sums, joined from first to last: the order of `xlrec.kernels.search.exact_scores`.
     """
     doubles, floats = ir.VectorType(ir.DoubleType(), 8), ir.VectorType(ir.FloatType(), 8)
 
@@ -110,38 +109,6 @@ def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignor
         return parts[0]
 
     return types.float64(left, right, types.intp), generate
-
-
-@_instruction
-def eight_dots(typing: Any, across: Any, left: Any, right: Any, dim: Any, found: Any, also: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Puts the float64 inner products of two rows of float32 with eight vectors into `found` and `also`.
-
-    `across` (dim, 8) float64 holds one number of all eight vectors beside each other; each sum is in order over dim.
-    Two rows at once, since a sum waits for its last term. Arrays are contiguous.
-    """
-    doubles = ir.VectorType(ir.DoubleType(), EIGHT)
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = [context.make_array(signature.args[j])(context, builder, args[j]).data for j in (0, 1, 2, 4, 5)]
-        none, lanes = ir.Constant(doubles, ir.Undefined), ir.Constant(ir.VectorType(_INT, EIGHT), [0] * EIGHT)
-        sums: list[Any] = [
-            cgutils.alloca_once_value(builder, ir.Constant(doubles, [0.0] * EIGHT))  # type: ignore[no-untyped-call]
-            for _ in range(2)
-        ]
-        with cgutils.for_range(builder, args[3]) as loop:
-            place = builder.mul(loop.index, ir.Constant(loop.index.type, EIGHT))
-            start = builder.bitcast(builder.gep(data[0], [place]), doubles.as_pointer())
-            eight = builder.load(start, align=8)
-            for row, total in zip(data[1:3], sums, strict=True):
-                value = builder.fpext(builder.load(builder.gep(row, [loop.index])), ir.DoubleType())
-                first = builder.insert_element(none, value, ir.Constant(_INT, 0))
-                term = builder.fmul(eight, builder.shuffle_vector(first, none, lanes))
-                builder.store(builder.fadd(builder.load(total), term), total)
-        for out, total in zip(data[3:], sums, strict=True):
-            builder.store(builder.load(total), builder.bitcast(out, doubles.as_pointer()), align=8)
-        return context.get_dummy_value()
-
-    return types.void(across, left, right, types.intp, found, also), generate
 
 
 @_instruction

@@ -61,7 +61,7 @@ def hit_rate(hits: Bools, n_relevant: Ints, k: int) -> Floats:
 
 
 def information(item_users: Ints, n_users: int | Ints) -> Floats:
-    """-log2((item_users + 1) / (n_users + 1)): bits that choosing an item tells.
+    """-log2((item_users + 1) / (n_users + 1)): information of choosing an item, in bits.
 
     item_users of n_users users interacted with the item in the history; the ones added keep items without any finite.
     """
@@ -74,11 +74,11 @@ def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
     """Mean `information` of the items at ranks <= k, over min(k, list length); 0 for an empty list.
 
     Args:
-        bits: (n_users, width) information of the item at each rank; what lies beyond a list's end is not read.
+        bits: (n_users, width) information of the item at each rank; columns beyond a list's end are not read.
         lengths: (n_users,) items in each list.
         k: Cut-off.
 
-    Source: Castells, Hurley and Vargas 2015, mean self-information, with -log2(1) = 0 for what everybody knows.
+    Source: Castells, Hurley and Vargas 2015, mean self-information, with -log2(1) = 0 for an item that everybody knows.
     """
     inside = _inside(bits.shape[1], lengths, k)
     mean: Floats = _sum(np.where(inside, bits[:, :k], 0.0)) / np.maximum(inside.sum(axis=1), 1)
@@ -92,7 +92,7 @@ def diversity(vectors: NDArray[np.floating[Any]], lengths: Ints, k: int) -> Floa
     with every other.
 
     Args:
-        vectors: (n_users, width, dim) of the item at each rank; what lies beyond a list's end is not read.
+        vectors: (n_users, width, dim) of the item at each rank; columns beyond a list's end are not read.
         lengths: (n_users,) items in each list.
         k: Cut-off.
 
@@ -118,7 +118,7 @@ def language_mix_error(
 
     Both are distributions, so it is 1 - sum over the user's languages of min(share in the list, the user's weight): 0
     is the same mix, 1 no language in common. The list's shares are over min(k, list length) items. 1 for an empty list;
-    NaN (leave the user out) where nobody knows what the user reads.
+    NaN (leave the user out) where the user's languages are unknown.
 
     Args:
         item_languages: (n_users, width) code of the item's language at each rank; not read beyond a list's end.
@@ -141,7 +141,7 @@ def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> B
     """(n_users, width) bool: whether the item at each rank is relevant to its user.
 
     Args:
-        items: (n_users, width) item_nums by rank; what lies beyond a list's end is not read.
+        items: (n_users, width) item_nums by rank; columns beyond a list's end are not read.
         lengths: (n_users,) items in each list.
         relevant: (sum of n_relevant,) item_nums, user after user.
         n_relevant: (n_users,) how many of them each user has.

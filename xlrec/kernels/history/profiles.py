@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.base.gather import gather
-from xlrec.kernels.search.scan import dot
 from xlrec.kernels.search.topk import Shards
 
 _DAY: Final = 86_400_000_000.0  # microseconds
@@ -126,6 +125,9 @@ def _add_up(indptr: Any, weights: Any, vectors: Any, found: Any) -> None:
         for row in range(indptr[user], indptr[user + 1]):
             for j in range(len(profile)):
                 profile[j] += weights[row] * np.float64(vectors[row, j])
-        norm = np.sqrt(dot(profile, profile))
+        square = 0.0
+        for j in range(len(profile)):
+            square += profile[j] * profile[j]
+        norm = np.sqrt(square)
         for j in range(len(profile)):
             profile[j] = profile[j] / norm if norm > 0 else np.nan

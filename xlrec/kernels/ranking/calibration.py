@@ -1,35 +1,47 @@
-"""Languages of a list against the languages of its reader.
+"""The languages that a reader wants, and the language in which an item is shown.
 
 Source: Steck 2018, "Calibrated recommendations": C_KL(p, q) = Σ_g p(g) · log(p(g) / q̃(g)), equations 6 and 7.
 """
 
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.base.numba_options import uncounted
 
 #: Share of p that is mixed into q, so that a language which the list lacks costs much, but not infinitely much.
 ALPHA: Final = 0.01
 
 
-def divergence(target: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """KL(p ‖ q̃) of a list: 0 where its languages follow the reader's, at most log(1 / ALPHA).
+class Mix(NamedTuple):
+    """Languages that a reader wants."""
+
+    target: NDArray[np.float64]
+    """(n_groups,) float64, p: wanted share of each language, the last for any other; sums to 1, or 0 where unknown."""
+    weight: float
+    """0..1: weight of the mix against score and diversity; 0 = no regard to languages."""
+
+
+def language_mixes(shares: NDArray[np.float64], indptr: NDArray[np.int64], weight: float) -> list[Mix]:
+    """The mix of each reader; its weight is 0 where the reader's languages are unknown.
 
     Args:
-        target: (n_groups,) float64, p: the reader's share of each language; sums to 1, or to 0 where nobody knows.
-        counts: (n_groups,) items of the list in each language.
-
-    Returns:
-        0 where nobody knows the reader's languages; an empty list has q = 0.
+        shares: (n,) float64 weights of the readers' languages, of any sum; summed in their order.
+        indptr: (n_readers + 1,) int64 of `shares`.
+        weight: 0..1 of the mix against score and diversity.
     """
-    total = max(int(counts.sum()), 1)
-    found = 0.0
-    for share, count in zip(target.tolist(), counts.tolist(), strict=True):
-        if share > 0:
-            found += share * float(np.log(share / ((1 - ALPHA) * count / total + ALPHA * share)))
-    return found
+    totals = np.bincount(owners_of(indptr), weights=shares, minlength=len(indptr) - 1)
+    known = (totals > 0) & (totals < np.inf)
+    mixes = []
+    for reader, (first, last) in enumerate(pairwise(indptr.tolist())):
+        target = np.zeros(last - first + 1)
+        if known[reader]:
+            target[:-1] = shares[first:last] / totals[reader]
+        mixes.append(Mix(target, float(weight) if known[reader] else 0.0))
+    return mixes
 
 
 def shown_languages(
@@ -39,7 +51,7 @@ def shown_languages(
     reads: NDArray[np.int64],
     reads_indptr: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """In which language each item would be shown to its reader.
+    """The language in which each item would be shown to its reader.
 
     It is the reader's heaviest language that the item has, else the item's first language. Items and languages of all
     readers lie one after another: reader u's are `indptr[u]` to `indptr[u + 1]` of their kind.

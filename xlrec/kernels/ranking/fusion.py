@@ -1,33 +1,32 @@
-"""Fused scores of users' candidates, and the terms that they are made of.
+"""Fused scores of users' candidates, and the term of each source.
 
-fused(i) = Σ_s weight_s · score_s(i). It is linear in the history's terms, so that a reason names what the score is
-really made of. Candidates of all users lie one after another: user u's are `indptr[u]` to `indptr[u + 1]`.
+fused(i) = Σ_s weight_s · score_s(i). It is linear in the history's terms, so that a reason names a true
+part of the score. Candidates of all users lie one after another: user u's are `indptr[u]` to `indptr[u + 1]`.
 """
 
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.csr import owners_of
+from xlrec.kernels.base.csr import indptr_of, owners_of
 
 
 class Fused(NamedTuple):
     """Scores of n candidates from several sources."""
 
     scores: NDArray[np.float64]
-    """(n,) sum of the terms; not finite where a source that counts gave no finite score: such an item never ranks."""
+    """(n,) float64 sum of the terms; NaN where a source with weight gave no finite score: such an item never ranks."""
     terms: NDArray[np.float64]
-    """(n_sources, n) what each source adds; 0 for a source without weight."""
+    """(n_sources, n) float64 term of each source; 0 for a source without weight."""
 
 
-def fuse(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:
+def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:
     """Weighted sum of the sources, in their order.
 
     Args:
-        scores: (n_sources, n) float64; what has weight 0 is not looked at.
+        scores: (n_sources, n) float64; those with weight 0 are not read.
         indptr: (n_users + 1,) int64.
         weights: (n_users, n_sources) float64, >= 0.
     """
@@ -41,44 +40,17 @@ def fuse(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArra
 
 
 def best_first(scores: NDArray[np.float64], indptr: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each user's candidates with a finite score by score desc, then position.
+    """Each user's candidates with a finite score, by score desc, then position.
 
     Args:
         scores: (n,) float64.
         indptr: (n_users + 1,) int64.
 
     Returns:
-        (n_users + 1,) and positions among all candidates: compressed sparse rows of the users.
+        (n_users + 1,) int64 bounds and (n_ranked,) int64 positions among all candidates.
     """
     negative = np.where(np.isfinite(scores), -scores, np.inf)
-    order = np.empty(len(scores), dtype=np.int64)
-    for start, end in pairwise(indptr.tolist()):
-        order[start:end] = negative[start:end].argsort()
-    bounds, settled = _settled(negative, indptr, order)
-    return bounds, settled
-
-
-@njit(cache=True)
-def _settled(values: Any, indptr: Any, order: Any) -> Any:
-    """The finite ones of a sort of each user's values that may leave equal ones in any order: these by position."""
-    found, size = np.zeros(len(indptr), dtype=np.int64), 0
-    for user in range(len(indptr) - 1):
-        first, equal = indptr[user], size  # from `equal` on, all have one value
-        for at in range(first, indptr[user + 1]):
-            position = first + order[at]
-            if not np.isfinite(values[position]):
-                break
-            if size > equal and values[order[equal]] != values[position]:
-                _ascend(order, equal, size)
-                equal = size
-            order[size] = position
-            size += 1
-        _ascend(order, equal, size)
-        found[user + 1] = size
-    return found, order[:size]
-
-
-@njit(cache=True)
-def _ascend(positions: Any, start: Any, end: Any) -> None:
-    if end - start > 1:
-        positions[start:end] = np.sort(positions[start:end])
+    parts = [start + negative[start:end].argsort(kind="stable") for start, end in pairwise(indptr.tolist())]
+    order = np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+    ranks = np.isfinite(negative[order])
+    return indptr_of(np.bincount(owners_of(indptr)[ranks], minlength=len(indptr) - 1)), order[ranks]

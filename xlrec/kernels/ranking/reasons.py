@@ -1,4 +1,4 @@
-"""What each item of a history adds to the scores of listed items, and the history items that add most: reasons.
+"""Reasons of listed items: the history items that add most to an item's score.
 
 Histories and listed items of all users lie one after another: user u's are at `indptr[u]` to `indptr[u + 1]`.
 """
@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.simd import EIGHT, eight_dots
+from xlrec.kernels.search.exact_scores import simd_dot
 
 _Floats = NDArray[np.float64]
 _Nums = NDArray[np.int32]
@@ -20,7 +20,10 @@ def most_similar(
     history: NDArray[np.float32], weights: _Floats, visits: _Bounds, items: NDArray[np.float32], indptr: _Bounds,
     n_best: int,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """(n, n_best) the history items whose `similar_terms` of each item are largest: `heaviest`, of many users.
+    """(n, n_best) int64 positions among all histories of the items that add most to each item's similarity.
+
+    History item h adds w_h · ⟨v_h, v_i⟩ / ‖Σ_h w_h · v_h‖. Only positive terms count; largest first, ties by position;
+    filled up with -1.
 
     Args:
         history: (n_history, dim) float32 vectors of the histories.
@@ -28,162 +31,85 @@ def most_similar(
         visits: (n_users + 1,) int64 of `history`.
         items: (n, dim) float32.
         indptr: (n_users + 1,) int64 of `items`.
-        n_best: Most history items an item.
-
-    Returns:
-        Positions among all histories, filled up with -1.
+        n_best: Most history items of an item.
     """
-    found = np.full((len(items), n_best), -1, dtype=np.int64)
-    _most_similar(history, weights, visits, items, indptr, found)
-    return found
+    best = np.full((len(items), n_best), -1, dtype=np.int64)
+    _most_similar(np.ascontiguousarray(history), weights, visits, np.ascontiguousarray(items), indptr, best)
+    return best
 
 
 def most_covisited(
     history: _Nums, weights: _Floats, visits: _Bounds, items: _Nums, indptr: _Bounds,
     neighbours: tuple[_Bounds, _Nums, _Floats], n_best: int,
 ) -> NDArray[np.int64]:  # fmt: skip
-    """(n, n_best) the history items whose `covisited_terms` of each item are largest: `heaviest`, of many users.
+    """(n, n_best) int64 positions among all histories of the items that add most to each item's co-visitation.
+
+    History item h adds w_h · neighbours[h][i]; order and padding as of `most_similar`.
 
     Args:
-        history: (n_history,) item_nums of the histories.
+        history: (n_history,) int32 item_nums of the histories.
         weights: (n_history,) float64.
         visits: (n_users + 1,) int64 of `history`.
-        items: (n,) item_nums, distinct within each user.
+        items: (n,) int32 item_nums, distinct within each user.
         indptr: (n_users + 1,) int64 of `items`.
-        neighbours: As of `covisited_terms`.
-        n_best: Most history items an item.
-
-    Returns:
-        Positions among all histories, filled up with -1.
+        neighbours: CSR over all items: indptr (n_items + 1,) int64, nums int32, scores float64.
+        n_best: Most history items of an item.
     """
-    found = np.full((len(items), n_best), -1, dtype=np.int64)
-    _most_covisited(history, weights, visits, items, indptr, *neighbours, found)
-    return found
+    best = np.full((len(items), n_best), -1, dtype=np.int64)
+    _most_covisited(history, weights, visits, items, indptr, *neighbours, best)
+    return best
 
 
 @njit(cache=True)
-def _most_similar(history: Any, weights: Any, visits: Any, items: Any, indptr: Any, found: Any) -> None:
+def _most_similar(history: Any, weights: Any, visits: Any, items: Any, indptr: Any, best: Any) -> None:
     for user in range(len(indptr) - 1):
         first, last, start, end = visits[user], visits[user + 1], indptr[user], indptr[user + 1]
-        if first < last and start < end:
-            terms = _similar_terms(history[first:last], weights[first:last], items[start:end])
-            _heaviest(terms, first, found[start:end])
+        if first == last or start == end:
+            continue
+        weighted, profile = np.empty((last - first, history.shape[1])), np.zeros(history.shape[1])
+        for h in range(last - first):
+            for d in range(history.shape[1]):
+                weighted[h, d] = weights[first + h] * np.float64(history[first + h, d])
+                profile[d] += weighted[h, d]
+        terms = np.zeros((end - start, last - first))
+        if profile.any():  # one that cancels out scores nothing; its norm scales all terms alike
+            for i in range(end - start):
+                for h in range(last - first):
+                    terms[i, h] = simd_dot(weighted[h], items[start + i])
+        _write_largest(terms, first, best[start:end])
 
 
 @njit(cache=True)
 def _most_covisited(
-    history: Any, weights: Any, visits: Any, items: Any, indptr: Any, bounds: Any, nums: Any, scores: Any, found: Any
+    history: Any, weights: Any, visits: Any, items: Any, indptr: Any, bounds: Any, nums: Any, scores: Any, best: Any
 ) -> None:
     for user in range(len(indptr) - 1):
-        first, last, start, end = visits[user], visits[user + 1], indptr[user], indptr[user + 1]
-        if first < last and start < end:
-            terms = _covisited_terms(history[first:last], weights[first:last], items[start:end], bounds, nums, scores)
-            _heaviest(terms, first, found[start:end])
-
-
-def similar_terms(
-    history: NDArray[np.float32], weights: NDArray[np.float64], items: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """What each history item adds to each item's similarity: w_h · ⟨v_h, v_i⟩ / ‖Σ_h w_h · v_h‖.
-
-    Args:
-        history: (n_history, dim) float32 vectors of the history.
-        weights: (n_history,) float64.
-        items: (n, dim) float32.
-
-    Returns:
-        (n, n_history) float64, summed over dim in order; all 0 where the profile is 0.
-    """
-    found: NDArray[np.float64] = _similar_terms(history, weights, items)
-    return found
+        first, start, end = visits[user], indptr[user], indptr[user + 1]
+        order = np.argsort(items[start:end])
+        ordered = items[start:end][order]
+        terms = np.zeros((end - start, visits[user + 1] - first))
+        for h in range(terms.shape[1]):
+            num = history[first + h]
+            for at in range(bounds[num], bounds[num + 1]):
+                i = np.searchsorted(ordered, nums[at])
+                if i < len(ordered) and ordered[i] == nums[at]:
+                    terms[order[i], h] = weights[first + h] * scores[at]
+        _write_largest(terms, first, best[start:end])
 
 
 @njit(cache=True)
-def _similar_terms(history: Any, weights: Any, items: Any) -> Any:
-    n_history, dim = history.shape
-    n, n_eights = items.shape[0], -(-n_history // EIGHT)
-    # Across: one number of eight vectors beside each other, so that their sums, each in order, are one instruction.
-    across, square = np.zeros((n_eights, dim, EIGHT)), 0.0
-    for d in range(dim):
-        total = 0.0
-        for h in range(n_history):
-            term = weights[h] * np.float64(history[h, d])
-            across[h // EIGHT, d, h % EIGHT] = term
-            total += term
-        square += total * total
-    terms = np.zeros((n, n_eights * EIGHT))
-    if square > 0:
-        norm = np.sqrt(square)
-        for eight in range(n_eights):
-            column = eight * EIGHT
-            for i in range(0, n, 2):
-                later = min(i + 1, n - 1)
-                eight_dots(across[eight], items[i], items[later], dim, terms[i, column:], terms[later, column:])
-        terms /= norm
-    return terms[:, :n_history]
-
-
-def covisited_terms(
-    history: NDArray[np.int32],
-    weights: NDArray[np.float64],
-    items: NDArray[np.int32],
-    neighbours: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64]],
-) -> NDArray[np.float64]:
-    """What each history item adds to each item's co-visitation: w_h · neighbours[h][i].
-
-    Args:
-        history: (n_history,) item_nums.
-        weights: (n_history,) float64.
-        items: (n,) item_nums, distinct.
-        neighbours: CSR over all items: indptr, nums, scores.
-
-    Returns:
-        (n, n_history) float64.
-    """
-    found: NDArray[np.float64] = _covisited_terms(history, weights, items, *neighbours)
-    return found
-
-
-@njit(cache=True)
-def _covisited_terms(history: Any, weights: Any, items: Any, indptr: Any, nums: Any, scores: Any) -> Any:
-    n, order = len(items), np.argsort(items)
-    ordered, terms = items[order], np.zeros((len(items), len(history)))
-    for h in range(len(history)):
-        for at in range(indptr[history[h]], indptr[history[h] + 1]):
-            i = np.searchsorted(ordered, nums[at])
-            if i < n and ordered[i] == nums[at]:
-                terms[order[i], h] = weights[h] * scores[at]
-    return terms
-
-
-@njit(cache=True)
-def _heaviest(terms: Any, first: Any, found: Any) -> None:
+def _write_largest(terms: Any, first: Any, best: Any) -> None:
     """Writes the positions, counted from `first`, into (n, n_best), which is -1 elsewhere."""
     n, n_history = terms.shape
     for i in range(n):
-        for place in range(found.shape[1]):
-            best = -1
+        for place in range(best.shape[1]):
+            largest = -1
             for h in range(n_history):
                 taken = False
                 for before in range(place):
-                    taken = taken or found[i, before] == first + h
-                if not taken and terms[i, h] > 0 and (best < 0 or terms[i, h] > terms[i, best]):
-                    best = h
-            if best < 0:
+                    taken = taken or best[i, before] == first + h
+                if not taken and terms[i, h] > 0 and (largest < 0 or terms[i, h] > terms[i, largest]):
+                    largest = h
+            if largest < 0:
                 break
-            found[i, place] = first + best
-
-
-def heaviest(terms: NDArray[np.float64], n_best: int) -> NDArray[np.int64]:
-    """Positions of each row's largest positive terms, largest first, ties by position.
-
-    Args:
-        terms: (n, n_history) float64.
-        n_best: Most positions per row.
-
-    Returns:
-        (n, n_best) int64, filled up with -1.
-    """
-    found = np.full((len(terms), n_best), -1, dtype=np.int64)
-    _heaviest(terms, 0, found)
-    return found
+            best[i, place] = first + largest

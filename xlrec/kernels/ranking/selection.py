@@ -12,63 +12,72 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import entries_of
 from xlrec.kernels.base.numba_options import uncounted
-from xlrec.kernels.ranking.calibration import ALPHA
-from xlrec.kernels.ranking.diversity import Copies, products, roundoff, stays
-from xlrec.kernels.ranking.nearest import Nearest, begin, exactly, meet
+from xlrec.kernels.ranking.calibration import ALPHA, Mix
+from xlrec.kernels.search.exact_scores import simd_dot
+
+
+class Candidates(NamedTuple):
+    """A user's candidates, best first."""
+
+    relevance: NDArray[np.float64]
+    """(n,) float64; 1 is the user's best, so that the weights mean the same for all users."""
+    vectors: NDArray[np.float32]
+    """(n, dim) float32, unit norm or zero, whose cosine with all is 0; not read where diversity is 0."""
+    groups: NDArray[np.int64]
+    """(n,) int64 language of each item, a row of `Mix.target`."""
 
 
 class Caps(NamedTuple):
-    """Categories of items as CSR, and how many items of each a list may have."""
+    """Categories of items as CSR, and the most items of each in a list."""
 
     indptr: NDArray[np.int64]
     """(n + 1,) int64."""
     codes: NDArray[np.int64]
-    """Numbers of the categories, from 0."""
+    """(indptr[-1],) int64 numbers of the categories, from 0."""
     most: int
-    """Most items of one category; 0 = no limit, then `indptr` and `codes` are not looked at."""
+    """Most items of one category; 0 = no limit, then `indptr` and `codes` are not read."""
 
     @staticmethod
-    def none() -> "Caps":
+    def unlimited() -> "Caps":
         """No limit."""
         return Caps(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.int64), 0)
 
     @staticmethod
-    def of(item_nums: NDArray[np.int32], indptr: NDArray[np.int64], codes: NDArray[np.int32], most: int) -> "Caps":
+    def of_items(
+        item_nums: NDArray[np.int32], indptr: NDArray[np.int64], codes: NDArray[np.int32], most: int
+    ) -> "Caps":
         """The caps of some items, from the CSR of all items.
 
         Args:
-            item_nums: (n,) rows of the CSR.
+            item_nums: (n,) int32 rows of the CSR.
             indptr: (n_items + 1,) int64.
-            codes: Categories of all items.
+            codes: (indptr[-1],) int32 categories of all items.
             most: Most items of one category; 0 = no limit.
         """
         if not most:
-            return Caps.none()
+            return Caps.unlimited()
         local, at = entries_of(indptr, item_nums)
         return Caps(local, np.unique(codes[at], return_inverse=True)[1].astype(np.int64), most)
 
 
-class Mix(NamedTuple):
-    """Language of each item, and the mix that the reader wants."""
+class _State(NamedTuple):
+    """Progress of the greedy over n items."""
 
-    groups: NDArray[np.int64]
-    """(n,) int64 language of each item, a row of `target`."""
-    target: NDArray[np.float64]
-    """(n_groups,) float64 wanted share of each; sums to 1."""
-    weight: float
-    """0..1: weight of the mix against score and diversity; 0 = no regard to languages."""
+    free: NDArray[np.bool_]  # (n,) neither taken nor a near-duplicate
+    base: NDArray[np.float64]  # (n,) relevance's part of the gain
+    wide: NDArray[np.float64]  # (n, dim) vectors
+    norms: NDArray[np.float64]  # (n,)
+    nearest: NDArray[np.float64]  # (n,) largest cosine with the first n_met items taken
+    n_met: NDArray[np.int64]  # (n,)
+    n_in_group: NDArray[np.int64]  # (n_groups,) items taken
+    costs: NDArray[np.float64]  # (n_groups,) weighted divergence after one more item of the group
+    n_in_category: NDArray[np.int64]  # (n_categories,) items taken
 
 
-def select(
-    k: int,
-    relevance: NDArray[np.float64],
-    vectors: NDArray[np.float32],
-    diversity: float,
-    mix: Mix,
-    caps: Caps,
-    copies: Copies | None = None,
+def select_items(
+    k: int, candidates: Candidates, diversity: float, mix: Mix, caps: Caps, kept: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """Positions of up to k items in list order; fewer only where the caps leave no more.
+    """(at most k,) int64 positions of a user's items in list order; fewer than k only where the caps leave no more.
 
     Each step takes the item with the largest
     (1 - λ) · ((1 - d) · relevance - d · largest cosine with the items taken) - λ · KL(p ‖ q̃ with the item),
@@ -76,179 +85,146 @@ def select(
 
     Args:
         k: Most items.
-        relevance: (n,) float64, best first; 1 is the user's best, so that the weights mean the same for all users.
-        vectors: (n, dim) float32, unit norm or zero, whose cosine with all is 0; not looked at where diversity is 0.
+        candidates: Best first.
         diversity: 0..1.
-        mix: Languages.
+        mix: Languages that the reader wants.
         caps: Categories; an item with a full category is passed over.
-        copies: Items that fall out, of the same vectors, as `diversity.copies_of` decided and goes on to decide; None:
-            none do.
-
-    Returns:
-        (at most k,) int64; what decides is summed in a fixed order in float64.
+        kept: (n,) bool items that may be taken, such as `keep_distinct` says; None: all.
     """
-    n, margin = len(relevance), 2 * roundoff(vectors.shape[1])  # norms, too, are rounded
-    if copies is None:
-        copies = Copies.none(products(vectors if diversity else vectors[:0]), n)
-    taken = np.empty(min(k, n), dtype=np.int64)
-    near = Nearest.of(n, len(taken))
-    counts = empty_counts(caps.codes)
-    size = select_into(taken, relevance, vectors, *near, margin, diversity, *copies, *mix, *caps, counts)
-    return taken[:size]
-
-
-@uncounted
-def _full(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
-    if most > 0:
-        for at in range(indptr[i], indptr[i + 1]):
-            if counts[codes[at]] >= most:
-                return True
-    return False
-
-
-@uncounted
-def _count(i: Any, indptr: Any, codes: Any, counts: Any, most: Any) -> Any:
-    if most > 0:
-        for at in range(indptr[i], indptr[i + 1]):
-            counts[codes[at]] += 1
+    free = np.ones(len(candidates.relevance), dtype=np.bool_) if kept is None else kept.copy()
+    taken = np.empty(min(k, len(free)), dtype=np.int64)
+    return taken[: _select(taken, free, candidates, float(diversity), mix, caps)]
 
 
 @njit(cache=True)
-def empty_counts(codes: Any) -> Any:
-    """A zero for every category."""
-    return np.zeros(codes.max() + 1 if len(codes) else 0, dtype=np.int64)
+def _select(taken: Any, free: Any, candidates: Any, diversity: Any, mix: Any, caps: Any) -> Any:
+    """Fills `taken`; returns how many there are."""
+    relevance, vectors, groups = candidates
+    n = len(free)
+    wide, norms = np.empty((0, 0)), np.zeros(n)
+    if diversity > 0:
+        wide = vectors.astype(np.float64)
+        for i in range(n):
+            norms[i] = np.sqrt(simd_dot(wide[i], vectors[i]))
+    state = _State(
+        free, (1 - diversity) * relevance, wide, norms, np.zeros(n), np.zeros(n, dtype=np.int64),
+        np.zeros(len(mix.target), dtype=np.int64), np.zeros(len(mix.target)), _no_counts(caps),
+    )  # fmt: skip
+    for size in range(len(taken)):
+        if mix.weight > 0:
+            _write_costs(mix, state.n_in_group, size, state.costs)
+        best = _best(taken, size, candidates, diversity, mix, caps, state)
+        if best < 0:
+            return size
+        if size == 0:
+            state.nearest[:] = -2.0  # below every cosine: none with the first item is known yet
+        taken[size], free[best] = best, False
+        state.n_in_group[groups[best]] += 1
+        _count(best, caps, state.n_in_category)
+    return len(taken)
 
 
 @uncounted
-def _divergences(target: Any, counts: Any, size: Any, found: Any) -> Any:
-    """Writes KL(p ‖ q̃) after one more item of each group into `found`."""
-    for group in range(len(target)):
-        total = 0.0
-        for g in range(len(target)):
-            if target[g] > 0:
-                share = (counts[g] + (1 if g == group else 0)) / (size + 1)
-                total += target[g] * np.log(target[g] / ((1 - ALPHA) * share + ALPHA * target[g]))
-        found[group] = total
+def _best(taken: Any, size: Any, candidates: Any, diversity: Any, mix: Any, caps: Any, state: Any) -> Any:
+    """The first free item of the largest gain that the caps allow; -1 where there is none.
 
-
-@uncounted
-def _gain(base: Any, nearest: Any, diversity: Any, weight: Any, cost: Any) -> Any:
-    """Falls as `nearest` grows, in floating point too: a bound of one is a bound of the other."""
-    gain = base - diversity * nearest
-    return (1 - weight) * gain - cost if weight > 0 else gain
-
-
-@uncounted
-def _best(
-    taken: Any, n_taken: Any, free: Any, bases: Any, low: Any, high: Any, done: Any, cosines: Any, lengths: Any,
-    vectors: Any, head: Any, margin: Any, diversity: Any, weight: Any, groups: Any, costs: Any,
-    indptr: Any, codes: Any, in_category: Any, most: Any, found: Any, uppers: Any,
-) -> Any:  # fmt: skip
-    """The first free item of the largest gain that the caps allow; -1 where there is none. The last two are scratch."""
-    bar, n_found = -np.inf, 0
-    apart = diversity > 0 and n_taken > 0
-    for i in range(len(free)):
-        uppers[i] = _gain(bases[i], low[i], diversity, weight, costs[groups[i]])
-    for i in range(len(free)):
-        if uppers[i] < bar or not free[i] or _full(i, indptr, codes, in_category, most):
-            continue
-        while apart and done[i] < n_taken and uppers[i] >= bar:
-            meet(i, taken[done[i]], low, high, done, cosines, vectors, head, margin)
-            uppers[i] = _gain(bases[i], low[i], diversity, weight, costs[groups[i]])
-        if uppers[i] < bar:
-            continue
-        bar = max(bar, _gain(bases[i], high[i], diversity, weight, costs[groups[i]]))
-        found[n_found] = i
-        n_found += 1
-    n_left = 0
-    for at in range(n_found):
-        if uppers[found[at]] >= bar:
-            found[n_left] = found[at]
-            n_left += 1
+    Cosines are made only where they can matter: a gain only falls as items are taken (Minoux 1978, lazy greedy).
+    """
     best, most_gain = -1, -np.inf
-    for at in range(n_left):
-        i = found[at]
-        nearest = exactly(i, taken, n_taken, low, cosines, lengths, vectors, margin) if n_left > 1 and apart else low[i]
-        gain = _gain(bases[i], nearest, diversity, weight, costs[groups[i]])
+    for i in range(len(state.free)):
+        if not state.free[i]:
+            continue
+        gain = _gain(i, candidates, diversity, mix, state)
+        if gain <= most_gain or _full(i, caps, state.n_in_category):
+            continue
+        while diversity > 0 and state.n_met[i] < size and gain > most_gain:
+            other = taken[state.n_met[i]]
+            norms = state.norms[i] * state.norms[other]
+            cosine = simd_dot(state.wide[i], candidates.vectors[other]) / norms if norms > 0 else 0.0
+            state.nearest[i] = max(state.nearest[i], cosine)
+            state.n_met[i] += 1
+            gain = _gain(i, candidates, diversity, mix, state)
         if gain > most_gain:
             best, most_gain = i, gain
     return best
 
 
+@uncounted
+def _gain(i: Any, candidates: Any, diversity: Any, mix: Any, state: Any) -> Any:
+    gain = state.base[i]
+    if diversity > 0:
+        gain -= diversity * state.nearest[i]
+    return (1 - mix.weight) * gain - state.costs[candidates.groups[i]] if mix.weight > 0 else gain
+
+
+@uncounted
+def _write_costs(mix: Any, counts: Any, size: Any, costs: Any) -> None:
+    """Writes the weighted KL(p ‖ q̃) after one more item of each group."""
+    for group in range(len(mix.target)):
+        total = 0.0
+        for g in range(len(mix.target)):
+            if mix.target[g] > 0:
+                share = (counts[g] + (1 if g == group else 0)) / (size + 1)
+                total += mix.target[g] * np.log(mix.target[g] / ((1 - ALPHA) * share + ALPHA * mix.target[g]))
+        costs[group] = mix.weight * total
+
+
 @njit(cache=True)
-def select_into(
-    taken: Any, relevance: Any, vectors: Any, low: Any, high: Any, done: Any, cosines: Any, lengths: Any, margin: Any,
-    diversity: Any, head: Any, kept: Any, threshold: Any, least: Any, groups: Any, target: Any, weight: Any,
-    indptr: Any, codes: Any, most: Any, in_category: Any,
-) -> Any:  # fmt: skip
-    """Fills `taken`; returns how many there are. Whether an item is a copy is asked when it would be taken."""
-    n = len(relevance)
-    free, bases = kept != 0, (1 - diversity) * relevance
-    found, uppers = np.empty(n, dtype=np.int64), np.empty(n)
-    counts, costs = np.zeros(len(target), dtype=np.int64), np.zeros(len(target))
-    for size in range(len(taken)):
-        if weight > 0:
-            _divergences(target, counts, size, costs)
-            for group in range(len(costs)):
-                costs[group] *= weight
-        best = -1
-        while best < 0:
-            best = _best(
-                taken, size, free, bases, low, high, done, cosines, lengths, vectors, head, margin, diversity,
-                weight, groups, costs, indptr, codes, in_category, most, found, uppers,
-            )  # fmt: skip
-            if best < 0:
-                return size
-            free[best] = False
-            if not stays(best, vectors, head, kept, threshold, least):
-                best = -1
-        taken[size] = best
-        counts[groups[best]] += 1
-        _count(best, indptr, codes, in_category, most)
-        if size == 0 and diversity > 0:
-            begin(low, high)
-    return len(taken)
+def _no_counts(caps: Any) -> Any:
+    """(n_categories,) int64 zeros."""
+    return np.zeros(caps.codes.max() + 1 if len(caps.codes) else 0, dtype=np.int64)
 
 
-def fill(
+@uncounted
+def _full(i: Any, caps: Any, counts: Any) -> Any:
+    if caps.most > 0:
+        for at in range(caps.indptr[i], caps.indptr[i + 1]):
+            if counts[caps.codes[at]] >= caps.most:
+                return True
+    return False
+
+
+@uncounted
+def _count(i: Any, caps: Any, counts: Any) -> Any:
+    if caps.most > 0:
+        for at in range(caps.indptr[i], caps.indptr[i + 1]):
+            counts[caps.codes[at]] += 1
+
+
+def fill_list(
     k: int, taken: NDArray[np.int64], n_candidates: int, copies: NDArray[np.bool_], caps: Caps
 ) -> NDArray[np.int64]:
-    """A list lengthened to k: positions of min(k, n) items, those taken first.
+    """(min(k, n),) int64 positions of a list lengthened to k, those taken first.
 
-    What is added comes in this order, each from the first position on: candidates that keep the caps, candidates, items
-    to fall back on, then near-duplicates of what is better.
+    Items are added in this order, each from the first position on: candidates that keep the caps, candidates, items to
+    fall back on, then near-duplicates of better items.
 
     Args:
         k: Rows wanted.
-        taken: Positions of the list so far, in order.
+        taken: (n_taken,) int64 positions of the list so far, in order.
         n_candidates: Positions below it are candidates, best first; the others are to fall back on, best first.
         copies: (n,) bool: a near-duplicate of a better item.
         caps: Categories of all n items.
     """
-    filled: NDArray[np.int64] = _fill(k, taken, n_candidates, copies, *caps)
+    filled = np.empty(min(k, len(copies)), dtype=np.int64)
+    _fill(filled, taken, n_candidates, copies, caps)
     return filled
 
 
 @njit(cache=True)
-def _fill(
-    k: Any, taken: Any, n_candidates: Any, copies: Any, indptr: Any, codes: Any, most: Any
-) -> Any:  # fmt: skip
-    n = len(copies)
-    found, free, size = np.empty(min(k, n), dtype=np.int64), np.ones(n, dtype=np.bool_), 0
-    in_category = empty_counts(codes)
+def _fill(filled: Any, taken: Any, n_candidates: Any, copies: Any, caps: Any) -> None:
+    n, size = len(copies), 0
+    free, counts = np.ones(n, dtype=np.bool_), _no_counts(caps)
     for i in taken:
-        found[size], free[i] = i, False
+        filled[size], free[i] = i, False
         size += 1
-        _count(i, indptr, codes, in_category, most)
+        _count(i, caps, counts)
     for tier in range(4):
         for i in range(n_candidates if tier < 2 else n):
-            if size == len(found):
-                return found
-            if not free[i] or (tier < 3 and copies[i]):
+            if size == len(filled):
+                return
+            if not free[i] or (tier < 3 and copies[i]) or (tier == 0 and _full(i, caps, counts)):
                 continue
-            if tier == 0 and _full(i, indptr, codes, in_category, most):
-                continue
-            found[size], free[i] = i, False
+            filled[size], free[i] = i, False
             size += 1
-            _count(i, indptr, codes, in_category, most)
-    return found
+            _count(i, caps, counts)

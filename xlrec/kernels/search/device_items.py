@@ -17,7 +17,7 @@ _PIECE: Final = 1 << 28  # bytes of float32 vectors that are streamed at once
 
 
 class Piece(NamedTuple):
-    """Consecutive items on the device: what the product takes, and what rescores it."""
+    """Consecutive items on the device: rounded vectors for the product, and exact ones for rescoring."""
 
     first: int
     vectors: Tensor
@@ -28,7 +28,7 @@ class Piece(NamedTuple):
     """(n,) float64 distances of the two."""
 
     def cut(self, low: int, high: int) -> "Piece":
-        """Some of its items."""
+        """The items from row `low` to `high`."""
         return Piece(self.first + low, self.vectors[low:high], self.rounded[low:high], self.residuals[low:high])
 
 
@@ -53,7 +53,7 @@ class DeviceItems:
         self.norms = torch.tensor(items.norms, device=device)
 
     def _free(self) -> int:
-        """Bytes of the device's memory that nobody holds; of a CPU's, more than any."""
+        """Free bytes of the device's memory; of a CPU, more than any machine has."""
         return int(torch.cuda.mem_get_info(self.device)[0]) if self.device.type == "cuda" else 1 << 60
 
     def pieces(self) -> Iterator[Piece]:
@@ -67,7 +67,7 @@ class DeviceItems:
     def _rounded(self, first: int, vectors: Tensor) -> Piece:
         rounded = filled(vectors, self.kind)
         residuals = torch.empty(len(vectors), dtype=torch.float64, device=self.device)
-        step = max(1, (1 << 26) // rounded.shape[1])
+        step = max(1, (1 << 26) // max(1, rounded.shape[1]))
         for low in range(0, len(vectors), step):
             some = slice(low, low + step)
             apart = vectors[some] - rounded[some, : vectors.shape[1]].float()  # exact: a number and its rounding
@@ -112,7 +112,7 @@ def filled(vectors: Tensor, kind: torch.dtype) -> Tensor:
 
 
 def _copied(rows: NDArray[np.float32], copies: Any) -> tuple[Tensor, Tensor, Any]:
-    """A copy on the device that is under way, the host memory it comes from, and what says that it is done."""
+    """A copy that is under way to the device, its source in host memory, and the event of its end."""
     host = torch.empty(rows.shape, dtype=torch.float32, pin_memory=True)
     np.copyto(host.numpy(), rows)
     with torch.cuda.stream(copies):

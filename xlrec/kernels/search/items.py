@@ -1,14 +1,13 @@
-"""Item vectors made ready for many searches: norms, the path of the first pass, and rounded tiles that are kept."""
+"""Item vectors prepared for many searches: norms, the path of the first pass, and rounded tiles that are kept."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.gather import gather
 from xlrec.kernels.base.rounding import lengths
-from xlrec.kernels.search.fastest import fastest
 from xlrec.kernels.search.paths import PATHS, Block, Float32
 
 #: Vectors of items row-aligned by item_num: (first item_num, (rows, dim) float32), ascending, without gaps.
@@ -19,20 +18,20 @@ ITEM_BLOCK: Final = 2048
 #: Rounded tiles are kept up to this many bytes; further ones are made anew for each block of users.
 KEPT_BYTES: Final = 256 << 20
 _LARGEST_ITEM: Final = 2.0**120
-_SMALL: Final = 1 << 21  # numbers in all items below which float32 is fast enough
-_WIDE: Final = 160  # numbers in a vector from which int8's faster product outweighs what its coarser scores let pass
-_FEW: Final = 160  # queries below which rounding the items costs more than it saves
-_COARSE: Final = 0.25  # int8 is left where it blurs scores by more than this part of their spread
 
 
 def norms_of(shards: Shards) -> NDArray[np.float64]:
     """(n_items,) float64 Euclidean norms; NaN or inf where a vector is not finite."""
-    found = [lengths(np.asarray(rows)) for _, rows in shards]
-    return np.concatenate(found) if found else np.zeros(0)
+    norms = [lengths(np.asarray(rows)) for _, rows in shards]
+    return np.concatenate(norms) if norms else np.zeros(0)
 
 
 def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """The items' norms, computed where not given.
+    """(n_items,) float64 norms of the items, computed where not given.
+
+    Args:
+        shards: Item vectors, (rows, dim) float32 each.
+        norms: (n_items,) float64, where known.
 
     Raises:
         ValueError: One is outside of what float32 sums hold without overflow.
@@ -89,42 +88,20 @@ def prepare(
     shards: Shards,
     *,
     norms: NDArray[np.float64] | None = None,
-    path: str | None = None,
+    path: str = "float32",
     item_block: int = ITEM_BLOCK,
     kept_bytes: int = KEPT_BYTES,
-    n_queries: int | None = None,
 ) -> Items:
     """Items to search in, for any number of `top_k` calls.
 
     Args:
         shards: Item vectors, float32; they may be memory-mapped and are not copied.
         norms: (n_items,) of the items, where known; saves a pass over the vectors.
-        path: `float32`, `bf16` or `int8`: the first pass; None: what is fastest here, by a short measurement.
+        path: `float32`, `bf16` or `int8`: the first pass. `xlrec.runtime.first_pass` names the fastest one here.
         item_block: Items per matrix product.
         kept_bytes: Memory that rounded tiles may take.
-        n_queries: How many will be asked in all, where known: for a few, rounding does not pay.
 
     Raises:
         ValueError: An item's norm is outside of what float32 holds without overflow.
     """
-    norms = checked_norms(shards, norms)
-    few = n_queries is not None and n_queries < _FEW
-    name = path or ("float32" if few or sum(rows.size for _, rows in shards) < _SMALL else _suited(shards, norms))
-    return Items(shards, norms, PATHS[name], item_block, kept_bytes)
-
-
-def _suited(shards: Shards, norms: NDArray[np.float64]) -> str:
-    """The fastest path of this machine, without int8 where single coordinates are so large that it is coarse."""
-    dim = shards[0][1].shape[1]
-    ranking = fastest(dim)
-    finer = next(name for name in ranking if name != "int8")
-    if ranking[0] != "int8" or dim < _WIDE:
-        return finer
-    sample = np.concatenate([np.asarray(rows[:: max(1, len(rows) // 64)]) for _, rows in shards[:16]])
-    nums = np.concatenate([first + np.arange(0, len(rows), max(1, len(rows) // 64)) for first, rows in shards[:16]])
-    good: Any = np.isfinite(norms[nums]) & (norms[nums] > 0)
-    if not good.any():
-        return "float32"
-    rows = sample[good].astype(np.float64)
-    spread = np.sqrt(((rows - rows.mean(axis=0)) ** 2).mean())  # of scores, in a middling direction
-    return "int8" if np.median(PATHS["int8"].block(sample[good]).residuals) <= _COARSE * spread else finer
+    return Items(shards, checked_norms(shards, norms), PATHS[path], item_block, kept_bytes)

@@ -1,4 +1,4 @@
-"""Who may get what: eligibility, languages and seen items of all sources, for compiled loops."""
+"""Allowed items of each user: eligibility, languages and seen items of all sources, for compiled loops."""
 
 from typing import Any, NamedTuple
 
@@ -10,23 +10,38 @@ from xlrec.kernels.base.csr import entries_of, indptr_of
 
 
 class Mask(NamedTuple):
-    """Which items a user may get; shared by all sources.
-
-    `eligible` (n_groups, n_items) bool and `group` (n_users,) int32, its row for each user; `seen_indptr`
-    (n_users + 1,) int64 and `seen_nums` int32, ascending per user: items left out; `restricted` (n_users,) bool: only
-    items that have a bit of `item_words` (n_items, n_words) in common with `user_words` (n_users, n_words), uint64.
-    """
+    """Allowed items of each user; shared by all sources."""
 
     eligible: NDArray[np.bool_]
+    """(n_groups, n_items) items that a group of users, such as a market, may get."""
     group: NDArray[np.int32]
+    """(n_users,) row of `eligible`."""
     seen_indptr: NDArray[np.int64]
+    """(n_users + 1,) runs of `seen_nums`."""
     seen_nums: NDArray[np.int32]
+    """(n,) item_nums that are left out, ascending per user."""
     item_words: NDArray[np.uint64]
+    """(n_items, n_words) bits of the languages of each item."""
     user_words: NDArray[np.uint64]
+    """(n_users, n_words) bits of the languages that each user reads."""
     restricted: NDArray[np.bool_]
+    """(n_users,) users who get only items with a language that they read."""
 
-    def of(self, users: NDArray[np.int64]) -> "Mask":
-        """The mask of some users, in their order."""
+    @staticmethod
+    def everything(n_users: int, n_items: int) -> "Mask":
+        """A mask that allows every item to every user."""
+        return Mask(
+            np.ones((1, n_items), np.bool_),
+            np.zeros(n_users, np.int32),
+            np.zeros(n_users + 1, np.int64),
+            np.zeros(0, np.int32),
+            np.ones((n_items, 1), np.uint64),
+            np.zeros((n_users, 1), np.uint64),
+            np.zeros(n_users, np.bool_),
+        )
+
+    def of_users(self, users: NDArray[np.int64]) -> "Mask":
+        """The mask of some users (n,) int64, in their order."""
         indptr, places = entries_of(self.seen_indptr, users)
         return self._replace(
             group=self.group[users],
@@ -36,8 +51,8 @@ class Mask(NamedTuple):
             restricted=self.restricted[users],
         )
 
-    def among(self, nums: NDArray[np.integer[Any]]) -> "Mask":
-        """The mask on some items only, ascending, by their place in `nums`."""
+    def among_items(self, nums: NDArray[np.integer[Any]]) -> "Mask":
+        """The mask on some items only, `nums` (n,) ascending; items are then named by their place in `nums`."""
         places = np.minimum(np.searchsorted(nums, self.seen_nums), max(len(nums) - 1, 0))
         hit: NDArray[np.bool_] = nums[places] == self.seen_nums if len(nums) else np.zeros(len(places), dtype=np.bool_)
         return self._replace(
@@ -50,7 +65,7 @@ class Mask(NamedTuple):
 
 @njit(cache=True, inline="always")
 def shares(left, right):  # type: ignore[no-untyped-def]
-    """Whether two rows of words have a bit in common."""
+    """Whether two rows (n_words,) uint64 have a bit in common."""
     shared = False
     for word in range(len(left)):
         shared |= (left[word] & right[word]) != 0

@@ -1,4 +1,4 @@
-"""Who may be compared with whom when rows of texts are searched in rows of texts."""
+"""Masks for a search of rows of texts in rows of texts."""
 
 from typing import Any
 
@@ -15,16 +15,15 @@ def pair_mask(
     own_nums: NDArray[np.integer[Any]] | None = None,
     eligible: NDArray[np.bool_] | None = None,
 ) -> Mask:
-    """The mask of left rows in right rows: everything, unless the other arguments say less.
+    """Mask of left rows in right rows: all pairs, unless the other arguments leave some out.
 
     Args:
         n_left: Left rows.
         right_words: (n_right, n_words) the bit of each right row's language; none where it is unknown.
         others_than: (n_left, n_words) the bit of each left row's language, and (n_left,) whether it is known: only
-            right rows of another language count. Where one is unknown nobody can say that they differ, so there
-            is no pair. None: languages do not matter.
+            right rows of another language count, and unknown languages make no pair. None: languages do not matter.
         own_nums: (n_left,) the right row that is the left row itself, which it never gets. None: there is none.
-        eligible: (n_right,) which right rows count at all; None: all.
+        eligible: (n_right,) bool right rows that count at all; None: all.
     """
     n_right, n_words = right_words.shape
     everyone = np.ones(n_right, dtype=np.bool_) if eligible is None else eligible

@@ -1,8 +1,8 @@
-"""First passes of the exact top-k: float32, bfloat16 or int8 products, each with what its rounding takes away.
+"""First passes of the exact top-k: float32, bfloat16 or int8 products, each with the error of its rounding.
 
-A path makes tiles of item vectors and blocks of unit queries, and multiplies them into raw scores, of which
-raw · columns[j] · rows[u] is near the score. What is near is said by the residuals, ‖vector - its rounding‖, which are
-measured, and by `roundoff` and `relative` of the product; see `xlrec.kernels.search.topk` for the bound made of them.
+A path makes tiles of item vectors and blocks of unit queries, and multiplies them into raw scores;
+raw · columns[j] · rows[u] approximates the score. The residuals ‖vector - its rounding‖ are measured. With `roundoff`
+and `relative` of the product they bound the error; see `xlrec.kernels.search.topk`.
 """
 
 from typing import Any, ClassVar, Final, NamedTuple
@@ -17,11 +17,14 @@ _SAFETY: Final = 1.01
 
 
 class Block(NamedTuple):
-    """Rounded vectors: `data` for the product, float32 scales and float64 residuals of the rows."""
+    """Rounded vectors."""
 
     data: Any
+    """(n, dim) array or tensor for the product."""
     scales: NDArray[np.float32]
+    """(n,) that the rows of the product are multiplied with."""
     residuals: NDArray[np.float64]
+    """(n,) distances of the vectors and their roundings."""
 
 
 class Float32:
@@ -29,7 +32,7 @@ class Float32:
 
     name: ClassVar = "float32"
     roundoff: ClassVar = 2.0**-24  # of the sums
-    relative: ClassVar = 0.0  # of what the product rounds its sums to
+    relative: ClassVar = 0.0  # of the rounded sums
     bytes_each: ClassVar = 0  # a copy takes, per number
 
     @staticmethod
@@ -50,9 +53,9 @@ class Float32:
     @staticmethod
     def product(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) raw scores, in the scratch memory."""
-        found: NDArray[np.float32] = _tile(queries, items, scratch)
-        with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors: what they score never ranks
-            return np.matmul(queries.data, items.data.T, out=found)
+        scores: NDArray[np.float32] = _tile(queries, items, scratch)
+        with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors never rank
+            return np.matmul(queries.data, items.data.T, out=scores)
 
 
 class Bf16(Float32):
@@ -65,7 +68,7 @@ class Bf16(Float32):
 
     @staticmethod
     def block(vectors: Vectors) -> Block:
-        """Rounds to the nearest; what bfloat16 holds as subnormal becomes 0, so that no hardware flushes it."""
+        """Rounds to the nearest; subnormal numbers become 0, so that no hardware flushes them."""
         import torch
 
         vectors = np.ascontiguousarray(vectors)
@@ -86,9 +89,9 @@ class Bf16(Float32):
         """(n_queries, n_items) bits of the raw scores, in the scratch memory."""
         import torch
 
-        found = _tile(queries, items, scratch)
-        torch.mm(queries.data, items.data.T, out=found)
-        bits: NDArray[Any] = found.view(torch.int16).numpy().view(np.uint16)
+        scores = _tile(queries, items, scratch)
+        torch.mm(queries.data, items.data.T, out=scores)
+        bits: NDArray[Any] = scores.view(torch.int16).numpy().view(np.uint16)
         return bits
 
 
@@ -127,9 +130,9 @@ class Int8(Float32):
         """(n_queries, n_items) int32 raw scores, in the scratch memory."""
         import torch
 
-        found = _tile(queries, items, scratch)
-        torch._int_mm(queries.data, items.data.T, out=found)
-        raw: NDArray[Any] = found.numpy()
+        scores = _tile(queries, items, scratch)
+        torch._int_mm(queries.data, items.data.T, out=scores)
+        raw: NDArray[Any] = scores.numpy()
         return raw
 
 
@@ -144,7 +147,7 @@ PATHS: Final[dict[str, type[Float32]]] = {path.name: path for path in (Float32, 
 
 
 def error_factors(dim: int, roundoff: float, r: float) -> tuple[float, float, float]:
-    """Of ‖v‖ and of d_v in the bound, and what is added; see `xlrec.kernels.search.topk`."""
+    """Factors of ‖v‖ and of d_v in the error bound, and the added term; see `xlrec.kernels.search.topk`."""
     n = (dim + 2) * roundoff
     sums = n / (1 - n) * (1 + r) + 2.0**-20
     return _SAFETY * (r + sums), _SAFETY * (1 + r + sums), _SAFETY * (dim + 8) * 2.0**-124

@@ -14,10 +14,10 @@ norm, residual and exact score. So every score lies in [p̂ - e_v, p̂ + e_v] wi
     e_v = 2⁻⁸ |p̂| + 1.01 (r ‖v‖ + (1 + r) d_v + (γ_(d+2) (1 + r) + 2⁻²⁰) (‖v‖ + d_v) + (d + 8) 2⁻¹²⁴).
 
 The k-th largest lower bound is no higher than the k-th best score, and no item of the top k has a lower upper bound.
-The scan keeps all items whose upper bound reaches it, so that the float64 order of what it keeps is the order of a full
-float64 search, for every path and block size. A floor may be guessed (`initial_threshold`): what is
-left out scores less than it, so a list whose k-th score reaches the guess is the full search's. A buffer that overflows
-is rescored in float64 at once.
+The scan keeps all items whose upper bound reaches it, so that their float64 order is the order of a full float64
+search, for every path and block size. A search may begin with an estimated threshold
+(`initial_threshold`): left-out items score less than it, so a list whose k-th score reaches it is the full search's.
+A buffer that overflows is rescored in float64 at once.
 """
 
 from typing import Any, Final, NamedTuple
@@ -26,16 +26,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.rounding import query_norms, to_units
-from xlrec.kernels.search.initial_threshold import guessed
+from xlrec.kernels.search.exact_scores import (
+    best_rows,
+    cut_to_best,
+    inner_products_in,
+    likely_thresholds,
+    rescore_entries,
+)
+from xlrec.kernels.search.initial_threshold import initial_thresholds
 from xlrec.kernels.search.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.paths import Block, error_factors
-from xlrec.kernels.search.scan import Buffers, bounds, choose, dots, likely, rescore, scan, settle, tighten
+from xlrec.kernels.search.scan import Buffers, error_bounds, scan_tile, tighten_buffers
 
 __all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
 
 _QUERY_RANGE: Final = (1e-100, 1e100)
-_LOOKED_THROUGH: Final = 16  # shards each of which looks at all pairs; with more of them, sorting the pairs costs less
+_FEW_SHARDS: Final = 16  # up to so many, all pairs are filtered for each shard; with more, sorting the pairs costs less
 
 
 def top_k(
@@ -57,7 +64,7 @@ def top_k(
         queries: (n_users, dim), any scale; float64 scores are made from these numbers.
         items: Item vectors, float32: as they are, or prepared once for many calls.
         k: At least 1.
-        mask: What each user may get.
+        mask: Allowed items of each user.
         norms: (n_items,) of the items, where known and not prepared; saves a pass over the vectors.
         zero_vectors: False: items whose vector is zero never rank.
         user_block: Users per matrix product.
@@ -71,16 +78,16 @@ def top_k(
     """
     wide = np.ascontiguousarray(queries, dtype=np.float64)
     if not isinstance(items, Items):
-        items = prepare(items, norms=norms, item_block=item_block, n_queries=len(wide))
-    units, lengths = units_of(wide)
+        items = prepare(items, norms=norms, item_block=item_block)
+    units, lengths = unit_queries(wide)
     ids = np.full((len(wide), k), -1, dtype=np.int32)
     scores = np.full((len(wide), k), -np.inf)
     ranked = np.flatnonzero(np.isfinite(lengths))
     smallest = 0.0 if zero_vectors else 5e-324
     for start in range(0, len(ranked), user_block):
         users = ranked[start : start + user_block]
-        block = Users(wide[users], lengths[users], mask.of(users), k, smallest)
-        ids[users], scores[users] = _guessing(block, items, units[users])
+        block = Users(wide[users], lengths[users], mask.of_users(users), k, smallest)
+        ids[users], scores[users] = _search_users(block, items, units[users])
     return ids, scores
 
 
@@ -92,47 +99,53 @@ def inner_products(
     Args:
         queries: (n_queries, dim) float64.
         rows: (n,) rows of the queries.
-        nums: (n,) item_nums; NaN is found where no shard has it.
-        shards: Item vectors; of these and the queries, columns may be cut off.
+        nums: (n,) item_nums; the product is NaN where no shard has it.
+        shards: Item vectors, (rows, dim) float32 each; these and the queries may be slices of columns.
     """
-    found = np.full(len(nums), np.nan)
+    products = np.full(len(nums), np.nan)
     queries = _by_rows(queries, np.float64)
     shards = [(first, _by_rows(vectors, np.float32)) for first, vectors in shards]
-    if len(shards) <= _LOOKED_THROUGH:
+    if len(shards) <= _FEW_SHARDS:
         for first, vectors in shards:
-            dots(queries, rows, nums, first, vectors, found)
-        return found
+            inner_products_in(queries, rows, nums, first, vectors, products)
+        return products
     order = np.argsort(nums, kind="stable")
-    rows, nums, some = np.asarray(rows)[order], np.asarray(nums)[order], found.copy()
+    rows, nums, sorted_products = np.asarray(rows)[order], np.asarray(nums)[order], products.copy()
     for first, vectors in shards:
         low, high = np.searchsorted(nums, [first, first + len(vectors)])
-        dots(queries, rows[low:high], nums[low:high], first, vectors, some[low:high])
-    found[order] = some
-    return found
+        inner_products_in(queries, rows[low:high], nums[low:high], first, vectors, sorted_products[low:high])
+    products[order] = sorted_products
+    return products
 
 
 def _by_rows(vectors: NDArray[Any], kind: type) -> NDArray[Any]:
-    """The vectors of this kind of number; a copy only where the numbers of a row do not lie beside each other."""
-    found: NDArray[Any] = np.asarray(vectors, dtype=kind)
-    return found if found.strides[-1] == found.itemsize else np.ascontiguousarray(found)
+    """(n, dim) vectors of this kind of number; a copy only where the numbers of a row are not contiguous."""
+    rows: NDArray[Any] = np.asarray(vectors, dtype=kind)
+    return rows if rows.strides[-1] == rows.itemsize else np.ascontiguousarray(rows)
 
 
 class Users(NamedTuple):
     """A block of users, whose queries are finite."""
 
     wide: NDArray[np.float64]
+    """(n_users, dim) queries."""
     lengths: NDArray[np.float64]
+    """(n_users,) their norms."""
     mask: Mask
     k: int
-    smallest: float  # items of a smaller norm never rank
+    smallest: float
+    """Items of a smaller norm never rank."""
 
-    def of(self, rows: NDArray[np.int64]) -> "Users":
-        """Some of them, in their order."""
-        return self._replace(wide=self.wide[rows], lengths=self.lengths[rows], mask=self.mask.of(rows))
+    def of_rows(self, rows: NDArray[np.int64]) -> "Users":
+        """Some rows (n,) int64 of them, in their order."""
+        return self._replace(wide=self.wide[rows], lengths=self.lengths[rows], mask=self.mask.of_users(rows))
 
 
-def lengths_of(queries: NDArray[np.float64]) -> NDArray[np.float64]:
+def query_lengths(queries: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n_users,) float64 norms of queries, NaN where not finite.
+
+    Args:
+        queries: (n_users, dim) float64.
 
     Raises:
         ValueError: One is outside of what float64 sums of scores hold.
@@ -147,39 +160,50 @@ def lengths_of(queries: NDArray[np.float64]) -> NDArray[np.float64]:
     return lengths
 
 
-def units_of(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Unit queries for the product (zero stays zero, NaN where not finite), and their norms as of `lengths_of`."""
-    lengths = lengths_of(queries)
+def unit_queries(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """(n_users, dim) float32 unit queries (zero stays zero, NaN where not finite), and their norms.
+
+    Args:
+        queries: (n_users, dim) float64.
+
+    Returns:
+        The units, and (n_users,) float64 norms as of `query_lengths`.
+
+    Raises:
+        ValueError: As of `query_lengths`.
+    """
+    lengths = query_lengths(queries)
     return to_units(queries, lengths), lengths
 
 
-def _rounded_down(scores: NDArray[np.float64], lengths: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(n_users,) scores of unit queries that are no higher than these; -inf for a query of zero."""
-    wide = scores / np.where(lengths > 0, lengths, 1.0)
-    wide -= 1e-12 * np.abs(np.where(np.isfinite(wide), wide, 0.0))
-    rounded = wide.astype(np.float32)
-    down = np.where(rounded > wide, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return np.where(lengths > 0, down, np.float32(-np.inf)).astype(np.float32)
+def _short_of(
+    thresholds: NDArray[np.float32], scores: NDArray[np.float64], lengths: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Rows whose k-th score (n_users,) over the query's norm may lie below the threshold."""
+    unit_scores = scores / np.where(lengths > 0, lengths, 1.0)
+    return np.flatnonzero(unit_scores - 1e-12 * np.abs(unit_scores) < thresholds)
 
 
-def _guessing(users: Users, items: Items, units: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """`_search` from guessed floors; users whose lists do not prove theirs are searched for again without."""
+def _search_users(
+    users: Users, items: Items, units: NDArray[np.float32]
+) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """`_search` from initial thresholds; users whose lists do not reach theirs are searched again without."""
     queries = items.path.block(units)
-    guesses = guessed(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
-    ids, scores = _search(users, items, queries, guesses.copy())
-    rows = np.flatnonzero(_rounded_down(scores[:, -1], users.lengths) < guesses)
+    initial = initial_thresholds(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
+    ids, scores = _search(users, items, queries, initial.copy())
+    rows = _short_of(initial, scores[:, -1], users.lengths)
     if len(rows):
         nothing = np.full(len(rows), -np.inf, dtype=np.float32)
-        ids[rows], scores[rows] = _search(users.of(rows), items, items.path.block(units[rows]), nothing)
+        ids[rows], scores[rows] = _search(users.of_rows(rows), items, items.path.block(units[rows]), nothing)
     return ids, scores
 
 
 def _search(
-    users: Users, items: Items, queries: Block, floors: NDArray[np.float32]
+    users: Users, items: Items, queries: Block, thresholds: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Ids and scores of one block of users, of items that reach these floors, which rise."""
-    n_users, k = len(floors), users.k
-    buffers = Buffers.empty(floors, k, items.path.capacity(k))
+    """Ids and scores of one block of users, of items that reach these thresholds, which rise."""
+    n_users, k = len(thresholds), users.k
+    buffers = Buffers.empty(thresholds, k, items.path.capacity(k))
     factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))
     zero = users.lengths == 0.0
     groups, rows = np.unique(users.mask.group, return_inverse=True)
@@ -188,9 +212,9 @@ def _search(
     for first, block in items.tiles():
         product = items.path.product(queries, block, scratch)
         errors = np.empty((len(groups), product.shape[1]), dtype=np.float32)
-        bounds(items.norms, block.residuals, users.mask.eligible, groups, first, users.smallest, factors, errors)
+        error_bounds(items.norms, block.residuals, users.mask.eligible, groups, first, users.smallest, factors, errors)
         places = np.zeros(n_users, dtype=np.int64)
-        while scan(
+        while scan_tile(
             product, first, queries.scales, np.float32(items.path.relative), block.scales, errors, rows, zero, k,
             users.mask, places, buffers,
         ):  # fmt: skip
@@ -198,25 +222,25 @@ def _search(
             _sharpen(users, items, full, buffers)
             full = full[buffers.counts[full] > (k + buffers.nums.shape[1]) // 2]
             _rescore(users, items, full, nowhere, buffers)
-            settle(full, k, buffers)
+            cut_to_best(full, k, buffers)
     everyone = np.arange(n_users)
     _sharpen(users, items, everyone, buffers)
     _rescore(users, items, everyone, nowhere, buffers)
     ids, scores = np.full((n_users, k), -1, dtype=np.int32), np.full((n_users, k), -np.inf)
-    choose(buffers, ids, scores)
+    best_rows(buffers, ids, scores)
     return ids, scores
 
 
 def _sharpen(users: Users, items: Items, rows: NDArray[np.int64], buffers: Buffers) -> None:
-    """Exact scores of the likely k of these users, which rule most of their other entries out."""
-    cuts = np.full(len(buffers.floors), -np.inf, dtype=np.float32)
-    tighten(rows, users.k, buffers)
-    likely(rows, users.k, buffers, cuts)
+    """Exact scores of the entries that are likely in these users' top k; most other entries drop out by them."""
+    cuts = np.full(len(buffers.thresholds), -np.inf, dtype=np.float32)
+    tighten_buffers(rows, users.k, buffers)
+    likely_thresholds(rows, users.k, buffers, cuts)
     _rescore(users, items, rows, cuts, buffers)
-    tighten(rows, users.k, buffers)
+    tighten_buffers(rows, users.k, buffers)
 
 
 def _rescore(users: Users, items: Items, rows: NDArray[np.int64], cuts: NDArray[np.float32], buffers: Buffers) -> None:
-    """Exact scores of what these users' buffers hold, where the lower bound is at least the user's cut."""
+    """Exact scores of these users' entries whose lower bound is at least the user's cut."""
     for first, vectors in items.shards:
-        rescore(rows, cuts, users.wide, users.lengths, first, vectors, buffers)
+        rescore_entries(rows, cuts, users.wide, users.lengths, first, vectors, buffers)

@@ -121,8 +121,8 @@ def _score_block(cutoffs: tuple[int, ...], index: ItemIndex, block: pa.RecordBat
     width = max(cutoffs)
     values, lengths = _runs(block, "items")
     items = metrics.pad(values, lengths, width, 0)
-    found = _accuracy(block, items, lengths) | _beyond(block, items, lengths, index)
-    columns = {f"{metric}@{k}": pa.array(found[metric](k), from_pandas=True) for metric in METRICS for k in cutoffs}
+    scored = _accuracy(block, items, lengths) | _beyond(block, items, lengths, index)
+    columns = {f"{metric}@{k}": pa.array(scored[metric](k), from_pandas=True) for metric in METRICS for k in cutoffs}
     return pa.RecordBatch.from_pydict({"user_id": block["user_id"], "slices": block["slices"], **columns})
 
 
@@ -162,8 +162,8 @@ def _languages(block: pa.RecordBatch, lengths: NDArray[Any], width: int) -> tupl
     n = int(n_read.max(initial=0))
 
     def codes(names: "pa.Array[Any]") -> NDArray[Any]:
-        found = pc.index_in(names, value_set=vocabulary)
-        return found.fill_null(-1).to_numpy(zero_copy_only=False)
+        nums = pc.index_in(names, value_set=vocabulary)
+        return nums.fill_null(-1).to_numpy(zero_copy_only=False)
 
     weights, n_weights = _runs(block, "language_weights")
     return (

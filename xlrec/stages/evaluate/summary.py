@@ -114,21 +114,25 @@ def _coverage_rows(coverage: DataFrame) -> DataFrame:
 def _partial_sums(
     names: tuple[str, ...], seed: int, n_replicates: int, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    found: dict[tuple[str, str], Sums] = {}
+    sums_by_slice: dict[tuple[str, str], Sums] = {}
     for batch in batches:
         for first in range(0, batch.num_rows, _BLOCK):
-            _add_block(found, names, seed, n_replicates, batch.slice(first, _BLOCK))
-    for (system, name), sums in sorted(found.items()):
+            _add_block(sums_by_slice, names, seed, n_replicates, batch.slice(first, _BLOCK))
+    for (system, name), sums in sorted(sums_by_slice.items()):
         yield _pack(system, name, sums)
 
 
 def _add_block(
-    found: dict[tuple[str, str], Sums], names: tuple[str, ...], seed: int, n_replicates: int, block: pa.RecordBatch
+    sums_by_slice: dict[tuple[str, str], Sums],
+    names: tuple[str, ...],
+    seed: int,
+    n_replicates: int,
+    block: pa.RecordBatch,
 ) -> None:
     values = np.stack([block[name].to_numpy(zero_copy_only=False) for name in names], axis=1).astype(np.float64)
     weights = bootstrap.poisson_weights(block["user"].to_numpy(), seed, n_replicates)
     for key, rows in _members(block).items():
-        sums = found.setdefault(key, Sums.nothing(len(names), n_replicates))
+        sums = sums_by_slice.setdefault(key, Sums.nothing(len(names), n_replicates))
         sums.add(_sums(values[rows], weights[rows]))
 
 

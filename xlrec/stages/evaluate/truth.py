@@ -1,4 +1,4 @@
-"""What a list is scored against: the same for every system, so made once and kept."""
+"""Ground truth of the holdout: the same for every system, so made once and kept."""
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,8 +14,8 @@ def ground_truth(
     """One row per user of the holdout: user_id, slices, relevant, cold, foreign, languages, language_weights.
 
     relevant holds the item_nums that were chosen. cold is their part without any event in history. foreign is their
-    part with no language of the history's items: what only a cross-lingual recommender finds. An item whose language
-    nobody knows is never foreign, nor is anything to a user without history.
+    part with no language of the history's items: only a cross-lingual recommender finds it. An item whose language
+    is unknown is never foreign, nor is anything to a user without history.
 
     slices are `all`, `market=…`, `language=…` (the user's heaviest, und where unknown), `history=…` (distinct
     positive items, in buckets that begin at 0 and at each of `history_slices`) and `cold_items=yes|no` (whether any
@@ -24,7 +24,7 @@ def ground_truth(
     Args:
         holdout: Of `split`: one row per user and relevant item.
         history: Of `split`.
-        users: Table users; derive it from history, or it tells the languages of what is to be foretold.
+        users: Table users; derived from history, since later events would give away the languages of the holdout.
         items: Table items.
         config: Section evaluate.
     """
@@ -67,8 +67,8 @@ def _relevant(holdout: DataFrame, history: DataFrame, items: DataFrame) -> DataF
     warm = history.select("item_num").distinct().withColumn("warm", F.lit(True))
     seen = history.select("user_id", "item_num").distinct().join(languages, "item_num")
     read = seen.groupBy("user_id").agg(F.array_distinct(F.flatten(F.collect_set("item_languages"))).alias("read"))
-    told = (F.size("item_languages") > 0) & ~F.array_contains("item_languages", UNKNOWN_LANGUAGE)
-    foreign = F.col("read").isNotNull() & told & ~F.arrays_overlap("item_languages", "read")
+    known = (F.size("item_languages") > 0) & ~F.array_contains("item_languages", UNKNOWN_LANGUAGE)
+    foreign = F.col("read").isNotNull() & known & ~F.arrays_overlap("item_languages", "read")
     marked = (
         holdout.select("user_id", "item_num")
         .distinct()
@@ -91,7 +91,7 @@ def _relevant(holdout: DataFrame, history: DataFrame, items: DataFrame) -> DataF
 def _bucket(n: Column, bounds: tuple[int, ...]) -> Column:
     """The label of the bucket that holds n, such as 3-9; the last is open, such as 30+."""
     *closed, (_, _, last) = buckets(bounds)
-    found: Column = F.lit(last)
+    label_of: Column = F.lit(last)
     for _, after, label in reversed(closed):
-        found = F.when(n < F.lit(after), label).otherwise(found)
-    return found
+        label_of = F.when(n < F.lit(after), label).otherwise(label_of)
+    return label_of

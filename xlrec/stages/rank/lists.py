@@ -13,7 +13,7 @@ from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import models_of
 from xlrec.kernels.base.csr import indptr_of, owners_of
 from xlrec.kernels.ranking.calibration import shown_languages
-from xlrec.kernels.ranking.fusion import best_first, fuse
+from xlrec.kernels.ranking.fusion import best_first, fuse_scores
 from xlrec.stages.rank.choosing import Chooser, Chosen
 from xlrec.stages.rank.reasons import Reasons
 from xlrec.stages.rank.users import Listed, Scored, Users
@@ -40,15 +40,15 @@ class Ranker:
         """The users' lists; each depends on nothing but the user, the index and the config."""
         weights = self.weights[[self.index.market_num(market) for market in users.markets]]
         scored = self._scored(users, weights)
-        return self._listed(users, weights, scored, self.chooser.of(users, scored))
+        return self._listed(users, weights, scored, self.chooser.choose_lists(users, scored))
 
     def _scored(self, users: Users, weights: _Floats) -> Scored:
         """The users' candidates by the weighted fusion; weights (n_users, n_sources)."""
-        fused = fuse(users.scores, users.indptr, weights)
+        fused = fuse_scores(users.scores, users.indptr, weights)
         indptr, order = best_first(fused.scores, users.indptr)
         names: Any = pa.array(self.index.languages, users.languages.type)
         reads = pc.index_in(users.languages, names).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        readable = self.chooser.readable(users.nums[order], indptr, reads, users.languages_indptr)
+        readable = self.chooser.readable_items(users.nums[order], indptr, reads, users.languages_indptr)
         sizes = np.bincount(owners_of(indptr)[readable], minlength=len(users.markets))
         return Scored(fused, indptr_of(sizes), order[readable], reads)
 
@@ -67,7 +67,7 @@ class Ranker:
             np.minimum.accumulate(scores[first:last], out=scores[first:last])
         kinds = np.where((terms.max(axis=0) > 0) & ~outside, terms.argmax(axis=0), _FALLBACK)
         because = np.full((len(nums), self.config.n_because), -1, dtype=np.int64)
-        for kind, named in ((_SIMILAR, self.reasons.similar), (_COVISITED, self.reasons.covisited)):
+        for kind, named in ((_SIMILAR, self.reasons.similar_items), (_COVISITED, self.reasons.covisited_items)):
             rows = np.flatnonzero(kinds == kind)
             if self.config.n_because:
                 because[rows] = named(users, owners[rows], nums[rows])
@@ -77,10 +77,10 @@ class Ranker:
 
 
 def weights_of(config: RankConfig, index: ItemIndex) -> _Floats:
-    """(n_markets, n_sources) in the order of `SOURCES`: the config's, else what was found, else the defaults."""
+    """(n_markets, n_sources) float64 weights in the order of `SOURCES`: of the config, else learnt, else defaults."""
     if config.weights is None and index.fusion is not None:
-        found = [index.fusion["markets"].get(market, index.fusion["joint"]) for market in index.markets]
+        weights = [index.fusion["markets"].get(market, index.fusion["joint"]) for market in index.markets]
     else:
         stated = config.weights or FusionWeights()
-        found = [[getattr(stated, source) for source in SOURCES]] * len(index.markets)
-    return np.array(found, dtype=np.float64)
+        weights = [[getattr(stated, source) for source in SOURCES]] * len(index.markets)
+    return np.array(weights, dtype=np.float64)

@@ -23,7 +23,7 @@ class Reasons:
         """`n_because`: most history items named."""
         self.index, self.models, self.n_because = index, models, n_because
 
-    def similar(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
+    def similar_items(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
         """(n, n_because) history's item_nums whose terms in each item's `similar` are largest, filled up with -1.
 
         Args:
@@ -31,7 +31,7 @@ class Reasons:
             owners: (n,) user of each item, ascending.
             nums: (n,) item_nums.
         """
-        found = np.full((len(nums), self.n_because), -1, dtype=np.int64)
+        because = np.full((len(nums), self.n_because), -1, dtype=np.int64)
         places, visitors = places_of(self.models, users.markets), owners_of(users.history_indptr)
         for start in range(0, len(places), _BLOCK):
             block = np.arange(start, min(start + _BLOCK, len(places)) + 1)
@@ -46,15 +46,15 @@ class Reasons:
                     self._vectors(nums[rows], place, history=False), np.searchsorted(owners[rows], block),
                     self.n_because,
                 )  # fmt: skip
-                found[rows] = _named(history, best)
-        return found
+                because[rows] = _named(history, best)
+        return because
 
     def _vectors(self, nums: _Nums, place: int, *, history: bool) -> NDArray[np.float32]:
         return self.index.gather(nums) if self.models is None else self.models.each[place].gather(nums, history=history)
 
-    def covisited(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
+    def covisited_items(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
         """The same for `covisited`, whose items are distinct within each user."""
-        found = np.full((len(nums), self.n_because), -1, dtype=np.int64)
+        because = np.full((len(nums), self.n_because), -1, dtype=np.int64)
         markets, visitors = np.array([*map(self.index.market_num, users.markets)]), owners_of(users.history_indptr)
         for market in np.unique(markets):
             rows, own = np.flatnonzero(markets[owners] == market), np.flatnonzero(markets[visitors] == market)
@@ -64,8 +64,8 @@ class Reasons:
                 history, users.history_weights[own], _bounds(visitors[own], chosen),
                 nums[rows], _bounds(owners[rows], chosen), near, self.n_because,
             )  # fmt: skip
-            found[rows] = _named(history, best)
-        return found
+            because[rows] = _named(history, best)
+        return because
 
 
 def _bounds(owners: _Places, users: _Places) -> _Places:
@@ -75,6 +75,6 @@ def _bounds(owners: _Places, users: _Places) -> _Places:
 
 def _named(history: _Nums, places: _Places) -> _Places:
     """The history's items at some places; -1 stays."""
-    found = np.full(places.shape, -1, dtype=np.int64)
-    found[places >= 0] = history[places[places >= 0]]
-    return found
+    named = np.full(places.shape, -1, dtype=np.int64)
+    named[places >= 0] = history[places[places >= 0]]
+    return named

@@ -26,7 +26,7 @@ Ranking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
     """`RECOMMENDATIONS`: k rows a user, fewer only where the candidates and the fallback together are fewer.
 
-    `score` is the sum of weight_s · score_s by `rank.weights`, or by what `train` found for the market, or the score of
+    `score` is the sum of weight_s · score_s by `rank.weights`, or by the learnt weights of the market, or the score of
     the row before where that is less: the order by `rank` is the greedy's (score, diversity, languages and caps
     together), and readers find a score that falls along it. A `fallback` item, scored by no other source, has its
     popularity's term alone. `source` and `reason.kind` name the largest term, ties in the order of `SOURCES`;
@@ -36,7 +36,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
         config: `rank` and `k` are used.
-        index: The `ItemIndex`, as `Files.offer` tells of it.
+        index: The `ItemIndex`, as `Files.offer` names it.
         run_id: Written into every row.
         run_date: Written into every row.
 
@@ -48,7 +48,7 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
 
 
 def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranking:
-    """What `rank` does in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
+    """`rank` in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         ranker = Ranker(ItemIndex.open(local_path(index)), config)

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from xlrec.index.items import ItemIndex, language_matrix
+from xlrec.index.catalogue import language_matrix
+from xlrec.index.items import ItemIndex
 from xlrec.index.queries import reads_of
 from xlrec.kernels.base.csr import indptr_of, owners_of
 from xlrec.kernels.history.visits import Visits, visits

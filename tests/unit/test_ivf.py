@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import Config
 from xlrec.errors import LakeError, MachineError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
-from xlrec.index.writer import write_arrays
-from xlrec.kernels.search.approximate import Approximate, Lists, build, laid_out, n_lists_for, scales_of
+from xlrec.kernels.search.ivf_lists import (
+    InvertedLists,
+    assign_lists,
+    coordinate_scales,
+    default_list_count,
+    invert_lists,
+)
+from xlrec.kernels.search.ivf_search import IvfSearch
 from xlrec.kernels.search.mask import Mask, allowed
 from xlrec.kernels.search.probing import Probes, Sample, overlaps, probes_for
 from xlrec.kernels.search.topk import inner_products, prepare, top_k
 from xlrec.pipeline.run import running
 
-ivf.require()
+ivf.require_faiss()
 N_MARKETS = 3
 
 
@@ -30,17 +37,16 @@ def clustered(rng: np.random.Generator, n: int, dim: int, n_kinds: int) -> Any:
     return (kinds[rng.integers(0, n_kinds, n)] + 0.3 * rng.normal(size=(n, dim))).astype(np.float32)
 
 
-def lists_of(items: Any, scales: Any, n_lists: int, seed: int = 0) -> Lists:
+def lists_of(items: Any, scales: Any, n_lists: int, seed: int = 0) -> InvertedLists:
     norms = np.linalg.norm(items.astype(float), axis=1)
-    return laid_out([(0, items)], build([(0, items)], norms, scales, n_lists=n_lists, seed=seed), scales)
+    return invert_lists([(0, items)], assign_lists([(0, items)], norms, scales, n_lists=n_lists, seed=seed), scales)
 
 
-def search_of(items: Any, scales: Any, n_lists: int, n_probes: list[int]) -> Approximate:
-    norms = np.linalg.norm(items.astype(float), axis=1)
-    return Approximate(lists_of(items, scales, n_lists), norms, scales, np.array(n_probes))
+def search_of(items: Any, scales: Any, n_lists: int, n_probes: list[int]) -> IvfSearch:
+    return IvfSearch(lists_of(items, scales, n_lists), prepare([(0, items)]), scales, np.array(n_probes))
 
 
-def oracle(search: Approximate, query: Any, user: int, k: int, mask: Mask, items: Any) -> list[tuple[float, int]]:
+def oracle(search: IvfSearch, query: Any, user: int, k: int, mask: Mask, items: Any) -> list[tuple[float, int]]:
     """(score, item_num) of the user's best allowed items in the lists that are nearest, looked at one by one."""
     lists, zero = search.lists, np.zeros(len(items), int)
     scaled = np.atleast_2d(query) / np.linalg.norm(query) / search.scales
@@ -82,11 +88,11 @@ def test_a_user_gets_the_exact_best_of_the_lists_looked_at_and_all_is_exact_wher
     queries = rng.normal(size=(12, 9)) * np.logspace(-1, 1, 9) * 10.0 ** rng.integers(-9, 9)
     queries[0], queries[1, 3] = 0, np.nan
     mask, ready = mask_of(rng, 12, len(items), share), prepare(cut(items, len(items) // 2))
-    scales = scales_of(queries)
+    scales = coordinate_scales(queries)
     search = search_of(items, scales, n_lists, [n_probe, n_lists, 0])
-    ids, scores = search.top_k(queries, ready, k, mask)
+    ids, scores = search.top_k(queries, k, mask, zero_vectors=False)
     exact_ids, exact_scores = top_k(queries, ready, k, mask, zero_vectors=False)
-    whole = search.find(queries, ready, k, mask).whole
+    whole = search.search_lists(queries, k, mask).complete
     for user in range(12):
         looks = user > 1 and mask.group[user] != 2
         best = oracle(search, queries[user], user, k, mask, items) if looks else []
@@ -96,9 +102,6 @@ def test_a_user_gets_the_exact_best_of_the_lists_looked_at_and_all_is_exact_wher
         else:
             np.testing.assert_array_equal(ids[user], exact_ids[user])
             np.testing.assert_array_equal(scores[user], exact_scores[user])
-    everywhere = Approximate(search.lists, ready.norms, scales, np.full(3, n_lists)).top_k(queries, ready, k, mask)
-    np.testing.assert_array_equal(everywhere[0], exact_ids)
-    np.testing.assert_array_equal(everywhere[1], exact_scores)
 
 
 def cut(items: Any, rows: int) -> list[tuple[int, Any]]:
@@ -116,39 +119,9 @@ def test_lists_hold_every_item_that_can_rank_once_in_order_beside_its_vector_wha
         here = slice(whole.indptr[place], whole.indptr[place + 1])
         assert (np.diff(whole.nums[here]) > 0).all()
         np.testing.assert_allclose(whole.means[place], (items[whole.nums[here]] * scales).mean(axis=0), rtol=1e-5)
-    owners = build(cut(items, 77), norms, scales, n_lists=9, seed=0)
-    for one, other in zip(whole, laid_out(cut(items, 77), owners, scales), strict=True):
+    owners = assign_lists(cut(items, 77), norms, scales, n_lists=9, seed=0)
+    for one, other in zip(whole, invert_lists(cut(items, 77), owners, scales), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-def test_how_users_are_cut_into_blocks_changes_no_list() -> None:
-    rng = np.random.default_rng(0)
-    items, queries = np.repeat(clustered(rng, 200, 16, 40), 20, axis=0), clustered(rng, 90, 16, 40).astype(float)
-    items += (1e-7 * rng.normal(size=items.shape)).astype(np.float32)  # nearer than float32 sums can tell
-    mask, ready = mask_of(rng, 90, 4000), prepare([(0, items)])
-    search = search_of(items, scales_of(queries), 60, [2, 5, 9])
-    whole = search.top_k(queries, ready, 30, mask)
-    for size in (1, 7):
-        for low in range(0, 90, size):
-            users = np.arange(low, min(low + size, 90))
-            part = search.top_k(queries[users], ready, 30, mask.of(users))
-            np.testing.assert_array_equal(part[0], whole[0][users])
-            np.testing.assert_array_equal(part[1], whole[1][users])
-
-
-def test_thousands_of_copies_overflow_no_buffer() -> None:
-    items = np.ones((5000, 8), np.float32)
-    items[4321] *= 1.0000002
-    ids, _ = search_of(items, np.ones(8), 1, [1]).top_k(np.ones((2, 8)), prepare([(0, items)]), 3, open_mask(2, 5000))
-    assert ids.tolist() == [[4321, 0, 1]] * 2
-
-
-def open_mask(n_users: int, n_items: int) -> Mask:
-    return Mask(
-        np.ones((1, n_items), np.bool_), np.zeros(n_users, np.int32), np.zeros(n_users + 1, np.int64),
-        np.zeros(0, np.int32), np.ones((n_items, 1), np.uint64), np.zeros((n_users, 1), np.uint64),
-        np.zeros(n_users, np.bool_),
-    )  # fmt: skip
 
 
 def test_the_same_seed_gives_the_same_lists_and_another_seed_others() -> None:
@@ -172,8 +145,8 @@ def test_scaled_coordinates_find_what_lists_of_unscaled_ones_miss() -> None:
     ready = prepare([(0, items)])
     exact = top_k(queries, ready, 50, mask, zero_vectors=False)[0]
     recall = {}
-    for name, scales in (("scaled", scales_of(queries)), ("plain", np.ones(32))):
-        found = search_of(items, scales, 100, [10] * N_MARKETS).find(queries, ready, 50, mask)
+    for name, scales in (("scaled", coordinate_scales(queries)), ("plain", np.ones(32))):
+        found = search_of(items, scales, 100, [10] * N_MARKETS).search_lists(queries, 50, mask)
         recall[name] = overlaps(found.ids, exact).mean()
     assert recall["scaled"] > recall["plain"] + 0.2
 
@@ -188,7 +161,7 @@ def test_a_market_looks_at_as_many_lists_as_its_recall_needs_and_one_that_needs_
     mask = mask_of(rng, 120, 8000)._replace(group=group, restricted=np.zeros(120, np.bool_))
     ready = prepare([(0, items)])
     sample = Sample(queries, mask, top_k(queries, ready, 60, mask, zero_vectors=False)[0])
-    scales = scales_of(queries)
+    scales = coordinate_scales(queries)
     lists = lists_of(items, scales, 200)
 
     def chosen(min_recall: float) -> Probes:
@@ -197,7 +170,7 @@ def test_a_market_looks_at_as_many_lists_as_its_recall_needs_and_one_that_needs_
     probes = chosen(0.9)
     assert 0 < probes.n_probes[0] < probes.n_probes[1]
     assert probes.n_probes[2] == probes.wanted[2, 0] == 0
-    served = Approximate(lists, ready.norms, scales, probes.n_probes).top_k(queries, ready, 60, mask)[0]
+    served = IvfSearch(lists, ready, scales, probes.n_probes).top_k(queries, 60, mask, zero_vectors=False)[0]
     for market in (0, 1):
         mine = sample.exact[group == market]
         assert probes.wanted[market].tolist() == [(mine >= 0).sum(), (mine[:, :10] >= 0).sum()]
@@ -225,7 +198,7 @@ def test_overlaps_counts_an_item_wherever_it_stands_in_the_users_own_list() -> N
 
 
 def test_lists_grow_with_the_root_of_the_items_and_are_never_too_small_to_learn() -> None:
-    assert [n_lists_for(n) for n in (0, 39, 1000, 10_000, 1_000_000)] == [1, 1, 25, 256, 4000]
+    assert [default_list_count(n) for n in (0, 39, 1000, 10_000, 1_000_000)] == [1, 1, 25, 256, 4000]
 
 
 def told(n_probe: int) -> Probes:
@@ -237,43 +210,43 @@ def test_the_files_open_with_what_was_measured_and_not_for_other_vectors(tmp_pat
     vectors = clustered(rng, 500, 8, 10)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(500)], vectors=vectors)
     index, scales = ItemIndex.open(str(tmp_path)), np.linspace(1, 2, 8)
-    assert not ivf.laid(index)
+    assert not ivf.has_lists(index)
     ready = prepare(index.shards, norms=np.asarray(index.norms))
-    ivf.lay(index, None, ready, scales, n_lists=12, seed=0)
-    assert ivf.opened(index, None) is None  # nothing was measured yet
-    ivf.tell(index, None, scales, told(3))
-    opened = ivf.opened(index, None)
+    ivf.write_lists(index, None, ready, scales, n_lists=12, seed=0)
+    assert ivf.open_search(index, None, ready) is None  # nothing was measured yet
+    ivf.write_probes(index, None, scales, told(3))
+    opened = ivf.open_search(index, None, ready)
     assert opened is not None
-    assert ivf.opened(index, None) is opened
-    ivf.finish(index, {"ann.users": 9})
-    assert ivf.laid(index)
+    assert ivf.open_search(index, None, ready) is opened
+    ivf.finish_lists(index, {"ann.users": 9})
+    assert ivf.has_lists(index)
     mask, queries = mask_of(rng, 9, 500)._replace(group=np.zeros(9, np.int32)), rng.normal(size=(9, 8))
-    np.testing.assert_array_equal(
-        opened.top_k(queries, ready, 5, mask)[0], search_of(vectors, scales, 12, [3]).top_k(queries, ready, 5, mask)[0]
-    )
+    expected = search_of(vectors, scales, 12, [3]).search_lists(queries, 5, mask)
+    np.testing.assert_array_equal(opened.search_lists(queries, 5, mask).ids, expected.ids)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(400)], vectors=vectors[:400])
     with pytest.raises(LakeError, match=r"ivf-texts.json was made of vectors \[500, 'texts'\], not of the index's"):
-        ivf.opened(ItemIndex.open(str(tmp_path)), None)
-    ivf.discard(index)
-    assert ivf.opened(ItemIndex.open(str(tmp_path)), None) is None
+        ivf.open_search(ItemIndex.open(str(tmp_path)), None, ready)
+    ivf.discard_lists(index)
+    assert ivf.open_search(ItemIndex.open(str(tmp_path)), None, ready) is None
 
 
 def test_a_damaged_file_is_one_line_and_no_crash(tmp_path: Path) -> None:
     vectors = clustered(np.random.default_rng(7), 200, 8, 5)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(200)], vectors=vectors)
     index = ItemIndex.open(str(tmp_path))
-    ivf.lay(index, None, prepare(index.shards), np.ones(8), n_lists=4, seed=0)
-    ivf.tell(index, None, np.ones(8), told(2))
+    ready = prepare(index.shards)
+    ivf.write_lists(index, None, ready, np.ones(8), n_lists=4, seed=0)
+    ivf.write_probes(index, None, np.ones(8), told(2))
     (tmp_path / "ivf-texts-nums.npy").write_bytes(b"torn")
     with pytest.raises(LakeError, match=r"cannot be read .*run `xlrec train` again") as error:
-        ivf.opened(index, None)
+        ivf.open_search(index, None, ready)
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MachineError, match=r"pip install 'xlrec\[ann\]'` where the driver runs, or set") as e:
-        ivf.require()
+        ivf.require_faiss()
     assert "\n" not in str(e.value)
 
 

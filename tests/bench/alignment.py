@@ -1,4 +1,4 @@
-"""How well the vectors of two languages align: retrieval of translations, language bias, words told apart.
+"""Alignment of the vectors of two languages: retrieval of translations, language bias, senses of words.
 
 Similarity is the inner product of unit vectors in float64. Whatever is as near as the right answer, to `TIE`, counts as
 nearer: an encoder that cannot tell two texts apart gets no credit, and a zero vector never finds anything.
@@ -28,7 +28,7 @@ def translation_ranks(queries: Vectors, pool: Vectors) -> NDArray[np.int64]:
     """(n,) 1-based rank of row i of the pool for query i: 1 plus the other rows that are at least as near.
 
     Args:
-        queries: (n, dim) unit norm; row i says what row i of the pool says.
+        queries: (n, dim) unit norm; row i has the meaning of row i of the pool.
         pool: (n_pool, dim) unit norm, n_pool >= n; rows after the n-th are further texts.
 
     Raises:
@@ -56,7 +56,7 @@ def language_bias(left: Vectors, right: Vectors) -> Bias:
 
     Args:
         left: (n, dim) unit norm, one language.
-        right: (n, dim) unit norm, the other; row i says what row i of `left` says.
+        right: (n, dim) unit norm, the other; row i has the meaning of row i of `left`.
 
     Raises:
         ValueError: they have not the same shape.
