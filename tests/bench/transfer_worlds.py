@@ -19,8 +19,8 @@ def main(seeds: list[int]) -> None:
     from test_transfer import SOURCES, TARGET, WORLD, difference, experiment, mean
 
     from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT
-    from xlrec.training.transfer.arms import TARGET_ONLY, WAYS
-    from xlrec.training.transfer.sides import by_market
+    from xlrec.training.transfer.domains import by_market
+    from xlrec.training.transfer.strategies import TARGET_ONLY, WAYS
 
     zero = (ZERO_SHOT, 0.0)
     bars = {

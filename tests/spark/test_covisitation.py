@@ -16,8 +16,8 @@ from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import covisitation
 from xlrec.runtime.files import Files
 from xlrec.tables import EVENTS, ITEMS
+from xlrec.training.recommender.item_neighbours import neighbours_of
 from xlrec.training.recommender.logs import Logs as TrainingLogs
-from xlrec.training.recommender.neighbours import neighbours_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

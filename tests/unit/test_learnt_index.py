@@ -27,7 +27,7 @@ from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Items, only
-from xlrec.training.recommender.scoring import UNREADABLE, popularity_at, scorer, served
+from xlrec.training.recommender.scores import UNREADABLE, popularity_at, scorer, served
 
 ITEMS, LOGS, _ = planted(n_users=60, n_items=90)
 N = len(ITEMS.texts)

@@ -16,8 +16,8 @@ from xlrec.recommenders.factors import FactorModel, strengths
 from xlrec.training.recommender import learn, preferences_of
 from xlrec.training.recommender.card import card
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only
-from xlrec.training.recommender.measuring import per_user, popular, text_mean
-from xlrec.training.recommender.scoring import Truth, popularity_at, scorer, served, truth_of
+from xlrec.training.recommender.quality import per_user, popular, text_mean
+from xlrec.training.recommender.scores import Truth, popularity_at, scorer, served, truth_of
 
 ITEMS, LOGS, TRUTH = planted()
 IDS = pa.array([f"i{num:03d}" for num in range(len(ITEMS.texts))])

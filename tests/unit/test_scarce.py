@@ -13,7 +13,7 @@ from xlrec.config.models import FactorsConfig, RetrieveConfig
 from xlrec.kernels.history.visits import visits
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import scorer, served
+from xlrec.training.recommender.scores import scorer, served
 
 K = 10
 ITEMS, LOGS, TRUTH = planted()

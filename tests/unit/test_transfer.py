@@ -11,11 +11,11 @@ from planted_market import planted
 
 from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
 from xlrec.training.recommender.logs import Logs, only
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment, Settings
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
+from xlrec.training.transfer.domains import World, by_market
 from xlrec.training.transfer.figures import ALL, Difference, Key
-from xlrec.training.transfer.sides import World, by_market
+from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 
 #: Taste decides, not quality: popularity is a source of its own in a list, and no part of what is carried over.
 WORLD = {

@@ -6,10 +6,10 @@ from planted_market import planted
 
 from xlrec.config.models import PopularityConfig, RetrieveConfig
 from xlrec.training.recommender.logs import first_meetings
-from xlrec.training.recommender.measuring import depth, per_user, popular, text_mean, top
-from xlrec.training.recommender.scoring import UNREADABLE, Truth
+from xlrec.training.recommender.quality import depth, per_user, popular, text_mean, top
+from xlrec.training.recommender.scores import UNREADABLE, Truth
+from xlrec.training.transfer.domains import by_language, by_market, reading, samples, split
 from xlrec.training.transfer.figures import NEWCOMERS, Summary
-from xlrec.training.transfer.sides import by_language, by_market, reading, samples, split
 
 ITEMS, LOGS, _ = planted(n_users=300, n_items=80, n_markets=4, seed=2, bilingual=0.4)
 MARKETS = by_market(LOGS, ITEMS, (1, 2), (0,))

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 
 from xlrec.config.models import Config, FusionWeights
 from xlrec.kernels.history.visits import visits
-from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
+from xlrec.training.recommender.fusion_weights import NEW, Weighing, smoothed, weigh
+from xlrec.training.recommender.held_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs, chosen
-from xlrec.training.recommender.weighing import NEW, Weighing, smoothed, weigh
 
 ITEMS, LOGS, _ = planted(n_users=300, n_items=120)
 MARKETS = ("M0", "M1", "M2")

@@ -23,7 +23,7 @@ LAYOUT: Final = 2
 META: Final = "meta.json"
 #: Names the model whose vectors lie beside; see `xlrec.index.learnt`.
 LEARNT: Final = "learnt.json"
-#: Weights of the sources in each market, and what they were found on; see `xlrec.training.recommender.weighing`.
+#: Weights of the sources in each market, and what they were found on; see `xlrec.training.recommender.fusion_weights`.
 FUSION: Final = "fusion.json"
 
 

@@ -90,8 +90,8 @@ def check_encoder(folder: str, config: Config) -> None:
 
 def _train(run: Run, index: Files, first_micros: NDArray[np.float64], say: Say) -> FactorModel:
     from xlrec.training.recommender import learn as learnt
+    from xlrec.training.recommender.fusion_weights import weigh
     from xlrec.training.recommender.logs import items_of, read_shards
-    from xlrec.training.recommender.weighing import weigh
 
     config, files = run.config, model_files(run, run.run_id)
     users, events = run.lake.read(USERS), run.lake.read(EVENTS)

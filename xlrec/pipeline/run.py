@@ -25,7 +25,7 @@ from xlrec.tables import RECOMMENDATIONS, Table
 from xlrec.translators.shipping import with_local_models
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.weighing import Weighing
+    from xlrec.training.recommender.fusion_weights import Weighing
 
 #: Folder of the lake below which each run has its item index.
 INDEXES: Final = "_index"

@@ -31,7 +31,7 @@ from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, USERS
 if TYPE_CHECKING:
     from xlrec.training.recommender.logs import Items, Logs
     from xlrec.training.transfer import Experiment
-    from xlrec.training.transfer.sides import World
+    from xlrec.training.transfer.domains import World
 
 #: Names that an error lists, at most.
 _MOST_NAMES: Final = 30
@@ -122,7 +122,7 @@ def world_of(route: Route, logs: "Logs", items: "Items", index: ItemIndex) -> "W
     Raises:
         ConfigError: a name is not in the lake, or the source has no visits.
     """
-    from xlrec.training.transfer.sides import by_language, by_market
+    from xlrec.training.transfer.domains import by_language, by_market
 
     if route.by == "market":
         names, counts, unit = index.markets, np.bincount(logs.markets, minlength=len(index.markets)), "users with logs"

@@ -15,10 +15,10 @@ from xlrec.reporting.charts import DotRow, Mark
 from xlrec.reporting.curves import Curve, Level, curves
 from xlrec.reporting.html import environment
 from xlrec.reporting.views import Chart
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
+from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 
 #: Every arm with what it is, in the order of the tables.
 ARMS: Final = {

@@ -16,11 +16,11 @@ from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig,
 from xlrec.kernels.evaluation.bootstrap import paired
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
-from xlrec.training.recommender.measuring import per_user, popular, text_mean
-from xlrec.training.recommender.scoring import Scores, Truth
-from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Way
+from xlrec.training.recommender.quality import per_user, popular, text_mean
+from xlrec.training.recommender.scores import Scores, Truth
+from xlrec.training.transfer.domains import Split, World, samples, split
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
-from xlrec.training.transfer.sides import Split, World, samples, split
+from xlrec.training.transfer.strategies import AS_IT_IS, TARGET_ONLY, WAYS, Bench, Inner, Way
 
 Say = Callable[[str], None]
 #: Arms that learn nothing, and the two that name what was chosen on the inner split.

@@ -4,7 +4,7 @@ from typing import Any
 
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.card import card as usual
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer.figures import ALL
 
 

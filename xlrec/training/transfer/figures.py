@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.base.buckets import buckets
 from xlrec.kernels.evaluation import bootstrap
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 
 #: Slice of all users with a history, and of those without.
 ALL: Final = "all"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from xlrec.config.models import Config, FusionWeights
-from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
+from xlrec.training.recommender.held_out import PARTS, Placing, hold_out
 from xlrec.training.recommender.logs import Items, Logs
 
 if TYPE_CHECKING:

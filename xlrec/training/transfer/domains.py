@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only
-from xlrec.training.recommender.scoring import Truth, truth_of
+from xlrec.training.recommender.scores import Truth, truth_of
 
 #: Smaller shares of a history tell no language that its user reads; as in `stages.prepare.users`.
 _MIN_SHARE: Final = 0.15

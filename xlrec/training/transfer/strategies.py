@@ -11,9 +11,9 @@ from xlrec.config.models import FactorsConfig, RetrieveConfig
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Logs
-from xlrec.training.recommender.measuring import depth, learnt, per_user
-from xlrec.training.recommender.scoring import Scores, Truth
-from xlrec.training.transfer.sides import World, split
+from xlrec.training.recommender.quality import depth, learnt, per_user
+from xlrec.training.recommender.scores import Scores, Truth
+from xlrec.training.transfer.domains import World, split
 
 #: Share of each user's meetings that an inner split by user takes.
 _NEWEST: Final = 1 / 3

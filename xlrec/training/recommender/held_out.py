@@ -11,9 +11,9 @@ from xlrec.config.models import Config
 from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
 from xlrec.kernels.history.profiles import Histories, profiles
 from xlrec.training.recommender import learn, preferences_of
+from xlrec.training.recommender.item_neighbours import neighbours_of
 from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings
-from xlrec.training.recommender.neighbours import neighbours_of
-from xlrec.training.recommender.scoring import history_of, popularity_at, queries, readable_by, served
+from xlrec.training.recommender.scores import history_of, popularity_at, queries, readable_by, served
 
 if TYPE_CHECKING:
     import pyarrow as pa

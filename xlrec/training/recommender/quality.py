@@ -12,7 +12,7 @@ from xlrec.kernels.evaluation import metrics
 from xlrec.kernels.history.profiles import profiles
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import Scores, Truth, history_of, masked, popularity_at, scorer, served, top
+from xlrec.training.recommender.scores import Scores, Truth, history_of, masked, popularity_at, scorer, served, top
 
 K: Final = 10
 METRICS: Final = (f"ndcg@{K}", f"recall@{K}", f"cross_lingual_recall@{K}")
