@@ -120,11 +120,9 @@ def _train(run: Run, index: Files, first_micros: NDArray[np.float64], say: Say) 
 def save_with_card(model: FactorModel, folder: Path) -> None:
     """Writes a model and its card."""
     from xlrec.training.recommender.card import card
-    from xlrec.training.transfer.card import card as transferred
 
     model.save(folder)
-    told = transferred(model) if TRANSFER in model.facts else card(model)
-    (folder / "README.md").write_text(told, encoding="utf-8")
+    (folder / "README.md").write_text(card(model), encoding="utf-8")
 
 
 def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Choices that are held out of the logs, and where sources and texts place them among all that might be listed."""
+"""Newest choices of some users, held out of the logs, and their ranks by any weights of sources and texts."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -9,114 +9,124 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no ty
 
 from xlrec.config.models import Config
 from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
-from xlrec.kernels.history.profiles import Histories, profiles
-from xlrec.training.recommender import learn, preferences_of
-from xlrec.training.recommender.item_neighbours import neighbours_of
-from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings
-from xlrec.training.recommender.scores import history_of, popularity_at, queries, readable_by, served
+from xlrec.kernels.history.profiles import profiles
+from xlrec.training.recommender import learn, user_preferences
+from xlrec.training.recommender.item_neighbours import item_neighbours
+from xlrec.training.recommender.logs import Items, Logs, first_meetings, select_events
+from xlrec.training.recommender.scores import (
+    popularity_at,
+    readable_items,
+    served_vectors,
+    user_histories,
+    user_queries,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _Floats = NDArray[np.float64]
-#: What scores an item, in the order of the weights: the sources, and nearness of the texts.
+#: Parts of a score, in the order of their weights: the sources, and nearness of the texts.
 PARTS: Final = ("similar", "covisited", "popular", "texts")
 #: Scores of a block of users by each part, at most.
 _MOST_SCORES: Final = 2_000_000
 
 
 class HeldOut(NamedTuple):
-    """Users whose newest choice is held out, and what is known without it."""
+    """Users whose newest choice is held out, and the logs without it."""
 
     known: Logs
     items: Items
-    """`first_micros` as the known logs tell it."""
+    """`first_micros` is what the known logs and the catalogue tell."""
     users: NDArray[np.int64]
-    """(n,) rows of the users, ascending."""
+    """(n,) int64 rows of the users, ascending."""
     nums: NDArray[np.int32]
-    """(n,) what each chose."""
+    """(n,) int32 item_num of each user's choice."""
 
     @property
     def new(self) -> NDArray[np.bool_]:
-        """(n,) nobody is known to have chosen it."""
-        taught = np.bincount(self.known.event_nums, minlength=len(self.items.texts))
-        return np.asarray(taught[self.nums] == 0)
+        """(n,) bool choices of items that nobody is known to have chosen."""
+        n_choices = np.bincount(self.known.event_nums, minlength=len(self.items.texts))
+        return np.asarray(n_choices[self.nums] == 0)
 
 
-def hold_out(logs: Logs, items: Items, most: int, seed: int) -> HeldOut:
-    """The newest item that some users met, and that is sold to them; what they did from then on is not known.
+def hold_out_newest(logs: Logs, items: Items, most: int, seed: int) -> HeldOut:
+    """Newest first meeting of some users with an item sold to them; their logs end before it.
 
     Args:
         logs: All.
         items: All.
-        most: Users of each market, drawn where there are more; only such as have a history before.
+        most: Users of each market, drawn where there are more, among those with an earlier history.
         seed: Of the draw.
     """
-    log, owner, rows = logs.visits, logs.visits.owners, first_meetings(logs.visits)
-    newest = rows[np.flatnonzero(np.diff(owner[rows], append=-1))]
+    visits, owners, rows = logs.visits, logs.visits.owners, first_meetings(logs.visits)
+    newest = rows[np.flatnonzero(np.diff(owners[rows], append=-1))]
     first = np.zeros(logs.n_users)
-    some = np.diff(log.indptr) > 0
-    first[some] = log.micros[log.indptr[:-1][some]]
-    users, nums = owner[newest], log.nums[newest]
-    able = (first[users] < log.micros[newest]) & items.eligible[logs.markets[users], nums]
-    newest = newest[able]
+    some = np.diff(visits.indptr) > 0
+    first[some] = visits.micros[visits.indptr[:-1][some]]
+    users, nums = owners[newest], visits.nums[newest]
+    newest = newest[(first[users] < visits.micros[newest]) & items.eligible[logs.markets[users], nums]]
     order = np.random.default_rng([seed, 41]).permutation(len(newest))
-    markets = logs.markets[owner[newest[order]]]
+    markets = logs.markets[owners[newest[order]]]
     drawn = [order[markets == market][:most] for market in range(len(items.eligible))]
     kept = newest[np.sort(np.concatenate(drawn))]
     cuts = np.full(logs.n_users, np.inf)
-    cuts[owner[kept]] = log.micros[kept]
-    known = chosen(logs, log.micros < cuts[owner], logs.event_micros < cuts[logs.event_users])
-    told = items._replace(first_micros=_first_micros(items.first_micros, logs, known))
-    return HeldOut(known, told, owner[kept], log.nums[kept])
+    cuts[owners[kept]] = visits.micros[kept]
+    known = select_events(logs, visits.micros < cuts[owners], logs.event_micros < cuts[logs.event_users])
+    known_items = items._replace(first_micros=_first_micros(items.first_micros, logs, known))
+    return HeldOut(known, known_items, owners[kept], visits.nums[kept])
 
 
 def _first_micros(first: _Floats, logs: Logs, known: Logs) -> _Floats:
-    """First moments, as fewer logs tell them where it was the logs that told them."""
+    """(n_items,) first moments by the known logs, of items whose moment came from the logs."""
     before, after = (np.full(len(first), np.inf) for _ in range(2))
     np.minimum.at(before, logs.event_nums, logs.event_micros.astype(np.float64))
     np.minimum.at(after, known.event_nums, known.event_micros.astype(np.float64))
     return np.where(first == before, np.where(np.isfinite(after), after, np.nan), first)
 
 
-class Placing:
-    """Places of the held-out choices by any weights of `PARTS`: what a night would have learnt, without its boost."""
+class HeldOutRanks:
+    """Ranks of the held-out choices by any weights of `PARTS`, with what a night would learn from the known logs."""
 
     def __init__(self, held: HeldOut, config: Config, markets: tuple[str, ...], item_ids: "pa.Array[Any]") -> None:
-        """Learns.
+        """Fits the model, the neighbours and popularity on the known logs.
 
         Args:
-            held: What is known, and what is not.
+            held: Choices and known logs.
             config: `train`, `retrieve` and `seed` are used.
             markets: Names, row-aligned with the items' `eligible`.
             item_ids: Of the items.
         """
-        train, known, items, self.held, self.config = config.train, held.known, held.items, held, config.retrieve
-        # Held-out choices hold fewer new items than what comes will: weights would take back what the boost gives.
+        train, known, items = config.train, held.known, held.items
+        self.held, self.config = held, config.retrieve
+        # Held-out choices have fewer new items than the coming ones: weights would take back what the boost gives.
         plain = train.factors.model_copy(update={"boost": 1.0})
         model = learn(known, items, plain, markets=markets, item_ids=item_ids, facts={}, seed=config.seed)
-        self.served, self.own = served(model, item_ids, items), preferences_of(known)
-        self.neighbours = neighbours_of(known, items.eligible, train.covisitation)
+        self.vectors, self.preferences = served_vectors(model, item_ids, items), user_preferences(known)
+        self.neighbours = item_neighbours(known, items.eligible, train.covisitation)
         moment = float(known.event_micros.max(initial=0)) + 1
-        self.popular = popularity_at(known, len(markets), len(items.texts), moment, train.popularity)
+        self.popularity = popularity_at(known, len(markets), len(items.texts), moment, train.popularity)
 
-    def of(self, market: int, weights: _Floats, half_life_items: float, most: int | None = None) -> NDArray[np.int64]:
-        """(n_weights, n) items that come before each choice of the market's users, in the order of the users.
+    def market_ranks(
+        self, market: int, weights: _Floats, half_life_items: float, most: int | None = None
+    ) -> NDArray[np.int64]:
+        """(n_weights, n_users) int64 items listed before each choice of the market's users.
 
         Args:
             market: Row of the market.
-            weights: (n_weights, len(PARTS)).
+            weights: (n_weights, len(PARTS)) float64.
             half_life_items: Of the model's queries.
-            most: Users that are asked, of those in the market; None: all.
+            most: Users of the market, at most; None: all.
         """
         rows = np.flatnonzero(self.held.known.markets[self.held.users] == market)[:most]
         sold = np.flatnonzero(self.held.items.eligible[market])
         size = max(1, _MOST_SCORES // max(1, len(sold)))
-        starts = range(0, len(rows), size)
-        blocks = [self._block(market, sold, rows[at : at + size], weights, half_life_items) for at in starts]
+        blocks = [
+            self._block_ranks(market, sold, rows[at : at + size], weights, half_life_items)
+            for at in range(0, len(rows), size)
+        ]
         return np.concatenate([np.zeros((len(weights), 0), dtype=np.int64), *blocks], axis=1)
 
-    def _block(
+    def _block_ranks(
         self,
         market: int,
         sold: NDArray[np.int64],
@@ -125,30 +135,28 @@ class Placing:
         half_life_items: float,
     ) -> NDArray[np.int64]:
         users, known, items = self.held.users[rows], self.held.known, self.held.items
-        history = history_of(known, users, self.config)
-        states = np.where(readable_by(items, known, users)[:, sold], LISTED, LAST).astype(np.uint8)
-        met = csr_matrix(
-            (np.ones(len(history.seen_nums)), history.seen_nums, history.seen_indptr), (len(users), len(items.texts))
-        )
+        history = user_histories(known, users, self.config)
+        states = np.where(readable_items(items, known, users)[:, sold], LISTED, LAST).astype(np.uint8)
+        ones = np.ones(len(history.seen_nums))
+        met = csr_matrix((ones, history.seen_nums, history.seen_indptr), (len(users), len(items.texts)))
         states[met[:, sold].nonzero()] = NEVER
         recent = csr_matrix((history.weights, history.nums, history.indptr), met.shape)
+
+        def model() -> _Floats:
+            queries = user_queries(self.vectors, self.preferences, users, history, half_life_items)
+            return np.asarray(queries @ self.vectors.outputs[sold].T.astype(np.float64))
+
+        def texts() -> _Floats:
+            mean = profiles(history, [(0, items.texts)], items.texts.shape[1])
+            mean = np.where(np.isfinite(mean), mean, 0.0)  # without a history or without its texts
+            return np.asarray(mean @ items.texts[sold].T.astype(np.float64))
+
         parts: dict[str, Callable[[], _Floats]] = {
-            "similar": lambda: self._preferences(users, history, sold, half_life_items),
+            "similar": model,
             "covisited": lambda: (recent @ self.neighbours[market][:, sold]).toarray(),
-            "popular": lambda: np.broadcast_to(self.popular[market, sold], states.shape),
-            "texts": lambda: self._nearness(history, sold),
+            "popular": lambda: np.broadcast_to(self.popularity[market, sold], states.shape),
+            "texts": texts,
         }
-        used = [place for place, part in enumerate(PARTS) if weights[:, place].any()]
-        scores = np.stack([parts[PARTS[place]]() for place in used])
+        used = [column for column in range(len(PARTS)) if weights[:, column].any()]
+        scores = np.stack([parts[PARTS[column]]() for column in used])
         return places(scores, states, np.searchsorted(sold, self.held.nums[rows]), weights[:, used])
-
-    def _preferences(
-        self, users: NDArray[np.int64], history: Histories, sold: NDArray[np.int64], half_life_items: float
-    ) -> _Floats:
-        asked = queries(self.served, self.own, users, history, half_life_items)
-        return np.asarray(asked @ self.served.outputs[sold].T.astype(np.float64))
-
-    def _nearness(self, history: Histories, sold: NDArray[np.int64]) -> _Floats:
-        texts = self.held.items.texts
-        found = np.nan_to_num(profiles(history, [(0, texts)], texts.shape[1]))
-        return np.asarray(found @ texts[sold].T.astype(np.float64))
