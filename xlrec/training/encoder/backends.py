@@ -43,13 +43,14 @@ class Backend(Protocol):
         """Takes the arrays of `checkpoint_state`."""
 
     def finish_model(self) -> None:
-        """Brings the model into its final form, which is measured and written."""
+        """Brings the model into its final form, which is measured and written; by default there is nothing to do."""
 
     def write_model(self, folder: Path) -> None:
         """Writes the sentence-transformers folder."""
 
     def unknown_shares(self) -> dict[str, float]:
-        """Share of each language's tokens that are single bytes; empty where that is not known."""
+        """Share of each language's tokens that are single bytes; by default it is not known."""
+        return {}
 
 
 def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
@@ -65,7 +66,7 @@ def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
     return np.asarray((sums[offsets[1:]] - sums[offsets[:-1]]).view(np.int64))
 
 
-class StaticBackend:
+class StaticBackend(Backend):
     """The bag of tokens, on the CPU, with the compiled kernels."""
 
     def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
+from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
 from xlrec.training.encoder.contextual import on_static
 from xlrec.training.encoder.sampler import Pairs
@@ -55,7 +56,7 @@ def _table_of(model: Any) -> Any:
     return table
 
 
-class FineTuneBackend:
+class FineTuneBackend(Backend):
     """A sentence-transformers model, AdamW, and gradients averaged over the processes."""
 
     def __init__(self, config: AdaptConfig, texts: Texts) -> None:
@@ -175,14 +176,7 @@ class FineTuneBackend:
                 optimiser["state"].setdefault(int(number), {})[name] = torch.from_numpy(np.array(array))
         self._optimiser.load_state_dict(optimiser)
 
-    def finish_model(self) -> None:
-        """As `Backend.finish_model`: nothing to do."""
-
     def write_model(self, folder: Path) -> None:
         """As `Backend.write_model`."""
         self.model.eval()
         self.model.save_pretrained(str(folder), create_model_card=False)
-
-    def unknown_shares(self) -> dict[str, float]:
-        """As `Backend.unknown_shares`: not known."""
-        return {}
