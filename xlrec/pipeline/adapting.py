@@ -94,7 +94,7 @@ def _session(config: "AdaptConfig") -> "Iterator[SparkSession]":
 def copied(spark: "SparkSession", config: "AdaptConfig", log: Log) -> "AdaptConfig":
     """The config with `texts.lake.copied`: the lake's texts and choices as Parquet in the work folder.
 
-    The folder's name tells the state of the lake: an unchanged lake is read once, a changed one starts a new run.
+    The folder's name is a hash of the lake's state: an unchanged lake is read once, a changed one starts a new run.
 
     Raises:
         LakeError: the lake has no tables yet.

@@ -28,7 +28,7 @@ FACTS: Final = "model.json"
 WEIGHTS: Final = "weights.safetensors"
 ITEMS: Final = "items.arrow"
 #: Arrays of `WEIGHTS`, float64: B (text_dim + 1, dim), y (n_taught, dim), W (dim, dim), `log_norm` (1,) of
-#: `factorisation.mean_log_norm`, and the events that tell how long items had a chance: `moments` (n_markets, n) their
+#: `factorisation.mean_log_norm`, and the events by which an item's exposure is counted: `moments` (n_markets, n) their
 #: quantiles in microseconds, `pace` (n_markets,) events for each item sold.
 ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pace")
 
@@ -36,7 +36,7 @@ ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pac
 def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     """(n,) float64 confidences of preferences: (n,) summed event weights of a user with an item, at most 1.
 
-    A view tells less than a choice; a second choice or a purchase tells no more about the next one.
+    A view predicts less than a choice; a second choice or a purchase predicts no more.
     """
     return np.asarray(np.minimum(weights, 1.0), dtype=np.float64)
 

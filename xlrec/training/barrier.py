@@ -70,7 +70,7 @@ def run_in_task(
 ) -> tuple[str, str]:
     """(outcome of the work as JSON, folder whose `output` the work wrote or '') in one barrier task.
 
-    Tasks tell each other of a failure, so that all end: Spark would retry what fails each time.
+    Tasks share a failure, so that all end: Spark would retry what fails each time.
     """
     from pyspark import BarrierTaskContext, SparkFiles
 

@@ -72,7 +72,7 @@ class Counts(NamedTuple):
 
 
 def item_weights(counts: Counts, items: NDArray[np.int32], sold: NDArray[np.bool_], mixture: Mixture) -> Weights:
-    """Weights of some items, by item, then market, then history item; nothing depends on the other items asked for.
+    """Weights of some items, by item, then market, then history item; independent of the other items.
 
     score(h, i) = max(0, r_h) + sequence · C_hi / (n_h^a · n_i^(1 - a)), a = normalisation, over the predictors h of i.
     r = (G_NN + penalty)⁻¹ G_Ni minimises Σ_u w_u (x_ui - Σ_h r_h x_uh)² + penalty · ‖r‖² over users u, w_u = 1 in the

@@ -53,7 +53,7 @@ def histories(
         weights: (n_events,) float64, at least 0; events of weight 0 are seen, but not in the history.
         max_history: Items kept per user.
         half_life_days: Decay by time.
-        half_life_items: Decay by order, which tells more than time where a user does much within a day.
+        half_life_items: Decay by order, which matters more than time where a user is busy within a day.
     """
     users = owners_of(indptr)
     order = np.lexsort((weights, -micros, nums, users))

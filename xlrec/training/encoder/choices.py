@@ -1,6 +1,6 @@
 """Pairs of items that the same users chose: they belong together without saying the same.
 
-A pair is dev where either item is: no text of a dev item is met in training through a pair.
+A pair is dev where either item is, so that no text of a dev item is trained on.
 """
 
 from dataclasses import dataclass

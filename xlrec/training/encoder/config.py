@@ -82,7 +82,7 @@ class VocabularyConfig(Section):
     language_weights: dict[str, Weight] = Field(default_factory=dict)
     """Weight of a language where words are shared out; empty: those of `texts`."""
     language_exponent: Share = 0.5
-    """How a language's share of the words follows its number of distinct words; 0: all alike."""
+    """Exponent of a language's number of distinct words in its share of the words; 0: equal shares."""
 
 
 class StaticConfig(Section):

@@ -24,7 +24,7 @@ _EVERY_SECONDS = 15.0
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """State of a run."""
 
     step: int = 0
     best: float = -1.0

@@ -36,7 +36,7 @@ class HeldOut(NamedTuple):
 
     known: Logs
     items: Items
-    """`first_micros` is what the known logs and the catalogue tell."""
+    """All, with `first_micros` of the catalogue and the known logs."""
     users: NDArray[np.int64]
     """(n,) int64 rows of the users, ascending."""
     nums: NDArray[np.int32]

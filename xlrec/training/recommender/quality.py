@@ -66,7 +66,7 @@ def user_metrics(scores: Scores, truth: Truth, items: Items, logs: Logs) -> NDAr
 
 
 def whole_order_ndcg(scores: Scores, truth: Truth, items: Items) -> NDArray[np.float64]:
-    """(n_users,) float64 NDCG over all ranks, for few users, of whom ten ranks tell too little.
+    """(n_users,) float64 NDCG over all ranks, which varies less than NDCG@10 where users are few.
 
     Each relevant item gains 1 / log2(rank + 1), over what ranks 1, 2, … would gain; ties by item_num.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
 from xlrec.training.recommender.scores import Truth, sample_truth
 
-#: Smaller shares of a history tell no language that its user reads; as in `stages.prepare.users`.
+#: Least share of a history for a language that its user reads; as in `stages.prepare.users`.
 _MIN_SHARE: Final = 0.15
 
 
