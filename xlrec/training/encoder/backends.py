@@ -44,6 +44,7 @@ class Backend(Protocol):
 
     def finish_model(self) -> None:
         """Brings the model into its final form, which is measured and written; by default there is nothing to do."""
+        return
 
     def write_model(self, folder: Path) -> None:
         """Writes the sentence-transformers folder."""
