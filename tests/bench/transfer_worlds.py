@@ -19,8 +19,8 @@ def main(seeds: list[int]) -> None:
     from worlds.market import planted
 
     from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT
-    from xlrec.training.transfer.arms import TARGET_ONLY, WAYS
-    from xlrec.training.transfer.sides import by_market
+    from xlrec.training.transfer.domains import domains_by_market
+    from xlrec.training.transfer.strategies import TARGET_ONLY, WAYS
 
     zero = (ZERO_SHOT, 0.0)
     bars = {
@@ -39,7 +39,7 @@ def main(seeds: list[int]) -> None:
     met = dict.fromkeys(bars, 0)
     for seed in seeds:
         items, logs, _ = planted(**{**WORLD, "seed": seed})
-        made = experiment(by_market(logs, items, SOURCES, TARGET))
+        made = experiment(domains_by_market(logs, items, SOURCES, TARGET))
         made.run()
         found = {name: bar(made) for name, bar in bars.items()}
         for name, value in found.items():

@@ -11,9 +11,9 @@ from worlds.tiny_models import build_encoder
 from xlrec import encoders
 from xlrec.errors import EncoderError
 from xlrec.pipeline.adapting import adapt
-from xlrec.training.encoder import AdaptConfig, train
+from xlrec.training.encoder import AdaptConfig, adapt_in_process
 from xlrec.training.encoder.finetune import FineTuneBackend
-from xlrec.training.processes import placement
+from xlrec.training.processes import process_placement
 
 TEXTS = ["abde lmno", "бгд жзк", "helmet", "bike"]
 
@@ -50,7 +50,7 @@ def averaged_by_hand(folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch)
     for rank, step in ((1, keep), (0, average)):
         chosen = config(folder / str(rank), model, 1)
         monkeypatch.setattr(FineTuneBackend, "_average_gradients", step)
-        train(chosen, silent, rank)
+        adapt_in_process(chosen, silent, rank)
     monkeypatch.undo()
     return chosen.output
 
@@ -87,5 +87,5 @@ def test_what_a_process_refuses_is_said_in_its_own_words(tmp_path: Path) -> None
 def test_processes_run_here_where_the_master_is_local_else_on_executors(
     master: str, gpus: str, expected: tuple[bool, bool]
 ) -> None:
-    found = placement(master, {"spark.task.resource.gpu.amount": gpus})
+    found = process_placement(master, {"spark.task.resource.gpu.amount": gpus})
     assert (found["local_mode"], found["use_gpu"]) == expected

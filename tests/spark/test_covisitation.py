@@ -16,8 +16,8 @@ from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import covisitation
 from xlrec.runtime.files import Files
 from xlrec.tables import EVENTS, ITEMS
+from xlrec.training.recommender.item_neighbours import item_neighbours
 from xlrec.training.recommender.logs import Logs as TrainingLogs
-from xlrec.training.recommender.neighbours import neighbours_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -125,7 +125,7 @@ def test_one_process_gives_the_bits_of_the_tasks(spark: "SparkSession", tmp_path
     none = Visits(np.zeros(len(logs) + 1, np.int64), *(np.zeros(0, kind) for kind in (np.int32, np.int64, float)))
     told = TrainingLogs(none, np.zeros(len(logs), np.int32), np.zeros((len(logs), 0), np.float32), *arrays, codes)
     sold = np.array([[market in SOLD.get(num, MARKETS) for num in range(N_ITEMS)] for market in MARKETS])
-    for market, scores in zip(MARKETS, neighbours_of(told, sold, config), strict=True):
+    for market, scores in zip(MARKETS, item_neighbours(told, sold, config), strict=True):
         cells = scores.tocoo()
         pairs = zip(cells.row.tolist(), cells.col.tolist(), strict=True)
         assert dict(zip(pairs, cells.data.tolist(), strict=True)) == found.get(market, {}), market

@@ -10,8 +10,7 @@ import pytest
 
 from xlrec.errors import EncoderError, InputError, MachineError
 from xlrec.training import barrier, executors
-from xlrec.training.executors import require_slots, run_on_executors, slots
-from xlrec.training.network import interface_towards
+from xlrec.training.executors import require_slots, run_on_executors, task_slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,11 +34,11 @@ def test_what_processes_read_goes_there_and_what_the_first_writes_comes_back(
     (tmp_path / "out" / "older").write_text("of an older model")
 
     def work(argument: str, places: dict[str, str], own: str) -> list[Any]:
-        from xlrec.training.processes import joined
+        from xlrec.training.processes import process_group
 
         made = Path(own, "output", "below")
         made.mkdir(parents=True)
-        with joined(gpu=False) as (rank, n):
+        with process_group(gpu=False) as (rank, n):
             (made / "file").write_bytes(Path(places["texts"]).read_bytes() + bytes([rank]))
             (made.parent / "weights").write_bytes(bytes(20_000_000) + b"end")  # of several parts
             inputs = sorted(one.relative_to(places["model"]).as_posix() for one in Path(places["model"]).rglob("*"))
@@ -71,9 +70,9 @@ def test_a_process_that_crashes_is_one_line_and_leaves_the_older_model(spark: "S
     def work(*_: object) -> None:
         from torch import distributed
 
-        from xlrec.training.processes import joined
+        from xlrec.training.processes import process_group
 
-        with joined(gpu=False) as (rank, _n):
+        with process_group(gpu=False) as (rank, _n):
             if rank == 1:
                 raise ValueError("no such token")
             distributed.barrier()  # says at once that the other has gone
@@ -93,8 +92,14 @@ def test_a_process_that_is_killed_says_what_may_help(spark: "SparkSession", tmp_
         run(spark, work, {}, tmp_path / "out")
 
 
+def test_an_output_that_cannot_be_written_is_named(spark: "SparkSession", tmp_path: Path) -> None:
+    (tmp_path / "diary").write_text("mine")
+    with pytest.raises(MachineError, match=r"^output: .* cannot be written"):
+        run(spark, print, {}, tmp_path / "diary" / "model")
+
+
 def test_room_is_counted_before_the_work(spark: "SparkSession") -> None:
-    assert slots(spark) == 2
+    assert task_slots(spark) == 2
     require_slots(spark, 2, 0)
     with pytest.raises(MachineError, match=r"3 processes are tasks .* has room for 2 after 0.1 s"):
         require_slots(spark, 3, 0.1)
@@ -102,21 +107,21 @@ def test_room_is_counted_before_the_work(spark: "SparkSession") -> None:
 
 def test_executors_that_come_later_are_waited_for(spark: "SparkSession", monkeypatch: pytest.MonkeyPatch) -> None:
     there = iter([0, 1, 3])
-    monkeypatch.setattr(executors, "slots", lambda _: next(there))
+    monkeypatch.setattr(executors, "task_slots", lambda _: next(there))
     require_slots(spark, 3, 60)
     assert not list(there)
 
 
 def test_a_machine_without_a_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(barrier, "MODULES", ("numpy", "no_such_module"))
-    name, message = json.loads(barrier._lacking("10.0.0.7"))["error"]
+    name, message = json.loads(barrier._missing_packages("10.0.0.7"))["error"]
     assert name == "MachineError"
     assert "on 10.0.0.7: no no_such_module: install" in message
 
 
 def test_the_interface_is_the_one_that_leads_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert interface_towards(["no.such.host.invalid", "127.0.0.1"]) == "lo"
-    assert interface_towards([]) is None
+    assert barrier.interface_towards(["no.such.host.invalid", "127.0.0.1"]) == "lo"
+    assert barrier.interface_towards([]) is None
     before = dict(os.environ)
     with barrier._environment(["10.0.0.1", "127.0.0.1"], 0):
         assert os.environ["GLOO_SOCKET_IFNAME"] == "lo"

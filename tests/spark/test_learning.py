@@ -16,7 +16,7 @@ from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 from xlrec.training.recommender import learn
-from xlrec.training.recommender.logs import items_of, only, read_shards
+from xlrec.training.recommender.logs import items_of, logs_before, read_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -98,7 +98,7 @@ def test_the_index_gets_every_items_learnt_vector(spark: "SparkSession", prepare
     opened, unknown = ItemIndex.open(index), np.full(N_ITEMS, np.nan)
     logs, items = read_shards(shards, opened), items_of(opened, unknown)
     serving: dict[str | None, FactorModel] = {}
-    for name, some in ((None, logs), ("JP", only(logs, logs.markets == opened.market_num("JP")))):
+    for name, some in ((None, logs), ("JP", logs_before(logs, logs.markets == opened.market_num("JP")))):
         serving[name] = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
     micros = [None if num % 2 else at(num % 28).timestamp() * 1e6 for num in range(N_ITEMS)]
     moments = spark.createDataFrame(list(enumerate(micros)), "item_num int, first_micros double").repartition(5)

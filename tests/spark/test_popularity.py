@@ -11,7 +11,7 @@ from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import popularity
 from xlrec.tables import EVENTS, ITEMS
 from xlrec.training.recommender.logs import Logs
-from xlrec.training.recommender.scoring import popularity_at
+from xlrec.training.recommender.scores import popularity_at
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -8,13 +8,13 @@ from worlds.choices import items, settings_of_lake, write_copy
 
 from xlrec.errors import ConfigError, InputError
 from xlrec.training.encoder import AdaptConfig, adapt
-from xlrec.training.encoder.backends import texts_in_common
 from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
 from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import BatchConfig, LakeConfig, TextsConfig
+from xlrec.training.encoder.losses import same_pairs
 from xlrec.training.encoder.retrieval import choice_tasks, share_nearer
 from xlrec.training.encoder.sampler import Sampler
-from xlrec.training.encoder.texts import Texts, is_dev_by_hash, read_texts
+from xlrec.training.encoder.texts import Texts, is_dev_concept, read_texts
 
 
 def silent(_: str) -> None:
@@ -53,17 +53,17 @@ def test_no_text_of_a_dev_item_is_ever_drawn_through_a_pair(tmp_path: Path) -> N
     sampler = Sampler(texts, chosen, BatchConfig(pairs=256))
     met = set()
     for step in range(30):
-        pairs = sampler.draw(np.random.default_rng(step))
+        pairs = sampler.draw_pairs(np.random.default_rng(step))
         met.update(pairs.a.tolist() + pairs.b.tolist())
     assert not dev_items & set(texts.concept[sorted(met)].tolist())
-    trained = texts.choices.chosen(~texts.choices.is_dev)
+    trained = texts.choices.select_pairs(~texts.choices.is_dev)
     assert set(texts.concept[sorted(met)].tolist()) == set(trained.left.tolist() + trained.right.tolist())
 
 
 def test_an_item_that_reads_as_a_dev_item_teaches_nothing_either(tmp_path: Path) -> None:
     rows, pairs = items(100), neighbouring(100)
-    dev = next(place for place, one in enumerate(rows["item_id"]) if is_dev_by_hash(one, 0.2))
-    twin = next(place for place, one in enumerate(rows["item_id"]) if not is_dev_by_hash(one, 0.2))
+    dev = next(place for place, one in enumerate(rows["item_id"]) if is_dev_concept(one, 0.2))
+    twin = next(place for place, one in enumerate(rows["item_id"]) if not is_dev_concept(one, 0.2))
     rows["text"][twin] = rows["text"][dev]
     texts, _ = read(tmp_path, rows, pairs)
     everything = texts.take(np.arange(len(texts)))
@@ -80,11 +80,11 @@ def test_most_pairs_cross_languages_and_none_joins_an_item_with_itself(tmp_path:
             chosen.model_copy(update={"source_weights": {LAKE_TEXTS: 0.0}}),
             BatchConfig(pairs=2000, same_language_share=share),
         )
-        pairs = sampler.draw(np.random.default_rng(0))
+        pairs = sampler.draw_pairs(np.random.default_rng(0))
         assert (texts.concept[pairs.a] != texts.concept[pairs.b]).all()
         alike = float((texts.language[pairs.a] == texts.language[pairs.b]).mean())
         assert expected <= alike <= expected * 1.5
-    both = Sampler(texts, chosen, BatchConfig(pairs=2000, joined_share=0.5)).draw(np.random.default_rng(0))
+    both = Sampler(texts, chosen, BatchConfig(pairs=2000, joined_share=0.5)).draw_pairs(np.random.default_rng(0))
     of_one_item = texts.concept[both.a] == texts.concept[both.b]
     assert (texts.language[both.a] != texts.language[both.b])[of_one_item].all()
     slot = np.repeat(np.arange(len(both)), np.diff(both.starts))
@@ -93,19 +93,18 @@ def test_most_pairs_cross_languages_and_none_joins_an_item_with_itself(tmp_path:
 
 def test_pairs_in_one_language_alone_are_learnt_only_where_they_are_let_in(tmp_path: Path) -> None:
     texts, chosen = read(tmp_path, few(a=["en"], b=["en"], c=["en"]), [("a", "b"), ("b", "c")], dev_share=0.0)
-    assert len(Sampler(texts, chosen, BatchConfig(pairs=50)).draw(np.random.default_rng(0))) > 1
+    assert len(Sampler(texts, chosen, BatchConfig(pairs=50)).draw_pairs(np.random.default_rng(0))) > 1
     with pytest.raises(InputError, match="nothing to learn from"):
         Sampler(texts, chosen, BatchConfig(same_language_share=0.0))
 
 
 def test_what_shares_an_item_with_a_pair_is_not_its_negative(tmp_path: Path) -> None:
     texts, chosen = read(tmp_path, few(a=["en"], b=["de"], c=["fr"]), [("a", "b"), ("b", "c")], dev_share=0.0)
-    pairs = Sampler(texts, chosen, BatchConfig(pairs=20)).draw(np.random.default_rng(0))
-    slots, things = texts_in_common(pairs, texts.concept)[0]
-    held = {slot: set(things[slots == slot].tolist()) for slot in range(len(pairs))}
-    assert held == {
-        slot: {int(texts.concept[pairs.a[slot]]), int(texts.concept[pairs.b[slot]])} for slot in range(len(pairs))
-    }
+    pairs = Sampler(texts, chosen, BatchConfig(pairs=20)).draw_pairs(np.random.default_rng(0))
+    rows, columns = same_pairs(pairs, texts.concept, np.arange(2 * len(pairs)))
+    items = [{int(texts.concept[pairs.a[row]]), int(texts.concept[pairs.b[row]])} for row in range(len(pairs))]
+    expected = {(i, j) for i in range(len(pairs)) for j in range(len(pairs)) if i != j and items[i] & items[j]}
+    assert set(zip(rows.tolist(), columns.tolist(), strict=True)) == expected
 
 
 def test_every_draw_by_concept_is_what_looking_at_all_rows_gives() -> None:

@@ -15,7 +15,6 @@ from xlrec.errors import EncoderError
 from xlrec.training.encoder import AdaptConfig, adapt
 from xlrec.training.encoder.config import LayersConfig
 from xlrec.training.encoder.contextual import on_static
-from xlrec.training.encoder.finetune import batches_of_like_length
 
 LAYERS = {"number": 2, "heads": 4, "inner": 48, "hidden": 48}
 TEXTS = ["abc", "abc abc", "", "бгд жзк", "🎸"]
@@ -105,17 +104,6 @@ def test_the_folder_gives_the_same_vectors_in_every_batch_and_loads_as_any_other
     np.testing.assert_allclose(together, alone, atol=1e-5)
     np.testing.assert_allclose(encoders.load(contextual[0].output).encode(TEXTS), together, atol=1e-5)
     assert "frozen table" in (Path(contextual[0].output) / "README.md").read_text()
-
-
-@pytest.mark.parametrize("most", [1, 7, 1000])
-def test_every_text_is_in_one_batch_of_like_length(most: int) -> None:
-    lengths = np.random.default_rng(0).integers(1, 6, size=40)
-    found = batches_of_like_length(lengths, most)
-    assert sorted(np.concatenate(found).tolist()) == list(range(40))
-    assert all(len(rows) * lengths[rows].max() <= max(most, 5) for rows in found)
-    assert all(len(rows) == 1 or len(rows) * lengths[rows].max() <= most for rows in found)
-    ends = [(int(lengths[rows].min()), int(lengths[rows].max())) for rows in found]
-    assert ends == sorted(ends)
 
 
 def test_a_folder_without_a_static_model_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_the_folder_is_a_model_of_sentence_transformers_and_gives_our_vectors(
     rows = np.arange(40)
     model = SentenceTransformer(config.output, device="cpu", local_files_only=True)
     table = model[0].embedding.weight.detach().numpy()
-    _, _, bags = tokens.prepare(texts, config, silent)
+    _, _, bags = tokens.tokenised_texts(texts, config, silent)
     ours = encode_bags(table, bags, rows, 1000)
     np.testing.assert_allclose(model.encode(texts.take(rows)), ours, atol=1e-5)
     np.testing.assert_allclose(encoders.load(config.output).encode(texts.take(rows)), ours, atol=1e-5)
@@ -86,7 +86,7 @@ def test_without_n_grams_words_share_nothing(tmp_path: Path) -> None:
     with_grams = StaticModel(["winter", "winters"], frozenset(), StaticConfig(dim=64, buckets=1000), seed=0)
 
     def cosine(one: StaticModel) -> float:
-        a, b = one.folded()
+        a, b = one.folded_table()
         return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
     assert abs(cosine(model)) < 0.5 < cosine(with_grams)
@@ -111,7 +111,7 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(tmp_path: Path, monk
     whole = Loop.run
     for name, until in (("whole", None), ("broken", 20)):
         write_world(tmp_path / name / "texts", n_concepts=300)
-        loss = {"hard_negatives": 0.2, "mine_every_steps": 15, "mine_pool": 200, "matryoshka_dims": [8]}
+        loss = {"matryoshka_dims": [8]}
         measure = {"every_steps": 10, "candidates": 50, "min_pairs": 5, "languages": ["xx"]}
         config = AdaptConfig.model_validate(settings(tmp_path / name, steps=40, loss=loss, measure=measure))
         if until:

@@ -10,7 +10,9 @@ from worlds.tiny_models import build_encoder
 from xlrec import encoders
 from xlrec.errors import EncoderError
 from xlrec.training.encoder import AdaptConfig, adapt
+from xlrec.training.encoder.finetune import FineTuneBackend
 from xlrec.training.encoder.loop import Loop
+from xlrec.training.encoder.texts import read_texts
 
 
 def silent(_: str) -> None:
@@ -58,23 +60,6 @@ def test_fine_tuning_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
 
 
-def test_a_teacher_pulls_the_vectors_towards_its_own(tmp_path: Path) -> None:
-    teacher = build_encoder(tmp_path / "teacher", "bert-mean")
-    write_world(tmp_path / "texts", n_concepts=200)
-    chosen = AdaptConfig.model_validate(
-        settings(
-            tmp_path,
-            static={"dim": 64, "buckets": 500, "learning_rate": 0.1},
-            loss={"teacher": str(teacher), "teacher_weight": 20.0, "temperature": 1.0},
-            measure={"every_steps": 60, "candidates": 50, "min_pairs": 5, "languages": ["xx"]},
-        )
-    )
-    adapt(chosen, silent)
-    texts = ["bad mod", "nobel dial", "lemon", "adieb alma"]
-    ours, theirs = encoders.load(chosen.output).encode(texts), encoders.load(str(teacher)).encode(texts)
-    assert np.mean(np.sum(ours[:, : theirs.shape[1]] * theirs, axis=1)) > 0.5
-
-
 def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
     from safetensors.numpy import load_file
 
@@ -86,6 +71,15 @@ def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
     table = "embeddings.word_embeddings.weight"
     assert np.array_equal(before[table], after[table])
     assert any(not np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_vectors_keep_the_order_of_texts_that_go_through_by_length(tmp_path: Path) -> None:
+    model = build_encoder(tmp_path / "base")
+    chosen = config(tmp_path, model)
+    texts = read_texts(chosen.texts)
+    rows = np.random.default_rng(0).permutation(len(texts))[:40]
+    expected = encoders.load(str(model)).encode(texts.take(rows))
+    np.testing.assert_allclose(FineTuneBackend(chosen, texts).encode(rows), expected, atol=1e-5)
 
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:

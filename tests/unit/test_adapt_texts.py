@@ -11,19 +11,15 @@ from worlds.parallel_texts import write_world
 from xlrec.errors import InputError
 from xlrec.training.encoder.config import BatchConfig, TextsConfig
 from xlrec.training.encoder.sampler import Sampler
-from xlrec.training.encoder.texts import is_dev_by_hash, read_texts
+from xlrec.training.encoder.texts import is_dev_concept, read_texts
 
 
 def many_draws(sampler: Sampler, n_draws: int = 20) -> set[int]:
     """Rows that are met in many batches of every kind."""
     met: set[int] = set()
-    pool = sampler.pool(200, np.random.default_rng(1))
-    met.update(pool.tolist())
-    clusters = pool[: len(pool) // 4 * 4].reshape(-1, 4)
     for step in range(n_draws):
-        rng = np.random.default_rng(step)
-        for pairs in (sampler.draw(rng), sampler.around(clusters, 64, rng)):
-            met.update(pairs.a.tolist() + pairs.b.tolist())
+        pairs = sampler.draw_pairs(np.random.default_rng(step))
+        met.update(pairs.a.tolist() + pairs.b.tolist())
     return met
 
 
@@ -65,15 +61,15 @@ def test_rows_under_an_excluded_licence_and_source_are_gone(tmp_path: Path) -> N
 
 
 def test_the_hash_decides_about_a_concept_and_its_share_is_kept() -> None:
-    chosen = [is_dev_by_hash(f"concept {number}", 0.2) for number in range(5000)]
+    chosen = [is_dev_concept(f"concept {number}", 0.2) for number in range(5000)]
     assert 0.18 < np.mean(chosen) < 0.22
-    assert all(is_dev_by_hash(f"concept {number}", 0.3) for number in range(5000) if chosen[number])
+    assert all(is_dev_concept(f"concept {number}", 0.3) for number in range(5000) if chosen[number])
 
 
 def test_both_sides_say_the_same_in_two_languages_and_joined_texts_keep_their_order(tmp_path: Path) -> None:
     chosen = TextsConfig(path=str(write_world(tmp_path)))
     texts = read_texts(chosen)
-    pairs = Sampler(texts, chosen, BatchConfig(pairs=256, joined_share=0.5)).draw(np.random.default_rng(0))
+    pairs = Sampler(texts, chosen, BatchConfig(pairs=256, joined_share=0.5)).draw_pairs(np.random.default_rng(0))
     assert np.array_equal(texts.concept[pairs.a], texts.concept[pairs.b])
     assert (texts.language[pairs.a] != texts.language[pairs.b]).all()
     sizes = np.diff(pairs.starts)
@@ -84,7 +80,7 @@ def test_both_sides_say_the_same_in_two_languages_and_joined_texts_keep_their_or
 def test_a_source_of_weight_0_is_never_drawn(tmp_path: Path) -> None:
     chosen = TextsConfig(path=str(write_world(tmp_path)), source_weights={"odd": 0.0})
     texts = read_texts(chosen)
-    pairs = Sampler(texts, chosen, BatchConfig(pairs=512)).draw(np.random.default_rng(0))
+    pairs = Sampler(texts, chosen, BatchConfig(pairs=512)).draw_pairs(np.random.default_rng(0))
     assert set(texts.source[pairs.a].tolist()) == {texts.sources.index("even")}
 
 

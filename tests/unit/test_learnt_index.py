@@ -26,8 +26,8 @@ from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
 from xlrec.training.recommender import learn
-from xlrec.training.recommender.logs import Items, only
-from xlrec.training.recommender.scoring import UNREADABLE, popularity_at, scorer, served
+from xlrec.training.recommender.logs import Items, logs_before
+from xlrec.training.recommender.scores import UNREADABLE, model_scores, popularity_at, served_vectors
 
 ITEMS, LOGS, _ = planted(n_users=60, n_items=90)
 N = len(ITEMS.texts)
@@ -56,13 +56,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel,
         markets=[[MARKETS[at] for at in np.flatnonzero(column)] for column in ITEMS.eligible.T],
         popularity=[(MARKETS[m], num, float(popular[m, num])) for m in range(4) for num in range(N)],
     )  # fmt: skip
-    some = only(LOGS, np.arange(LOGS.n_users) % 3 > 0)  # a few items are taught by nobody
+    some = logs_before(LOGS, np.arange(LOGS.n_users) % 3 > 0)  # a few items are taught by nobody
     model = learn(some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0)
     write_learnt(str(folder), {None: model}, UNKNOWN)
     return (
         str(folder),
         model,
-        scorer(served(model, pa.array(ids), items), items, LOGS, CONFIG.retrieve)(np.arange(LOGS.n_users)),
+        model_scores(served_vectors(model, pa.array(ids), items), items, LOGS, CONFIG.retrieve)(
+            np.arange(LOGS.n_users)
+        ),
     )
 
 
@@ -164,7 +166,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     index_folder = str(tmp_path / "index")
     shutil.copytree(folder, index_folder)
     (tmp_path / "index" / "learnt.json").unlink()
-    some = only(LOGS, np.arange(LOGS.n_users) % 3 == 0)
+    some = logs_before(LOGS, np.arange(LOGS.n_users) % 3 == 0)
     ids = ItemIndex.open(folder).item_ids
     other = learn(some, everywhere(), FactorsConfig(dim=12), markets=MARKETS, item_ids=ids, facts={}, seed=0)
     write_learnt(index_folder, {None: model, "M1": other}, UNKNOWN)
@@ -176,7 +178,9 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     markets = np.array(users["market"].to_pylist())
     elsewhere = np.flatnonzero(markets != "M1")
     assert mixed.take(elsewhere).equals(before.take(elsewhere))
-    expected = scorer(served(other, ids, everywhere()), everywhere(), LOGS, CONFIG.retrieve)(np.arange(LOGS.n_users))
+    expected = model_scores(served_vectors(other, ids, everywhere()), everywhere(), LOGS, CONFIG.retrieve)(
+        np.arange(LOGS.n_users)
+    )
     for user in np.flatnonzero(markets[:-1] == "M1"):
         row = mixed.slice(int(user), 1).to_pylist()[0]
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)

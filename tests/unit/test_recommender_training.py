@@ -13,11 +13,11 @@ from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig
 from xlrec.errors import LakeError
 from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel, strengths
-from xlrec.training.recommender import learn, preferences_of
+from xlrec.training.recommender import learn, user_preferences
 from xlrec.training.recommender.card import card
-from xlrec.training.recommender.logs import Items, Logs, chosen, first_meetings, only
-from xlrec.training.recommender.measuring import per_user, popular, text_mean
-from xlrec.training.recommender.scoring import Truth, popularity_at, scorer, served, truth_of
+from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
+from xlrec.training.recommender.quality import popularity_scores, text_scores, user_metrics
+from xlrec.training.recommender.scores import Truth, model_scores, popularity_at, sample_truth, served_vectors
 
 ITEMS, LOGS, TRUTH = planted()
 IDS = pa.array([f"i{num:03d}" for num in range(len(ITEMS.texts))])
@@ -36,21 +36,26 @@ def inner() -> tuple[Logs, Truth]:
     log = LOGS.visits
     cuts = np.full(LOGS.n_users, -np.inf)
     np.maximum.at(cuts, log.owners, log.micros)
-    rows, logs = first_meetings(log), only(LOGS, EVERYONE, cuts)
+    rows, logs = first_meetings(log), logs_before(LOGS, EVERYONE, cuts)
     held = (log.micros[rows] >= cuts[log.owners[rows]]) & (np.diff(logs.visits.indptr) > 0)[log.owners[rows]]
-    return logs, truth_of(log, rows[held], END, 10_000, [0, 14])
+    return logs, sample_truth(log, rows[held], END, 10_000, [0, 14])
 
 
 def test_what_is_learnt_beats_texts_and_popularity_on_what_was_held_out() -> None:
     logs, truth = inner()
-    ours = per_user(scorer(served(taught(logs), IDS, ITEMS), ITEMS, logs, RetrieveConfig()), truth, ITEMS, logs)[:, 0]
-    for other in (text_mean(ITEMS, logs, RetrieveConfig()), popular(ITEMS, logs, logs, END, PopularityConfig())):
-        gain = ours - per_user(other, truth, ITEMS, logs)[:, 0]
+    ours = user_metrics(
+        model_scores(served_vectors(taught(logs), IDS, ITEMS), ITEMS, logs, RetrieveConfig()), truth, ITEMS, logs
+    )[:, 0]
+    for other in (
+        text_scores(ITEMS, logs, RetrieveConfig()),
+        popularity_scores(ITEMS, logs, logs, END, PopularityConfig()),
+    ):
+        gain = ours - user_metrics(other, truth, ITEMS, logs)[:, 0]
         assert gain.mean() > 2 * gain.std() / len(gain) ** 0.5
 
 
 def test_items_that_were_never_chosen_have_what_their_text_says_and_the_norm_of_taught_ones() -> None:
-    fewer = chosen(LOGS, LOGS.visits.nums < 100, LOGS.event_nums < 100)
+    fewer = select_events(LOGS, LOGS.visits.nums < 100, LOGS.event_nums < 100)
     model = taught(fewer)
     assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(fewer.event_nums)}
     rows = model.taught(IDS)
@@ -86,7 +91,7 @@ def test_a_glance_weighs_less_than_a_choice_and_nothing_more_than_one() -> None:
         event_users=np.array([0, 0, 2], np.int32), event_nums=np.array([5, 5, 1], np.int32),
         event_weights=np.array([0.3, 0.3, 2.0]), markets=LOGS.markets[:3],
     )  # fmt: skip
-    found = preferences_of(twice)
+    found = user_preferences(twice)
     assert (found.indptr.tolist(), found.nums.tolist(), found.strengths.tolist()) == ([0, 1, 1, 2], [5, 1], [0.6, 1.0])
 
 
@@ -112,10 +117,10 @@ def test_popularity_is_the_formula_of_the_popularity_model() -> None:
 
 @pytest.mark.parametrize("n_users", [0, 1, 3])
 def test_hardly_any_logs_leave_a_model_that_serves(n_users: int) -> None:
-    few = only(LOGS, np.arange(LOGS.n_users) < n_users)
+    few = logs_before(LOGS, np.arange(LOGS.n_users) < n_users)
     model = taught(few)
     assert all(np.isfinite(array).all() for array in model.arrays.values())
-    scores = scorer(served(model, IDS, ITEMS), ITEMS, few, RetrieveConfig())(np.arange(5))
+    scores = model_scores(served_vectors(model, IDS, ITEMS), ITEMS, few, RetrieveConfig())(np.arange(5))
     assert np.isfinite(scores[ITEMS.eligible[LOGS.markets[:5]]]).any()
     assert not np.isnan(scores).any()
 

@@ -13,7 +13,7 @@ from xlrec.config.models import FactorsConfig, RetrieveConfig
 from xlrec.kernels.history.visits import visits
 from xlrec.training.recommender import learn
 from xlrec.training.recommender.logs import Items, Logs
-from xlrec.training.recommender.scoring import scorer, served
+from xlrec.training.recommender.scores import model_scores, served_vectors
 
 K = 10
 ITEMS, LOGS, TRUTH = planted()
@@ -84,7 +84,7 @@ WORLDS: dict[str, tuple[Callable[[], World], float]] = {
 def lists_of(items: Items, some: Logs) -> tuple[Any, NDArray[np.int64], NDArray[np.float64]]:
     """The model, (n_users, K) item_nums and their scores."""
     model = learn(some, items, CONFIG, markets=("M0", "M1", "M2"), item_ids=IDS, facts={}, seed=0)
-    scores = scorer(served(model, IDS, items), items, some, RetrieveConfig())(np.arange(some.n_users))
+    scores = model_scores(served_vectors(model, IDS, items), items, some, RetrieveConfig())(np.arange(some.n_users))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
     return model, order, np.take_along_axis(scores, order, axis=1)
 

@@ -1,7 +1,6 @@
 """Transfer on planted worlds of six markets and languages: what a source teaches, and what a poisoned one does not."""
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -9,35 +8,36 @@ import pyarrow as pa
 import pytest
 from worlds.market import planted
 
-from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig, TransferConfig
-from xlrec.training.recommender.logs import Logs, only
-from xlrec.training.recommender.measuring import METRICS
-from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment, Settings
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
+from xlrec.config.models import Config
+from xlrec.training.recommender.logs import Logs, logs_before
+from xlrec.training.recommender.quality import METRICS
+from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment
+from xlrec.training.transfer.domains import Domains, domains_by_market
 from xlrec.training.transfer.figures import ALL, Difference, Key
-from xlrec.training.transfer.sides import World, by_market
+from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 
 #: Taste decides, not quality: popularity is a source of its own in a list, and no part of what is carried over.
 WORLD = {
     "n_users": 4800, "n_items": 400, "n_markets": 6, "noise": 0.2, "bilingual": 0.3, "seed": 3, "quality": 0.3,
 }  # fmt: skip
-CONFIG = FactorsConfig(dim=16)
-SETTINGS = Settings(
-    CONFIG, PopularityConfig(), RetrieveConfig(), TransferConfig(bootstrap=500), (0.05, 1.0), (1, 3, 10), 0
-)
+CONFIG = Config.model_validate({
+    "lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "train": {"factors": {"dim": 16}},
+    "transfer": {"bootstrap": 500}, "evaluate": {"history_slices": [1, 3, 10]},
+})  # fmt: skip
+SHARES = (0.05, 1.0)
 IDS = pa.array([f"i{num:03d}" for num in range(400)])
 SOURCES, TARGET = (1, 2, 3, 4, 5), (0,)
 MARKETS = tuple(f"M{row}" for row in range(6))
 
 
-def experiment(world: World, settings: Settings = SETTINGS) -> Experiment:
-    return Experiment(world, IDS, MARKETS, settings, lambda _: None)
+def experiment(domains: Domains) -> Experiment:
+    return Experiment(domains, IDS, MARKETS, CONFIG, SHARES, lambda _: None)
 
 
 @lru_cache(maxsize=1)
 def healthy() -> Experiment:
     items, logs, _ = planted(**WORLD)
-    made = experiment(by_market(logs, items, SOURCES, TARGET))
+    made = experiment(domains_by_market(logs, items, SOURCES, TARGET))
     made.run()
     return made
 
@@ -90,9 +90,9 @@ def test_what_is_kept_is_never_behind_by_more_than_the_interval(share: float) ->
 
 def test_a_source_of_random_interactions_does_the_target_no_harm() -> None:
     items, logs, _ = planted(**{**WORLD, "n_users": 2400})
-    made = experiment(by_market(poisoned(logs, len(items.texts)), items, SOURCES, TARGET))
+    made = experiment(domains_by_market(poisoned(logs, len(items.texts)), items, SOURCES, TARGET))
     found = made.run()
-    for share in SETTINGS.shares:
+    for share in SHARES:
         assert difference(made, (KEPT, share), (TARGET_ONLY.name, share)).high >= 0
     margin, low, _ = found.choices[-1].ahead[AS_IT_IS.name]
     assert margin > low > 0
@@ -104,27 +104,26 @@ def test_nothing_of_the_target_is_in_the_source_model() -> None:
     mine = logs.markets[logs.event_users] == TARGET[0]
     other[mine] = 399 - other[mine]
     changed = logs._replace(event_nums=other, visits=logs.visits._replace(nums=other))
-    found = [experiment(by_market(one, items, SOURCES, TARGET)) for one in (logs, changed)]
-    assert len({made.bench.fit(AS_IT_IS, None).fingerprint for made in found}) == 1
+    found = [experiment(domains_by_market(one, items, SOURCES, TARGET)) for one in (logs, changed)]
+    assert len({made.trainer.fit_strategy(AS_IT_IS, None).fingerprint for made in found}) == 1
     everyone = np.ones(200, dtype=np.bool_)
-    told = [made.bench.world.part(everyone, source=False).event_nums for made in found]
+    told = [made.trainer.domains.training_logs(everyone, source=False).event_nums for made in found]
     assert not np.array_equal(*told)
 
 
 def test_a_target_without_logs_keeps_the_source_and_measures_nothing() -> None:
     items, logs, _ = planted(n_users=200, n_items=400, n_markets=6, seed=1)
     kept = logs.markets != TARGET[0]
-    made = experiment(by_market(only(logs, kept), items, SOURCES, TARGET))
+    made = experiment(domains_by_market(logs_before(logs, kept), items, SOURCES, TARGET))
     found = made.run()
     assert (found.choices, found.figures, found.n_users) == ([], [], 0)
-    assert made.model().fingerprint == made.bench.fit(AS_IT_IS, None).fingerprint
+    assert made.model().fingerprint == made.trainer.fit_strategy(AS_IT_IS, None).fingerprint
 
 
 def test_time_left_is_said_and_no_item_or_user_is() -> None:
     items, logs, _ = planted(n_users=200, n_items=400, n_markets=6, seed=1)
     told: list[str] = []
-    quick = replace(SETTINGS, shares=(1.0,))
-    made = Experiment(by_market(logs, items, SOURCES, TARGET), IDS, MARKETS, quick, told.append)
+    made = Experiment(domains_by_market(logs, items, SOURCES, TARGET), IDS, MARKETS, CONFIG, (1.0,), told.append)
     made.run()
     made.model()
     assert all(re.search(r"\d+/5 trainings · about [\d,]+ s left", line) for line in told)

@@ -11,8 +11,8 @@ from xlrec.reporting.charts import Mark
 from xlrec.reporting.curves import line_chart
 from xlrec.reporting.transfer import TransferData, print_curve, render
 from xlrec.training.transfer import POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
-from xlrec.training.transfer.arms import AS_IT_IS, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import Summary
+from xlrec.training.transfer.strategies import AS_IT_IS, TARGET_ONLY, WAYS
 
 
 @pytest.fixture

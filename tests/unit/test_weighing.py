@@ -10,9 +10,9 @@ from worlds.market import planted
 
 from xlrec.config.models import Config, FusionWeights
 from xlrec.kernels.history.visits import visits
-from xlrec.training.recommender.holding_out import PARTS, Placing, hold_out
-from xlrec.training.recommender.logs import Items, Logs, chosen
-from xlrec.training.recommender.weighing import NEW, Weighing, smoothed, weigh
+from xlrec.training.recommender.fusion_weights import NEW, Weighing, smoothed, weigh
+from xlrec.training.recommender.held_out import PARTS, HeldOutRanks, hold_out_newest
+from xlrec.training.recommender.logs import Items, Logs, select_events
 
 ITEMS, LOGS, _ = planted(n_users=300, n_items=120)
 MARKETS = ("M0", "M1", "M2")
@@ -30,7 +30,7 @@ def weighed(logs: Logs = LOGS, items: Items = ITEMS, **fusion: Any) -> Weighing:
 
 
 def test_the_newest_choice_is_held_out_with_what_came_after_it_and_nothing_of_it_is_known() -> None:
-    held = hold_out(LOGS, ITEMS, 20, 0)
+    held = hold_out_newest(LOGS, ITEMS, 20, 0)
     assert np.bincount(LOGS.markets[held.users]).max() <= 20
     assert (np.diff(held.users) > 0).all()
     for user, num in zip(held.users, held.nums, strict=True):
@@ -50,7 +50,7 @@ def test_first_moments_that_only_a_held_out_event_told_are_not_known() -> None:
     met = np.full(len(ITEMS.texts), np.inf)
     np.minimum.at(met, LOGS.event_nums, LOGS.event_micros.astype(float))
     first = np.where(np.arange(len(met)) % 2, met - 5, met)  # every other one the catalogue tells
-    held = hold_out(LOGS, ITEMS._replace(first_micros=np.where(np.isfinite(first), first, np.nan)), 1000, 0)
+    held = hold_out_newest(LOGS, ITEMS._replace(first_micros=np.where(np.isfinite(first), first, np.nan)), 1000, 0)
     known = np.full(len(met), np.inf)
     np.minimum.at(known, held.known.event_nums, held.known.event_micros.astype(float))
     even = np.arange(0, len(met), 2)
@@ -61,19 +61,19 @@ def test_first_moments_that_only_a_held_out_event_told_are_not_known() -> None:
 
 
 def test_a_part_alone_is_where_the_obvious_sort_puts_it() -> None:
-    held = hold_out(LOGS, ITEMS, 1000, 0)
-    placing = Placing(held, config(), MARKETS, IDS)
+    held = hold_out_newest(LOGS, ITEMS, 1000, 0)
+    placing = HeldOutRanks(held, config(), MARKETS, IDS)
     popular = np.array([[float(part == "popular") for part in PARTS]])
     for market in range(3):
         rows = np.flatnonzero(LOGS.markets[held.users] == market)
-        found = placing.of(market, popular, np.inf)[0]
+        found = placing.market_ranks(market, popular, np.inf)[0]
         for place, row in zip(found, rows, strict=True):
             user, num = held.users[row], held.nums[row]
             seen = held.known.visits.of(np.array([user])).nums
             reads = (LOGS.reads[user] > 0) | (ITEMS.languages[seen] > 0).any(axis=0)
             readable = (ITEMS.languages[:, reads] > 0).any(axis=1)
             sold = ITEMS.eligible[market] & ~np.isin(np.arange(len(readable)), seen)
-            score = placing.popular[market] + readable
+            score = placing.popularity[market] + readable
             before = (score > score[num]) | ((score == score[num]) & (np.arange(len(score)) < num))
             assert place == (before & sold).sum()
 
@@ -95,7 +95,7 @@ def test_a_market_with_logs_and_mute_texts_wants_the_sparse_source_and_one_with_
     texts[mute] = np.random.default_rng(5).normal(size=(mute.sum(), texts.shape[1]))
     texts /= np.linalg.norm(texts, axis=1, keepdims=True)
     owners = logs.visits.owners
-    few = chosen(
+    few = select_events(
         logs, (owners % 8 == 0) | (logs.markets[owners] == 0), (logs.event_users % 8 == 0) | (logs.event_markets == 0)
     )
     ids = pa.array([f"{num:03d}" for num in range(150)])
@@ -136,7 +136,7 @@ def test_same_bits_whatever_the_threads() -> None:
 @pytest.mark.parametrize("kept", [0, 1])
 def test_nobody_to_ask_leaves_the_defaults(kept: int) -> None:
     few = LOGS.event_users < kept
-    logs = chosen(LOGS, LOGS.visits.owners < kept, few)
+    logs = select_events(LOGS, LOGS.visits.owners < kept, few)
     one = logs.visits.nums[:1]
-    logs = chosen(logs, np.isin(logs.visits.nums, one), np.isin(logs.event_nums, one))
+    logs = select_events(logs, np.isin(logs.visits.nums, one), np.isin(logs.event_nums, one))
     assert weighed(logs) == Weighing((START.similar, START.covisited, START.popular), {}, None, ())

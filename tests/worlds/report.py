@@ -22,7 +22,7 @@ from xlrec.reporting.data import (
 from xlrec.runtime.progress import StageSummary
 from xlrec.stages.audit import Verdict
 from xlrec.stages.prepare.markets import MarketLog
-from xlrec.training.recommender.weighing import Figure
+from xlrec.training.recommender.fusion_weights import Figure
 
 HOSTILE = "<script>alert(\"x\")</script> & 'quotes' <img src=x onerror=alert(1)>"
 

@@ -14,7 +14,7 @@ from xlrec.index.vectors import META, ItemVectors
 
 #: Names the model whose vectors lie beside; see `xlrec.index.learnt`.
 LEARNT: Final = "learnt.json"
-#: Weights of the sources in each market, and their figures; see `xlrec.training.recommender.weighing`.
+#: Weights of the sources in each market, and their figures; see `xlrec.training.recommender.fusion_weights`.
 FUSION: Final = "fusion.json"
 
 

@@ -1,4 +1,4 @@
-"""Queries of users on the learnt vectors, and what users read."""
+"""Queries of users on the learnt vectors, and the languages that users read."""
 
 from typing import Any
 
@@ -22,14 +22,14 @@ def asked(
     weights: NDArray[np.float64],
     half_life_items: float,
 ) -> FoldIn:
-    """The queries of a block of users, and the weight of each history item in them.
+    """Queries of a block of users, and the weight of each history item in them.
 
     Args:
-        learnt: Items.
+        learnt: Vectors of the items.
         history: Of the users.
-        indptr: (n_users + 1,) rows of each user's events in the next two.
-        nums: item_num of each event.
-        weights: Of each event.
+        indptr: (n_users + 1,) int64 bounds of each user's events in the next two.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64.
         half_life_items: Of `recent`.
     """
     met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
@@ -37,12 +37,12 @@ def asked(
 
 
 def recent(met: Preferences, history: Histories, half_life_items: float) -> Preferences:
-    """The items of histories with their confidences, each half after so many later items: the newest tells most.
+    """Preferences for the items of histories, whose confidence halves after so many later items.
 
     Args:
-        met: Of the same users, each of their items.
-        history: What counts of it, latest first.
-        half_life_items: Above 0; infinite: all tell alike.
+        met: Of the same users, for all their items.
+        history: Items that count, latest first.
+        half_life_items: Above 0; infinite: all items count alike.
     """
     owners, n_items = owners_of(history.indptr), int(max(met.nums.max(initial=0), history.nums.max(initial=0))) + 1
     cells, wanted = owners_of(met.indptr) * n_items + met.nums, owners * n_items + history.nums
@@ -52,7 +52,7 @@ def recent(met: Preferences, history: Histories, half_life_items: float) -> Pref
 
 
 def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:
-    """(n_users, n_languages) share of each language that the users read; others than these are left out.
+    """(n_users, n_languages) float64 share of each language that the users read; other languages are left out.
 
     Args:
         names: Arrow lists of languages, a list per user; null is empty.
@@ -63,6 +63,6 @@ def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np
     codes = pc.index_in(pc.list_flatten(names), value_set=pa.array(languages, pa.string()))
     columns = codes.fill_null(-1).to_numpy(zero_copy_only=False)
     known = columns >= 0
-    found = np.zeros((len(names), len(languages)))
-    np.add.at(found, (rows[known], columns[known]), pc.list_flatten(weights).to_numpy(zero_copy_only=False)[known])
-    return found
+    shares = np.zeros((len(names), len(languages)))
+    np.add.at(shares, (rows[known], columns[known]), pc.list_flatten(weights).to_numpy(zero_copy_only=False)[known])
+    return shares

@@ -1,4 +1,4 @@
-"""The encoder's training with what needs Spark: a lake is copied to Parquet, several processes get a session."""
+"""Encoder training with Spark where it needs some: a lake is copied to Parquet, several processes get a session."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -28,51 +28,51 @@ if TYPE_CHECKING:
 
     from xlrec.training.encoder import AdaptConfig
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 #: Where there are no events, whose age it would count.
 _NO_DAY: Final = date(1970, 1, 1)
 #: (section, key) of inputs that may lie in any file system that Spark knows.
-_MAYBE_URLS: Final = (("texts", "path"), ("finetune", "model"), ("loss", "teacher"))
+_MAYBE_URLS: Final = (("texts", "path"), ("finetune", "model"))
 
 
-def adapt(config: "AdaptConfig", say: Say) -> dict[tuple[str, str], float]:
-    """As `xlrec.training.encoder.adapt`; Spark runs only while it is needed, a session that runs already is used.
+def adapt(config: "AdaptConfig", log: Log) -> dict[tuple[str, str], float]:
+    """Recalls of `xlrec.training.encoder.adapt`; Spark runs only while it is needed, or its session is there already.
 
     Raises:
         LakeError: `texts.lake` has no tables yet.
         InputError: the texts give no pairs.
-        EncoderError: the model or the teacher cannot be read.
+        EncoderError: the model cannot be read.
         MachineError: a cluster does not suffice for several processes.
     """
     several = config.finetune is not None and config.finetune.processes > 1
     if config.texts.lake is None and not several and not _urls(config):
-        return encoder.adapt(config, say)
+        return encoder.adapt(config, log)
     with _session(config) as spark:
         config = with_local_inputs(spark, config)
         if config.texts.lake is not None:
-            config = copied(spark, config, say)
+            config = copied(spark, config, log)
         if several:
-            return encoder.adapt(config, say)
-    return encoder.adapt(config, say)
+            return encoder.adapt(config, log)
+    return encoder.adapt(config, log)
 
 
 def with_local_inputs(spark: "SparkSession", config: "AdaptConfig") -> "AdaptConfig":
-    """The config with texts, model and teacher on the driver's disk where it names them by URL.
+    """The config with texts and model on the driver's disk where it names them by URL.
 
     Raises:
         LakeError: a URL cannot be read.
     """
-    told = config.model_dump()
+    settings = config.model_dump()
     for section, key in _urls(config):
-        told[section][key] = fetched(spark, told[section][key])
-    return type(config).model_validate(told)
+        settings[section][key] = fetched(spark, settings[section][key])
+    return type(config).model_validate(settings)
 
 
 def _urls(config: "AdaptConfig") -> list[tuple[str, str]]:
-    """(section, key) of what is named by URL."""
-    told = config.model_dump()
-    named = [(section, key) for section, key in _MAYBE_URLS if told[section] and told[section][key]]
-    return [(section, key) for section, key in named if local_folder(told[section][key]) is None]
+    """(section, key) of inputs that are named by URL."""
+    settings = config.model_dump()
+    named = [(section, key) for section, key in _MAYBE_URLS if settings[section] and settings[section][key]]
+    return [(section, key) for section, key in named if local_folder(settings[section][key]) is None]
 
 
 @contextmanager
@@ -91,10 +91,10 @@ def _session(config: "AdaptConfig") -> "Iterator[SparkSession]":
             spark.stop()
 
 
-def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConfig":
+def copied(spark: "SparkSession", config: "AdaptConfig", log: Log) -> "AdaptConfig":
     """The config with `texts.lake.copied`: the lake's texts and choices as Parquet in the work folder.
 
-    The folder's name tells the state of the lake: an unchanged lake is read once, a changed one starts a new run.
+    The folder's name is a hash of the lake's state: an unchanged lake is read once, a changed one starts a new run.
 
     Raises:
         LakeError: the lake has no tables yet.
@@ -125,7 +125,7 @@ def copied(spark: "SparkSession", config: "AdaptConfig", say: Say) -> "AdaptConf
         pairs.unpersist()
         n_texts, n_usable = texts.count(), usable.count()
         usable.unpersist()
-        say(
+        log(
             f"lake: {n_texts:,} texts, {n_texts - n_usable:,} left out as too short, in an unknown language or too many"
         )
     lake_config = settings.model_copy(update={"copied": str(folder)})

@@ -25,7 +25,7 @@ from xlrec.stages.train import first_moments, user_logs
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.weighing import Weighing
+    from xlrec.training.recommender.fusion_weights import Weighing
 
 LogLine = Callable[[str], None]
 #: Folder below the index with the users' logs, by hashes of their ids.
@@ -97,8 +97,8 @@ def _train(
     run: Run, index: Files, first_micros: NDArray[np.float64], log: LogLine
 ) -> "tuple[FactorModel, Weighing | None]":
     from xlrec.training.recommender import learn as learnt
+    from xlrec.training.recommender.fusion_weights import weigh
     from xlrec.training.recommender.logs import items_of, read_shards
-    from xlrec.training.recommender.weighing import weigh
 
     config, files = run.config, model_files(run, run.run_id)
     users, events = run.lake.read(USERS), run.lake.read(EVENTS)
@@ -127,11 +127,9 @@ def _train(
 def save_with_card(model: FactorModel, folder: Path) -> None:
     """Writes a model and its card."""
     from xlrec.training.recommender.card import card
-    from xlrec.training.transfer.card import card as transferred
 
     model.save(folder)
-    text = transferred(model) if TRANSFER in model.facts else card(model)
-    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(card(model), encoding="utf-8")
 
 
 def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:

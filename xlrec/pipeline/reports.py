@@ -24,7 +24,7 @@ from xlrec.stages.prepare import MarketLog
 from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, USERS
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.weighing import Weighing
+    from xlrec.training.recommender.fusion_weights import Weighing
 
 #: Folder of the lake below which pages lie.
 REPORTS: Final = "_reports"

@@ -14,7 +14,7 @@ from xlrec.stages.train import train as training
 from xlrec.tables import EVENTS, ITEMS, NEIGHBOURS, POPULARITY
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.weighing import Weighing
+    from xlrec.training.recommender.fusion_weights import Weighing
 
 
 class Trained(NamedTuple):

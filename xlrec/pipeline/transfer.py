@@ -1,4 +1,4 @@
-"""The transfer program: one source, one target, the curve between no logs and all of them, and a model to serve."""
+"""Transfer from a source to a target: the curve from none of its logs to all of them, and a model to serve."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -32,7 +32,7 @@ from xlrec.tables import EVENTS, ITEMS, USERS
 if TYPE_CHECKING:
     from xlrec.training.recommender.logs import Items, Logs
     from xlrec.training.transfer import Experiment
-    from xlrec.training.transfer.sides import World
+    from xlrec.training.transfer.domains import Domains
 
 #: Names that an error lists, at most.
 _MOST_NAMES: Final = 30
@@ -40,7 +40,7 @@ _MOST_NAMES: Final = 30
 
 @dataclass(frozen=True)
 class Route:
-    """From where to where."""
+    """Source and target of a transfer."""
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
@@ -58,7 +58,9 @@ class Route:
 
 
 def transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> str:
-    """Prepares what is missing, runs the experiment, writes model and page, prints the curve; the model's folder.
+    """Folder of the model, once the experiment has run, its page is written and its curve printed.
+
+    Prepares and embeds what the lake lacks.
 
     Raises:
         ConfigError: the route names what the lake has not, or the output is there already.
@@ -74,26 +76,26 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
             prepare(run, inputs)
         translation.translate(run)
         embed(run)
-        with run.stage("transfer") as shown:
+        with run.stage("transfer") as stage:
             experiment = _experiment(run, route)
             outcome, model = experiment.run(), experiment.model()
             facts = {**learning.identity(config), **_facts(run, route, experiment)}
             name = f"{route.name}-{run.run_id}"
             files = Files(route.output) if route.output else learning.model_files(run, name)
-            whole = FactorModel(model.arrays, model.item_ids, {**model.facts, **facts})
-            learning.save_with_card(whole, Path(files.folder))
+            complete = FactorModel(model.arrays, model.item_ids, {**model.facts, **facts})
+            learning.save_with_card(complete, Path(files.folder))
             files.keep(spark)
             run.counts["transfer.users"] = outcome.n_users
-            shown.done(
+            stage.done(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
             )
     progress.print_summary()
-    shown_as = reporting.TransferData(
+    report = reporting.TransferData(
         route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, files.uri or files.folder,
         outcome, config_file or "CONFIG",
     )  # fmt: skip
-    page = run.lake.write_file(f"{REPORTS}/{name}.html", reporting.render(shown_as).encode())
-    reporting.print_curve(shown_as, page)
+    page = run.lake.write_file(f"{REPORTS}/{name}.html", reporting.render(report).encode())
+    reporting.print_curve(report, page)
     return files.uri or files.folder
 
 
@@ -118,46 +120,46 @@ def check(route: Route, config: Config) -> None:
         raise ConfigError(f"--output {route.output} holds a model already: name another folder")
 
 
-def world_of(route: Route, logs: "Logs", items: "Items", index: ItemIndex) -> "World":
-    """Who teaches whom, by the names of the route.
+def route_domains(route: Route, logs: "Logs", items: "Items", index: ItemIndex) -> "Domains":
+    """Source and target domain by the names of the route.
 
     Raises:
         ConfigError: a name is not in the lake, or the source has no visits.
     """
-    from xlrec.training.transfer.sides import by_language, by_market
+    from xlrec.training.transfer.domains import domains_by_language, domains_by_market
 
     if route.by == "market":
         names, counts, unit = index.markets, np.bincount(logs.markets, minlength=len(index.markets)), "users with logs"
     else:
         names, counts, unit = index.languages, items.languages.sum(axis=0).astype(int), "items"
     named: Callable[[str], str] = str if route.by == "market" else lambda tag: str(canonical_language(tag))
-    sides = [tuple(map(named, side)) for side in (route.sources, route.targets)]
-    rows = [_rows(side, names, counts, f"{route.by}s", unit) for side in sides]
-    world = (by_market if route.by == "market" else by_language)(logs, items, *rows)
-    if not world.from_source.any():
+    wanted = [tuple(map(named, domain)) for domain in (route.sources, route.targets)]
+    rows = [_rows(domain, names, counts, f"{route.by}s", unit) for domain in wanted]
+    domains = (domains_by_market if route.by == "market" else domains_by_language)(logs, items, *rows)
+    if not domains.from_source.any():
         more = "items that have a text in both count as the target's; " if route.by == "language" else ""
         raise ConfigError(f"{', '.join(route.sources)} has no visits to learn from: {more}name another source")
-    return world
+    return domains
 
 
 def _rows(
-    asked: tuple[str, ...], names: tuple[str, ...], counts: NDArray[np.integer[Any]], what: str, unit: str
+    wanted: tuple[str, ...], names: tuple[str, ...], counts: NDArray[np.integer[Any]], kind: str, unit: str
 ) -> list[int]:
-    missing = [name for name in asked if name not in names]
-    if missing or not asked:
+    missing = [name for name in wanted if name not in names]
+    if missing or not wanted:
         listed = [f"{name} ({counts[row]:,})" for row, name in enumerate(names) if counts[row]]
         more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
         seen = f"{missing[0]!r} is none of" if missing else "none is named of"
-        raise ConfigError(f"{seen} the lake's {what} with their {unit}: {', '.join(listed[:_MOST_NAMES])}{more}")
-    return [names.index(name) for name in asked]
+        raise ConfigError(f"{seen} the lake's {kind} with their {unit}: {', '.join(listed[:_MOST_NAMES])}{more}")
+    return [names.index(name) for name in wanted]
 
 
 def _experiment(run: Run, route: Route) -> "Experiment":
     from xlrec.training.recommender.logs import items_of, read_shards
-    from xlrec.training.transfer import Experiment, Settings
+    from xlrec.training.transfer import Experiment
 
     config, files = run.config, run.lake.files("_transfer")
-    _lay_index(run, files)
+    _write_index(run, files)
     index = ItemIndex.open(files.folder)
     stated = F.when(F.col("languages_stated"), F.col("languages")).otherwise(F.array().cast("array<string>"))
     users = run.lake.read(USERS).withColumn("languages", stated)
@@ -166,16 +168,13 @@ def _experiment(run: Run, route: Route) -> "Experiment":
     shards = files.collect_rows(user_logs(users, run.lake.read(EVENTS)), "logs")
     catalogued = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS).limit(0))
     items = items_of(index, learning.ages_of(catalogued, index.n_items))
-    world = world_of(route, read_shards(shards, index), items, index)
-    settings = Settings(
-        config.train.factors, config.train.popularity, config.retrieve, config.transfer,
-        tuple(sorted({*route.shares, 1.0})), config.evaluate.history_slices, config.seed,
-    )  # fmt: skip
-    return Experiment(world, index.item_ids, index.markets, settings, learning.teller("transfer"))
+    domains = route_domains(route, read_shards(shards, index), items, index)
+    shares = sorted({*route.shares, 1.0})
+    return Experiment(domains, index.item_ids, index.markets, config, shares, learning.teller("transfer"))
 
 
-def _lay_index(run: Run, files: Files) -> None:
-    """The item index, apart from the nightly's: texts' vectors, markets and languages; no neighbours."""
+def _write_index(run: Run, files: Files) -> None:
+    """Writes an item index beside the nightly one: text vectors, markets and languages; no neighbours."""
     lake, config = run.lake, run.config
     items, events = lake.read(ITEMS), lake.read(EVENTS)
     popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
@@ -185,19 +184,19 @@ def _lay_index(run: Run, files: Files) -> None:
 
 
 def _facts(run: Run, route: Route, experiment: "Experiment") -> dict[str, Any]:
-    """What the artefact says of itself; figures and names only."""
+    """Facts of the artefact besides those of its training; figures and names only."""
     from xlrec.training.transfer.figures import ALL
 
     outcome = experiment.outcome
     choice = outcome.choices[-1] if outcome.choices else None
     kept = choice.kept if choice else "source as it is"
-    told = {
+    transfer_facts = {
         "by": route.by, "from": list(route.sources), "to": list(route.targets), "kept": kept,
         "n_users": outcome.n_users, "n_visits": outcome.n_visits, "by_time": outcome.by_time,
         "inner": choice.inner if choice else {},
-        "figures": [asdict(one) for one in outcome.figures if one.slice == ALL],
+        "figures": [asdict(figure) for figure in outcome.figures if figure.slice == ALL],
     }  # fmt: skip
     return {
-        "run_date": run.run_date.isoformat(), learning.TRANSFER: told, "kept": kept,
+        "run_date": run.run_date.isoformat(), learning.TRANSFER: transfer_facts, "kept": kept,
         "taught_markets": list(route.sources if route.by == "market" else ("all",)),
     }  # fmt: skip

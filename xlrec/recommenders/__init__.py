@@ -1,1 +1,1 @@
-"""What has weights and learns from interactions: co-visitation, popularity."""
+"""Recommenders that learn from interactions: co-visitation, popularity, ALS, the factor model."""

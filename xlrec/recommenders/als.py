@@ -1,4 +1,4 @@
-"""Matrix factorisation on implicit feedback by Spark's ALS: vectors of items and users for the exact retrieval.
+"""Matrix factorisation of implicit feedback by Spark's ALS: vectors of items and users for the exact search.
 
 Source: Hu, Koren and Volinsky 2008, with the regularisation of Zhou et al. 2008 (scaled by each row's events).
 """
@@ -26,7 +26,7 @@ _CHECKPOINTED: Final = 2
 
 
 def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS) -> tuple[DataFrame, DataFrame]:
-    """(item_vectors, queries): item_num and user_id, each with `vector`, binary of rank little-endian float32.
+    """(item_vectors, queries): item_num or user_id with `vector`, binary of (rank,) little-endian float32.
 
     The score of an item for a user is the inner product. Only users and items with positive events have a row. The
     preference's strength is the sum of the event weights of a user and item.

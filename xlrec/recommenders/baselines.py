@@ -18,15 +18,15 @@ _MAX_HISTORY: Final = 500
 
 @dataclass(frozen=True)
 class System:
-    """One system: what it learns, and the config of the stages that make its lists."""
+    """One system: its model, and the config of the stages that make its lists."""
 
     name: str
     """xlrec, similar, covisited, popular, text, itemknn or als."""
     config: Config
     """Of train, retrieve and rank; k is at least the largest cut-off."""
     model: Literal["own", "itemknn", "als"]
-    """own: the run's index. itemknn: an index with the neighbours of its config, no vectors (dim 1), learnt from and
-    asked with `binary` events. als: an index with the item vectors of `als.fit`, asked with its queries."""
+    """own: the run's index. itemknn: an index with the neighbours of its config and no vectors (dim 1), built and
+    searched with `binary` events. als: an index with the item vectors of `als.fit`, searched with its queries."""
     candidates: str
     """Systems with the same name here have the same candidates: retrieve once, rank each."""
 
@@ -40,19 +40,19 @@ def systems(config: Config) -> dict[str, System]:
     wide = _update(
         wide, retrieve=wide.retrieve.model_copy(update={"candidates": max(wide.k, wide.retrieve.candidates)})
     )
-    found = {"xlrec": System("xlrec", wide, "own", "own")}
+    compared = {"xlrec": System("xlrec", wide, "own", "own")}
     plain = "own-any" if config.rank.languages == "only" else "own"
     names = dict.fromkeys([*(SOURCES if config.evaluate.sources else ()), *config.evaluate.baselines])
     for name in names:
         if name == "text":
-            found[name] = System(name, _text(wide), "own", "text")
+            compared[name] = System(name, _text(wide), "own", "text")
         elif name in SOURCES:
-            found[name] = System(name, _single(wide, name), "own", plain)
+            compared[name] = System(name, _single(wide, name), "own", plain)
         elif name == "itemknn":
-            found[name] = System(name, _itemknn(wide), "itemknn", "itemknn")
+            compared[name] = System(name, _itemknn(wide), "itemknn", "itemknn")
         else:
-            found[name] = System(name, _single(wide, "similar"), "als", "als")
-    return found
+            compared[name] = System(name, _single(wide, "similar"), "als", "als")
+    return compared
 
 
 def binary(events: DataFrame) -> DataFrame:
@@ -74,7 +74,7 @@ def _single(config: Config, source: str) -> Config:
 
 
 def _text(config: Config) -> Config:
-    """Nearness of the texts to the history, as the encoder gives them: nothing learnt."""
+    """Lists by nearness of the texts to the history; nothing is learnt."""
     frozen = config.train.factors.model_copy(update={"enabled": False})
     return _update(_single(config, "similar"), train=config.train.model_copy(update={"factors": frozen}))
 

@@ -1,4 +1,4 @@
-"""Item-to-item scores of every market: what is chosen together, and how soon, in it and, weighed less, elsewhere."""
+"""Item-to-item scores of every market from choices of the same users, those of other markets at a lower weight."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -13,8 +13,8 @@ from xlrec.config.models import CovisitationConfig
 from xlrec.kernels.base.csr import indptr_of
 from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block
 from xlrec.kernels.history.item_weights import Mixture, item_weights
-from xlrec.recommenders.markets import markets_of
 from xlrec.recommenders.pair_files import join_pairs, open_counts, save_pairs
+from xlrec.recommenders.popularity import markets_of
 from xlrec.runtime.files import PARTS, Files, local_path
 from xlrec.runtime.tasks import shuffle_tasks, spread
 from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
@@ -27,10 +27,10 @@ _ITEMS: Final = 1024  # whose scores lie in memory at once
 
 
 def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, files: Files) -> "DataFrame":
-    """`NEIGHBOURS`: of each market, for each item of a history, the items sold there that are chosen with it.
+    """`NEIGHBOURS`: for each market and history item, the items sold there that are chosen with it.
 
-    `kernels.item_weights.item_weights` says what a score is: a regression weight, and `sequence` times the closeness of
-    both items in time and place in the histories. A user counts once for an item, at her newest choice of it (events of
+    A score (`kernels.history.item_weights.item_weights`) is a regression weight plus `sequence` times the closeness of
+    both items in the histories. A user counts once for an item, at her newest choice of it (events of
     weight > 0), with her newest `max_history` items, in the market of the newest of them; no market is ZZ. Markets are
     those of events and items, and ZZ; items without markets are sold in all.
 
@@ -61,22 +61,22 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fil
             for start in range(0, batch.num_rows, _ITEMS):
                 part = batch.slice(start, _ITEMS)
                 nums = part.column("item_num").to_numpy()
-                found = item_weights(counts, nums, _sold(part.column("markets"), markets), mixture)
-                codes: Any = pa.array(found.market)
+                weights = item_weights(counts, nums, _sold(part.column("markets"), markets), mixture)
+                codes: Any = pa.array(weights.market)
                 names = pa.DictionaryArray.from_arrays(codes, pa.array(markets, pa.string()))
-                columns: list[Any] = [names.cast(pa.string()), *(pa.array(column) for column in found[1:])]
+                columns: list[Any] = [names.cast(pa.string()), *(pa.array(column) for column in weights[1:])]
                 yield pa.RecordBatch.from_arrays(columns, names=NEIGHBOURS.schema.names)
 
     return spread(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
 
 
 def rules_of(config: CovisitationConfig) -> Rules:
-    """What the config says of closeness."""
+    """Constants of closeness in the config."""
     return Rules(config.window_items, config.max_gap_days, config.gap_half_life_days, config.distance_decay)
 
 
 def mixture_of(config: CovisitationConfig) -> Mixture:
-    """What the config says of scores."""
+    """Constants of scores in the config."""
     return Mixture(
         config.other_markets, config.regression, config.penalty, config.predictors, config.sequence,
         config.normalisation,
@@ -93,16 +93,16 @@ def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFram
     logs = chosen.groupBy("user_id").agg(F.sort_array(F.collect_list(choice)).alias("log"))
     cut = logs.select(F.expr(f"slice(log, -least({max_history}, size(log)), {max_history})").alias("log"))
     return cut.select(
-        F.explode(F.expr(f"array_distinct(transform(log, one -> one.item_num % {n_blocks}))")).alias("block"),
+        F.explode(F.expr(f"array_distinct(transform(log, choice -> choice.item_num % {n_blocks}))")).alias("block"),
         F.coalesce(F.expr("element_at(log, -1).market"), F.lit(UNKNOWN_MARKET)).alias("market"),
-        F.expr("transform(log, one -> struct(one.micros, one.item_num))").alias("log"),
+        F.expr("transform(log, choice -> struct(choice.micros, choice.item_num))").alias("log"),
     )
 
 
 def _count_pairs(
     blocks: "DataFrame", markets: list[str], n_blocks: int, config: CovisitationConfig, files: Files
 ) -> None:
-    """Fills the folder."""
+    """Counts the pairs of all blocks into the folder."""
     rules = rules_of(config)
 
     def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
@@ -116,16 +116,16 @@ def _count_pairs(
 
 def _logs(table: pa.Table, markets: list[str]) -> Logs:
     lists: Any = table["log"].combine_chunks()
-    micros, nums = (one.to_numpy(zero_copy_only=False) for one in lists.flatten().flatten())
+    micros, nums = (column.to_numpy(zero_copy_only=False) for column in lists.flatten().flatten())
     sizes = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     codes = pc.index_in(table["market"], value_set=pa.array(markets, pa.string()))
     return Logs(indptr_of(sizes), nums, micros, codes.to_numpy().astype(np.int32))
 
 
 def _sold(column: "pa.Array[Any]", markets: list[str]) -> NDArray[np.bool_]:
-    """(n, n_markets): null is sold everywhere."""
+    """(n_items, n_markets) bool; null markets: sold everywhere."""
     codes = {market: code for code, market in enumerate(markets)}
-    found = np.zeros((len(column), len(markets)), dtype=np.bool_)
+    sold = np.zeros((len(column), len(markets)), dtype=np.bool_)
     for row, names in enumerate(column.to_pylist()):
-        found[row, slice(None) if names is None else [codes[name] for name in names]] = True
-    return found
+        sold[row, slice(None) if names is None else [codes[name] for name in names]] = True
+    return sold

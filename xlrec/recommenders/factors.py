@@ -1,9 +1,9 @@
 """The learnt recommender as an artefact: score(u, i) = ⟨q_u, v_i⟩, served by the exact search.
 
-It is a matrix factorisation whose item factors lean on the texts (`kernels.factorisation`, with objective and sources).
-p_i = W y_i is the whitened factor of item i, where y_i is what its users and its text say, or for an item that was not
-taught B [t_i, 1], what its text alone says; v_i = scale_i p_i and q_u = Σ_h w_h p_h over the history, with the weights
-of `kernels.factorisation.fold_in`. There is no table of users: who has a history is served the next night.
+It is a matrix factorisation whose item factors lean on the texts (sources: `kernels.history.factorisation`).
+p_i = W y_i is the whitened factor of item i. y_i comes from the item's users and text, or for an item without users
+from its text alone, B [t_i, 1]. v_i = scale_i p_i and q_u = Σ_h w_h p_h over the history, with the weights of
+`kernels.history.factorisation.fold_in`. There is no table of users: any history is served the next night.
 """
 
 import hashlib
@@ -28,15 +28,15 @@ FACTS: Final = "model.json"
 WEIGHTS: Final = "weights.safetensors"
 ITEMS: Final = "items.arrow"
 #: Arrays of `WEIGHTS`, float64: B (text_dim + 1, dim), y (n_taught, dim), W (dim, dim), `log_norm` (1,) of
-#: `factorisation.mean_log_norm`, and the events that tell how long items had a chance: `moments` (n_markets, n) their
+#: `factorisation.mean_log_norm`, and the events by which an item's exposure is counted: `moments` (n_markets, n) their
 #: quantiles in microseconds, `pace` (n_markets,) events for each item sold.
 ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pace")
 
 
 def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
-    """Confidences of preferences from the summed event weights of a user with an item: these, at most 1.
+    """(n,) float64 confidences of preferences: (n,) summed event weights of a user with an item, at most 1.
 
-    A glance tells less than a choice; that somebody chose twice or bought tells no more of what she will choose next.
+    A view predicts less than a choice; a second choice or a purchase predicts no more.
     """
     return np.asarray(np.minimum(weights, 1.0), dtype=np.float64)
 
@@ -44,13 +44,13 @@ def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
 def summed_preferences(
     owners: NDArray[np.integer[Any]], nums: NDArray[np.int32], weights: NDArray[np.float64], n_users: int
 ) -> Preferences:
-    """Each user's distinct items, ascending, with the confidence that their events give together.
+    """Distinct items of each user, ascending, with the confidence that their events give together.
 
     Args:
-        owners: (n,) row of the user of each event.
-        nums: (n,) item_num of each.
-        weights: (n,) of each.
-        n_users: Rows.
+        owners: (n_events,) integer row of the user of each event.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64.
+        n_users: Number of users.
     """
     n_items = int(nums.max(initial=0)) + 1
     cells, where = np.unique(owners.astype(np.int64) * n_items + nums, return_inverse=True)
@@ -65,18 +65,18 @@ class FactorModel:
 
     arrays: dict[str, NDArray[Any]]
     item_ids: "pa.Array[Any]"
-    """Items that were taught, ascending; rows of `factors`."""
+    """Items that had users in training, ascending; rows of `factors`."""
     facts: dict[str, Any]
     """boost, text_dim, encoder, markets (rows of `moments`), n_visits, figures, …"""
 
     @property
     def dim(self) -> int:
-        """Numbers of a vector."""
+        """Length of a vector."""
         return int(self.arrays["whitening"].shape[1])
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names the weights: hash of all arrays and ids."""
+        """Hash of all arrays and ids, which names the weights."""
         whole = hashlib.sha256(repr(self.facts["boost"]).encode())
         for name in ARRAYS:
             whole.update(name.encode() + np.ascontiguousarray(self.arrays[name]).tobytes())
@@ -84,30 +84,30 @@ class FactorModel:
         return whole.hexdigest()[:16]
 
     def taught(self, item_ids: "pa.Array[Any]") -> NDArray[np.int64]:
-        """(n,) row of each item in `factors`; -1 for items that were not taught."""
+        """(n_items,) int64 row of each item in `factors`; -1 for items that had no users in training."""
         return np.asarray(pc.index_in(item_ids, value_set=self.item_ids).fill_null(-1).to_numpy(zero_copy_only=False))
 
     def factors(self, texts: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(n, dim) float64 y of items: their own where they were taught, else what the text says.
+        """(n_items, dim) float64 y of items: their own where they have one, else that of the text.
 
         Args:
-            texts: (n, text_dim) float32 vectors of the items' texts; zero where there is none, whose y is 0 untaught.
-            rows: Of `taught`.
+            texts: (n_items, text_dim) float32 vectors of the items' texts; zero where there is none.
+            rows: (n_items,) int64 of `taught`.
         """
-        found = with_intercept(texts) @ self.arrays["text_map"]
-        found[rows >= 0] = self.arrays["factors"][rows[rows >= 0]]
-        return np.asarray(found)
+        vectors = with_intercept(texts) @ self.arrays["text_map"]
+        vectors[rows >= 0] = self.arrays["factors"][rows[rows >= 0]]
+        return np.asarray(vectors)
 
     def inputs(self, factors: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(n, dim) float32 p: the items as what a history is made of."""
+        """(n_items, dim) float32 p: items as parts of a history, from (n_items, dim) float64 y."""
         return np.asarray(factors @ self.arrays["whitening"], dtype=np.float32)
 
     def outputs(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(n, dim) float32 v: the items as what is recommended.
+        """(n_items, dim) float32 v: items as candidates.
 
         Args:
-            factors: Of `factors`.
-            exposure: Of `exposure`.
+            factors: (n_items, dim) float64 y.
+            exposure: (n_items,) float64 of `exposure`.
         """
         norms, mean = np.linalg.norm(factors, axis=1), float(self.arrays["log_norm"][0])
         scales = item_scales(norms, mean, exposure, float(self.facts["boost"]))
@@ -116,22 +116,22 @@ class FactorModel:
     def exposure(
         self, first_micros: NDArray[np.floating[Any]], eligible: NDArray[np.bool_], markets: tuple[str, ...]
     ) -> NDArray[np.float64]:
-        """(n,) events that an average item of the same markets had since each item was there.
+        """(n_items,) float64 events that an average item of the same markets had since each item was there.
 
         Args:
-            first_micros: (n,) first moment of each, NaN where nobody knows: it was always there.
-            eligible: (len(markets), n) where each is sold.
-            markets: Names; those that the model does not know have no events.
+            first_micros: (n_items,) floating first moment of each item; NaN: it was always there.
+            eligible: (n_markets, n_items) bool: sold there.
+            markets: Names; a market that the model does not know has no events.
         """
         since = np.where(np.isnan(first_micros), -np.inf, first_micros)
-        found = np.zeros(len(since))
+        exposure = np.zeros(len(since))
         for market, sold in zip(markets, eligible, strict=True):
             if market in self.facts["markets"]:
                 row = self.facts["markets"].index(market)
                 moments = self.arrays["moments"][row]
                 after = 1 - np.searchsorted(moments, since) / len(moments)
-                found += sold * self.arrays["pace"][row] * after
-        return found
+                exposure += sold * self.arrays["pace"][row] * after
+        return exposure
 
     def save(self, folder: Path) -> None:
         """Writes the artefact; `model.json`, its last file, makes it whole."""
@@ -146,7 +146,7 @@ class FactorModel:
 
 
 def facts_of(folder: str) -> dict[str, Any]:
-    """What `model.json` says.
+    """Facts in `model.json`.
 
     Raises:
         LakeError: there is no whole model of this layout.

@@ -1,4 +1,4 @@
-"""Files of counted pairs: of each block by the task that counted them, joined by the driver, mapped by others."""
+"""Files of counted pairs: one set per block from the tasks, joined by the driver, mapped by later tasks."""
 
 import shutil
 from pathlib import Path
@@ -16,13 +16,13 @@ _KINDS: Final = {"users": np.int32, "sizes": np.int64, "nums": np.int32, "counts
 
 
 def save_pairs(folder: str, block: int, pairs: Pairs) -> None:
-    """Writes the files of a block."""
+    """Writes one file per field of a block."""
     for field, array in pairs._asdict().items():
         save(_piece(folder, field, block), array)
 
 
 def join_pairs(folder: str, n_blocks: int) -> None:
-    """Puts each field of all blocks into one file; of a block where nobody chose anything there is none."""
+    """Joins each field of all blocks into one file; a block without choices has none."""
     for field in Pairs._fields:
         _join(folder, n_blocks, field)
     shutil.rmtree(Path(folder) / _BLOCKS, ignore_errors=True)
@@ -42,7 +42,7 @@ def _join(folder: str, n_blocks: int, field: str) -> None:
 
 
 def open_counts(folder: str) -> Counts:
-    """What `join_pairs` wrote of all fields, mapped into memory."""
+    """Counts that `join_pairs` wrote, memory-mapped."""
     return Counts(*(load(Path(folder) / f"{field}.npy") for field in Counts._fields))
 
 

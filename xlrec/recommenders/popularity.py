@@ -1,4 +1,4 @@
-"""Popularity per market with decay; scarce markets lean on everywhere's."""
+"""Popularity of items in each market, with decay; scarce markets lean on the popularity of all markets."""
 
 from datetime import date
 from typing import TYPE_CHECKING
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from xlrec.config.models import PopularityConfig
-from xlrec.recommenders.markets import markets_of
 from xlrec.runtime.sums import exact_sum
 from xlrec.tables import UNKNOWN_MARKET
 
@@ -49,3 +48,15 @@ def fit(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_d
         .select("market", "item_num", score.alias("score"))
         .where("score > 0")
     )
+
+
+def markets_of(events: "DataFrame", items: "DataFrame") -> "DataFrame":
+    """(market) of events and items, and ZZ, each once.
+
+    Args:
+        events: `EVENTS`.
+        items: `ITEMS`.
+    """
+    unknown = events.sparkSession.createDataFrame([(UNKNOWN_MARKET,)], "market string")
+    named = events.select("market").union(items.select(F.explode("markets"))).union(unknown)
+    return named.where(F.col("market").isNotNull()).distinct()

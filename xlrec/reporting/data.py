@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from xlrec.runtime.progress import StageSummary
     from xlrec.stages.audit import Verdict
     from xlrec.stages.prepare.markets import MarketLog
-    from xlrec.training.recommender.weighing import Figure
+    from xlrec.training.recommender.fusion_weights import Figure
 
 #: System whose lists are published; the others are baselines or its single sources.
 OURS: Final = "xlrec"

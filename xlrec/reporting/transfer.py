@@ -15,10 +15,10 @@ from xlrec.reporting.console import figure_cell, label_grid, metric_columns, pla
 from xlrec.reporting.curves import line_chart
 from xlrec.reporting.html import page_environment
 from xlrec.reporting.views import Chart, history_length
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
-from xlrec.training.transfer.arms import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 from xlrec.training.transfer.figures import ALL, Difference, Figure
+from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
 
 #: Every arm and its meaning, in the order of the tables.
 ARMS: Final = {

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -99,10 +100,8 @@ class Files:
         if self.uri is None:
             rows.write.mode("overwrite").parquet(f"file:{path}")
             return str(path)
-        with tempfile.TemporaryDirectory(prefix=".rows-", dir=_made(self.folder)) as scratch:
-            self._through_lake(rows, name, f"{scratch}/whole")
-            shutil.rmtree(path, ignore_errors=True)
-            Path(scratch, "whole").rename(path)
+        with replaced_folder(path) as new:
+            self._through_lake(rows, name, str(new))
         return str(path)
 
     def leave(self, name: str) -> None:
@@ -137,9 +136,8 @@ class Files:
             LakeError: the lake has none that is whole.
         """
         if self.uri is not None and not Path(self.folder).exists():
-            with tempfile.TemporaryDirectory(prefix=".fetched-", dir=_made(str(Path(self.folder).parent))) as scratch:
-                FileSystem(spark, self.uri).get_folder(Path(scratch) / "whole")
-                (Path(scratch) / "whole").rename(self.folder)
+            with replaced_folder(Path(self.folder)) as new:
+                FileSystem(spark, self.uri).get_folder(new)
 
     def offer(self, spark: "SparkSession") -> str:
         """Name of the folder for `local_path` in workers. From the next job on executors have the copy of `keep`."""
@@ -157,6 +155,23 @@ class Files:
             context: Any = spark.sparkContext
             withdraw(context._jsc.sc().addedFiles(), self.uri.rstrip("/").rpartition("/")[2])
             FileSystem(spark, self.uri).delete()
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder for the block, moved in place of `folder` after it: readers see the old or the new one.
+
+    Nothing changes where the block raises.
+    """
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        new = Path(scratch, "new")
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(Path(scratch, "old"))
+        new.rename(folder)
 
 
 def withdraw(added: Any, name: str) -> None:

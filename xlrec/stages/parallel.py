@@ -1,4 +1,4 @@
-"""Parallel: what a lake teaches an encoder, texts of one item in several languages and items that belong together."""
+"""Training data of an encoder from a lake: texts of one item in several languages, and items chosen together."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +40,7 @@ def chosen_pairs(
     share is kept by hash where there are more than `max_pairs`.
 
     Args:
-        events: `tables.EVENTS`, without those that must not teach.
+        events: `tables.EVENTS`, without those of the holdout.
         items: `tables.ITEMS`.
         usable: What `usable_texts` gave.
         config: The bounds.
@@ -73,8 +73,8 @@ def chosen_pairs(
 def parallel_texts(usable: DataFrame, pairs: DataFrame) -> DataFrame:
     """(concept_id, language, text, source, licence): a concept an item.
 
-    Source `lake-texts` has different texts in two languages or more, `lake-choices` is in a pair only; the other items
-    teach nothing and are left out.
+    Source `lake-texts` has different texts in two languages or more, `lake-choices` is in a pair only; other items
+    are left out.
 
     Args:
         usable: What `usable_texts` gave.

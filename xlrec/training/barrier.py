@@ -1,18 +1,20 @@
-"""Processes of a training in barrier tasks: what each does on its executor, before and after TorchDistributor's own."""
+"""Barrier tasks of a training: each runs one process on its executor, around TorchDistributor's own steps."""
 
 import importlib.util
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from fcntl import ioctl
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -20,138 +22,164 @@ from pyspark import cloudpickle
 from xlrec.errors import EncoderError, MachineError
 from xlrec.runtime.files import parts_of
 from xlrec.runtime.worker import REUSED
-from xlrec.training.network import interface_towards
-from xlrec.training.processes import guarded, refusal
+from xlrec.training.processes import encoded_error, encoded_outcome
 
-#: What a process imports.
+#: Packages that a process imports.
 MODULES: Final = ("torch", "sentence_transformers", "safetensors", "numpy", "pyarrow", "pydantic", "numba")
-#: Of the row that is no part of a file.
-ANSWER: Final = ""
+#: Name of the row that holds the outcome and is no part of a file.
+OUTCOME: Final = ""
 _INTERFACE: Final = "GLOO_SOCKET_IFNAME"
+_GET_ADDRESS: Final = 0x8915  # Linux: SIOCGIFADDR
 _KILLED: Final = "its log says why; most often the machine had no memory left (spark.executor.memoryOverhead)"
-#: What a process says when another has gone.
+#: Words in the error of a process that lost another one.
 _CONSEQUENCES: Final = ("gloo", "NCCL", "Connection", "DistNetworkError", "DistStoreError", "Broken pipe")
 
 
-@dataclass(frozen=True)
-class Errand:
-    """What a task is told besides its work."""
+class Inputs(NamedTuple):
+    """Inputs of a training as they reach an executor."""
 
     archive: str
-    """Of the inputs, by its name among Spark's files."""
-    places: Mapping[str, str]
-    """Of the inputs in it."""
+    """Name of the archive among Spark's files."""
+    paths: dict[str, str]
+    """Path within the archive of each input."""
 
 
-def with_files(function: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[..., Iterator[pa.RecordBatch]]:
-    """TorchDistributor's task, whose answer is followed by the files that it names: rows of `files.PARTS`.
+def with_output_rows(task: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[..., Iterator[pa.RecordBatch]]:
+    """TorchDistributor's task, which also returns the files of the first process: rows of `files.PARTS`.
 
     Args:
-        function: Gives chunks of what `in_task` gives, pickled; nothing but in the first task.
+        task: Gives the pickled result of `run_in_task` in chunks in the first task, and nothing in others.
     """
 
-    def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        chunks: list[Any] = [chunk for batch in function(batches) for chunk in batch.column("chunk").to_pylist()]
+    def returning_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        chunks: list[Any] = [chunk for batch in task(batches) for chunk in batch.column("chunk").to_pylist()]
         if chunks:
-            told, own = cloudpickle.loads(b"".join(chunks))
-            yield pa.RecordBatch.from_pydict({"name": [ANSWER], "start": [0], "data": [told.encode()]})
-            if own:
+            outcome, folder = cloudpickle.loads(b"".join(chunks))
+            yield pa.RecordBatch.from_pydict({"name": [OUTCOME], "start": [0], "data": [outcome.encode()]})
+            if folder:
                 try:
-                    yield from parts_of(Path(own, "output"))
+                    yield from parts_of(Path(folder, "output"))
                 finally:
-                    shutil.rmtree(own, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
 
-    return task
+    return returning_files
 
 
-def in_task(
-    params: dict[str, Any], work: Callable[..., Any], run: Callable[..., Any], argument: str, errand: Errand
+def run_in_task(
+    params: dict[str, Any], work: Callable[..., Any], run: Callable[..., Any], argument: str, inputs: Inputs
 ) -> tuple[str, str]:
-    """In a barrier task, called by TorchDistributor: (what `guarded` gives, folder with its `output` or '').
+    """(outcome of the work as JSON, folder whose `output` the work wrote or '') in one barrier task.
 
-    What fails is told to the other tasks, so that all end: Spark would try again what fails each time.
+    Tasks share a failure, so that all end: Spark would retry what fails each time.
     """
     from pyspark import BarrierTaskContext, SparkFiles
 
     context = BarrierTaskContext.get()
-    hosts = [one.address.partition(":")[0] for one in context.getTaskInfos()]
+    hosts = [task.address.partition(":")[0] for task in context.getTaskInfos()]
     rank = context.partitionId()
-    refused = _first_of(context, _lacking(hosts[rank]))
-    if refused:
-        return refused, ""
-    root = Path(SparkFiles.get(errand.archive))
-    places = {name: str(root / inner) for name, inner in errand.places.items()}
-    own = tempfile.mkdtemp(prefix="xlrec-", dir=Path(SparkFiles.getRootDirectory()).absolute())
-    kept = False
+    failure = _first_failure(context, _missing_packages(hosts[rank]))
+    if failure:
+        return failure, ""
+    root = Path(SparkFiles.get(inputs.archive))
+    paths = {name: str(root / inner) for name, inner in inputs.paths.items()}
+    folder = tempfile.mkdtemp(prefix="xlrec-", dir=Path(SparkFiles.getRootDirectory()).absolute())
+    keep = False
     try:
         with _environment(hosts, rank):
-            told = _told(params, work, run, hosts[rank], argument, places, own)
-        refused = _first_of(context, told if "error" in json.loads(told) else "")
-        kept = rank == 0 and not refused
-        return refused or told, own if kept else ""
+            outcome = _run_process(params, work, run, hosts[rank], argument, paths, folder)
+        failure = _first_failure(context, outcome if "error" in json.loads(outcome) else "")
+        keep = rank == 0 and not failure
+        return failure or outcome, folder if keep else ""
     finally:
-        if not kept:
-            shutil.rmtree(own, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _told(params: dict[str, Any], work: Callable[..., Any], run: Callable[..., Any], host: str, *arguments: Any) -> str:
-    """What the process of this task gives, as `guarded`."""
+def _run_process(params: dict[str, Any], work: Callable[..., Any], run: Any, host: str, *arguments: Any) -> str:
+    """Outcome of the process that TorchDistributor starts for this task."""
     from pyspark.ml.torch.distributor import TorchDistributor
 
-    function: Any = TorchDistributor._run_training_on_pytorch_function
+    start: Any = TorchDistributor._run_training_on_pytorch_function
     try:
-        return str(function(params, _all_told, run, host, work, *arguments))
+        return str(start(params, _caught_outcome, run, host, work, *arguments))
     except RuntimeError:  # TorchDistributor found no result
-        which = f"process {os.environ.get('RANK')} of the training was ended on {host}"
-        return refusal(EncoderError(f"{which}: {_KILLED}"))
+        process = f"process {os.environ.get('RANK')} of the training was ended on {host}"
+        return encoded_error(EncoderError(f"{process}: {_KILLED}"))
 
 
-def _all_told(host: str, work: Callable[..., Any], *arguments: Any) -> str:
-    """As `guarded`, in the process itself, for errors of any kind: TorchDistributor does not say what they were."""
+def _caught_outcome(host: str, work: Callable[..., Any], *arguments: Any) -> str:
+    """As `encoded_outcome`, in the process itself, for errors of any kind, which TorchDistributor does not name."""
     try:
-        return guarded(work, *arguments)
-    except Exception as error:  # whatever it was, the other machines and the driver must know
+        return encoded_outcome(work, *arguments)
+    except Exception as error:  # the other machines and the driver must know, whatever it was
         traceback.print_exc()
-        said = " ".join(str(error).split())[:300]
-        which = f"process {os.environ.get('RANK')} of the training broke off on {host}"
-        return refusal(EncoderError(f"{which} ({type(error).__name__}: {said}): its trace stands above"))
+        message = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        process = f"process {os.environ.get('RANK')} of the training broke off on {host}"
+        return encoded_error(EncoderError(f"{process} ({message}): its trace stands above"))
 
 
-def _first_of(context: Any, failure: str) -> str:
-    """The failure of all tasks that tells most, '' where there is none."""
+def _first_failure(context: Any, failure: str) -> str:
+    """A failure of all tasks, causes before consequences; '' where there is none."""
     failures = filter(None, context.allGather(failure))
-    return min(failures, key=lambda told: any(word in told for word in _CONSEQUENCES), default="")
+    return min(failures, key=lambda text: any(word in text for word in _CONSEQUENCES), default="")
 
 
-def _lacking(host: str) -> str:
-    """The refusal of a machine that has not all packages; '' where it has."""
+def _missing_packages(host: str) -> str:
+    """The encoded error of a machine without the packages; '' where it has them."""
     missing = [name for name in MODULES if importlib.util.find_spec(name) is None]
-    said = "" if not missing else f"no {', '.join(missing)}"
-    if not missing:  # one that is there may still miss a library of the system
-        done = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True, check=False)
-        said = done.stderr.strip().rpartition("\n")[2][:300] if done.returncode else ""
+    lack = f"no {', '.join(missing)}" if missing else ""
+    if not missing:  # torch may be there and miss a library of the system
+        trial = subprocess.run([sys.executable, "-c", "import torch"], capture_output=True, text=True, check=False)
+        lack = trial.stderr.strip().rpartition("\n")[2][:300] if trial.returncode else ""
     fix = "install xlrec's dependencies there, or name a Python that has them by PYSPARK_PYTHON"
-    return refusal(MachineError(f"finetune.processes: {sys.executable} on {host}: {said}: {fix}")) if said else ""
+    return encoded_error(MachineError(f"finetune.processes: {sys.executable} on {host}: {lack}: {fix}")) if lack else ""
 
 
 @contextmanager
 def _environment(hosts: list[str], rank: int) -> Iterator[None]:
-    """In the block a process that is started here finds xlrec where this one does, and the other machines."""
-    others = [host for host in hosts if host != hosts[rank]]
+    """For the block, a process started here imports xlrec as this one does, and reaches the other machines."""
     settings: dict[str, str | None] = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), REUSED: None}
     if _INTERFACE not in os.environ:
-        settings[_INTERFACE] = interface_towards(others)
+        settings[_INTERFACE] = interface_towards(host for host in hosts if host != hosts[rank])
     before = {name: os.environ.get(name) for name in settings}
-    _set(settings)
+    _set_variables(settings)
     try:
         yield
     finally:
-        _set(before)
+        _set_variables(before)
 
 
-def _set(settings: Mapping[str, str | None]) -> None:
+def _set_variables(settings: Mapping[str, str | None]) -> None:
     for name, value in settings.items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+def interface_towards(hosts: Iterable[str]) -> str | None:
+    """Name of the network interface through which this machine reaches the first host that it can resolve.
+
+    gloo would look up this machine's own name, which often means 127.0.1.1, or another machine's address where
+    containers share a name; then it listens where nobody else reaches it.
+
+    Args:
+        hosts: Names or IPv4 addresses of other machines.
+    """
+    for host in hosts:
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect((host, 9))  # sends nothing: the kernel chooses the route
+                return next(
+                    (name for _, name in socket.if_nameindex() if _address(probe, name) == probe.getsockname()[0]), None
+                )
+        except OSError:
+            continue
+    return None
+
+
+def _address(probe: socket.socket, interface: str) -> str | None:
+    try:
+        return socket.inet_ntoa(ioctl(probe.fileno(), _GET_ADDRESS, struct.pack("256s", interface.encode()))[20:24])
+    except OSError:  # it has none
+        return None

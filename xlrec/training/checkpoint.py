@@ -1,4 +1,4 @@
-"""Checkpoints: tables as safetensors, facts as JSON; whole or not there."""
+"""Checkpoints: arrays as safetensors with facts as JSON, whole or absent."""
 
 import json
 import os
@@ -10,8 +10,8 @@ import numpy.typing as npt
 _FACTS = "facts"
 
 
-def save(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) -> None:
-    """Replaces the checkpoint in one move; the facts travel in the file's own metadata, as JSON."""
+def save_checkpoint(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) -> None:
+    """Replaces the checkpoint in one move; the facts are JSON in the file's own metadata."""
     from safetensors.numpy import save_file
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -20,12 +20,12 @@ def save(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) 
     os.replace(other, file)
 
 
-def load(file: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
+def load_checkpoint(file: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
     """(state, facts) of the checkpoint; None where there is none, or another config's.
 
     Args:
-        file: of `save`.
-        key: what `facts["key"]` must be.
+        file: Of `save_checkpoint`.
+        key: That `facts["key"]` must equal.
     """
     from safetensors import safe_open
 

@@ -1,13 +1,13 @@
 """Processes that TorchDistributor starts as tasks on executors, which need not see the driver's disk.
 
-What they read goes to every executor as one archive, which Spark unpacks there; what the first process writes comes
-back as rows, a few at a time.
+Their inputs reach every executor as one archive, which Spark unpacks there; the output of the first process comes back
+as rows, a few at a time.
 """
 
-import re
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -17,19 +17,16 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from xlrec.errors import MachineError
+from xlrec.errors import ConfigError, MachineError
 from xlrec.runtime.cluster import reason
-from xlrec.runtime.files import PARTS, lay_part, withdraw
+from xlrec.runtime.files import PARTS, lay_part, replaced_folder, withdraw
+from xlrec.runtime.machine import cannot_write
 from xlrec.runtime.scratch import scratch_of
-from xlrec.training.barrier import ANSWER, Errand, in_task, with_files
-from xlrec.training.parcels import pack, replaced
-from xlrec.training.processes import unguarded
+from xlrec.training.barrier import OUTCOME, Inputs, run_in_task, with_output_rows
+from xlrec.training.processes import decode_outcome
 
-#: Bytes of what comes back that Spark has in memory at a time, about, and in how many parts.
-_PART_BYTES: Final = 32 << 20
-_FEWEST_PARTS: Final = 8
-_MOST_PARTS: Final = 200
-_RAISED: Final = re.compile(r"^(?:: |\[rank\d+\]: )?((?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*)$", re.MULTILINE)
+#: Parts in which the output comes back: Spark has one of them in memory at a time.
+_N_PARTS: Final = 32
 
 
 def run_on_executors(
@@ -42,21 +39,19 @@ def run_on_executors(
     *,
     use_gpu: bool,
     within_s: float,
-    like: str = "",
 ) -> Any:
-    """What the first process's work gives, once what it wrote is in `output`.
+    """Result of the first process's work, once the files that it wrote are in `output`.
 
     Args:
         spark: The session, on a cluster.
-        n_processes: Tasks that run at once; each finds the others by `joined`.
-        work: Takes the argument, where this machine has the inputs (by their names), and a folder for what it makes, of
-            which the folder `output` comes back; gives what JSON can hold.
+        n_processes: Tasks that run at once; each joins the others by `process_group`.
+        work: Takes the argument, the path of each input on its machine, and a folder of its own, whose folder `output`
+            comes back. Gives what JSON can hold.
         argument: Of the work.
-        inputs: Files and folders of the driver.
+        inputs: Files and folders of the driver, by name.
         output: Folder of the driver, replaced as a whole.
         use_gpu: Tasks are given GPUs.
         within_s: Seconds until the cluster has room for the processes.
-        like: Name of the input that tells about how large the output is.
 
     Raises:
         XlrecError: of the work.
@@ -68,42 +63,80 @@ def run_on_executors(
     distributor: Any = TorchDistributor(num_processes=n_processes, local_mode=False, use_gpu=use_gpu)
     require_slots(spark, distributor.num_tasks, within_s)
     with tempfile.TemporaryDirectory(prefix="inputs-", dir=scratch_of(spark)) as folder:
-        archive = Path(folder, f"{Path(folder).name}.zip")  # whose name no other has
-        errand = Errand(archive.name, pack(archive, inputs))
-        size = sum(one.stat().st_size for one in inputs[like].rglob("*")) if like in inputs else 0
-        n_parts = min(_MOST_PARTS, _FEWEST_PARTS + size // _PART_BYTES)
-        with replaced(output) as made, _offered(spark, archive), _listening(spark, distributor):
-            try:
-                rows = _stage(spark, distributor, work, argument, errand).repartition(n_parts, "name", "start")
-                return unguarded(_laid(rows, made))
-            except (Py4JError, PySparkException, RuntimeError) as error:  # Spark's own, or TorchDistributor's
-                seen = _raised_in(str(error)) or reason(error)
-                raise MachineError(f"the training failed on its executors ({seen}): their logs say more") from error
+        archive = Path(folder, f"{Path(folder).name}.zip")  # a name that no other archive has
+        packed = Inputs(archive.name, pack_archive(archive, inputs))
+        try:
+            with replaced_folder(output) as new, _archive_added(spark, archive), _log_server(spark, distributor):
+                rows = _barrier_stage(spark, distributor, work, argument, packed)
+                return decode_outcome(_write_files(rows.repartition(_N_PARTS, "name", "start"), new))
+        except (Py4JError, PySparkException, RuntimeError) as error:  # Spark's own, or TorchDistributor's
+            raise MachineError(
+                f"the training failed on its executors ({reason(error)}): their logs say more"
+            ) from error
+        except OSError as error:
+            cause = error.strerror or error
+            raise MachineError(f"output: {output} cannot be written ({cause}): name another") from error
 
 
-def _laid(rows: DataFrame, folder: Path) -> str:
-    """The answer among the rows, once the others are files of the folder."""
-    told = ""
+def pack_archive(archive: Path, inputs: Mapping[str, Path]) -> dict[str, str]:
+    """Path within the archive of each input, once it is written.
+
+    Args:
+        archive: A zip, which Spark unpacks; weights would not shrink, so nothing is compressed.
+        inputs: Files and folders by the names of the folders that they get in the archive.
+    """
+    with zipfile.ZipFile(archive, "w", strict_timestamps=False) as opened:
+        for name, place in inputs.items():
+            paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+            root = place if place.is_dir() else place.parent
+            for path in paths:
+                opened.write(path, Path(name, path.relative_to(root)).as_posix())
+    return {name: name if place.is_dir() else f"{name}/{place.name}" for name, place in inputs.items()}
+
+
+def require_replaceable(folder: Path, mark: str) -> None:
+    """Returns where an output may take the folder's place.
+
+    Args:
+        folder: May be absent.
+        mark: A file that only an older output holds.
+
+    Raises:
+        ConfigError: the folder holds something else.
+        MachineError: nothing can be written there.
+    """
+    if folder.exists() and not (folder / mark).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError(f"output: {folder} is there and holds no {mark}, so it is not replaced: name another folder")
+    cause = cannot_write(folder.absolute().parent)
+    if cause is not None:
+        raise MachineError(f"output: nothing can be written beside {folder} ({cause}): name another folder")
+
+
+def _write_files(rows: DataFrame, folder: Path) -> str:
+    """The outcome among the rows, once the others are files of the folder."""
+    outcome = ""
     for row in rows.toLocalIterator():  # a partition at a time: a model need not fit into Spark's memory
-        if row["name"] == ANSWER:
-            told = bytes(row["data"]).decode()
+        if row["name"] == OUTCOME:
+            outcome = bytes(row["data"]).decode()
         else:
             lay_part(folder / row["name"], row["start"], row["data"])
-    return told
+    return outcome
 
 
-def _stage(spark: SparkSession, distributor: Any, work: Callable[..., Any], argument: str, errand: Errand) -> DataFrame:
+def _barrier_stage(
+    spark: SparkSession, distributor: Any, work: Callable[..., Any], argument: str, inputs: Inputs
+) -> DataFrame:
     """Rows of `PARTS` from one barrier stage; as `TorchDistributor.run`, which would collect them into memory."""
     distributor._check_encryption()
     run = distributor._run_training_on_pytorch_file
-    function = distributor._get_spark_task_function(in_task, work, run, None, argument, errand)
+    task = distributor._get_spark_task_function(run_in_task, work, run, None, argument, inputs)
     n_tasks = distributor.num_tasks
-    return spark.range(0, n_tasks, 1, n_tasks).mapInArrow(with_files(function), PARTS, barrier=True)
+    return spark.range(0, n_tasks, 1, n_tasks).mapInArrow(with_output_rows(task), PARTS, barrier=True)
 
 
 @contextmanager
-def _listening(spark: SparkSession, distributor: Any) -> Iterator[None]:
-    """In the block what processes print is printed here, to stderr, where progress belongs."""
+def _log_server(spark: SparkSession, distributor: Any) -> Iterator[None]:
+    """For the block, lines that processes print appear on stderr, where progress belongs."""
     from pyspark.ml.torch.log_communication import LogStreamingServer  # type: ignore[attr-defined]  # no stub has it
 
     server: Any = LogStreamingServer()
@@ -117,8 +150,8 @@ def _listening(spark: SparkSession, distributor: Any) -> Iterator[None]:
             server.shutdown()
 
 
-def slots(spark: SparkSession) -> int:
-    """Tasks that run at once on the executors that are there, by cores and GPUs."""
+def task_slots(spark: SparkSession) -> int:
+    """Number of tasks that run at once on the executors that are there, by cores and GPUs."""
     context: Any = spark.sparkContext
     jvm = context._jsc.sc()
     return int(jvm.maxNumConcurrentTasks(jvm.resourceProfileManager().defaultResourceProfile()))
@@ -137,28 +170,22 @@ def require_slots(spark: SparkSession, n_processes: int, within_s: float) -> Non
             "`--conf spark.dynamicAllocation.enabled=false` and a number of executors"
         )
     end = time.monotonic() + within_s
-    while (found := slots(spark)) < n_processes:
+    while (n_slots := task_slots(spark)) < n_processes:
         if time.monotonic() >= end:
             raise MachineError(
                 f"finetune.processes: {n_processes} processes are tasks that run at once, and {context.master} has "
-                f"room for {found} after {within_s:g} s (spark.executor_within_s): lower it, or give more executors, "
+                f"room for {n_slots} after {within_s:g} s (spark.executor_within_s): lower it, or give more executors, "
                 "cores (spark.executor.cores, spark.task.cpus) or GPUs"
             )
         time.sleep(0.5)
 
 
 @contextmanager
-def _offered(spark: SparkSession, archive: Path) -> Iterator[None]:
-    """In the block every executor unpacks the archive before its first task; later ones do not look for it."""
+def _archive_added(spark: SparkSession, archive: Path) -> Iterator[None]:
+    """For the block, every executor unpacks the archive before its first task."""
     context: Any = spark.sparkContext
     context.addArchive(str(archive))
     try:
         yield
     finally:
         withdraw(context._jsc.sc().addedArchives(), archive.name)
-
-
-def _raised_in(said: str) -> str:
-    """The line of a trace that names the error, Python's where there is one; '' where there is none."""
-    lines = [str(line)[:300] for line in _RAISED.findall(said)]
-    return next((line for line in lines if not line.startswith("org.")), next(iter(lines), ""))

@@ -1,6 +1,7 @@
-"""Several processes that TorchDistributor starts on this machine; those on executors are `xlrec.training.executors`."""
+"""Processes that TorchDistributor starts on this machine; those on executors are `xlrec.training.executors`."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -10,28 +11,28 @@ from xlrec import errors
 from xlrec.runtime.machine import is_local
 
 
-def placement(master: str | None, settings: Mapping[str, str]) -> dict[str, bool]:
-    """Where TorchDistributor runs the processes, as its arguments.
+def process_placement(master: str | None, settings: Mapping[str, str]) -> dict[str, bool]:
+    """Arguments of TorchDistributor that say where the processes run.
 
-    On this machine where the master is local: the processes then see its GPUs as they are, which Spark need not know.
-    On any other master on the executors, in one barrier stage, with a GPU each where a task gets a whole one.
+    With a local master they run on this machine and see all its GPUs. With any other they run on the executors, in one
+    barrier stage, with a GPU each where a task gets a whole one.
 
     Args:
-        master: of the session.
-        settings: of the session.
+        master: Of the session.
+        settings: Of the session.
     """
     local = master is not None and is_local(master)
-    amount = float(settings.get("spark.task.resource.gpu.amount", "0"))
-    return {"local_mode": local, "use_gpu": not local and amount >= 1}
+    gpus_per_task = float(settings.get("spark.task.resource.gpu.amount", "0"))
+    return {"local_mode": local, "use_gpu": not local and gpus_per_task >= 1}
 
 
 def run_processes(n_processes: int, work: Callable[..., Any], *arguments: Any) -> Any:
-    """What the first process's `work(*arguments)` gives; it needs a Spark session that is running.
+    """Result of `work(*arguments)` in the first of several processes on this machine; needs a running Spark session.
 
     Args:
-        n_processes: how many, on this machine; each finds the others by `joined`.
-        work: gives what JSON can hold, alike in all processes; its errors that say what to do come back as they are.
-        arguments: of the work.
+        n_processes: How many; each joins the others by `process_group`.
+        work: Gives what JSON can hold, the same in all processes.
+        arguments: Of the work.
 
     Raises:
         XlrecError: of the work.
@@ -40,43 +41,42 @@ def run_processes(n_processes: int, work: Callable[..., Any], *arguments: Any) -
 
     distributor: Any = TorchDistributor(num_processes=n_processes, local_mode=True, use_gpu=False)
     with redirect_stdout(sys.stderr):  # where progress belongs
-        return unguarded(distributor.run(guarded, work, *arguments))
+        return decode_outcome(distributor.run(encoded_outcome, work, *arguments))
 
 
-def guarded(work: Callable[..., Any], *arguments: Any) -> str:
-    """What the work gives or says, as JSON: an error that says what to do is no crash of the process."""
+def encoded_outcome(work: Callable[..., Any], *arguments: Any) -> str:
+    """JSON of the work's result, or of its `XlrecError`, which must not look like a crash of the process."""
     try:
-        return json.dumps({"found": work(*arguments)})
+        return json.dumps({"result": work(*arguments)})
     except errors.XlrecError as error:
-        return refusal(error)
+        return encoded_error(error)
 
 
-def refusal(error: errors.XlrecError) -> str:
-    """The error as `guarded` gives it."""
+def encoded_error(error: errors.XlrecError) -> str:
+    """JSON of an error, as in `encoded_outcome`."""
     return json.dumps({"error": [type(error).__name__, str(error)]})
 
 
-def unguarded(told: str) -> Any:
-    """What `guarded` was given.
+def decode_outcome(outcome: str) -> Any:
+    """Result in the JSON of `encoded_outcome`.
 
     Raises:
-        XlrecError: what it caught.
+        XlrecError: the one that it holds.
     """
-    found = json.loads(told)
-    if "error" in found:
-        name, message = found["error"]
+    decoded = json.loads(outcome)
+    if "error" in decoded:
+        name, message = decoded["error"]
         raise getattr(errors, name, errors.EncoderError)(message)
-    return found["found"]
+    return decoded["result"]
 
 
 @contextmanager
-def joined(*, gpu: bool) -> Iterator[tuple[int, int]]:
-    """(rank, number of processes) for the block, in which this process is one of those that `run_processes` started.
+def process_group(*, gpu: bool) -> Iterator[tuple[int, int]]:
+    """(rank, number of processes) of this process, whose group of torch.distributed lasts for the block.
 
     Args:
-        gpu: Takes a GPU and NCCL where there is one for each process here; gloo else.
+        gpu: NCCL with a GPU for each process where there are enough; else gloo.
     """
-    import os
     from datetime import timedelta
 
     import torch
@@ -84,7 +84,7 @@ def joined(*, gpu: bool) -> Iterator[tuple[int, int]]:
 
     n_gpus = torch.cuda.device_count() if gpu else 0
     n_here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    backend = "nccl" if gpu and n_gpus >= n_here else "gloo"  # nccl wants a GPU for each process
+    backend = "nccl" if gpu and n_gpus >= n_here else "gloo"
     distributed.init_process_group(backend, timeout=timedelta(minutes=30))
     if n_gpus:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % n_gpus)
@@ -94,8 +94,8 @@ def joined(*, gpu: bool) -> Iterator[tuple[int, int]]:
         distributed.destroy_process_group()
 
 
-def agreed(value: float) -> float:
-    """The first process's value in all of them, which may compute on unlike machines; in one process the value."""
+def broadcast_value(value: float) -> float:
+    """The first process's value, in all of them; they may compute on unlike machines."""
     from torch import distributed
 
     if not (distributed.is_available() and distributed.is_initialized()):
@@ -105,11 +105,11 @@ def agreed(value: float) -> float:
     return values[0]
 
 
-def teller(rank: int) -> Callable[[str], None]:
-    """Writes progress to stderr in the first process, nothing in the others."""
+def progress_writer(rank: int) -> Callable[[str], None]:
+    """Writer of progress lines to stderr; silent but in the first process."""
 
-    def say(line: str) -> None:
+    def write_line(line: str) -> None:
         if rank == 0:
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 
-    return say
+    return write_line

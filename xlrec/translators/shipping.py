@@ -9,7 +9,7 @@ from xlrec import encoders, translators
 from xlrec.config.models import Config, EmbedConfig, TranslateConfig
 from xlrec.encoders import source
 from xlrec.lake.delta import Lake
-from xlrec.runtime.files import fetched
+from xlrec.runtime.files import fetched, replaced_folder
 from xlrec.runtime.machine import local_folder
 
 #: Folder of the lake below which models of texts lie, by fingerprint, for workers without access to the driver's disk.
@@ -62,11 +62,8 @@ def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConf
 
 def _offered(lake: Lake, folder: Path, fingerprint: str) -> str:
     files = lake.files(f"{ENCODERS}/{fingerprint}")
-    target = Path(files.folder)
-    if not target.exists():
-        half = target.with_name(f".{target.name}")
-        shutil.rmtree(half, ignore_errors=True)
-        shutil.copytree(folder, half)
-        half.rename(target)
+    if not Path(files.folder).exists():
+        with replaced_folder(Path(files.folder)) as new:
+            shutil.copytree(folder, new, dirs_exist_ok=True)
     files.keep_once(lake.spark)
     return files.offer(lake.spark)

@@ -79,9 +79,7 @@ def test_two_hosts_train_the_encoder_of_two_processes_on_one(hosts: Hosts, told:
     check_as_here(hosts, told, "files")
 
 
-def test_a_lake_a_model_and_texts_on_hdfs_and_a_teacher_on_the_driver_reach_both(
-    spark: "SparkSession", hosts: Hosts, told: dict[str, Any]
-) -> None:
+def test_a_lake_a_model_and_texts_on_hdfs_reach_both(spark: "SparkSession", hosts: Hosts, told: dict[str, Any]) -> None:
     url, folder = hosts.start_hdfs(), hosts.folder / "training"
     for name, place in (("texts", folder / "texts"), ("model", folder / "base/model")):
         FileSystem(spark, f"{url}/{name}").put_folder(place)
@@ -95,10 +93,9 @@ def test_a_lake_a_model_and_texts_on_hdfs_and_a_teacher_on_the_driver_reach_both
         ITEMS, spark.createDataFrame([(one, num, [], [], None, None, None, True) for num, one in names], ITEMS.schema)
     )
     lake.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
-    teacher = str(build_encoder(folder / "teacher", "bert-mean", seed=1))
     parts = {"path": f"{url}/texts/world.parquet", "lake": {"folder": f"{url}/lake"}, "dev_share": 0.1}
     finetune = told["finetune"] | {"model": f"{url}/model"}
-    check_as_here(hosts, told | {"texts": parts, "finetune": finetune, "loss": {"teacher": teacher}}, "urls")
+    check_as_here(hosts, told | {"texts": parts, "finetune": finetune}, "urls")
 
 
 def test_more_processes_than_the_cluster_has_room_for_are_one_line(hosts: Hosts, told: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What is chosen together with the items of one block, and how soon, market by market: exact counts."""
+"""Exact counts of pairs of items that the same users chose, and their closeness, by market."""
 
 from typing import Any, Final, NamedTuple
 
@@ -19,10 +19,13 @@ class Logs(NamedTuple):
     """CSR over users, oldest first, each item at most once."""
 
     indptr: NDArray[np.int64]
+    """(n_users + 1,) int64."""
     nums: NDArray[np.int32]
+    """(n,) int32 item_nums."""
     micros: NDArray[np.int64]
+    """(n,) int64 microseconds."""
     markets: NDArray[np.int32]
-    """(n_users,) market of each user, from 0."""
+    """(n_users,) int32 market of each user, from 0."""
 
 
 class Rules(NamedTuple):
@@ -38,21 +41,21 @@ class Rules(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Pairs of the items of a block. The rows of an item follow each other: of all users, then of those of each market.
+    """Pairs of the items of a block; an item has a row for all users, then one for those of each market.
 
     Row (item_num // n_blocks) · (1 + n_markets) + side; side 0 is all users, side 1 + m those of market m.
     """
 
     users: NDArray[np.int32]
-    """(n_rows,) how many chose the item."""
+    """(n_rows,) int32 users who chose the item."""
     sizes: NDArray[np.int64]
-    """(n_rows,) other items in a row."""
+    """(n_rows,) int64 other items in a row."""
     nums: NDArray[np.int32]
-    """Other items, ascending within a row."""
+    """(n_pairs,) int32 other items, ascending within a row."""
     counts: NDArray[np.int32]
-    """Users who chose both: the item's row of the Gram matrix."""
+    """(n_pairs,) int32 users who chose both: the item's row of the Gram matrix."""
     closeness: NDArray[np.float64]
-    """Σ over these users of distance^-decay · 0.5^(gap / half-life), 0 beyond the window."""
+    """(n_pairs,) float64 Σ over these users of distance^-decay · 0.5^(gap / half-life), 0 beyond the window."""
 
 
 def pairs_of_block(
@@ -77,15 +80,15 @@ def pairs_of_block(
     near = min(rules.window, len(distances) - 1)
     distances[1 : near + 1] = np.arange(1.0, near + 1) ** -rules.distance_decay
     empty = np.zeros(0, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0)
-    found: list[Any] = [empty]
+    blocks: list[Any] = [empty]
     while low < n_mine:
         before = ends[low - 1] if low else 0
         high = max(low + 1, int(np.searchsorted(ends, before + pairs_at_once, side="right")))
         starts = indptr_of(room[low:high].ravel())
         others, values = _fill(logs, rules, distances, block, n_blocks, n_markets, low, high, starts)
-        found.append(_add_up(starts, others, values, n_markets, scratch))
+        blocks.append(_add_up(starts, others, values, n_markets, scratch))
         low = high
-    sizes, nums, counts, closeness = (np.concatenate(part) for part in zip(*found, strict=True))
+    sizes, nums, counts, closeness = (np.concatenate(part) for part in zip(*blocks, strict=True))
     return Pairs(users.ravel(), sizes, nums, counts, closeness)
 
 

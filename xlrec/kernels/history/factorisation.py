@@ -27,12 +27,14 @@ _MANY: Final = 10
 
 
 class Preferences(NamedTuple):
-    """Users' seen items as CSR: `indptr` (n_users + 1,), `nums` (n,) item_nums distinct within a user."""
+    """Items that users have seen, as CSR over users."""
 
     indptr: NDArray[np.int64]
+    """(n_users + 1,) int64 bounds of each user."""
     nums: NDArray[np.int32]
+    """(n,) int32 item_nums, distinct within a user."""
     strengths: _Floats
-    """(n,) confidence c_ui of each, above 0."""
+    """(n,) float64 confidence c_ui of each, above 0."""
 
 
 class Penalties(NamedTuple):
@@ -54,9 +56,9 @@ class Factors(NamedTuple):
     """A factorisation."""
 
     items: _Floats
-    """(n_items, dim) posterior means y_i."""
+    """(n_items, dim) float64 posterior means y_i."""
     text_map: _Floats
-    """(text_dim + 1, dim) B; its last row is the intercept of items that have a text."""
+    """(text_dim + 1, dim) float64 B; its last row is the intercept of items that have a text."""
 
 
 def factorise_preferences(
@@ -65,40 +67,44 @@ def factorise_preferences(
     """Item factors and text map after alternating least squares, each half sweep in closed form.
 
     Args:
-        seen: Of all users; who saw nothing changes nothing.
-        texts: (n_items, text_dim); a zero row is an item without a text, whose prior is 0.
-        start: (n_items, dim) factors of the items before the first half sweep.
+        seen: Of all users; users who saw nothing change nothing.
+        texts: (n_items, text_dim) floating; a zero row is an item without a text, whose prior is 0.
+        start: (n_items, dim) float64 factors of the items before the first half sweep.
         penalties: Constants of the objective.
         sweeps: At least 1; users, then B (not in the first one, whose factors say nothing yet), then items.
     """
     by_item = _transposed(seen, len(start))
     known = np.diff(by_item.indptr) / (np.diff(by_item.indptr) + penalties.half_visits)
-    told = with_intercept(texts)
-    text_map, prior = np.zeros((told.shape[1], start.shape[1])), np.zeros(start.shape)
+    design = with_intercept(texts)
+    text_map, prior = np.zeros((design.shape[1], start.shape[1])), np.zeros(start.shape)
     items, nobody = np.asarray(start, dtype=np.float64), np.zeros((len(seen.indptr) - 1, start.shape[1]))
     for sweep in range(sweeps):
         users = _half_sweep(seen, items, penalties.unseen, penalties.user, nobody)
         if sweep:
-            text_map = _ridge(told, items, known, penalties.text)
-            prior = told @ text_map
+            text_map = _ridge(design, items, known, penalties.text)
+            prior = design @ text_map
         items = _half_sweep(by_item, users, penalties.unseen, penalties.item, prior)
     return Factors(items, text_map)
 
 
 def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
-    """(n_items, text_dim + 1) float64 texts with a last column of 1; a zero row stays zero."""
+    """(n_items, text_dim + 1) float64 texts with a last column of 1; a zero row stays zero.
+
+    Args:
+        texts: (n_items, text_dim) floating.
+    """
     has_text = np.any(texts != 0, axis=1)
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
 
 def whitening(items: _Floats, unseen: float, penalty: float) -> _Floats:
-    """(dim, dim) W with which a fold-in is a Gaussian process of kernel ⟨p_h, p_i⟩, p_i = y_i W.
+    """(dim, dim) float64 W with which a fold-in is a Gaussian process of kernel ⟨p_h, p_i⟩, p_i = y_i W.
 
     W = V (Λ + λ_x)^(-1/2) for α YᵀY = V Λ Vᵀ: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each
     history item's term in a score is exact.
 
     Args:
-        items: (n_items, dim) of `Factors.items`.
+        items: (n_items, dim) float64 of `Factors.items`.
         unseen: α.
         penalty: λ_x, above 0.
     """
@@ -107,22 +113,22 @@ def whitening(items: _Floats, unseen: float, penalty: float) -> _Floats:
 
 
 class FoldIn(NamedTuple):
-    """What a history makes."""
+    """Weights and query of each user's history."""
 
     weights: _Floats
-    """(n,) of each history item in its user's query: w = (diag(1 / c) + ⟨p_h, p_l⟩)⁻¹ 1; may be negative."""
+    """(n,) float64 of each history item in its user's query: w = (diag(1 / c) + ⟨p_h, p_l⟩)⁻¹ 1; may be negative."""
     queries: _Floats
-    """(n_users, dim) Σ_h w_h p_h; zero without a history."""
+    """(n_users, dim) float64 Σ_h w_h p_h; zero without a history."""
 
 
 def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
-    """The least-squares user factors of the objective, given the items, and each history item's part in them.
+    """Least-squares user factors of the objective, given the items, and each history item's weight in them.
 
     An item that others of the history explain already adds little, or takes away.
 
     Args:
-        history: Of the users that are asked.
-        vectors: (n, dim) p of each history item, factors times `whitening`.
+        history: Of the users.
+        vectors: (n, dim) floating p of each history item, factors times `whitening`.
     """
     weights, queries = np.zeros(len(history.nums)), np.zeros((len(history.indptr) - 1, vectors.shape[1]))
     _fold_in(history.indptr, history.strengths, np.ascontiguousarray(vectors, dtype=np.float64), weights, queries)
@@ -130,11 +136,11 @@ def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
 
 
 def mean_log_norm(norms: _Floats, n_users: NDArray[np.integer[Any]]) -> float:
-    """Mean of log √norm over items that at least five users chose, each counted up to ten of them; 0 where none was.
+    """Mean of log √norm over items that at least five users chose, weighted by up to ten of them; 0 without such items.
 
     Args:
-        norms: (n,) of the items' factors.
-        n_users: (n,) who chose each.
+        norms: (n,) float64 of the items' factors.
+        n_users: (n,) integer count of users who chose each.
     """
     weights = np.where((n_users >= _FEW) & (norms > 0), np.minimum(n_users, _MANY), 0)
     total = float(weights.sum())
@@ -142,16 +148,16 @@ def mean_log_norm(norms: _Floats, n_users: NDArray[np.integer[Any]]) -> float:
 
 
 def item_scales(norms: _Floats, mean_log: float, exposure: _Floats, boost: float) -> _Floats:
-    """(n_items,) factor that each item's vector is multiplied by before it is searched; about norm^(-1/2).
+    """(n_items,) float64 factor of each item's vector in the search; about norm^(-1/2).
 
     The norm of a factor grows with popularity, which a list wants at its root only, and shrinks where the text alone
     speaks, which says nothing about the item. So an item that had no chance to be chosen gets the norm of those that
     were: log scaled norm = e / (e + 1) · log √norm + 1 / (e + 1) · (mean + log boost), e its exposure.
 
     Args:
-        norms: (n_items,) of the factors; a zero norm gives scale 0.
+        norms: (n_items,) float64 of the factors; a zero norm gives scale 0.
         mean_log: Of `mean_log_norm`.
-        exposure: (n_items,) events that an average item of the same markets had since the item was there.
+        exposure: (n_items,) float64 events that an average item of the same markets had since the item was there.
         boost: Of items without exposure; 1 is none.
     """
     logs = 0.5 * np.log(np.where(norms > 0, norms, 1.0))
@@ -174,42 +180,33 @@ def _ridge(texts: _Floats, factors: _Floats, weights: _Floats, penalty: float) -
 def _half_sweep(rows: Preferences, others: _Floats, unseen: float, penalty: float, prior: _Floats) -> _Floats:
     """(n_rows, dim) best factors given the others', in whose eigenbasis the part of the unseen pairs is a diagonal."""
     values, directions = np.linalg.eigh(unseen * others.T @ others)
-    found = np.empty(prior.shape)
-    rotated, asked = np.ascontiguousarray(others @ directions), np.ascontiguousarray(prior @ directions)
-    _solve(rows.indptr, rows.nums, rows.strengths, rotated, np.maximum(values, 0.0) + penalty, penalty * asked, found)
-    return np.asarray(found @ directions.T)
+    solved = np.empty(prior.shape)
+    rotated, pull = np.ascontiguousarray(others @ directions), np.ascontiguousarray(prior @ directions)
+    _solve(rows.indptr, rows.nums, rows.strengths, rotated, np.maximum(values, 0.0) + penalty, penalty * pull, solved)
+    return np.asarray(solved @ directions.T)
 
 
 @njit(cache=True)
-def _solve(indptr, nums, strengths, others, diagonal, pull, found):  # type: ignore[no-untyped-def]
+def _solve(indptr, nums, strengths, others, diagonal, pull, solved):  # type: ignore[no-untyped-def]
     """(diag + Oᵀ C O)⁻¹ (Oᵀ C 1 + pull) of each row: by the rows' items where these are fewer than the numbers."""
     for row in range(len(indptr) - 1):
         first, n = indptr[row], indptr[row + 1] - indptr[row]
-        near = _gathered(others, nums[first : first + n])
+        near = others[nums[first : first + n]]  # a copy
         right = pull[row].copy()
         for h in range(n):
             right += strengths[first + h] * near[h]
         if n == 0:
-            found[row] = right / diagonal
+            solved[row] = right / diagonal
         elif n < others.shape[1]:  # Woodbury
             scaled = near / diagonal
             inner = near @ scaled.T
             for h in range(n):
                 inner[h, h] += 1.0 / strengths[first + h]
-            found[row] = right / diagonal - np.linalg.solve(inner, scaled @ right) @ scaled
+            solved[row] = right / diagonal - np.linalg.solve(inner, scaled @ right) @ scaled
         else:
             for h in range(n):
                 near[h] *= np.sqrt(strengths[first + h])
-            found[row] = np.linalg.solve(near.T @ near + np.diag(diagonal), right)
-
-
-@njit(cache=True)
-def _gathered(vectors, nums):  # type: ignore[no-untyped-def]
-    """(n, dim) rows, a copy."""
-    found = np.empty((len(nums), vectors.shape[1]))
-    for row in range(len(nums)):
-        found[row] = vectors[nums[row]]
-    return found
+            solved[row] = np.linalg.solve(near.T @ near + np.diag(diagonal), right)
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""Item-to-item weights of every market: a regression of each item on its nearest, and what is chosen close to it.
+"""Item-to-item weights of every market: a regression of each item on its nearest items, plus their closeness.
 
 EASE (Steck 2019) inverts the Gram matrix of all items; here each item has a ridge regression of its own, on its
 nearest co-chosen items, whose weights are never negative in the end (SLIM, fsSLIM: Ning and Karypis 2011). Cost grows
@@ -39,35 +39,40 @@ class Mixture(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Row for row: score > 0 of `item` for a user of `market` with `history` in her history."""
+    """Scores above 0 of `item` for a user of `market` with `history` in her history, row for row."""
 
     market: NDArray[np.int32]
+    """(n,) int32, as the next two."""
     history: NDArray[np.int32]
     item: NDArray[np.int32]
     score: NDArray[np.float64]
+    """(n,) float64."""
 
 
 class Counts(NamedTuple):
     """`Pairs` of blocks 0, 1, ... one after another."""
 
     starts: NDArray[np.int64]
-    """(n_blocks + 1,) first row of each block."""
+    """(n_blocks + 1,) int64 first row of each block."""
     users: NDArray[np.int32]
+    """(n_rows,) int32."""
     indptr: NDArray[np.int64]
-    """(n_rows + 1,) of what follows."""
+    """(n_rows + 1,) int64 bounds in the next three."""
     nums: NDArray[np.int32]
+    """(n_pairs,) int32, as `counts`."""
     counts: NDArray[np.int32]
     closeness: NDArray[np.float64]
+    """(n_pairs,) float64."""
 
     @staticmethod
     def of(blocks: Sequence[Pairs]) -> "Counts":
-        """All in memory."""
+        """Counts of pairs in memory."""
         users, sizes, *entries = (np.concatenate(field) for field in zip(*blocks, strict=True))
         return Counts(indptr_of(np.array([len(block.users) for block in blocks])), users, indptr_of(sizes), *entries)
 
 
 def item_weights(counts: Counts, items: NDArray[np.int32], sold: NDArray[np.bool_], mixture: Mixture) -> Weights:
-    """Weights of some items, by item, then market, then history item; nothing depends on the other items asked for.
+    """Weights of some items, by item, then market, then history item; independent of the other items.
 
     score(h, i) = max(0, r_h) + sequence · C_hi / (n_h^a · n_i^(1 - a)), a = normalisation, over the predictors h of i.
     r = (G_NN + penalty)⁻¹ G_Ni minimises Σ_u w_u (x_ui - Σ_h r_h x_uh)² + penalty · ‖r‖² over users u, w_u = 1 in the
@@ -78,8 +83,8 @@ def item_weights(counts: Counts, items: NDArray[np.int32], sold: NDArray[np.bool
 
     Args:
         counts: Of all items.
-        items: (n,) item_nums.
-        sold: (n, n_markets): weights are wanted.
+        items: (n,) int32 item_nums.
+        sold: (n, n_markets) bool markets for which weights are wanted.
         mixture: Constants.
     """
     n_items = (len(counts.starts) - 1) * int(np.diff(counts.starts).max() // (1 + sold.shape[1]))
@@ -172,9 +177,9 @@ def _item(counts, row, side, n_sides, mixture, places):  # type: ignore[no-untyp
             near[size], both[size], users[size], scores[size] = near[at], both[at], users[at], scores[at]
             size += 1
     if mixture.regression:
-        found = _regress(counts, near[:size], both[:size], users[:size], side, n_sides, mixture, places)
+        regression = _regress(counts, near[:size], both[:size], users[:size], side, n_sides, mixture, places)
         for at in range(size):
-            scores[at] += found[at] if found[at] > _LEAST else 0.0
+            scores[at] += regression[at] if regression[at] > _LEAST else 0.0
     return near[:size], scores[:size]
 
 
@@ -192,16 +197,16 @@ def _regress(counts, near, right, users, side, n_sides, mixture, places):  # typ
         _add_row(counts, row + side, near, at, 1.0 - mixture.others, places, inner)
     for at in range(n):
         places[near[at]] = -1
-    lower, found = np.linalg.cholesky(inner), right
+    lower, solved = np.linalg.cholesky(inner), right
     for at in range(n):
         for before in range(at):
-            found[at] -= lower[at, before] * found[before]
-        found[at] /= lower[at, at]
+            solved[at] -= lower[at, before] * solved[before]
+        solved[at] /= lower[at, at]
     for at in range(n - 1, -1, -1):
-        found[at] /= lower[at, at]
+        solved[at] /= lower[at, at]
         for before in range(at):
-            found[before] -= lower[at, before] * found[at]
-    return found
+            solved[before] -= lower[at, before] * solved[at]
+    return solved
 
 
 @njit(cache=True)

@@ -1,4 +1,4 @@
-"""Histories and profiles: what a user has seen, what of it weighs, and the vector it makes."""
+"""Histories of users with the weight of each item, and the profile vectors that they sum up to."""
 
 from typing import Any, Final, NamedTuple
 
@@ -15,13 +15,18 @@ _GATHER: Final = 1 << 15  # history vectors copied at once
 
 
 class Histories(NamedTuple):
-    """CSR over users: `indptr`, `nums` and `weights` latest first; `seen_indptr`, `seen_nums` ascending, all events."""
+    """CSR over users: weighted items, latest first, and all seen items, ascending."""
 
     indptr: NDArray[np.int64]
+    """(n_users + 1,) int64."""
     nums: NDArray[np.int32]
+    """(n,) int32 item_nums."""
     weights: NDArray[np.float64]
+    """(n,) float64, of sum 1 within a user."""
     seen_indptr: NDArray[np.int64]
+    """(n_users + 1,) int64."""
     seen_nums: NDArray[np.int32]
+    """(n_seen,) int32 item_nums of all events."""
 
 
 def histories(
@@ -34,45 +39,45 @@ def histories(
     half_life_days: float,
     half_life_items: float,
 ) -> Histories:
-    """The newest distinct items of each user with their decayed shares, and all items the user has seen.
+    """Newest distinct items of each user with their decayed weights, and all items the user has seen.
 
     Items are in the order of their newest weighted event, latest first, ties by item_num. An item weighs the sum over
     its events of event weight × 0.5 ** (days before the user's newest weighted event / half_life_days), times
     0.5 ** (its place, from 0 / half_life_items); the kept items' weights are divided by their total.
 
     Args:
-        indptr: (n_users + 1,) rows of each user in the next three.
-        micros: Event times in microseconds, in any order.
-        nums: item_num of each event.
-        weights: At least 0; events of weight 0 are seen, but not in the history.
+        indptr: (n_users + 1,) int64 bounds of each user in the next three.
+        micros: (n_events,) int64 microseconds, in any order.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64, at least 0; events of weight 0 are seen, but not in the history.
         max_history: Items kept per user.
         half_life_days: Decay by time.
-        half_life_items: Decay by order, which tells more than time where a user does much within a day.
+        half_life_items: Decay by order, which matters more than time where a user is busy within a day.
     """
     users = owners_of(indptr)
     order = np.lexsort((weights, -micros, nums, users))
-    found = _histories(
+    arrays = _histories(
         indptr, micros[order], nums[order], weights[order], max_history, half_life_days * _DAY, half_life_items
     )
-    return Histories(*found)
+    return Histories(*arrays)
 
 
 def profiles(history: Histories, shards: Shards, dim: int) -> NDArray[np.float64]:
     """(n_users, dim) float64 unit vectors: the weighted sum of the history's vectors, latest first, over its norm.
 
-    NaN, which no search returns anything for, where a user has no history or one without any text.
+    NaN where a user has no history or one without any text; a search returns nothing for it.
     """
     n_users = len(history.indptr) - 1
-    found = np.zeros((n_users, dim))
+    units = np.zeros((n_users, dim))
     start = 0
     while start < n_users:
         limit = history.indptr[start] + _GATHER
         stop = max(start + 1, int(np.searchsorted(history.indptr, limit, side="right")) - 1)
         low, high = history.indptr[start], history.indptr[stop]
         vectors = gather(shards, history.nums[low:high], dim)
-        _add_up(history.indptr[start : stop + 1] - low, history.weights[low:high], vectors, found[start:stop])
+        _add_up(history.indptr[start : stop + 1] - low, history.weights[low:high], vectors, units[start:stop])
         start = stop
-    return found
+    return units
 
 
 @njit(cache=True)
@@ -119,9 +124,9 @@ def _histories(
 
 
 @njit(cache=True)
-def _add_up(indptr: Any, weights: Any, vectors: Any, found: Any) -> None:
-    for user in range(len(found)):
-        profile = found[user]
+def _add_up(indptr: Any, weights: Any, vectors: Any, units: Any) -> None:
+    for user in range(len(units)):
+        profile = units[user]
         for row in range(indptr[user], indptr[user + 1]):
             for j in range(len(profile)):
                 profile[j] += weights[row] * np.float64(vectors[row, j])

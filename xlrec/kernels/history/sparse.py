@@ -1,4 +1,4 @@
-"""Candidates from sparse scores: co-visitation summed over a history, popularity in order, and the union of sources."""
+"""Candidates of users from all sources: search results, co-visitation summed over a history, popularity in order."""
 
 from typing import Any, NamedTuple
 
@@ -6,55 +6,62 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.history.profiles import Histories
-from xlrec.kernels.search.mask import Mask, readable
+from xlrec.kernels.search.mask import readable
 
 
 class Neighbours(NamedTuple):
-    """Co-visitation in one market as CSR over items; scores above 0."""
+    """Item-to-item scores of one market as CSR over items."""
 
     indptr: NDArray[np.int64]
+    """(n_items + 1,) int64."""
     nums: NDArray[np.int32]
+    """(n,) int32 neighbours."""
     scores: NDArray[np.float64]
+    """(n,) float64, above 0."""
 
 
 class Market(NamedTuple):
-    """Popularity of one market: `order` lists its eligible items best first, `scores` (n_items,) their popularity."""
+    """Popularity of one market."""
 
     order: NDArray[np.int32]
+    """(n_eligible,) int32 item_nums, best first."""
     scores: NDArray[np.float64]
+    """(n_items,) float64."""
 
 
 class Union(NamedTuple):
-    """Of n users, row for row: `sizes` used columns of `nums` (ascending), `similar`, `covisited`, `popular`.
-
-    `similar` is NaN where the search did not score the item. `fallback` is filled up with -1.
-    """
+    """Candidates of users; a row uses the first `sizes` of its columns."""
 
     sizes: NDArray[np.int64]
+    """(n_users,) int64."""
     nums: NDArray[np.int32]
+    """(n_users, width) int32 item_nums, ascending."""
     similar: NDArray[np.float64]
+    """(n_users, width) float64; NaN where the search did not score the item."""
     covisited: NDArray[np.float64]
+    """(n_users, width) float64."""
     popular: NDArray[np.float64]
+    """(n_users, width) float64."""
     fallback: NDArray[np.int32]
+    """(n_users, k) int32, filled up with -1."""
 
 
 class Scratch(NamedTuple):
-    """Memory that `unite` uses, (n_items,) each, all 0 before and after."""
+    """Memory of `unite`, all 0 before and after."""
 
     sums: NDArray[np.float64]
-    """Co-visitation."""
+    """(n_items,) float64 co-visitation."""
     places: NDArray[np.int32]
-    """From 1, in the union; -1 for what the user has seen."""
+    """(n_items,) int32 places in the union, from 1; -1 for items that the user has seen."""
 
     @staticmethod
     def of(n_items: int) -> "Scratch":
-        """Zeros."""
+        """Zeros for that many items."""
         return Scratch(np.zeros(n_items), np.zeros(n_items, np.int32))
 
 
 def empty_union(n_users: int, width: int, k: int) -> Union:
-    """A union to be filled by `unite`; `width` is 3 × the candidates of each source."""
+    """Empty union for `unite`; `width` is 3 × the candidates of each source."""
     shape = (n_users, width)
     return Union(
         np.zeros(n_users, np.int64),
@@ -66,19 +73,9 @@ def empty_union(n_users: int, width: int, k: int) -> Union:
     )
 
 
-def unite(
-    users: NDArray[np.int64],
-    similar: tuple[NDArray[np.int32], NDArray[np.float64]],
-    history: Histories,
-    neighbours: Neighbours,
-    market: Market,
-    mask: Mask,
-    scratch: Scratch,
-    union: Union,
-    *,
-    strict: bool,
-) -> None:
-    """Fills the rows of `users`, who share a market, in `union`.
+@njit(cache=True)
+def unite(users, similar, history, neighbours, market, mask, scratch, union, strict):  # type: ignore[no-untyped-def]
+    """Merged candidates of some users of one market, written to their rows of `union`.
 
     Each source gives its best allowed items, as many as `similar` has columns: co-visitation and popularity only such
     with a positive score. covisited(i) = Σ_h weight_h · neighbours[h][i], summed latest first. The fallback takes the
@@ -86,21 +83,17 @@ def unite(
     then others, unless `strict`.
 
     Args:
-        users: Rows in all per-user arrays.
-        similar: (n_users, n_candidates) ids padded with -1, and scores.
-        history: What co-visitation starts from.
+        users: (n,) int64 rows in all per-user arrays.
+        similar: (n_users, n_candidates) int32 item_nums padded with -1, and float64 scores.
+        history: Of the users.
         neighbours: Co-visitation in the market.
         market: Popularity.
         mask: What each user may get.
         scratch: Of all items.
-        union: Written to.
-        strict: Nothing that the user may not read.
+        union: Of `empty_union`.
+        strict: Leaves out items that the user may not read.
     """
-    _unite(users, similar[0], similar[1], history, neighbours, market, mask, scratch, union, strict)
-
-
-@njit(cache=True)
-def _unite(users, ids, scores, history, neighbours, market, mask, scratch, union, strict):  # type: ignore[no-untyped-def]
+    ids, scores = similar
     n_candidates = ids.shape[1]
     chosen = np.empty(3 * n_candidates, np.int32)
     sums, places = scratch.sums, scratch.places
@@ -161,24 +154,24 @@ def _covisit(user, history, neighbours, sums):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _best_covisited(user, touched, sums, mask, places, n_best, chosen, n_chosen):  # type: ignore[no-untyped-def]
-    found, values = np.empty(len(touched), np.int32), np.empty(len(touched))
-    eligible, n_found = mask.eligible[mask.group[user]], 0
+    nums, values = np.empty(len(touched), np.int32), np.empty(len(touched))
+    eligible, n_nums = mask.eligible[mask.group[user]], 0
     for num in touched:
         if eligible[num] and places[num] >= 0 and readable(mask, user, num):
-            found[n_found], values[n_found] = num, sums[num]
-            n_found += 1
-    if n_found <= n_best:
-        for num in found[:n_found]:
+            nums[n_nums], values[n_nums] = num, sums[num]
+            n_nums += 1
+    if n_nums <= n_best:
+        for num in nums[:n_nums]:
             n_chosen = _chosen(num, chosen, n_chosen, places)
         return n_chosen
-    bar = np.partition(values[:n_found], n_found - n_best)[n_found - n_best]
-    ties, n_ties, n_above = np.empty(n_found, np.int32), 0, 0
-    for j in range(n_found):
+    bar = np.partition(values[:n_nums], n_nums - n_best)[n_nums - n_best]
+    ties, n_ties, n_above = np.empty(n_nums, np.int32), 0, 0
+    for j in range(n_nums):
         if values[j] > bar:
-            n_chosen = _chosen(found[j], chosen, n_chosen, places)
+            n_chosen = _chosen(nums[j], chosen, n_chosen, places)
             n_above += 1
         elif values[j] == bar:
-            ties[n_ties] = found[j]
+            ties[n_ties] = nums[j]
             n_ties += 1
     for num in np.sort(ties[:n_ties])[: n_best - n_above]:
         n_chosen = _chosen(num, chosen, n_chosen, places)
@@ -212,5 +205,5 @@ def _fall_back(user, market, mask, places, strict, fallback):  # type: ignore[no
 
 
 def used(sizes: NDArray[Any], width: int) -> NDArray[np.bool_]:
-    """(n_users, width) bool: the columns of each row that hold something."""
+    """(n_users, width) bool: columns in use; `sizes` is (n_users,) int64."""
     return np.arange(width) < sizes[:, None]

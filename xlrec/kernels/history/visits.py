@@ -1,4 +1,4 @@
-"""Visits: runs of a user's events with one item, in the order of time."""
+"""Visits: runs of a user's successive events with one item."""
 
 from typing import Any, NamedTuple
 
@@ -12,24 +12,26 @@ class Visits(NamedTuple):
     """CSR over users, oldest first, ties by item_num: one entry per run of events with one item."""
 
     indptr: NDArray[np.int64]
+    """(n_users + 1,) int64."""
     nums: NDArray[np.int32]
+    """(n_visits,) int32 item_nums."""
     micros: NDArray[np.int64]
-    """Of the run's first event."""
+    """(n_visits,) int64 microseconds of the run's first event."""
     weights: NDArray[np.float64]
-    """Sum of the run's event weights."""
+    """(n_visits,) float64 sum of the run's event weights."""
 
     @property
     def owners(self) -> NDArray[np.int64]:
-        """(n_visits,) row of the user of each visit."""
+        """(n_visits,) int64 row of the user of each visit."""
         return owners_of(self.indptr)
 
     def of(self, users: NDArray[np.integer[Any]]) -> "Visits":
-        """The visits of some users, in their order."""
+        """Visits of some users, (n,) integer rows, in their order."""
         indptr, rows = entries_of(self.indptr, users)
         return Visits(indptr, self.nums[rows], self.micros[rows], self.weights[rows])
 
     def where(self, kept: NDArray[np.bool_]) -> "Visits":
-        """Some visits; all users keep their rows."""
+        """Visits that a (n_visits,) bool mask keeps; all users keep their rows."""
         sizes = np.bincount(self.owners[kept], minlength=len(self.indptr) - 1)
         return Visits(indptr_of(sizes), self.nums[kept], self.micros[kept], self.weights[kept])
 
@@ -37,13 +39,13 @@ class Visits(NamedTuple):
 def visits(
     indptr: NDArray[np.int64], micros: NDArray[np.int64], nums: NDArray[np.int32], weights: NDArray[np.float64]
 ) -> Visits:
-    """Each user's events as visits; events of weight 0 are left out.
+    """Visits of all users; events of weight 0 are left out.
 
     Args:
-        indptr: (n_users + 1,) rows of each user in the next three.
-        micros: Event times in microseconds, in any order.
-        nums: item_num of each event.
-        weights: At least 0.
+        indptr: (n_users + 1,) int64 bounds of each user in the next three.
+        micros: (n_events,) int64 microseconds, in any order.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64, at least 0.
     """
     users = owners_of(indptr)
     kept = np.flatnonzero(weights > 0)

@@ -15,33 +15,32 @@ if TYPE_CHECKING:
 
 __all__ = ["AdaptConfig", "adapt"]
 
-Say = Callable[[str], None]
-Figures = dict[tuple[str, str], float]
+Recalls = dict[tuple[str, str], float]
 
 
-def adapt(config: AdaptConfig, say: Say) -> Figures:
-    """Trains as the config says and writes the model; recall at 1 on dev of each (source, language).
+def adapt(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
+    """Recall at 1 on dev of each (source, language), once the model is trained and written.
 
     A run that was broken off goes on from its last checkpoint in the work folder.
 
     Args:
-        config: see `AdaptConfig`.
-        say: takes lines of progress, which hold counts and names only.
+        config: See `AdaptConfig`.
+        log: Takes lines of progress, which hold counts and names only.
 
     Raises:
         InputError: the texts are missing or give no pairs.
-        EncoderError: the model or the teacher cannot be read.
+        EncoderError: the model cannot be read.
         MachineError: a cluster does not suffice for several processes.
     """
     if config.finetune is None or config.finetune.processes == 1:
-        return train(config, say)
-    from xlrec.training.encoder.distributed import train_in_processes
+        return adapt_in_process(config, log)
+    from xlrec.training.encoder.distributed import adapt_in_processes
 
-    return train_in_processes(config)
+    return adapt_in_processes(config)
 
 
-def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
-    """As `adapt`, in this process; of several processes only rank 0 measures and writes.
+def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int = 0) -> Recalls:
+    """As `adapt`, in this process; of several processes only rank 0 writes.
 
     Raises:
         InputError: as `adapt`.
@@ -49,43 +48,42 @@ def train(config: AdaptConfig, say: Say, rank: int = 0) -> Figures:
     """
     from pathlib import Path
 
-    from xlrec.training.encoder.card import card
+    from xlrec.training.encoder.card import encoder_card
     from xlrec.training.encoder.loop import Loop
-    from xlrec.training.encoder.retrieval import choice_tasks, dev_tasks, measure
+    from xlrec.training.encoder.retrieval import choice_tasks, dev_tasks, measure_tasks
     from xlrec.training.encoder.sampler import Sampler
-    from xlrec.training.encoder.teacher import teach
     from xlrec.training.encoder.texts import read_texts
 
     texts = read_texts(config.texts)
-    say(f"{len(texts):,} texts in {len(texts.languages)} languages, {int(texts.is_dev.sum()):,} of them dev")
+    log(f"{len(texts):,} texts in {len(texts.languages)} languages, {int(texts.is_dev.sum()):,} of them dev")
     sampler = Sampler(texts, config.texts, config.batch)
     if len(texts.choices):
         n_dev = int(texts.choices.is_dev.sum())
-        say(f"{len(texts.choices):,} pairs of items that the same users chose, {n_dev:,} of them dev")
+        log(f"{len(texts.choices):,} pairs of items that the same users chose, {n_dev:,} of them dev")
     tasks = dev_tasks(texts, config.measure, config.batch.pivot, config.seed)
     tasks += choice_tasks(texts, config.measure, config.seed)
     if not tasks:
-        say("no source and language has measure.min_pairs dev pairs: nothing is measured, the last step is kept")
+        log("no source and language has measure.min_pairs dev pairs: nothing is measured, the last step is kept")
     watched = [task for task in tasks if task.language in config.measure.languages] or tasks
-    backend = _backend(config, texts, say)
-    loop = Loop(config, backend, sampler, watched, teach(config, texts, backend.dim, say), say, rank)
+    backend = _backend(config, texts, log)
+    loop = Loop(config, backend, sampler, watched, log, rank)
     loop.run()
-    backend.finish()
-    found = measure(tasks, backend.encode)
+    backend.finish_model()
+    recalls = measure_tasks(tasks, backend.encode)
     if rank == 0:
-        backend.export(Path(config.output))
-        text = card(config, texts, found, backend.unknown_shares(), loop.standing.step)
+        backend.write_model(Path(config.output))
+        text = encoder_card(config, texts, recalls, backend.unknown_shares(), loop.progress.step)
         for folder in (config.output, *([config.compress.output] if config.compress else [])):
             (Path(folder) / "README.md").write_text(text, encoding="utf-8")
-    return found
+    return recalls
 
 
-def _backend(config: AdaptConfig, texts: "Texts", say: Say) -> "Backend":
+def _backend(config: AdaptConfig, texts: "Texts", log: Callable[[str], None]) -> "Backend":
     if config.mode == "static":
         from xlrec.training.encoder import tokens
         from xlrec.training.encoder.backends import StaticBackend
 
-        return StaticBackend(config, texts, tokens.prepare(texts, config, say))
+        return StaticBackend(config, texts, tokens.tokenised_texts(texts, config, log))
     from xlrec.training.encoder.finetune import FineTuneBackend
 
     return FineTuneBackend(config, texts)

@@ -1,4 +1,4 @@
-"""What the training loop drives: the static bag of tokens here, any sentence-transformers model in `finetune`."""
+"""Models that the training loop can drive: the static bag of tokens; `finetune` has the sentence-transformers one."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.static import StaticModel, encode_bags
 from xlrec.training.encoder.texts import Texts
-from xlrec.training.encoder.tokens import Bags, tokenise
+from xlrec.training.encoder.tokens import Bags, token_bags
 from xlrec.training.encoder.vocabulary import without_words
 
 Longs = npt.NDArray[np.int64]
@@ -22,70 +22,56 @@ Floats = npt.NDArray[np.float32]
 
 
 class Backend(Protocol):
-    """A model that learns from pairs of texts."""
+    """Model that learns from pairs of texts."""
 
-    @property
-    def dim(self) -> int:
-        """Numbers in a vector."""
-
-    def step(self, pairs: Pairs, targets: Floats | None, left: float, rng: np.random.Generator) -> float:
-        """One step of the optimiser; the loss before it.
+    def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
+        """Loss of a batch before the optimiser's step on it.
 
         Args:
-            pairs: rows of the texts.
-            targets: (n, dim) unit vectors of the teacher, zero where it has none.
-            left: share of the run that is left, in [0, 1].
-            rng: of this step alone.
+            pairs: Rows of the texts.
+            left: Share of the run that is left, in [0, 1].
+            rng: Of this step alone.
         """
 
     def encode(self, rows: Longs) -> Floats:
-        """(n, dim) unit vectors of these texts."""
+        """(n, dim) float32 unit vectors of (n,) int64 rows of the texts."""
 
-    def state(self) -> dict[str, Floats]:
-        """All that a checkpoint keeps."""
+    def checkpoint_state(self) -> dict[str, Floats]:
+        """Arrays of a checkpoint."""
 
-    def restore(self, state: dict[str, Floats]) -> None:
-        """Takes what `state` gave."""
+    def restore_state(self, state: dict[str, Floats]) -> None:
+        """Takes the arrays of `checkpoint_state`."""
 
-    def finish(self) -> None:
-        """Brings the model into the form in which it is measured and written at the end."""
+    def finish_model(self) -> None:
+        """Brings the model into its final form, which is measured and written; by default there is nothing to do."""
+        return
 
-    def export(self, folder: Path) -> None:
+    def write_model(self, folder: Path) -> None:
         """Writes the sentence-transformers folder."""
 
     def unknown_shares(self) -> dict[str, float]:
-        """Share of each language's tokens that are bytes, for want of a better one; empty where that is not known."""
-
-
-def texts_in_common(pairs: Pairs, concept: Longs) -> list[tuple[Longs, Longs]]:
-    """(pair, concept) for `losses.same_pairs`."""
-    slot = np.repeat(np.arange(len(pairs)), np.diff(pairs.starts))
-    left, right = concept[pairs.a], concept[pairs.b]
-    apart = (
-        left != right
-    )  # items that the same users chose: neither is another pair's negative where it has one of them
-    return [(np.concatenate([slot, slot[apart]]), np.concatenate([left, right[apart]]))]
-
-
-def drawn_cut(config: AdaptConfig, rng: np.random.Generator) -> tuple[int, float] | None:
-    """The Matryoshka cut of a step."""
-    cuts = config.loss.matryoshka_dims
-    return (int(rng.choice(cuts)), config.loss.matryoshka_weight) if cuts else None
+        """Share of each language's tokens that are single bytes; by default it is not known."""
+        return {}
 
 
 def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
-    """(n_bags,) a number that bags with the same tokens share, and others hardly ever."""
+    """(n_bags,) int64 hash of each bag's tokens, in any order.
+
+    Args:
+        numbers: (n_tokens,) int32.
+        offsets: (n_bags + 1,) int64.
+    """
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     sums = np.concatenate([[np.uint64(0)], np.cumsum(mixed * np.uint64(0xBF58476D1CE4E5B9))])
     return np.asarray((sums[offsets[1:]] - sums[offsets[:-1]]).view(np.int64))
 
 
-class StaticBackend:
+class StaticBackend(Backend):
     """The bag of tokens, on the CPU, with the compiled kernels."""
 
     def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
-        self._config, self._texts, self._concept = config, texts, texts.concept
+        self._config, self._texts = config, texts
         self._tokenizer, words, self._bags = prepared
         self._coded: CodedTable | None = None
         vocabulary = self._tokenizer.get_vocab()
@@ -93,24 +79,19 @@ class StaticBackend:
         self.model = StaticModel(tokens, words, config.static, config.seed)
         self._parts = self._word_parts(tokens, words)
 
-    @property
-    def dim(self) -> int:
-        """Numbers in a vector."""
-        return self._config.static.dim
-
     def _word_parts(self, tokens: list[str], words: frozenset[str]) -> Bags:
         """Pieces of every whole word, none of the other tokens."""
         other = without_words(self._tokenizer, words)
-        return tokenise(other, [token if token in words else "" for token in tokens])
+        return token_bags(other, [token if token in words else "" for token in tokens])
 
     def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[npt.NDArray[np.int32], Longs, Longs]:
         """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
         numbers, offsets = [], [np.zeros(1, dtype=np.int64)]
         for rows in (pairs.a, pairs.b):
-            found, bounds = bags.gather(
+            tokens, bounds = bags.gather(
                 self._bags.numbers, self._bags.offsets, rows, pairs.starts, self._config.batch.max_tokens
             )
-            numbers.append(found)
+            numbers.append(tokens)
             offsets.append(bounds[1:] + offsets[-1][-1])
         flat, bounds = np.concatenate(numbers), np.concatenate(offsets)
         hashes = bag_hashes(flat, bounds)
@@ -120,45 +101,34 @@ class StaticBackend:
             flat, bounds = bags.expanded(flat, bounds, self._parts.numbers, self._parts.offsets, chosen)
         return flat, bounds, hashes
 
-    def step(self, pairs: Pairs, targets: Floats | None, left: float, rng: np.random.Generator) -> float:
-        """As `Backend.step`."""
+    def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
+        """As `Backend.train_step`."""
         import torch
 
-        n = len(pairs)
-        numbers, offsets, hashes = self._sides(pairs, rng)
-        means = torch.from_numpy(self.model.forward(numbers, offsets)).requires_grad_()
-        every = np.arange(n)
-        kinds = [*texts_in_common(pairs, self._concept), (every, hashes[:n]), (every, hashes[n:])]
-        same = tuple(torch.from_numpy(one) for one in losses.same_pairs(kinds, n))
-        teacher = None if targets is None else (torch.from_numpy(targets), self._config.loss.teacher_weight)
-        loss = losses.whole_loss(
-            (means[:n], means[n:]),
-            (same[0], same[1]),
-            self._config.loss.temperature,
-            drawn_cut(self._config, rng),
-            teacher,
-            self._config.loss.teaches,
-        )
+        numbers, offsets, spelling = self._sides(pairs, rng)
+        means = torch.from_numpy(self.model.mean_vectors(numbers, offsets)).requires_grad_()
+        same = losses.same_pairs(pairs, self._texts.concept, spelling)
+        loss = losses.batch_loss(means, same, self._config.loss, rng)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         assert means.grad is not None  # noqa: S101  # for the type checker
-        self.model.step(means.grad.numpy(), self._config.static.learning_rate * left)
+        self.model.descend(means.grad.numpy(), self._config.static.learning_rate * left)
         return float(loss.detach())
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
-        table = self.model.folded() if self._coded is None else restored(self._coded)
+        table = self.model.folded_table() if self._coded is None else restored(self._coded)
         return encode_bags(table, self._bags, rows, 10**6)
 
-    def state(self) -> dict[str, Floats]:
-        """As `Backend.state`."""
-        return self.model.state()
+    def checkpoint_state(self) -> dict[str, Floats]:
+        """As `Backend.checkpoint_state`."""
+        return self.model.checkpoint_state()
 
-    def restore(self, state: dict[str, Floats]) -> None:
-        """As `Backend.restore`."""
-        self.model.restore(state)
+    def restore_state(self, state: dict[str, Floats]) -> None:
+        """As `Backend.restore_state`."""
+        self.model.restore_state(state)
 
-    def finish(self) -> None:
-        """As `Backend.finish`: quantises the rows; the errors of frequent tokens weigh more.
+    def finish_model(self) -> None:
+        """As `Backend.finish_model`: quantises the rows; the errors of frequent tokens weigh more.
 
         A second code goes to the tokens whose rows training pulled at most.
         """
@@ -167,14 +137,14 @@ class StaticBackend:
             return
         weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.model.own))).astype(np.float32)
         pulled = np.argsort(-self.model.own_squares, kind="stable")[: compress.finer_tokens]
-        table, n_bytes = self.model.folded(), compress.bytes_per_token
+        table, n_bytes = self.model.folded_table(), compress.bytes_per_token
         coded = quantise_twice(table, weights, n_bytes, np.sort(pulled), self._config.seed)
         self._coded = rounded(coded)
 
-    def export(self, folder: Path) -> None:
-        """As `Backend.export`; the small form goes to its own folder."""
+    def write_model(self, folder: Path) -> None:
+        """As `Backend.write_model`; the small form goes to its own folder."""
         if self._coded is None or self._config.compress is None:
-            write_static(folder, self._tokenizer, self.model.folded())
+            write_static(folder, self._tokenizer, self.model.folded_table())
             return
         write_static(folder, self._tokenizer, restored(self._coded))
         write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)

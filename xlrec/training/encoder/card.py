@@ -1,4 +1,4 @@
-"""The model card: what it was trained on, under which licences, how good it is where, and where it is not."""
+"""Model card of an encoder: texts and licences of its training, recall on dev by source and language, limits."""
 
 import json
 from collections import defaultdict
@@ -34,9 +34,9 @@ def _sources(texts: Texts) -> list[str]:
     return lines
 
 
-def _languages(texts: Texts, found: Figures, unknown: Mapping[str, float]) -> list[str]:
+def _languages(texts: Texts, recalls: Figures, unknown: Mapping[str, float]) -> list[str]:
     by_language: dict[str, list[float]] = defaultdict(list)
-    for (_, language), value in found.items():
+    for (_, language), value in recalls.items():
         by_language[language].append(value)
     counts = np.bincount(texts.language[~texts.is_dev], minlength=len(texts.languages))
     lines = ["| language | texts trained on | recall at 1 on dev | unknown |", "|---|---|---|---|"]
@@ -48,9 +48,9 @@ def _languages(texts: Texts, found: Figures, unknown: Mapping[str, float]) -> li
     return lines
 
 
-def _by_source(found: Figures) -> list[str]:
+def _by_source(recalls: Figures) -> list[str]:
     by_source: dict[str, dict[str, float]] = defaultdict(dict)
-    for (source, language), value in found.items():
+    for (source, language), value in recalls.items():
         by_source[source][language] = value
     lines = ["| source | languages | mean | lowest |", "|---|---|---|---|"]
     for source, values in sorted(by_source.items()):
@@ -60,28 +60,28 @@ def _by_source(found: Figures) -> list[str]:
     return lines
 
 
-def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str, float], n_steps: int) -> str:
-    """The card as Markdown, with the header that model hubs read.
+def encoder_card(
+    config: AdaptConfig, texts: Texts, recalls: Figures, unknown: Mapping[str, float], n_steps: int
+) -> str:
+    """Markdown text of the card, with the header that model hubs read.
 
     Args:
-        config: what was trained, and how.
-        texts: trained on and measured.
-        found: recall at 1 of (source, language).
-        unknown: share of the tokens of each language that are bytes, for want of a better one.
-        n_steps: steps that were made.
+        config: Of the training.
+        texts: Trained on and measured.
+        recalls: Recall at 1 of each (source, language).
+        unknown: Share of the tokens of each language that are single bytes.
+        n_steps: Steps of the training.
     """
     head = ["---", f"license: {config.licence}", "library_name: sentence-transformers"]
     head += ["pipeline_tag: sentence-similarity"]
-    head += ["language:", *(f"- {name}" for name in sorted({one.split("-")[0] for one in texts.languages})), "---"]
-    shown = config.model_dump(mode="json", exclude={"output", "work", "spark"})
-    shown["texts"].pop("path")
+    head += ["language:", *(f"- {name}" for name in sorted({tag.split("-")[0] for tag in texts.languages})), "---"]
+    settings = config.model_dump(mode="json", exclude={"output", "work", "spark"})
+    settings["texts"].pop("path")
     for key in ("folder", "copied"):
-        (shown["texts"]["lake"] or {}).pop(key, None)
+        (settings["texts"]["lake"] or {}).pop(key, None)
     for section, folder in (("compress", "output"), ("finetune", "model")):
-        if shown[section]:
-            shown[section].pop(folder)
-    if shown["loss"]["teacher"]:
-        shown["loss"]["teacher"] = "(a folder)"
+        if settings[section]:
+            settings[section].pop(folder)
     body = [
         f"# {config.name}",
         "Texts of many languages in, vectors out: what says the same is near, whatever its language.",
@@ -92,14 +92,14 @@ def card(config: AdaptConfig, texts: Texts, found: Figures, unknown: Mapping[str
         "Recall at 1: how often a text's translation is the nearest of up to "
         f"{config.measure.candidates:,} dev texts in `{config.batch.pivot}` of its source; for `{LAKE_CHOICES}`, how "
         "often an item that the same users chose is nearer than one that they did not (0.5 is chance).",
-        "\n".join(_by_source(found)),
+        "\n".join(_by_source(recalls)),
         "## Languages",
         "The mean is over the sources with enough dev texts. Unknown: share of the tokens that are single bytes.",
-        "\n".join(_languages(texts, found, unknown)),
+        "\n".join(_languages(texts, recalls, unknown)),
         "## Limits",
         _LIMITS["layers" if config.finetune and config.finetune.layers else config.mode],
         "## How it was made",
         f"`xlrec adapt-encoder` with this config, {n_steps:,} steps:",
-        f"```json\n{json.dumps(shown, indent=1, ensure_ascii=False)}\n```",
+        f"```json\n{json.dumps(settings, indent=1, ensure_ascii=False)}\n```",
     ]
     return "\n".join(head) + "\n" + "\n\n".join(body) + "\n"

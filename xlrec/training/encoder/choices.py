@@ -1,6 +1,6 @@
-"""Pairs of items that the same users chose: what belongs together without saying the same.
+"""Pairs of items that the same users chose: they belong together without saying the same.
 
-A pair is dev where either item is: no text of a dev item is met in training through a pair.
+A pair is dev where either item is, so that no text of a dev item is trained on.
 """
 
 from dataclasses import dataclass
@@ -24,17 +24,19 @@ LAKE_TEXTS, LAKE_CHOICES = "lake-texts", "lake-choices"
 
 @dataclass(frozen=True)
 class Choices:
-    """n pairs of concepts, left ≠ right."""
+    """Pairs of concepts, left ≠ right."""
 
     left: Longs
+    """(n_pairs,) int64, as `right`."""
     right: Longs
     is_dev: Flags
+    """(n_pairs,) bool."""
 
     def __len__(self) -> int:
         return len(self.left)
 
-    def chosen(self, keep: Flags | Longs) -> "Choices":
-        """Those that a mask keeps, or that have these numbers."""
+    def select_pairs(self, keep: Flags | Longs) -> "Choices":
+        """Pairs that a (n_pairs,) bool mask keeps, or at (n,) int64 places."""
         return Choices(self.left[keep], self.right[keep], self.is_dev[keep])
 
 
@@ -44,12 +46,12 @@ def no_choices() -> Choices:
 
 
 def read_choices(folder: Path, ids: list[str], dev_concept: Flags) -> Choices:
-    """The pairs of (left_id, right_id) whose items both have a text, in order of their numbers, each once.
+    """Pairs of (left_id, right_id) whose items both have a text, in order of their numbers, each once.
 
     Args:
         folder: Parquet.
         ids: concept_id of each concept number.
-        dev_concept: (n_concepts,) which are dev.
+        dev_concept: (n_concepts,) bool.
     """
     table = pq.read_table(folder, columns=["left_id", "right_id"])
     known = pa.array(ids, pa.string())
@@ -61,17 +63,17 @@ def read_choices(folder: Path, ids: list[str], dev_concept: Flags) -> Choices:
     return Choices(left, right, dev_concept[left] | dev_concept[right])
 
 
-def draw_texts(
+def draw_choice_texts(
     rows: ConceptRows, choices: Choices, language: Longs, across: Flags, rng: np.random.Generator
 ) -> tuple[Longs, Longs]:
-    """(left rows, right rows), one text of each item; -1 where there is none as wanted.
+    """(n_pairs,) int64 texts of the left and of the right items; -1 where there is none as wanted.
 
     Args:
-        rows: texts that may be drawn.
-        choices: n pairs.
-        language: of each text.
-        across: (n,) whether the two must be in different languages.
-        rng: source of randomness.
+        rows: Texts that may be drawn.
+        choices: The pairs.
+        language: (n_texts,) int64.
+        across: (n_pairs,) bool: the two texts must be in different languages.
+        rng: Source of randomness.
     """
     left = rows.in_any(choices.left, rng)
     other = rows.in_another(choices.right, np.where(left < 0, 0, language[left]), rng)
@@ -79,7 +81,7 @@ def draw_texts(
     return left, np.where(left < 0, -1, right)
 
 
-def may_cross(rows: ConceptRows, choices: Choices) -> Flags:
-    """(n,) whether the pair's two texts can be in different languages."""
+def crosses_languages(rows: ConceptRows, choices: Choices) -> Flags:
+    """(n_pairs,) bool: the pair's two texts can be in different languages."""
     left, right = rows.only_language(choices.left), rows.only_language(choices.right)
     return np.asarray((left < 0) | (right < 0) | (left != right), dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Rows of the texts by concept and language, for drawing a partner of a text."""
+"""Index of texts by concept and language, for drawing a partner of a text."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,16 +7,16 @@ Longs = npt.NDArray[np.int64]
 
 
 class ConceptRows:
-    """Some rows of the texts, found by concept and language; every draw takes one random number a concept."""
+    """Index of some texts by concept and language; every draw takes one random number a concept."""
 
     def __init__(self, concept: Longs, language: Longs, rows: Longs, n_languages: int) -> None:
         """Sorts the rows.
 
         Args:
-            concept: (n_texts,) of each text.
-            language: (n_texts,) of each text, below n_languages.
-            rows: those that may be drawn.
-            n_languages: number of languages.
+            concept: (n_texts,) int64 of each text.
+            language: (n_texts,) int64 of each text, below n_languages.
+            rows: (n,) int64 texts that may be drawn.
+            n_languages: Number of languages.
         """
         self._n_languages = n_languages
         key = concept[rows] * n_languages + language[rows]
@@ -24,15 +24,15 @@ class ConceptRows:
         self.keys, self.rows = key[order], rows[order]
 
     def in_language(self, concepts: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) a row of each concept in this language; -1 where there is none."""
+        """(n,) int64 text of each of (n,) concepts in its (n,) language; -1 where there is none."""
         return self._between(*self._span(concepts, languages), rng)
 
     def in_any(self, concepts: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) a row of each concept; -1 where there is none."""
+        """(n,) int64 text of each of (n,) concepts; -1 where there is none."""
         return self._between(*self._whole(concepts), rng)
 
     def in_another(self, concepts: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) a row of each concept in any language but this one; -1 where there is none."""
+        """(n,) int64 text of each of (n,) concepts in any but its (n,) language; -1 where there is none."""
         first, last = self._whole(concepts)
         left_out, after = self._span(concepts, languages)
         n_out = after - left_out
@@ -41,7 +41,7 @@ class ConceptRows:
         return self._at(place, last - first > n_out)
 
     def only_language(self, concepts: Longs) -> Longs:
-        """(n,) the language of each concept that has one alone; -1 of the others."""
+        """(n,) int64 language of each of (n,) concepts that have one alone; -1 of the others."""
         first, last = self._whole(concepts)
         if not len(self.keys):
             return np.full(len(concepts), -1, dtype=np.int64)

@@ -19,9 +19,9 @@ class LakeConfig(Section):
     min_letters: Count = 2
     """Texts with fewer letters and digits are left out, as are those in an unknown language."""
     max_items: Count = 1_000_000
-    """About so many items, at most, chosen by hash: their texts are kept in memory."""
+    """Items at most, about, chosen by hash: their texts are kept in memory."""
     max_pairs: Count = 200_000
-    """About so many pairs of items, at most, chosen by hash."""
+    """Pairs of items at most, about, chosen by hash."""
     pairs_per_item: Count = 10
     """Items that are most often chosen soon after an item, which make pairs with it."""
     min_users: Count = 2
@@ -31,14 +31,14 @@ class LakeConfig(Section):
     max_gap_days: Positive = 7.0
     """Pairs reach this many days ahead."""
     until: date | None = None
-    """Events from this day on (UTC) make no pairs: the day of the evaluation's cut, where lists are evaluated with the
-    encoder. null: all events."""
+    """Events from this day on (UTC) make no pairs: the day of the evaluation's cut, where the encoder's lists are
+    evaluated. null: all events."""
     copied: str | None = None
     """Folder with texts and choices as Parquet, once Spark has read the lake: the program sets it."""
 
 
 class TextsConfig(Section):
-    """Which texts are read, and how often each is met: parallel texts, a lake's own, or both."""
+    """Training texts and their weights: parallel texts, a lake's own, or both."""
 
     path: str | None = None
     """Parquet file or folder, also as a URL: concept_id, language, text; optional source, licence, split (`train` or
@@ -82,7 +82,7 @@ class VocabularyConfig(Section):
     language_weights: dict[str, Weight] = Field(default_factory=dict)
     """Weight of a language where words are shared out; empty: those of `texts`."""
     language_exponent: Share = 0.5
-    """How a language's share of the words follows its number of distinct words; 0: all alike."""
+    """Exponent of a language's number of distinct words in its share of the words; 0: equal shares."""
 
 
 class StaticConfig(Section):
@@ -137,7 +137,7 @@ class FineTuneConfig(Section):
 
 
 class LossConfig(Section):
-    """What is asked of the vectors."""
+    """The contrastive loss."""
 
     temperature: Positive = 0.05
     """Of the cross-lingual InfoNCE."""
@@ -145,23 +145,10 @@ class LossConfig(Section):
     """Shorter cuts of the vectors that are trained too; each step draws one of them."""
     matryoshka_weight: Weight = 0.3
     """Weight of the cut that is drawn."""
-    teacher: str | None = None
-    """Folder, also as a URL, of a sentence-transformers model for the pivot language; null: no distillation."""
-    teacher_weight: Weight = 0.5
-    """Weight of the distillation."""
-    teaches: Literal["vectors", "likeness"] = "vectors"
-    """vectors: both sides come near to the teacher's vector; likeness: texts come as near one another as the teacher
-    says, which suits a model that has a space of its own."""
-    hard_negatives: Share = 0.0
-    """Share of a batch that is neighbours of its other texts, mined with the current model."""
-    mine_every_steps: Count = 500
-    """Steps between two minings."""
-    mine_pool: Count = 30_000
-    """Concepts among which neighbours are looked for."""
 
 
 class BatchConfig(Section):
-    """What a step sees."""
+    """Pairs of a training step."""
 
     pairs: Count = 2048
     """Pairs of texts; every other pair of the batch is a negative unless it says the same."""
@@ -192,20 +179,20 @@ class MeasureConfig(Section):
     """A source and language with fewer dev pairs is not measured."""
     languages: tuple[str, ...] = ("zh", "ja", "ko", "de", "fr", "es", "it", "pt", "ru", "ar", "tr", "vi", "th", "hi",
                                   "id", "pl")  # fmt: skip
-    """Languages of the mean that early stopping watches; all are measured at the end."""
+    """Languages of the mean that decides early stopping; all are measured at the end."""
     patience: Count = 10
     """Measurements without a better mean after which training stops."""
 
 
 class CompressConfig(Section):
-    """The small form of a static encoder, as it is shipped: product-quantised rows and a packed tokenizer."""
+    """Small form of a static encoder, as it is shipped: product-quantised rows and a packed tokenizer."""
 
     output: str
     """Folder for it."""
     bytes_per_token: Count = 64
     """Parts of a row, each one of 256; divides static.dim."""
     finer_tokens: Annotated[int, Field(ge=0)] = 0
-    """Tokens that get a second code, of what the first leaves over: those that training pulled at most."""
+    """Tokens that get a second code for the error of the first: those whose rows training moved most."""
 
 
 class AdaptConfig(Section):
@@ -218,7 +205,7 @@ class AdaptConfig(Section):
     mode: Literal["static", "finetune"] = "static"
     """static: a bag of tokens from scratch, on the CPU; finetune: an existing model, on the GPU if there is one."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of all random draws."""
     steps: Count = 5000
     """Steps of the whole run."""
     texts: TextsConfig
@@ -231,7 +218,7 @@ class AdaptConfig(Section):
     spark: SparkConfig = SparkConfig()
     """The session, which is started only for a lake or for several processes."""
     compress: CompressConfig | None = None
-    """static only: what is measured and written at the end is then the quantised table. null: the exact one."""
+    """static only: the quantised table is then measured and written at the end. null: the exact one."""
     licence: str = "cc-by-sa-4.0"
     """Licence of the weights, for the card."""
     name: str = "xlrec encoder"

@@ -2,45 +2,44 @@
 
 import json
 from collections.abc import Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
-from xlrec.config.models import EmbedConfig
 from xlrec.training.encoder.config import AdaptConfig
-from xlrec.training.processes import joined, placement, run_processes, teller
+from xlrec.training.processes import process_group, process_placement, progress_writer, run_processes
 
-#: Keys of the config that name what is read, by the names under which it travels to executors.
+#: Keys of the config that name inputs, by the names under which these travel to executors.
 _READ: Final = {
     "texts": ("texts", "path"), "lake": ("texts", "lake", "copied"), "model": ("finetune", "model"),
-    "teacher": ("loss", "teacher"),
 }  # fmt: skip
 #: A file of every sentence-transformers model.
 _MODULES: Final = "modules.json"
 
 
-def _one_process(config_json: str, places: Mapping[str, str] | None = None, own: str = "") -> list[list[Any]]:
-    """What each process runs: trains on its own batches, and gives the figures.
+def _one_process(config_json: str, paths: Mapping[str, str] | None = None, folder: str = "") -> list[list[Any]]:
+    """(source, language, recall) of one process, once it has trained on its own batches.
 
     Args:
-        config_json: as the driver has it.
-        places: on an executor, where it has what the config names, by the names of `_READ`.
-        own: on an executor, folder for what it makes.
+        config_json: As the driver has it.
+        paths: On an executor, those of the inputs, by the names of `_READ`.
+        folder: On an executor, for what the process makes.
     """
-    from xlrec.training.encoder import train
+    from xlrec.training.encoder import adapt_in_process
 
     config = AdaptConfig.model_validate_json(config_json)
-    if places is not None:
-        config = placed(config, places, own)
-    with joined(gpu=True) as (rank, _):
-        found = train(config, teller(rank), rank)
-    return [[source, language, value] for (source, language), value in sorted(found.items())]
+    if paths is not None:
+        config = config_on_executor(config, paths, folder)
+    with process_group(gpu=True) as (rank, _):
+        recalls = adapt_in_process(config, progress_writer(rank), rank)
+    return [[source, language, value] for (source, language), value in sorted(recalls.items())]
 
 
-def train_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
-    """As `adapt`, in as many processes as `finetune.processes` says; needs a Spark session that is running.
+def adapt_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
+    """As `adapt`, in `finetune.processes` processes; needs a running Spark session.
 
-    On a cluster they are tasks on executors: what they read travels there, and the model comes back to `output` whole.
-    A run on executors that was broken off starts anew: its checkpoints lay on their disks.
+    On a cluster they are tasks on executors: inputs travel there, and the model comes back to `output` whole. A run on
+    executors that was broken off starts anew: its checkpoints lay on their disks.
 
     Raises:
         EncoderError: a process failed, or as `adapt`.
@@ -52,67 +51,47 @@ def train_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
 
     spark = SparkSession.active()
     n_processes = config.finetune.processes if config.finetune is not None else 1
-    where = placement(spark.sparkContext.master, dict(spark.sparkContext.getConf().getAll()))
-    if where["local_mode"]:
-        found = run_processes(n_processes, _one_process, config.model_dump_json())
+    placement = process_placement(spark.sparkContext.master, dict(spark.sparkContext.getConf().getAll()))
+    if placement["local_mode"]:
+        recalls = run_processes(n_processes, _one_process, config.model_dump_json())
     else:
-        from xlrec.training.executors import run_on_executors
-        from xlrec.training.parcels import require_room
+        from xlrec.training.executors import require_replaceable, run_on_executors
 
-        output, read = Path(config.output).expanduser(), inputs_of(config)
-        require_room(output, _MODULES)
-        teller(0)(f"training in {n_processes} processes, tasks of {spark.sparkContext.master}")
-        found = run_on_executors(
-            spark, n_processes, _one_process, config.model_dump_json(), read, output,
-            use_gpu=where["use_gpu"], within_s=config.spark.executor_within_s, like="model",
+        output, inputs = Path(config.output).expanduser(), local_inputs(config)
+        require_replaceable(output, _MODULES)
+        progress_writer(0)(f"training in {n_processes} processes, tasks of {spark.sparkContext.master}")
+        recalls = run_on_executors(
+            spark, n_processes, _one_process, config.model_dump_json(), inputs, output,
+            use_gpu=placement["use_gpu"], within_s=config.spark.executor_within_s,
         )  # fmt: skip
-    return {(source, language): value for source, language, value in found}
+    return {(source, language): value for source, language, value in recalls}
 
 
-def inputs_of(config: AdaptConfig) -> dict[str, Path]:
-    """What the processes read of the driver's disk, by the names of `_READ`.
+def local_inputs(config: AdaptConfig) -> dict[str, Path]:
+    """Inputs on the driver's disk, by the names of `_READ`.
 
-    What is not there they look for on their own machines, where it may be part of an image, and say so where it is not.
-
-    Raises:
-        EncoderError: the teacher cannot be had.
+    Processes look for the others on their own machines, where they may be part of an image.
     """
     from xlrec import encoders
-    from xlrec.encoders import source
 
-    told = config.model_dump()
-    named = {name: _value(told, keys) for name, keys in _READ.items()}
+    finetune, lake = config.finetune, config.texts.lake
+    named = {"texts": config.texts.path, "lake": lake and lake.copied, "model": finetune and finetune.model}
     if config.finetune is not None and config.finetune.layers is not None and named["model"] in encoders.BUILT_IN:
         named["model"] = None
-    found = {name: Path(place).expanduser() for name, place in named.items() if place and name != "teacher"}
-    teacher = named["teacher"]
-    if teacher is not None and teacher not in encoders.BUILT_IN:
-        encoders.fetch(teacher)
-        found["teacher"] = source.locate(EmbedConfig(encoder=teacher), local_only=True)
-    return {name: place for name, place in found.items() if place.exists()}
+    paths = {name: Path(place).expanduser() for name, place in named.items() if place}
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
-def placed(config: AdaptConfig, places: Mapping[str, str], own: str) -> AdaptConfig:
-    """The config of a machine that has its inputs elsewhere.
+def config_on_executor(config: AdaptConfig, paths: Mapping[str, str], folder: str) -> AdaptConfig:
+    """Config of an executor, which has the inputs elsewhere.
 
     Args:
-        config: as the driver has it.
-        places: by the names of `_READ`; what is not among them stays as it is named.
-        own: folder for what is made.
+        config: As the driver has it.
+        paths: Of inputs there, by the names of `_READ`; others keep their places.
+        folder: For what the process makes.
     """
-    told = json.loads(config.model_dump_json())
-    for name, place in places.items():
-        *outer, last = _READ[name]
-        section = _value(told, tuple(outer))
-        if name == "teacher":  # whose name may tell of its prompts and pooling
-            place = EmbedConfig(encoder=section[last], folder=place).model_dump_json()
-        section[last] = place
-    return AdaptConfig.model_validate(told | {"output": f"{own}/output", "work": f"{own}/work"})
-
-
-def _value(told: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
-    """A value below sections of which some may be absent; None there."""
-    found: Any = told
-    for key in keys:
-        found = None if found is None else found[key]
-    return found
+    settings = json.loads(config.model_dump_json())
+    for name, path in paths.items():
+        *sections, key = _READ[name]
+        reduce(dict.__getitem__, sections, settings)[key] = path
+    return AdaptConfig.model_validate(settings | {"output": f"{folder}/output", "work": f"{folder}/work"})

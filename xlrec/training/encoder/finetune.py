@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.encoders.packing import CPU_BATCH_TOKENS
 from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
-from xlrec.training.encoder.backends import drawn_cut, texts_in_common
+from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
 from xlrec.training.encoder.contextual import on_static
 from xlrec.training.encoder.sampler import Pairs
@@ -19,10 +18,8 @@ from xlrec.training.encoder.texts import Texts
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 _WARM_UP = 0.1
-#: Tokens that go through the model at once on a GPU, padding included.
-_GPU_TOKENS = 65_536
-_SLAB = 4096
-_MOMENTS = ("exp_avg", "exp_avg_sq")
+#: Texts that go through the model at once.
+_GPU_TEXTS, _CPU_TEXTS = 512, 16
 
 
 def _read(folder: str, device: str) -> Any:
@@ -59,23 +56,7 @@ def _table_of(model: Any) -> Any:
     return table
 
 
-def batches_of_like_length(lengths: Longs, most_tokens: int) -> list[Longs]:
-    """Rows of each batch, the shortest texts first, so that little is padded; each at most most_tokens if padded.
-
-    Args:
-        lengths: (n,) tokens of each text.
-        most_tokens: at least one text goes into a batch, however long.
-    """
-    order = np.argsort(lengths, kind="stable")
-    found, first = [], 0
-    for place in range(1, len(order) + 1):
-        if place == len(order) or (place - first + 1) * lengths[order[place]] > most_tokens:
-            found.append(order[first:place])
-            first = place
-    return found
-
-
-class FineTuneBackend:
+class FineTuneBackend(Backend):
     """A sentence-transformers model, AdamW, and gradients averaged over the processes."""
 
     def __init__(self, config: AdaptConfig, texts: Texts) -> None:
@@ -110,31 +91,15 @@ class FineTuneBackend:
             return _read(name, self._device)
         return on_static(name, layers, self._settings.max_tokens, self._device)
 
-    @property
-    def dim(self) -> int:
-        """Numbers in a vector."""
-        return int(self.model.get_embedding_dimension())
-
     def _vectors(self, texts: list[str]) -> Any:
-        """(n, dim) with gradients. Texts of like length go through together."""
+        """(n_texts, dim) vectors with gradients; texts of like length go through together, so that little is padded."""
         import torch
 
-        features = self.model.preprocess(texts)
-        mask = features.get("attention_mask")
-        if mask is None:  # a bag of tokens pads nothing
-            return self._forward(features)
-        lengths = mask.sum(dim=1).numpy()
-        left = self.model.tokenizer.padding_side == "left"
-        parts, order = [], []
-        for rows in batches_of_like_length(lengths, _GPU_TOKENS if self._device == "cuda" else CPU_BATCH_TOKENS):
-            cut = slice(-int(lengths[rows].max()), None) if left else slice(0, int(lengths[rows].max()))
-            some = {
-                name: value[torch.from_numpy(rows)][:, cut] if getattr(value, "shape", None) == mask.shape else value
-                for name, value in features.items()
-            }
-            parts.append(self._forward(some))
-            order.append(rows)
-        return torch.cat(parts)[torch.from_numpy(np.argsort(np.concatenate(order))).to(self._device)]
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        n_texts = _GPU_TEXTS if self._device == "cuda" else _CPU_TEXTS
+        blocks = [order[start : start + n_texts] for start in range(0, len(order), n_texts)]
+        parts = [self._forward(self.model.preprocess([texts[place] for place in block])) for block in blocks]
+        return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self._device)]
 
     def _forward(self, features: dict[str, Any]) -> Any:
         import torch
@@ -148,30 +113,16 @@ class FineTuneBackend:
         texts = self._texts.take(rows)
         return [" ".join(texts[first:last]) for first, last in pairwise(starts.tolist())]
 
-    def step(self, pairs: Pairs, targets: Floats | None, left: float, rng: np.random.Generator) -> float:
-        """As `Backend.step`."""
+    def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
+        """As `Backend.train_step`."""
         import torch
 
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        a, b = self._joined(pairs.a, pairs.starts), self._joined(pairs.b, pairs.starts)
-        numbers = {text: number for number, text in enumerate(dict.fromkeys(a + b))}
-        every = np.arange(len(pairs))
-        kinds = [texts_in_common(pairs, self._texts.concept)[0]]
-        kinds += [(every, np.array([numbers[text] for text in side])) for side in (a, b)]
-        same = [torch.from_numpy(one).to(self._device) for one in losses.same_pairs(kinds, len(pairs))]
-        teacher = None
-        if targets is not None:
-            teacher = (torch.from_numpy(targets).to(self._device), self._config.loss.teacher_weight)
+        spelled = self._joined(pairs.a, pairs.starts) + self._joined(pairs.b, pairs.starts)
+        numbers = {text: number for number, text in enumerate(dict.fromkeys(spelled))}
+        same = losses.same_pairs(pairs, self._texts.concept, np.array([numbers[text] for text in spelled]))
         self.model.train()
-        both = self._vectors(a + b)
-        loss = losses.whole_loss(
-            (both[: len(a)], both[len(a) :]),
-            (same[0], same[1]),
-            self._config.loss.temperature,
-            drawn_cut(self._config, rng),
-            teacher,
-            self._config.loss.teaches,
-        )
+        loss = losses.batch_loss(self._vectors(spelled), same, self._config.loss, rng)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         self._average_gradients()
@@ -189,10 +140,10 @@ class FineTuneBackend:
             return
         import torch
 
-        for one in self._parameters:
-            gradient = torch.zeros_like(one) if one.grad is None else one.grad
+        for parameter in self._parameters:
+            gradient = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             distributed.all_reduce(gradient)
-            one.grad = gradient / distributed.get_world_size()
+            parameter.grad = gradient / distributed.get_world_size()
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
@@ -200,42 +151,32 @@ class FineTuneBackend:
 
         self.model.eval()
         with torch.inference_mode():
-            parts = [
-                losses.unit(self._vectors(self._texts.take(rows[start : start + _SLAB]))).cpu().numpy()
-                for start in range(0, len(rows), _SLAB)
-            ]
-        return np.concatenate(parts) if parts else np.empty((0, self.dim), dtype=np.float32)
+            return np.asarray(losses.unit_vectors(self._vectors(self._texts.take(rows))).cpu().numpy())
 
-    def state(self) -> dict[str, Floats]:
-        """As `Backend.state`: parameters, and the moments of AdamW."""
-        found = {}
-        for number, one in enumerate(self._parameters):
-            found[f"{number}.value"] = one.detach().cpu().numpy()
-            for name in (*_MOMENTS, "step"):
-                if name in self._optimiser.state.get(one, {}):
-                    found[f"{number}.{name}"] = np.asarray(self._optimiser.state[one][name].cpu().numpy())
-        return found
+    def checkpoint_state(self) -> dict[str, Floats]:
+        """As `Backend.checkpoint_state`: parameters, and the moments of AdamW."""
+        state = {
+            f"{number}.value": parameter.detach().cpu().numpy() for number, parameter in enumerate(self._parameters)
+        }
+        for number, moments in self._optimiser.state_dict()["state"].items():
+            state |= {f"{number}.{name}": np.asarray(value.cpu().numpy()) for name, value in moments.items()}
+        return state
 
-    def restore(self, state: dict[str, Floats]) -> None:
-        """As `Backend.restore`."""
+    def restore_state(self, state: dict[str, Floats]) -> None:
+        """As `Backend.restore_state`."""
         import torch
 
-        with torch.no_grad():
-            for number, one in enumerate(self._parameters):
-                one.copy_(torch.from_numpy(state[f"{number}.value"]))
-                kept = {name: state.get(f"{number}.{name}") for name in (*_MOMENTS, "step")}
-                if kept["step"] is not None:
-                    moments = {name: torch.from_numpy(np.array(kept[name])).to(one.device) for name in _MOMENTS}
-                    self._optimiser.state[one] = {"step": torch.tensor(float(kept["step"])), **moments}
+        optimiser: dict[str, Any] = self._optimiser.state_dict() | {"state": {}}
+        for key, array in state.items():
+            number, _, name = key.partition(".")
+            if name == "value":
+                with torch.no_grad():
+                    self._parameters[int(number)].copy_(torch.from_numpy(array))
+            else:
+                optimiser["state"].setdefault(int(number), {})[name] = torch.from_numpy(np.array(array))
+        self._optimiser.load_state_dict(optimiser)
 
-    def finish(self) -> None:
-        """As `Backend.finish`: nothing to do."""
-
-    def export(self, folder: Path) -> None:
-        """As `Backend.export`."""
+    def write_model(self, folder: Path) -> None:
+        """As `Backend.write_model`."""
         self.model.eval()
         self.model.save_pretrained(str(folder), create_model_card=False)
-
-    def unknown_shares(self) -> dict[str, float]:
-        """As `Backend.unknown_shares`: not known."""
-        return {}

@@ -26,60 +26,12 @@ _HEBREW = (
 )
 _LETTERS = " ".join((_CYRILLIC, _GREEK, _ARABIC, _HEBREW)).split()
 _TABLE = dict(zip(_LETTERS[::2], _LETTERS[1::2], strict=True))
-_INITIALS = ["k", "kk", "n", "t", "tt", "l", "m", "p", "pp", "s", "ss", "-", "ch", "ch", "ch", "k", "t", "p", "h"]
-_VOWELS = [
-    "a",
-    "e",
-    "ia",
-    "ie",
-    "o",
-    "e",
-    "io",
-    "ie",
-    "o",
-    "ua",
-    "ue",
-    "oe",
-    "io",
-    "u",
-    "uo",
-    "ue",
-    "ui",
-    "iu",
-    "-",
-    "ui",
-    "i",
-]
-_FINALS = [
-    "-",
-    "k",
-    "k",
-    "k",
-    "n",
-    "n",
-    "n",
-    "t",
-    "l",
-    "k",
-    "m",
-    "p",
-    "l",
-    "t",
-    "p",
-    "l",
-    "m",
-    "p",
-    "p",
-    "t",
-    "t",
-    "ng",
-    "t",
-    "t",
-    "k",
-    "t",
-    "p",
-    "h",
-]
+#: Hangul's initial consonants, vowels and final consonants, in Unicode's order; - is silent.
+_INITIALS, _VOWELS, _FINALS = (sounds.split() for sounds in (
+    "k kk n t tt l m p pp s ss - ch ch ch k t p h",
+    "a e ia ie o e io ie o ua ue oe io u uo ue ui iu - ui i",
+    "- k k k n n n t l k m p l t p l m p p t t ng t t k t p h",
+))  # fmt: skip
 #: Spellings of about the same sound, of which one is kept.
 _SOUNDS = (("ph", "f"), ("ck", "k"), ("c", "k"), ("q", "k"), ("x", "ks"), ("w", "v"), ("y", "i"))
 _HANGUL = (0xAC00, 0xD7A3)
@@ -132,23 +84,23 @@ def _ngrams(marked: str, lengths: tuple[int, ...]) -> list[str]:
     return [marked[start : start + n] for n in lengths for start in range(len(marked) - n + 1)]
 
 
-def grams(token: str, is_word: bool) -> list[str]:
+def token_grams(token: str, is_word: bool) -> list[str]:
     """N-grams of a token, each with a letter for its kind; none for what has no letters or digits.
 
     Args:
         token: as in the vocabulary.
         is_word: its ends are those of a word, and are marked.
     """
-    if not any(one.isalnum() for one in token):
+    if not any(part.isalnum() for part in token):
         return []
     left, right = ("<", ">") if is_word else ("", "")
     spelling = latin_spelling(token)
-    found = ["s" + one for one in _ngrams(left + spelling + right, (3, 4, 5))] if spelling else []
+    spelled = ["s" + part for part in _ngrams(left + spelling + right, (3, 4, 5))] if spelling else []
     if token.isascii() or (spelling and unicodedata.name(token[0], "").startswith("LATIN")):
-        return found or ["w" + token]
-    if any(ord(one) >= 0x2E80 for one in token):  # Han, kana, Hangul: short n-grams, no ends
-        return ["r" + one for one in _ngrams(token, (1, 2, 3))] + found
-    return ["r" + one for one in _ngrams(left + token + right, (3, 5))] + found
+        return spelled or ["w" + token]
+    if any(ord(part) >= 0x2E80 for part in token):  # Han, kana, Hangul: short n-grams, no ends
+        return ["r" + part for part in _ngrams(token, (1, 2, 3))] + spelled
+    return ["r" + part for part in _ngrams(left + token + right, (3, 5))] + spelled
 
 
 def gram_table(
@@ -164,8 +116,10 @@ def gram_table(
     """
     numbers, offsets = [], np.zeros(len(tokens) + 1, dtype=np.int64)
     for row, token in enumerate(tokens):
-        hashes = sorted({zlib.crc32(one.encode("utf-8", "surrogatepass")) for one in grams(token, token in words)})
-        found = sorted({one % buckets for one in hashes[:most]})
-        numbers += found
+        hashes = sorted(
+            {zlib.crc32(gram.encode("utf-8", "surrogatepass")) for gram in token_grams(token, token in words)}
+        )
+        rows = sorted({gram % buckets for gram in hashes[:most]})
+        numbers += rows
         offsets[row + 1] = len(numbers)
     return np.array(numbers, dtype=np.int32), offsets

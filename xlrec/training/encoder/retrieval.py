@@ -1,7 +1,6 @@
-"""Dev retrieval: how often a text's translation is the nearest of 1,000 texts of the pivot language.
+"""Dev retrieval: recall at 1 of a text's translation among 1,000 texts of the pivot language.
 
-Of items that the same users chose there is no one right answer: there it is how often a chosen one is nearer than one
-that is not.
+Items that the same users chose have no single right answer: there it is how often a chosen item is nearer than another.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.training.encoder.choices import LAKE_CHOICES, draw_texts, may_cross
+from xlrec.training.encoder.choices import LAKE_CHOICES, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import MeasureConfig
 from xlrec.training.encoder.texts import Texts
@@ -22,70 +21,67 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Task:
-    """One source and language: the translation of text `queries[i]` is `candidates[i]`, all texts are distinct.
+    """Queries of one source and language with their candidates, all texts distinct.
 
-    With `also_right` it is not the translation but an item that the same users chose, and texts may repeat.
+    With `also_right` a candidate is no translation but an item that the same users chose, and texts may repeat.
     """
 
     source: str
     language: str
     queries: Longs
+    """(n,) int64 rows of the texts."""
     candidates: Longs
+    """(n,) int64 rows of the right answers."""
     also_right: Flags | None = None
-    """(n, n) candidates that are no wrong answer to a query."""
+    """(n, n) bool candidates that are no wrong answer to a query."""
 
 
 def _distinct_pairs(texts: Texts, rows: Longs, partners: Longs, most: int, seed: int) -> tuple[Longs, Longs]:
-    """At most `most` of the pairs, no text of either side twice, drawn by the seed."""
+    """At most `most` of the pairs, drawn by the seed; no text of either side occurs twice."""
     order = np.random.default_rng([seed, 2]).permutation(len(rows))
     rows, partners = rows[order], partners[order]
-    left, right = np.array(texts.take(rows), dtype=object), np.array(texts.take(partners), dtype=object)
-    seen_left: set[str] = set()
-    seen_right: set[str] = set()
-    kept = []
-    for place, (one, other) in enumerate(zip(left, right, strict=True)):
-        if one not in seen_left and other not in seen_right:
-            seen_left.add(one)
-            seen_right.add(other)
+    lefts: set[str] = set()
+    rights: set[str] = set()
+    kept: list[int] = []
+    for place, (left, right) in enumerate(zip(texts.take(rows), texts.take(partners), strict=True)):
+        if left not in lefts and right not in rights and len(kept) < most:
+            lefts.add(left)
+            rights.add(right)
             kept.append(place)
-        if len(kept) == most:
-            break
     return rows[kept], partners[kept]
 
 
 def dev_tasks(texts: Texts, config: MeasureConfig, pivot: str, seed: int) -> list[Task]:
-    """The tasks of all sources and languages with enough dev pairs, in order of their names."""
+    """Tasks of all sources and languages with enough dev pairs, in order of their names."""
     if pivot not in texts.languages:
         return []
     pivot_num = texts.languages.index(pivot)
     dev = np.flatnonzero(texts.is_dev)
-    pivots = dev[texts.language[dev] == pivot_num]
-    key = texts.source[pivots] * (int(texts.concept.max(initial=0)) + 1) + texts.concept[pivots]
-    keys, first = np.unique(key, return_index=True)
+    key = texts.source * (int(texts.concept.max(initial=0)) + 1) + texts.concept
+    pivots = dev[texts.language[dev] == pivot_num][::-1]  # the first text of a concept wins
+    pivot_of = dict(zip(key[pivots].tolist(), pivots.tolist(), strict=True))
     tasks = []
     for source, language in sorted(set(zip(texts.source[dev].tolist(), texts.language[dev].tolist(), strict=True))):
         rows = dev[(texts.source[dev] == source) & (texts.language[dev] == language)]
-        wanted = source * (int(texts.concept.max(initial=0)) + 1) + texts.concept[rows]
-        place = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-        found = keys[place] == wanted if len(keys) else np.zeros(len(rows), dtype=np.bool_)
-        if language == pivot_num or found.sum() < config.min_pairs:
-            continue
-        queries, candidates = _distinct_pairs(texts, rows[found], pivots[first[place[found]]], config.candidates, seed)
-        if len(queries) >= config.min_pairs:
-            tasks.append(Task(texts.sources[source], texts.languages[language], queries, candidates))
+        partners = np.array([pivot_of.get(number, -1) for number in key[rows].tolist()], dtype=np.int64)
+        rows, partners = rows[partners >= 0], partners[partners >= 0]
+        if language != pivot_num and len(rows) >= config.min_pairs:
+            queries, candidates = _distinct_pairs(texts, rows, partners, config.candidates, seed)
+            if len(queries) >= config.min_pairs:
+                tasks.append(Task(texts.sources[source], texts.languages[language], queries, candidates))
     return tasks
 
 
 def choice_tasks(texts: Texts, config: MeasureConfig, seed: int) -> list[Task]:
-    """Tasks of the dev pairs that the same users chose, by the language of the query; across languages where possible.
+    """Tasks of dev pairs that the same users chose, by the query's language; across languages where possible.
 
-    At most `candidates` pairs of a language, drawn by the seed.
+    At most `config.candidates` pairs of a language, drawn by the seed.
     """
     rng = np.random.default_rng([seed, 5])
     order = rng.permutation(len(texts.choices))
-    dev = texts.choices.chosen(order).chosen(texts.choices.is_dev[order])
+    dev = texts.choices.select_pairs(order).select_pairs(texts.choices.is_dev[order])
     rows = ConceptRows(texts.concept, texts.language, np.arange(len(texts)), len(texts.languages))
-    left, right = draw_texts(rows, dev, texts.language, may_cross(rows, dev), rng)
+    left, right = draw_choice_texts(rows, dev, texts.language, crosses_languages(rows, dev), rng)
     whole = (left >= 0) & (right >= 0)
     turned = rng.random(len(left)) < 0.5  # which of the two is the query is nobody's choice
     left, right = np.where(turned, right, left)[whole], np.where(turned, left, right)[whole]
@@ -104,14 +100,19 @@ def _also_right(texts: Texts, task: Task) -> Flags:
     known = np.concatenate([
         texts.choices.left * n_concepts + texts.choices.right, texts.choices.right * n_concepts + texts.choices.left
     ])  # fmt: skip
-    one, other = texts.concept[task.queries][:, None], texts.concept[task.candidates][None, :]
-    return np.asarray((one == other) | np.isin(one * n_concepts + other, known), dtype=np.bool_)
+    concepts, others = texts.concept[task.queries][:, None], texts.concept[task.candidates][None, :]
+    return np.asarray((concepts == others) | np.isin(concepts * n_concepts + others, known), dtype=np.bool_)
 
 
 def share_nearer(queries: Floats, candidates: Floats, also_right: Flags) -> float:
-    """How often candidate i is nearer to query i than a candidate that is not right: 0.5 is chance; a tie is half.
+    """Share of wrong candidates that are farther from query i than candidate i: 0.5 is chance; a tie counts half.
 
-    The mean over the queries with a candidate that is not right; 0 if there is none.
+    The mean over the queries with a wrong candidate; 0 if there is none.
+
+    Args:
+        queries: (n, dim) float32, unit norm.
+        candidates: (n, dim) float32, unit norm.
+        also_right: (n, n) bool candidates that are not wrong.
     """
     scores = queries @ candidates.T
     right = np.diagonal(scores)[:, None]
@@ -122,38 +123,48 @@ def share_nearer(queries: Floats, candidates: Floats, also_right: Flags) -> floa
 
 
 def recall_at_1(queries: Floats, candidates: Floats) -> float:
-    """Share of the queries whose nearest candidate is that of the same row; a tie with another one is a miss."""
+    """Share of the queries whose nearest candidate is that of the same row; a tie with another one is a miss.
+
+    Args:
+        queries: (n, dim) float32, unit norm.
+        candidates: (n, dim) float32, unit norm.
+    """
     scores = queries @ candidates.T
     right = np.diagonal(scores).copy()
     np.fill_diagonal(scores, -np.inf)
     return float(np.mean(right > scores.max(axis=1, initial=-np.inf)))
 
 
-def measure(tasks: list[Task], encode: Callable[[Longs], Floats]) -> dict[tuple[str, str], float]:
-    """Recall at 1 of each (source, language), and `share_nearer` where users chose.
+def measure_tasks(tasks: list[Task], encode: Callable[[Longs], Floats]) -> dict[tuple[str, str], float]:
+    """Recall at 1 of each (source, language), or `share_nearer` where users chose.
 
     Args:
-        tasks: of `dev_tasks`.
-        encode: unit vectors of rows of the texts.
+        tasks: Of `dev_tasks` and `choice_tasks`.
+        encode: Gives (n, dim) float32 unit vectors of (n,) rows of the texts.
     """
     if not tasks:
         return {}
     rows = np.unique(np.concatenate([np.concatenate([task.queries, task.candidates]) for task in tasks]))
     vectors = encode(rows)
-    found = {}
+    measured = {}
     for task in tasks:
         left, right = np.searchsorted(rows, task.queries), np.searchsorted(rows, task.candidates)
         if task.also_right is None:
-            found[task.source, task.language] = recall_at_1(vectors[left], vectors[right])
+            measured[task.source, task.language] = recall_at_1(vectors[left], vectors[right])
         else:
-            found[task.source, task.language] = share_nearer(vectors[left], vectors[right], task.also_right)
-    return found
+            measured[task.source, task.language] = share_nearer(vectors[left], vectors[right], task.also_right)
+    return measured
 
 
-def watched_mean(found: dict[tuple[str, str], float], languages: tuple[str, ...]) -> float:
-    """Mean over sources of the mean over the watched languages, or over all where none is watched; 0 if empty."""
-    watched = {key: value for key, value in found.items() if key[1] in languages} or found
+def source_means(recalls: dict[tuple[str, str], float], languages: tuple[str, ...]) -> dict[str, float]:
+    """Mean over the watched languages of each source; over all languages where none of them was measured."""
+    watched = {key: value for key, value in recalls.items() if key[1] in languages} or recalls
     by_source: dict[str, list[float]] = {}
     for (source, _), value in watched.items():
         by_source.setdefault(source, []).append(value)
-    return float(np.mean([np.mean(values) for values in by_source.values()])) if by_source else 0.0
+    return {source: float(np.mean(values)) for source, values in by_source.items()}
+
+
+def watched_mean(recalls: dict[tuple[str, str], float], languages: tuple[str, ...]) -> float:
+    """Mean of `source_means`; 0 where nothing was measured."""
+    return float(np.mean(list(source_means(recalls, languages).values()))) if recalls else 0.0

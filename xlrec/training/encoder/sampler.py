@@ -1,4 +1,4 @@
-"""Which pairs of texts a step sees. Rows of dev concepts are not even in its tables."""
+"""Sampler of the pairs of a training step, from texts that are not dev."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.errors import InputError
-from xlrec.training.encoder.choices import LAKE_CHOICES, draw_texts, may_cross
+from xlrec.training.encoder.choices import LAKE_CHOICES, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import BatchConfig, TextsConfig
 from xlrec.training.encoder.texts import Texts
@@ -16,21 +16,23 @@ Longs = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pairs:
-    """n pairs; side a of pair i joins the texts `a[starts[i]:starts[i + 1]]`, side b `b[...]`.
+    """Pairs of sides, each of one or more joined texts: side a of pair i is `a[starts[i]:starts[i + 1]]`, side b alike.
 
     Texts at one place are of one concept, or of two items that the same users chose.
     """
 
     a: Longs
+    """(n_texts,) int64 rows of the texts, as `b`."""
     b: Longs
     starts: Longs
+    """(n_pairs + 1,) int64."""
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
 
 class Sampler:
-    """Draws pairs from the rows that are no dev rows."""
+    """Draws pairs of training texts by source and language."""
 
     def __init__(self, texts: Texts, chosen: TextsConfig, config: BatchConfig) -> None:
         """Sorts the rows by source and language, and by concept and language.
@@ -43,10 +45,10 @@ class Sampler:
         self._concept, self._language = texts.concept, texts.language
         self.pivot = texts.languages.index(config.pivot) if config.pivot in texts.languages else -1
         self._by_concept = ConceptRows(texts.concept, texts.language, train, self._n_languages)
-        self._choices = texts.choices.chosen(~texts.choices.is_dev)
-        self._crossing = np.flatnonzero(may_cross(self._by_concept, self._choices))
+        self._choices = texts.choices.select_pairs(~texts.choices.is_dev)
+        self._crossing = np.flatnonzero(crosses_languages(self._by_concept, self._choices))
         if not len(self._crossing) and not config.same_language_share:
-            self._choices = self._choices.chosen(np.zeros(len(self._choices), dtype=np.bool_))
+            self._choices = self._choices.select_pairs(np.zeros(len(self._choices), dtype=np.bool_))
         self._cells(texts, train, chosen)
 
     def _cells(self, texts: Texts, train: Longs, chosen: TextsConfig) -> None:
@@ -78,7 +80,7 @@ class Sampler:
             raise InputError("texts.source_weights: no source is left to train on: give one a weight above 0")
 
     def _partners(self, rows: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) a row of the same concept in that language, drawn among several; -1 where there is none."""
+        """(n,) text of the same concept in that language, drawn among several; -1 where there is none."""
         return self._by_concept.in_language(self._concept[rows], languages, rng)
 
     def _draw_cells(self, n: int, rng: np.random.Generator) -> Longs:
@@ -93,29 +95,29 @@ class Sampler:
         share = self._language_weights / self._language_weights.sum()
         return rng.choice(len(share), size=n, p=share)
 
-    def draw(self, rng: np.random.Generator, n: int | None = None) -> Pairs:
-        """About as many pairs as the config says: those without a partner in the language drawn are left out."""
+    def draw_pairs(self, rng: np.random.Generator, n: int | None = None) -> Pairs:
+        """About n pairs, or as many as the config says; pairs without a text in the drawn language are left out."""
         cells = self._draw_cells(n or self._config.pairs, rng)
         of_texts = cells < len(self._starts)
         pairs = self._draw_texts(cells[of_texts], rng)
-        return joined(pairs, self._draw_choices(int((~of_texts).sum()), rng)) if len(self._choices) else pairs
+        return join_pairs(pairs, self._draw_choices(int((~of_texts).sum()), rng)) if len(self._choices) else pairs
 
     def _draw_choices(self, n: int, rng: np.random.Generator) -> Pairs:
-        """About n pairs of items that the same users chose, most of them across languages where there are such."""
+        """About n pairs of items that the same users chose, most of them across languages where possible."""
         across = (rng.random(n) >= self._config.same_language_share) & (len(self._crossing) > 0)
         place = rng.random(n)
         crossing = self._crossing if len(self._crossing) else np.zeros(1, dtype=np.int64)
         drawn = crossing[(place * len(crossing)).astype(np.int64)]
         drawn = np.where(across, drawn, (place * len(self._choices)).astype(np.int64))
-        a, b = draw_texts(self._by_concept, self._choices.chosen(drawn), self._language, across, rng)
+        a, b = draw_choice_texts(self._by_concept, self._choices.select_pairs(drawn), self._language, across, rng)
         keep = (a >= 0) & (b >= 0)
         return Pairs(a[keep], b[keep], np.arange(int(keep.sum()) + 1))
 
     def _draw_texts(self, cells: Longs, rng: np.random.Generator) -> Pairs:
         """About one pair for each cell, both sides of the same concepts."""
         n = len(cells)
-        joined = rng.random(n) < self._config.joined_share
-        sizes = np.where(joined, rng.integers(2, max(3, self._config.max_joined + 1), size=n), 1)
+        join_pairs = rng.random(n) < self._config.joined_share
+        sizes = np.where(join_pairs, rng.integers(2, max(3, self._config.max_joined + 1), size=n), 1)
         slot = np.repeat(np.arange(n), sizes)
         place = self._starts[cells][slot] + (rng.random(len(slot)) * self._counts[cells][slot]).astype(np.int64)
         a = self._rows[place]
@@ -135,29 +137,8 @@ class Sampler:
         starts = np.append(np.flatnonzero(np.diff(slot, prepend=-1)), len(slot))
         return Pairs(a, b, starts)
 
-    def around(self, clusters: Longs, n: int, rng: np.random.Generator) -> Pairs:
-        """At most n pairs from whole clusters of like pivot texts, each in one other language: hard negatives.
 
-        Args:
-            clusters: (n_clusters, size) rows of the pivot that are no dev rows.
-            n: pairs, before those without a text in the language drawn are left out.
-            rng: source of randomness.
-        """
-        chosen = clusters[rng.integers(0, len(clusters), size=max(1, n // clusters.shape[1]))]
-        b, distinct = np.unique(chosen, return_index=True)
-        languages = np.repeat(self._other_languages(len(chosen), rng), chosen.shape[1])[distinct]
-        a = self._partners(b, languages, rng)
-        pairs = self._kept(b, a, np.arange(len(b)), languages)
-        return Pairs(pairs.b, pairs.a, pairs.starts)
-
-    def pool(self, n: int, rng: np.random.Generator) -> Longs:
-        """At most n rows of the pivot language, of different concepts, none of them dev."""
-        mine = self._by_concept.rows[self._by_concept.keys % self._n_languages == self.pivot]
-        _, first = np.unique(self._concept[mine], return_index=True)
-        return np.sort(rng.permutation(mine[first])[:n])
-
-
-def joined(first: Pairs, second: Pairs) -> Pairs:
-    """The pairs of both."""
+def join_pairs(first: Pairs, second: Pairs) -> Pairs:
+    """Pairs of both."""
     starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
     return Pairs(np.concatenate([first.a, second.a]), np.concatenate([first.b, second.b]), starts)

@@ -1,6 +1,6 @@
-"""The bag of tokens: a token's vector is its own plus those of its character n-grams; a text's is the tokens' mean.
+"""Bag of tokens: a token's vector is its own plus those of its character n-grams; a text's is the mean of its tokens.
 
-In training words share n-grams; afterwards the sum is folded into one table, so the result is a plain table of rows.
+Words share n-grams in training; afterwards the sums are folded into one plain table of rows.
 """
 
 import numpy as np
@@ -31,28 +31,33 @@ class StaticModel:
         self.shared_squares = np.zeros(config.buckets, dtype=np.float32)
         self._slots = np.full(max(len(tokens), config.buckets), -1, dtype=np.int32)
 
-    def forward(self, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
-        """(n_bags, dim) means; remembers what `step` needs."""
+    def mean_vectors(self, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
+        """(n_bags, dim) float32 mean vectors; keeps what `descend` needs.
+
+        Args:
+            numbers: (n_tokens,) int32 tokens of all bags.
+            offsets: (n_bags + 1,) int64 bounds of each bag.
+        """
         tokens, places = bags.distinct(numbers, self._slots)
         rows = bags.composed(self.own, self.shared, tokens, self.grams, self.offsets)
         self._met = (tokens, places, offsets)
         return bags.bag_means(rows, places, offsets)
 
-    def step(self, gradients: Floats, rate: float) -> None:
-        """Moves the rows of the last `forward` against the (n_bags, dim) gradients of its means."""
+    def descend(self, gradients: Floats, rate: float) -> None:
+        """Moves the rows of the last `mean_vectors` against the (n_bags, dim) float32 gradients of its means."""
         tokens, places, offsets = self._met
         of_tokens = bags.bag_gradients(gradients, places, offsets, len(tokens))
         met, of_grams = bags.shared_gradients(of_tokens, tokens, self.grams, self.offsets, self._slots)
         bags.adagrad(self.own, self.own_squares, tokens, of_tokens, rate)
         bags.adagrad(self.shared, self.shared_squares, met, of_grams, rate)
 
-    def folded(self) -> Floats:
-        """(n_tokens, dim) the table that gives the same vectors without n-grams."""
+    def folded_table(self) -> Floats:
+        """(n_tokens, dim) float32 table that gives the same vectors without n-grams."""
         every = np.arange(len(self.own), dtype=np.int32)
         return bags.composed(self.own, self.shared, every, self.grams, self.offsets)
 
-    def state(self) -> dict[str, Floats]:
-        """What a checkpoint keeps."""
+    def checkpoint_state(self) -> dict[str, Floats]:
+        """Arrays of a checkpoint."""
         return {
             "own": self.own,
             "shared": self.shared,
@@ -60,18 +65,25 @@ class StaticModel:
             "shared_squares": self.shared_squares,
         }
 
-    def restore(self, state: dict[str, Floats]) -> None:
-        """Takes what `state` gave."""
-        for name, table in self.state().items():
+    def restore_state(self, state: dict[str, Floats]) -> None:
+        """Takes the arrays of `checkpoint_state`."""
+        for name, table in self.checkpoint_state().items():
             table[:] = state[name]
 
 
 def encode_bags(table: Floats, texts: Bags, rows: npt.NDArray[np.int64], longest: int) -> Floats:
-    """(n_rows, dim) unit norm: vectors of these texts from a folded table, zero where a text has no token."""
+    """(n_rows, dim) float32 unit vectors of texts from a folded table; zero where a text has no token.
+
+    Args:
+        table: (n_tokens, dim) float32.
+        texts: Of all texts.
+        rows: (n_rows,) int64 texts wanted.
+        longest: Tokens of a text that count, at most.
+    """
     parts = []
     for start in range(0, len(rows), _SLAB):
         some = rows[start : start + _SLAB]
         starts = np.arange(len(some) + 1)
-        found = bags.bag_means(table, *bags.gather(texts.numbers, texts.offsets, some, starts, longest))
-        parts.append(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12))
+        means = bags.bag_means(table, *bags.gather(texts.numbers, texts.offsets, some, starts, longest))
+        parts.append(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
     return np.concatenate(parts) if parts else np.empty((0, table.shape[1]), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Parallel texts in memory: which rows are trained on, which are only measured.
+"""Parallel texts in memory, each for training or for dev.
 
-A concept is dev or train as a whole. What says the same as a dev concept is never met in training under its id; with a
-lake, where items of equal texts are common, not under another id either.
+A concept is dev or train as a whole, so that no translation of a dev text is trained on. With a lake, where items of
+equal texts are common, a text that equals a dev text is not trained on either.
 """
 
 import hashlib
@@ -27,18 +27,20 @@ _OPTIONAL = ("source", "licence", "split")
 
 @dataclass(frozen=True)
 class Texts:
-    """n rows; numbers index `languages`, `sources` and `licences`, concepts count from 0."""
+    """n_texts texts; numbers index `languages`, `sources` and `licences`, concepts count from 0."""
 
     text: Any
     """Arrow array of strings."""
     concept: npt.NDArray[np.int64]
+    """(n_texts,) int64, as the next two."""
     language: npt.NDArray[np.int64]
     source: npt.NDArray[np.int64]
     is_dev: npt.NDArray[np.bool_]
+    """(n_texts,) bool."""
     languages: tuple[str, ...]
     sources: tuple[str, ...]
     licences: dict[str, tuple[str, ...]]
-    """Licences of each source's rows that are trained on."""
+    """Licences of each source's training rows."""
     choices: Choices = field(default_factory=no_choices)
     """Pairs of concepts that belong together without saying the same."""
 
@@ -46,25 +48,29 @@ class Texts:
         return len(self.text)
 
     def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """Texts of these rows."""
-        return [str(one) for one in self.text.take(pa.array(rows)).to_pylist()]
+        """Texts of some rows.
+
+        Args:
+            rows: (n,) int64.
+        """
+        return [str(text) for text in self.text.take(pa.array(rows)).to_pylist()]
 
 
 def _files(path: str, key: str = "texts.path") -> list[Path]:
-    """Parquet files at the path, in order of their names; the key of the config that names it.
+    """Parquet files at the path, in order of their names; `key` of the config names it.
 
     Raises:
         InputError: there are none.
     """
     place = Path(path)
-    found = sorted(place.rglob("*.parquet")) if place.is_dir() else [place] if place.is_file() else []
-    if not found:
+    files = sorted(place.rglob("*.parquet")) if place.is_dir() else [place] if place.is_file() else []
+    if not files:
         raise InputError(f"{key}: no Parquet file at {path}: name a file or a folder of parallel texts")
-    return found
+    return files
 
 
 def _read_file(file: Path) -> pa.Table:
-    """(concept_id, language, text, source, licence, split) of one file; what it lacks is '' or its own name.
+    """(concept_id, language, text, source, licence, split) of one file; a missing source is its name, others are ''.
 
     Raises:
         InputError: a needed column is missing.
@@ -85,14 +91,14 @@ def _read_file(file: Path) -> pa.Table:
     return pa.table(columns, names=[*_NEEDED, *_OPTIONAL])
 
 
-def is_dev_by_hash(concept_id: str, share: float) -> bool:
-    """Whether a concept is dev where no column says so: its id alone decides."""
+def is_dev_concept(concept_id: str, share: float) -> bool:
+    """Whether a concept is dev by the hash of its id, where no column says so."""
     number = int.from_bytes(hashlib.sha256(concept_id.encode()).digest()[:8], "big")
     return number < share * 2**64
 
 
 def _numbered(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
-    """(n,) number of each value, and the values in order, so that numbers do not depend on the order of files."""
+    """(n,) int64 number of each value, and the values in order: numbers do not depend on the order of files."""
     encoded = pc.dictionary_encode(column).combine_chunks()
     values = [str(value) for value in encoded.dictionary.to_pylist()]
     order = sorted(range(len(values)), key=values.__getitem__)
@@ -102,7 +108,7 @@ def _numbered(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
 
 
 def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:
-    """Rows that the config lets in, each (concept, language, text) once."""
+    """Rows that the config does not exclude, each (concept, language, text) once."""
     keep = pc.and_(pc.not_equal(table["text"], ""), pc.not_equal(table["concept_id"], ""))
     for start in config.exclude_licences:
         keep = pc.and_(keep, pc.invert(pc.starts_with(table["licence"], start)))
@@ -115,10 +121,10 @@ def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:
 
 
 def _copied(lake: LakeConfig) -> Path:
-    """Where Spark wrote the lake's texts and choices.
+    """Folder with the lake's texts and choices, which Spark wrote.
 
     Raises:
-        InputError: it has not.
+        InputError: it has not written them.
     """
     if lake.copied is None:
         raise InputError("texts.lake is not read yet: Spark does it, call xlrec.pipeline.adapting.adapt")
@@ -136,7 +142,7 @@ def _read(config: TextsConfig) -> pa.Table:
 
 
 def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept: Any) -> npt.NDArray[np.bool_]:
-    """(n_concepts,) those of which a row says dev or comes from a measured source, and of the others a share.
+    """(n_concepts,) bool: a row of the concept says dev or is of a measured source; of the others a share.
 
     Raises:
         InputError: a measured source is not there.
@@ -147,23 +153,23 @@ def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept:
         raise InputError(f"texts.measure_sources: no source {', '.join(unknown)}; seen: {', '.join(sources)}")
     split = table["split"].to_numpy()
     measured = pc.is_in(table["source"], value_set=pa.array(config.measure_sources, pa.string())).to_numpy()
-    found = np.zeros(len(ids), dtype=np.bool_)
-    found[concept[(split == "dev") | measured]] = True
+    is_dev = np.zeros(len(ids), dtype=np.bool_)
+    is_dev[concept[(split == "dev") | measured]] = True
     unsplit = np.unique(concept[split == ""])
-    hashed = (is_dev_by_hash(ids[num], config.dev_share) for num in unsplit.tolist())
-    found[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
-    return found
+    hashed = (is_dev_concept(ids[num], config.dev_share) for num in unsplit.tolist())
+    is_dev[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
+    return is_dev
 
 
 def _without_twins(table: pa.Table, is_dev: npt.NDArray[np.bool_]) -> pa.Table:
-    """The table without rows that are trained on and read as one that is dev."""
+    """Table without training rows whose text equals a dev text."""
     of_dev = pc.unique(table["text"].filter(pa.array(is_dev)))
     twins = pc.is_in(table["text"], value_set=of_dev.cast(pa.string())).to_numpy()
     return table.filter(pa.array(is_dev | ~twins))
 
 
 def read_texts(config: TextsConfig) -> Texts:
-    """The rows that the config lets in, and which of them are dev.
+    """Texts that the config does not exclude, split into training and dev.
 
     Raises:
         InputError: no file, a column is missing, or no row is left.

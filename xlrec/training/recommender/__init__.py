@@ -1,4 +1,4 @@
-"""Recommender training: a `FactorModel` from logs and items, arrays of one process; closed forms, no steps."""
+"""Least-squares fit of the recommender: a `FactorModel` from logs and items, as arrays of one process."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,7 @@ from xlrec.training.recommender.logs import Items, Logs
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["learn", "preferences_of"]
+__all__ = ["learn", "user_preferences"]
 
 #: Quantiles of a market's event times that a model keeps, at most.
 _MOMENTS: Final = 512
@@ -32,21 +32,21 @@ def learn(
     facts: dict[str, Any],
     seed: int,
 ) -> FactorModel:
-    """The item factors and the text map that suit some logs best, by the objective of `kernels.factorisation`.
+    """Model of the least-squares objective of `kernels.history.factorisation`, fitted to some logs.
 
     No log at all leaves a model whose items are all zero. λ of a side is `penalty` · √(`unseen` · rows of the other),
     so that it stands to the unseen pairs as in Rendle et al. 2022.
 
     Args:
-        logs: What is learnt from.
+        logs: Preferences to fit.
         items: All items, row-aligned by item_num.
         config: Constants.
         markets: Names, row-aligned with `items.eligible`.
         item_ids: Of the items.
-        facts: What the artefact shall say besides.
+        facts: More facts for the artefact.
         seed: Of the noise in the first factors.
     """
-    with threadpool_limits(1):  # the order of sums, and so every bit, hangs on the number of threads
+    with threadpool_limits(1):  # the order of sums, and so every bit, depends on the number of threads
         return _learn(logs, items, config, markets, item_ids, facts, seed)
 
 
@@ -54,33 +54,33 @@ def _learn(
     logs: Logs, items: Items, config: FactorsConfig, markets: tuple[str, ...], item_ids: "pa.Array[Any]",
     facts: dict[str, Any], seed: int,
 ) -> FactorModel:  # fmt: skip
-    seen, n_items = preferences_of(logs), len(items.texts)
+    seen, n_items = user_preferences(logs), len(items.texts)
     n_users = int((np.diff(seen.indptr) > 0).sum())
     user, item = (config.penalty * float(np.sqrt(config.unseen * max(1, n))) for n in (n_items, n_users))
     penalties = Penalties(config.unseen, user, item, config.text_penalty, config.half_visits)
-    found = factorise_preferences(seen, items.texts, _start(items.texts, config.dim, seed), penalties, config.sweeps)
-    taught = np.bincount(seen.nums, minlength=n_items)
-    rows = np.flatnonzero(taught)
+    fitted = factorise_preferences(seen, items.texts, _start(items.texts, config.dim, seed), penalties, config.sweeps)
+    item_users = np.bincount(seen.nums, minlength=n_items)
+    rows = np.flatnonzero(item_users)
     moments, pace = _activity(logs, items)
     arrays = {
-        "text_map": found.text_map.astype(np.float32),
-        "factors": found.items[rows].astype(np.float32),
-        "whitening": whitening(found.items, config.unseen, user).astype(np.float32),
-        "log_norm": np.array([mean_log_norm(np.linalg.norm(found.items, axis=1), taught)]),
+        "text_map": fitted.text_map.astype(np.float32),
+        "factors": fitted.items[rows].astype(np.float32),
+        "whitening": whitening(fitted.items, config.unseen, user).astype(np.float32),
+        "log_norm": np.array([mean_log_norm(np.linalg.norm(fitted.items, axis=1), item_users)]),
         "moments": moments,
         "pace": pace,
     }
-    told = {
+    own_facts = {
         "boost": config.boost, "text_dim": items.texts.shape[1], "markets": list(markets),
         "n_visits": len(logs.event_nums), "n_users": n_users,
     }  # fmt: skip
     order = np.argsort(np.array(item_ids.take(rows).to_pylist(), dtype=object)) if len(rows) else rows
     arrays["factors"] = np.ascontiguousarray(arrays["factors"][order])
-    return FactorModel(arrays, item_ids.take(rows[order]), {**facts, **told})
+    return FactorModel(arrays, item_ids.take(rows[order]), {**facts, **own_facts})
 
 
-def preferences_of(logs: Logs) -> Preferences:
-    """Each user's distinct items, ascending, with the confidence that their events give."""
+def user_preferences(logs: Logs) -> Preferences:
+    """Distinct items of each user, ascending, with the confidence that their events give."""
     return summed_preferences(logs.event_users, logs.event_nums, logs.event_weights, logs.n_users)
 
 

@@ -1,4 +1,4 @@
-"""What the recommender learns from: visits of all users, and the items, as arrays of this process."""
+"""Logs of all users and the items, as arrays of one process, from which the recommender learns."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,13 +21,13 @@ class Items(NamedTuple):
     """Items, row-aligned by item_num."""
 
     texts: NDArray[np.float32]
-    """(n_items, text_dim) vectors; zero where an item has no text."""
+    """(n_items, text_dim) float32, unit norm; zero where an item has no text."""
     languages: NDArray[np.float32]
-    """(n_items, n_languages) 1 where the item has a text in the language."""
+    """(n_items, n_languages) float32, 1 where the item has a text in the language."""
     eligible: NDArray[np.bool_]
-    """(n_markets, n_items) sold there and available."""
+    """(n_markets, n_items) bool: sold there and available."""
     first_micros: NDArray[np.float64]
-    """(n_items,) first moment at which the item was there or was met; NaN where nobody knows."""
+    """(n_items,) float64 microseconds at which the item was first there or met; NaN where unknown."""
 
 
 class Logs(NamedTuple):
@@ -35,11 +35,11 @@ class Logs(NamedTuple):
 
     visits: Visits
     markets: NDArray[np.int32]
-    """(n_users,) row of each user's market in the items' markets."""
+    """(n_users,) int32 row of each user's market in the items' markets."""
     reads: NDArray[np.float32]
-    """(n_users, n_languages) share of each language that the user reads."""
+    """(n_users, n_languages) float32 share of each language that the user reads."""
     event_users: NDArray[np.int32]
-    """(n_events,) row of the user of each positive event."""
+    """(n_events,) int32 row of the user of each positive event; row-aligned with the next four."""
     event_nums: NDArray[np.int32]
     event_micros: NDArray[np.int64]
     event_weights: NDArray[np.float64]
@@ -47,12 +47,17 @@ class Logs(NamedTuple):
 
     @property
     def n_users(self) -> int:
-        """Users."""
+        """Number of users."""
         return len(self.markets)
 
 
 def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
-    """The items of an index; the text vectors are joined into one array."""
+    """Items of an index, whose text vectors become one array.
+
+    Args:
+        index: Of a run.
+        first_micros: (n_items,) float64 as in `Items`.
+    """
     texts = [np.asarray(vectors) for _, vectors in index.shards]
     joined = np.concatenate(texts) if texts else np.zeros((0, index.dim), dtype=np.float32)
     languages = language_matrix(np.asarray(index.language_bits), len(index.languages))
@@ -60,12 +65,12 @@ def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
 
 
 def read_shards(folder: str | Path, index: ItemIndex) -> Logs:
-    """The logs that `stages.train.user_logs` gives, from its Parquet, in an order that no partitioning changes."""
+    """Logs from the Parquet of `stages.train.user_logs`, in an order that no partitioning changes."""
     table = ds.dataset(str(folder), format="parquet").to_table()
-    return logs_of(table, index.market_num, index.languages)
+    return logs_from_table(table, index.market_num, index.languages)
 
 
-def logs_of(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
+def logs_from_table(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
     """Logs from rows of `stages.train.user_logs`.
 
     Args:
@@ -105,30 +110,30 @@ def _numbers(names: Any, market_num: Callable[[str | None], int]) -> NDArray[np.
     return np.asarray(rows[encoded.indices.fill_null(len(rows) - 1).to_numpy(zero_copy_only=False)])
 
 
-def only(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | float" = np.inf) -> Logs:
-    """The logs of some users up to a moment; the others keep their rows, with no visits.
+def logs_before(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | float" = np.inf) -> Logs:
+    """Logs of some users before a moment; the others keep their rows, with no visits.
 
     Args:
         logs: All.
-        users: (n_users,) whose visits stay.
-        before: (n_users,) or one moment: visits and events at or after it go.
+        users: (n_users,) bool users whose visits stay.
+        before: (n_users,) float64 microseconds, or one moment for all: later visits and events go.
     """
     cuts = np.broadcast_to(np.asarray(before, dtype=np.float64), users.shape)
-    owner = logs.visits.owners
-    return chosen(
+    owners = logs.visits.owners
+    return select_events(
         logs,
-        users[owner] & (logs.visits.micros < cuts[owner]),
+        users[owners] & (logs.visits.micros < cuts[owners]),
         users[logs.event_users] & (logs.event_micros < cuts[logs.event_users]),
     )
 
 
-def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
-    """Some visits and events; all users keep their rows.
+def select_events(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
+    """Logs with some of the visits and events; all users keep their rows.
 
     Args:
         logs: All.
-        kept: (n_visits,) that stay.
-        events: (n_events,) that stay.
+        kept: (n_visits,) bool visits that stay.
+        events: (n_events,) bool events that stay.
     """
     return logs._replace(
         visits=logs.visits.where(kept),
@@ -140,10 +145,10 @@ def chosen(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Lo
     )
 
 
-def first_meetings(log: Visits) -> NDArray[np.int64]:
-    """Rows of the visits, ascending, at which a user meets an item for the first time."""
-    owner = log.owners
-    order = np.lexsort((log.micros, log.nums, owner))
+def first_meetings(visits: Visits) -> NDArray[np.int64]:
+    """(n,) int64 rows of the visits, ascending, at which a user meets an item for the first time."""
+    owners, nums = visits.owners, visits.nums
+    order = np.lexsort((visits.micros, nums, owners))
     first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (owner[order][1:] != owner[order][:-1]) | (log.nums[order][1:] != log.nums[order][:-1])
+    first[1:] = (owners[order][1:] != owners[order][:-1]) | (nums[order][1:] != nums[order][:-1])
     return np.sort(order[first])

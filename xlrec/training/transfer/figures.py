@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.base.buckets import buckets
 from xlrec.kernels.evaluation import bootstrap
-from xlrec.training.recommender.measuring import METRICS
+from xlrec.training.recommender.quality import METRICS
 
 #: Slice of all users with a history, and of those without.
 ALL: Final = "all"
@@ -69,23 +69,23 @@ class Summary:
 
     def figures(self, values: Values) -> list[Figure]:
         """A row per arm, metric and slice that has users; cross-lingual recall over those who have any to find."""
-        found = []
+        figures = []
         for (arm, share), columns in values.items():
             for column, metric in enumerate(METRICS):
                 for name, inside in self.slices.items():
                     row = self._mean(columns[:, column], inside)
                     if row is not None:
-                        found.append(Figure(arm, share, metric, name, *row))
-        return found
+                        figures.append(Figure(arm, share, metric, name, *row))
+        return figures
 
-    def difference(self, values: Values, one: Key, other: Key) -> list[Difference]:
+    def difference(self, values: Values, key: Key, other: Key) -> list[Difference]:
         """A row per metric; none where an arm was not run."""
-        found: list[Difference] = []
-        for column, metric in enumerate(METRICS if one in values and other in values else ()):
-            row = self._mean(values[one][:, column] - values[other][:, column], self.slices[ALL])
+        differences: list[Difference] = []
+        for column, metric in enumerate(METRICS if key in values and other in values else ()):
+            row = self._mean(values[key][:, column] - values[other][:, column], self.slices[ALL])
             if row is not None:
-                found.append(Difference(*one, *other, metric, *row[:3]))
-        return found
+                differences.append(Difference(*key, *other, metric, *row[:3]))
+        return differences
 
     def _mean(self, values: NDArray[np.float64], inside: NDArray[np.bool_]) -> tuple[float, float, float, int] | None:
         kept = inside & np.isfinite(values)

@@ -1,4 +1,4 @@
-"""The sparse source in one process: neighbours of all markets from arrays, bit for bit those of the night's tasks."""
+"""Item neighbours of all markets in one process, bit for bit those that the night's tasks find."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -19,31 +19,31 @@ from xlrec.training.recommender.logs import Logs
 _ITEMS: Final = 1024
 
 
-def neighbours_of(logs: Logs, sold: NDArray[np.bool_], config: CovisitationConfig) -> list[Any]:
-    """(n_items, n_items) sparse scores of each market, a row per history item, as `recommenders.covisitation.fit` has.
+def item_neighbours(logs: Logs, sold: NDArray[np.bool_], config: CovisitationConfig) -> list[Any]:
+    """(n_items, n_items) sparse float64 scores of each market, a row per history item, as `recommenders.covisitation`.
 
     Args:
-        logs: What is counted: their positive events.
-        sold: (n_markets, n_items) where each is sold.
+        logs: Their positive events are counted.
+        sold: (n_markets, n_items) bool: where each item is sold.
         config: The constants.
     """
     n_markets, n_items = sold.shape
-    choices, found = choices_of(logs, config.max_history), []
+    choices, blocks = newest_choices(logs, config.max_history), []
     if len(choices.nums):
         pairs = covisits.pairs_of_block(choices, 0, 1, n_markets, rules_of(config))
         counts, wanted, mixture = Counts.of([pairs]), np.ascontiguousarray(sold.T), mixture_of(config)
         known = int(choices.nums.max()) + 1
         parts = [np.arange(first, min(first + _ITEMS, known), dtype=np.int32) for first in range(0, known, _ITEMS)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = [*pool.map(lambda nums: item_weights(counts, nums, wanted[nums], mixture), parts)]
+            blocks = [*pool.map(lambda nums: item_weights(counts, nums, wanted[nums], mixture), parts)]
     empty = (np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    market, history, item, score = (np.concatenate(column) for column in zip(empty, *found, strict=True))
+    market, history, item, score = (np.concatenate(column) for column in zip(empty, *blocks, strict=True))
     shape = (n_items, n_items)
-    rows = (market == num for num in range(n_markets))
-    return [csr_matrix((score[mine], (history[mine], item[mine])), shape) for mine in rows]
+    masks = (market == row for row in range(n_markets))
+    return [csr_matrix((score[mask], (history[mask], item[mask])), shape) for mask in masks]
 
 
-def choices_of(logs: Logs, max_history: int) -> covisits.Logs:
+def newest_choices(logs: Logs, max_history: int) -> covisits.Logs:
     """Each user's newest `max_history` items, oldest first, each at its newest event; her market is that of the newest.
 
     Args:

@@ -1,0 +1,234 @@
+"""Source and target domain of a transfer, by the users' market or the items' language, and the split by time.
+
+All other logs (other markets, items without a text in either language) are left out.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
+from xlrec.training.recommender.scores import Truth, sample_truth
+
+#: Least share of a history for a language that its user reads; as in `stages.prepare.users`.
+_MIN_SHARE: Final = 0.15
+
+
+class Domains(NamedTuple):
+    """Logs whose visits and events are each of the source, of the target, or of neither."""
+
+    logs: Logs
+    """All; after `known_before`, `reads` is inferred from the known ones."""
+    stated: NDArray[np.float32]
+    """(n_users, n_languages) above 0 where the user states to read the language."""
+    items: Items
+    """`eligible` is what may be sold, `first_micros` what the catalogue says, without anybody's events."""
+    wanted: NDArray[np.bool_]
+    """(n_items,) may be recommended in the target."""
+    users: NDArray[np.bool_]
+    """(n_users,) get lists in the target."""
+    from_source: NDArray[np.bool_]
+    """(n_visits,)."""
+    from_target: NDArray[np.bool_]
+    """(n_visits,)."""
+    source_events: NDArray[np.bool_]
+    """(n_events,)."""
+    target_events: NDArray[np.bool_]
+    """(n_events,)."""
+
+    def training_logs(self, sampled: NDArray[np.bool_] | None, *, source: bool) -> Logs:
+        """Training logs: the target's of some users, with or without the source's.
+
+        Args:
+            sampled: (n_users,) bool; None: nobody.
+            source: The source's logs are among them.
+        """
+        if sampled is None:
+            sampled = np.zeros(self.logs.n_users, dtype=np.bool_)
+        visits = self.from_target & sampled[self.logs.visits.owners]
+        events = self.target_events & sampled[self.logs.event_users]
+        if source:
+            visits, events = visits | self.from_source, events | self.source_events
+        return select_events(self.logs, visits, events)
+
+    def target_histories(self) -> Logs:
+        """Histories of the target's users: all their visits, whatever the items' languages."""
+        return logs_before(self.logs, self.users)
+
+    def known_before(self, cuts: NDArray[np.float64]) -> "Domains":
+        """Domains as they were known at each user's cut.
+
+        Args:
+            cuts: (n_users,) float64 microseconds.
+        """
+        log = self.logs
+        visits = log.visits.micros < cuts[log.visits.owners]
+        events = log.event_micros < cuts[log.event_users]
+        known = select_events(log, visits, events)
+        return self._replace(
+            logs=known._replace(reads=languages_read(self.stated, known, self.items)),
+            from_source=self.from_source[visits],
+            from_target=self.from_target[visits],
+            source_events=self.source_events[events],
+            target_events=self.target_events[events],
+        )
+
+    def items_known(self, logs: Logs) -> Items:
+        """Items with their first moments from the catalogue and from the events of some logs alone."""
+        met = np.full(len(self.items.texts), np.inf)
+        np.minimum.at(met, logs.event_nums, logs.event_micros.astype(np.float64))
+        return self.items._replace(
+            first_micros=np.fmin(self.items.first_micros, np.where(np.isfinite(met), met, np.nan))
+        )
+
+    @property
+    def for_sale(self) -> Items:
+        """Items of which only those that may be recommended in the target are sold."""
+        return self.items._replace(eligible=self.items.eligible & self.wanted)
+
+
+def domains_by_market(logs: Logs, items: Items, sources: Sequence[int], targets: Sequence[int]) -> Domains:
+    """Domains of users: those of some markets are the source, those of others the target.
+
+    Args:
+        logs: All; `reads` holds the languages that users state.
+        items: All.
+        sources: Rows of the markets.
+        targets: Rows of the markets.
+    """
+    source_users, users = np.isin(logs.markets, sources), np.isin(logs.markets, targets)
+    everything = np.ones(len(items.texts), dtype=np.bool_)
+    owner = logs.visits.owners
+    return Domains(
+        logs, logs.reads, items, everything, users, source_users[owner], users[owner],
+        source_users[logs.event_users],
+        users[logs.event_users],
+    )  # fmt: skip
+
+
+def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], targets: Sequence[int]) -> Domains:
+    """Domains of items: those with a text in some languages are the source, those in others the target.
+
+    Items that have both are the target's: nothing of the target is learnt from before its share. Users with any visit
+    of target items get lists, from their whole histories.
+
+    Args:
+        logs: All; `reads` holds the languages that users state.
+        items: All.
+        sources: Columns of the languages.
+        targets: Columns of the languages.
+    """
+    wanted = np.asarray(items.languages[:, list(targets)].any(axis=1))
+    in_source = np.asarray(items.languages[:, list(sources)].any(axis=1)) & ~wanted
+    log, owner = logs.visits, logs.visits.owners
+    users = np.bincount(owner[wanted[log.nums]], minlength=logs.n_users) > 0
+    return Domains(
+        logs, logs.reads, items, wanted, users, in_source[log.nums], wanted[log.nums], in_source[logs.event_nums],
+        wanted[logs.event_nums],
+    )  # fmt: skip
+
+
+def languages_read(stated: NDArray[np.float32], logs: Logs, items: Items) -> NDArray[np.float32]:
+    """(n_users, n_languages) float32 shares of the languages that users read, by the rule of `stages.prepare.users`.
+
+    Args:
+        stated: (n_users, n_languages) above 0 where the user states the language; such users read nothing else.
+        logs: Known by now.
+        items: Their languages; several share an event evenly.
+    """
+    spread = items.languages / np.maximum(items.languages.sum(axis=1, keepdims=True), 1)
+    met = np.zeros(stated.shape)
+    np.add.at(met, logs.event_users, spread[logs.event_nums] * logs.event_weights[:, None])
+    states = stated > 0
+    counted = np.where(states.any(axis=1, keepdims=True), met * states, met)
+    shares = counted / np.maximum(counted.sum(axis=1, keepdims=True), 1e-300)
+    kept = np.where(shares >= _MIN_SHARE, shares, 0.0)
+    inferred = np.where(kept.any(axis=1, keepdims=True), kept, shares)
+    inferred /= np.maximum(inferred.sum(axis=1, keepdims=True), 1e-300)
+    even = states / np.maximum(states.sum(axis=1, keepdims=True), 1)
+    both = np.where(shares.any(axis=1, keepdims=True), (even + shares) / 2, even)
+    return np.where(states.any(axis=1, keepdims=True), both, inferred).astype(np.float32)
+
+
+class HoldoutSplit(NamedTuple):
+    """The target's newest visits, and the moment before which everything else is known."""
+
+    cuts: NDArray[np.float64]
+    """(n_users,) microseconds; inf for who keeps all."""
+    truth: Truth
+    newcomers: Truth
+    """Users who had no history by then."""
+    by_time: bool
+    """False: each user's newest meeting, because too few users had a history in the newest share."""
+
+
+def split_newest(
+    domains: Domains, share: float, min_users: int, most: int, seed: int, newest: float = 0.0
+) -> HoldoutSplit:
+    """Holdout of the newest share of the target's visits; of each user's newest meetings where too few have a history.
+
+    Args:
+        domains: All logs.
+        share: Newest part of the target's visits.
+        min_users: With fewer users with a history, the split is by user.
+        most: Users kept of those with a history, and of those without, drawn by the seed.
+        seed: Of the draw.
+        newest: Share of each user's meetings that the split by user takes, at least one.
+    """
+    micros = domains.logs.visits.micros
+    if domains.from_target.any():
+        cut = float(np.quantile(micros[domains.from_target], 1 - share))
+        by_time = _split_at(domains, np.full(domains.logs.n_users, cut), cut, most, seed)
+        if len(by_time.truth.users) >= min_users:
+            return by_time
+    log, owner = domains.logs.visits, domains.logs.visits.owners
+    rows = _meetings(domains)
+    ends = np.searchsorted(owner[rows], np.arange(domains.logs.n_users + 1))  # rows are by user, then by time
+    sizes = np.diff(ends)
+    firsts = ends[1:] - np.maximum(1, (newest * sizes).astype(np.int64))
+    cuts = np.full(domains.logs.n_users, np.inf)
+    cuts[sizes > 0] = log.micros[rows[firsts[sizes > 0]]]
+    end = float(micros.max(initial=0)) + 1
+    return _split_at(domains, cuts, end, most, seed)._replace(by_time=False)
+
+
+def _split_at(domains: Domains, cuts: NDArray[np.float64], moment: float, most: int, seed: int) -> HoldoutSplit:
+    log, owner, n_users = domains.logs.visits, domains.logs.visits.owners, domains.logs.n_users
+    old = np.bincount(owner[log.micros < cuts[owner]], minlength=n_users) > 0
+    rows = _meetings(domains)
+    rows = rows[log.micros[rows] >= cuts[owner[rows]]]
+    parts = [
+        sample_truth(log, kept, moment, most, [seed, stream])
+        for stream, kept in ((21, rows[old[owner[rows]]]), (22, rows[~old[owner[rows]]]))
+    ]
+    return HoldoutSplit(cuts, parts[0], parts[1], by_time=True)
+
+
+def _meetings(domains: Domains) -> NDArray[np.int64]:
+    """Rows of the visits at which a user of the target first meets an item that may be recommended to them."""
+    rows, owner, log = first_meetings(domains.logs.visits), domains.logs.visits.owners, domains.logs
+    nums = log.visits.nums[rows]
+    sold = domains.for_sale.eligible[log.markets[owner[rows]], nums]
+    return rows[domains.from_target[rows] & domains.users[owner[rows]] & sold]
+
+
+def nested_samples(domains: Domains, shares: Sequence[float], seed: int) -> list[NDArray[np.bool_]]:
+    """(n_users,) bool users of each share whose target logs are learnt from; each share holds the smaller ones.
+
+    At least one user, of those with target visits.
+
+    Args:
+        domains: All logs.
+        shares: Of the users with target visits.
+        seed: Of the draw.
+    """
+    there = np.unique(domains.logs.visits.owners[domains.from_target])
+    order = np.random.default_rng([seed, 23]).permutation(there)
+    samples = []
+    for share in shares:
+        users = np.zeros(domains.logs.n_users, dtype=np.bool_)
+        users[order[: max(1, round(share * len(order)))]] = True
+        samples.append(users)
+    return samples
