@@ -61,11 +61,16 @@ class Night:
         factors = self.config.train.factors
         return min(self.sizes.events, factors.max_visits) if factors.enabled else 0
 
+    @property
+    def search_seconds(self) -> float:
+        """Core-seconds of the search, which are part of the stage recommend."""
+        share = _ANN_SHARE if self.config.retrieve.search == "ann" else 1.0
+        return self.sizes.active * self.sizes.items * share * self.search_dim * self.search_rate
+
     def stage_seconds(self) -> dict[str, float]:
-        """Wall seconds by stage: the table's, times what the last run took over what the table says of its sizes."""
+        """Wall seconds by stage: by the table of rates, times measured over modelled seconds of the last run."""
         config, sizes, cores = self.config, self.sizes, self.cluster.executors * self.cluster.cores
         passes = 1 if config.rank.weights else 2  # weights are found by learning once more without some choices
-        looked_at = sizes.items * (_ANN_SHARE if config.retrieve.search == "ann" else 1.0)
         units = {
             "texts": sizes.texts,
             "encoder_texts": sizes.new_texts * self.encoder[0],
@@ -74,7 +79,7 @@ class Night:
             "regressions": sizes.items * sizes.markets * passes * config.train.covisitation.regression,
             "candidates": sizes.users * config.retrieve.candidates,
             "rows": sizes.users * config.k,
-            "search": sizes.active * looked_at * self.search_dim * self.search_rate,
+            "search": self.search_seconds,
         }
         seconds = {
             stage: fixed + sum(rate * units[name] for name, rate in rates.items()) / cores

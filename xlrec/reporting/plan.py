@@ -47,10 +47,12 @@ def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
     there = f" of {decimal(cluster.memory)}" if cluster.memory else ""
     needed = f"{decimal(cost.executor_memory)}{there} memory and {decimal(cost.executor_disk)} disk"
     driver = f"{decimal(cost.driver_memory)} memory and {decimal(cost.driver_disk)} disk"
+    searching = night.search_seconds / (cluster.executors * cluster.cores)
     return [
         ("users", f"{sizes.users:,}, {sizes.active:,} with events; {sizes.events:,} events"),
         ("items", f"{sizes.items:,} in {sizes.markets} markets; {sizes.texts:,} texts, {sizes.new_texts:,} to embed"),
         ("executors", f"{cluster.executors} of {cluster.cores} cores; each needs {needed}"),
         ("driver", "on the same machine" if cluster.executors == 1 else driver),
+        ("search", f"{sizes.active:,} users × {sizes.items:,} items: {duration(searching)} of the stage recommend"),
         ("data", f"{decimal(cost.shuffle_bytes)} shuffled, {decimal(cost.lake_bytes)} more in the lake"),
     ]
