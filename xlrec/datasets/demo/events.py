@@ -86,7 +86,7 @@ def _ingested_weeks(world: World, users: Users, events: pd.DataFrame, counts: Co
         pa.array(items_of(world).ids).take(pa.array(events.item)),
         pa.array((int(world.start.timestamp()) + events.second) * 1_000_000).cast(pa.timestamp("us", tz="UTC")),
         pa.array(_EVENTS).take(pa.array(events.event)),
-        pa.array(events.value, mask=events.value.isna().to_numpy()),
+        pa.array(events.value.to_numpy(), mask=events.value.isna().to_numpy()),
         _market_names(users.market[events.row], no_market),
     ]
     table = pa.Table.from_arrays(columns, schema=INTERACTIONS)

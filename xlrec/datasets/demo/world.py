@@ -150,13 +150,13 @@ def _text_languages(seed: int, home: Ints, sold: Ints) -> Ints:
     seller = np.where(uniform(seed, "seller", nums) < 0.15, others, main)
     kind = uniform(seed, "kind", nums)
     second = np.where((seller != english) & (uniform(seed, "second", nums) < 0.7), english, others)
-    languages: Ints = np.left_shift(1, seller) | np.where(kind >= 0.48, np.left_shift(1, second), 0)
+    languages = np.left_shift(1, seller) | np.where(kind >= 0.48, np.left_shift(1, second), 0)
     for market, read in enumerate(own):
         there = (kind >= 0.82) & ((sold >> market) & 1 == 1)
         for place, language in enumerate(read):
             too = there & ((place == 0) | (uniform(seed, "minority", nums, market, place) < 0.3))
             languages |= np.where(too, 1 << language, 0)
-    return languages
+    return languages.astype(np.int64)
 
 
 def _availability(world: World, nums: Ints) -> tuple[Ints, Ints]:
