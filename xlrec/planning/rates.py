@@ -8,15 +8,16 @@ from threadpoolctl import threadpool_limits
 
 from xlrec.kernels.search.topk import Mask, prepare, top_k
 
-#: Fixed seconds of each stage, and core-seconds of a unit of its work, on a machine with two cores: by the demo's night
-#: and nights of 30,000 and a million users. Units: texts and events of the inputs; encoder_texts: new texts times
-#: million parameters that a token passes; learnt: events that the driver alone learns from; regressions: items in each
-#: market; candidates: users times candidates; rows: of all lists; search: core-seconds of the search.
+#: Fixed seconds of each stage, and core-seconds of a unit of its work, on a machine with two cores: by the first night
+#: of the demo, which also compiles the kernels, and by one of a million users. Units: texts and events of the inputs;
+#: encoder_texts: new texts times million parameters that a token passes; learnt: events that the driver alone learns
+#: from; regressions: items in each market; candidates: users times candidates; rows: of all lists; search: core-seconds
+#: of the search.
 STAGE_RATES: Final[dict[str, tuple[float, dict[str, float]]]] = {
-    "prepare": (22.0, {"texts": 1.2e-4, "events": 1.5e-5}),
-    "embed": (8.0, {"texts": 2e-4, "encoder_texts": 2.4e-3}),
-    "train": (22.0, {"events": 5e-6, "regressions": 4e-4, "learnt": 2e-5}),
-    "recommend": (8.0, {"events": 9e-6, "candidates": 2e-6, "rows": 5.2e-6, "search": 1.0}),
+    "prepare": (26.0, {"texts": 1.2e-4, "events": 1.5e-5}),
+    "embed": (9.0, {"texts": 2e-4, "encoder_texts": 2.4e-3}),
+    "train": (26.0, {"events": 5e-6, "regressions": 4e-4, "learnt": 2e-5}),
+    "recommend": (14.0, {"events": 9e-6, "candidates": 2e-6, "rows": 5.2e-6, "search": 1.0}),
     "publish": (3.0, {"rows": 1.6e-6}),
     "start, report": (14.0, {"rows": 2e-6}),
 }
