@@ -1,9 +1,8 @@
-"""What a night would take on clusters that nobody here has: the plan's arithmetic, from what is measured here.
+"""Forecast of a night on clusters that are not at hand: the plan's arithmetic, with the search rate of this machine.
 
     python tests/bench/scale.py CONFIG [--write]
 
-Rates are measured here by the plan's trials; bytes are those of the index's layout, of what shuffles wrote in the event
-log of a night, and of what the driver learns on. `--write` puts the table into conf/README.md.
+`--write` puts the table into conf/README.md.
 """
 
 import argparse
@@ -11,66 +10,57 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from pages import put
 from rich.console import Console
+from rich.filesize import decimal
 
 from xlrec.config.loading import load
-from xlrec.config.models import Config
-from xlrec.planning.costs import Case, Estimate, Machine, estimate
-from xlrec.planning.plan import heap_of, plan
-from xlrec.reporting.plan import duration, size
+from xlrec.planning.night import Cluster, Forecast, Night, forecast_cost, plan_night
+from xlrec.runtime.progress import duration
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "conf/README.md"
 #: Cores of a machine of the cluster; its memory, and the driver's.
 CORES: Final = 16
 MEMORY: Final = 256 << 30
+#: Users, items, machines.
+ROWS: Final = ((1_000_000, 100_000, 2), (10_000_000, 1_000_000, 16), (100_000_000, 10_000_000, 64))
+HEAD: Final = (
+    "users × items", "machines", "night", "shuffles", "fetched by each executor", "memory of its machine",
+    "memory of the driver", "disk of the driver",
+)  # fmt: skip
 
 
-class Cluster(NamedTuple):
-    """One row."""
-
-    users: int
-    items: int
-    machines: int
+def cost_of(night: Night, users: int, items: int, machines: int) -> Forecast:
+    """Cost of the night with other sizes on a cluster."""
+    sizes, cluster = night.sizes.scale(users, items), Cluster(machines, CORES, MEMORY)
+    return forecast_cost(replace(night, sizes=sizes, cluster=cluster, last=None))
 
 
-ROWS: Final = (Cluster(1_000_000, 100_000, 2), Cluster(10_000_000, 1_000_000, 16), Cluster(100_000_000, 10_000_000, 64))
-
-
-def on(case: Case, cluster: Cluster) -> Estimate:
-    """The night of as many users and items, with histories and texts as in the case."""
-    sizes = case.sizes.scaled(cluster.users, cluster.items)
-    return estimate(replace(case, sizes=sizes, machine=Machine(CORES * cluster.machines, CORES)))
-
-
-def most_items(case: Case, needed: Callable[[Estimate], int]) -> int:
+def most_items(night: Night, needed: Callable[[Forecast], int]) -> int:
     """Items up to which the night of the largest cluster needs no more than MEMORY of something, by halving."""
-    low, high = 1_000.0, 1e9
+    low, high, (users, _, machines) = 1_000.0, 1e9, ROWS[-1]
     while high / low > 1.01:
         middle = math.sqrt(low * high)
-        fits = needed(on(case, ROWS[-1]._replace(items=int(middle)))) <= MEMORY
+        fits = needed(cost_of(night, users, int(middle), machines)) <= MEMORY
         low, high = (middle, high) if fits else (low, middle)
     return int(round(low, 2 - len(str(int(low)))))
 
 
-def table(config: Config) -> str:
-    """Markdown; every row has rates of its own, for those of small matrices say nothing of large ones."""
-    head = ["users × items", "machines", "night", "shuffles", "fetched by each executor", "memory of its machine",
-            "memory of the driver", "disk of the driver"]  # fmt: skip
-    rows, heap = list[list[str]](), heap_of(config)
-    for cluster in ROWS:
-        case = plan(config, users=cluster.users, items=cluster.items).case
-        whole = on(case, cluster)
-        told = whole.shuffled, whole.shared, whole.executor_memory(heap), whole.driver_memory(heap), whole.driver_disk
-        where = [f"{cluster.users:,} × {cluster.items:,}", f"{cluster.machines} of {CORES} cores"]
-        rows.append([*where, duration(whole.seconds), *map(size, told)])
-    lines = [f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *rows]]
-    driver = most_items(case, lambda whole: whole.driver_memory(heap))
-    executor = most_items(case, lambda whole: whole.executor_memory(heap))
+def cluster_table(night: Night) -> str:
+    """Markdown: a row per cluster, and the part whose memory is full first."""
+    rows = [HEAD, ("---",) * len(HEAD)]
+    for users, items, machines in ROWS:
+        cost = cost_of(night, users, items, machines)
+        n_bytes = cost.shuffle_bytes, cost.index_bytes, cost.executor_memory, cost.driver_memory, cost.driver_disk
+        cells = f"{users:,} × {items:,}", f"{machines} of {CORES} cores", duration(sum(cost.seconds.values()))
+        rows.append((*cells, *map(decimal, n_bytes)))
+    driver = most_items(night, lambda cost: cost.driver_memory)
+    executor = most_items(night, lambda cost: cost.executor_memory)
     first = "the driver, which learns the factors and joins the index" if driver < executor else "the executors' index"
     full = f"the driver's memory is full at about {driver:,} items, an executor's machine at about {executor:,}"
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([*lines, "", f"With {MEMORY >> 30} GiB a machine, the first to break is {first}: {full}."])
 
 
@@ -80,10 +70,10 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    found = table(load(options.config, []))
-    Console(width=200).print(found, markup=False)
+    table = cluster_table(plan_night(load(options.config, []), items=ROWS[0][1]))
+    Console(width=200).print(table, markup=False)
     if options.write:
-        put(PAGE, "bench-scale", found)
+        put(PAGE, "bench-scale", table)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
 
 
 def test_vectors_keep_the_order_of_texts_that_go_through_by_length(tmp_path: Path) -> None:
-    model = build_encoder(tmp_path / "base")
+    model = build_encoder(tmp_path / "base", "bert-mean")
     chosen = config(tmp_path, model)
     texts = read_texts(chosen.texts)
     rows = np.random.default_rng(0).permutation(len(texts))[:40]

@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 
-from xlrec.datasets.demo.products import LANGUAGES, categories, products
-from xlrec.datasets.demo.vocabulary import BRANDS, COLOURS, N_COMBINATIONS, SIZES, variant_title
+from xlrec.datasets.demo.products import LANGUAGES, categories, products, variant_title, variant_words
 
 SCRIPTS = {
     "en": ("LATIN",), "de": ("LATIN",), "fr": ("LATIN",), "es": ("LATIN",), "pt": ("LATIN",), "tr": ("LATIN",),
@@ -92,19 +91,21 @@ def test_no_text_holds_a_placeholder_or_markup() -> None:
 
 
 def test_words_for_variants_exist_in_every_language_and_differ() -> None:
-    for words in (COLOURS, SIZES):
+    words_of_variants = variant_words()
+    for words in (words_of_variants.colours, words_of_variants.sizes):
         assert tuple(words) == LANGUAGES
         assert len({len(of_language) for of_language in words.values()}) == 1
         for language, of_language in words.items():
             assert len(set(of_language)) == len(of_language), language
             for word in of_language:
                 assert set(_scripts(word)) & {*SCRIPTS[language], "LATIN"}, f"{language}: {word}"
-    assert len(set(BRANDS)) == len(BRANDS)
+    assert len(set(words_of_variants.brands)) == len(words_of_variants.brands)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_variants_of_a_product_have_titles_of_their_own_that_hold_the_products_title(language: str) -> None:
     place = LANGUAGES.index(language)
-    titles = [variant_title(products()[5], 5, variant, place) for variant in range(N_COMBINATIONS)]
-    assert len(set(titles)) == N_COMBINATIONS
+    n = variant_words().n_combinations
+    titles = [variant_title(5 + variant * len(products()), place) for variant in range(n)]
+    assert len(set(titles)) == n
     assert all(products()[5].titles[place] in title for title in titles)

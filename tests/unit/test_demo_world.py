@@ -4,31 +4,32 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from xlrec.datasets.demo.catalogue import item_row, truth_items
-from xlrec.datasets.demo.events import Block, block
-from xlrec.datasets.demo.randomness import chosen, exponential, integers, normal, uniform
+from xlrec.datasets.demo.events import user_tables
+from xlrec.datasets.demo.randomness import exponential, integers, normal, share_mask, uniform
 from xlrec.datasets.demo.world import OPEN_END, QUIET_MARKET, World, items_of
 
 WORLD = World()
 
 
 @lru_cache(maxsize=1)
-def _whole() -> Block:
-    return block(WORLD, 0, WORLD.users)
+def _whole() -> dict[str, pa.Table]:
+    return user_tables(WORLD, 0, WORLD.users)[0]
 
 
 @pytest.fixture
 def events() -> pd.DataFrame:
     """All events of the default world, once each."""
-    rows = pd.concat([table.to_pandas() for table in _whole().weeks.values()])
+    rows = pd.concat([table.to_pandas() for folder, table in _whole().items() if folder.startswith("interactions")])
     return rows.drop_duplicates(["user_id", "item_id", "timestamp", "event"])
 
 
 @pytest.fixture
 def users() -> pd.DataFrame:
-    return _whole().truth.to_pandas().set_index("user_id")
+    return _whole()["truth/users"].to_pandas().set_index("user_id")
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_random_numbers_have_the_moments_of_their_distributions() -> None:
     assert (normal(1, "n", n).mean(), normal(1, "n", n).std()) == pytest.approx((0, 1), abs=0.01)
     assert exponential(1, "e", n).mean() == pytest.approx(1, abs=0.01)
     assert set(integers(1, "i", 5, n)) == set(range(5))
-    assert chosen(1, "c", 1000, 0.03).sum() == 30
+    assert share_mask(1, "c", 1000, 0.03).sum() == 30
 
 
 def test_no_event_lies_outside_an_items_availability(events: pd.DataFrame) -> None:
@@ -71,11 +72,10 @@ def test_no_event_lies_outside_an_items_availability(events: pd.DataFrame) -> No
 
 def test_how_users_are_cut_into_tasks_never_changes_their_events() -> None:
     world = World(users=120)
-    whole = block(world, 0, 120)
-    parts = [block(world, 0, 7), block(world, 7, 60), block(world, 60, 120)]
-    for week, rows in whole.weeks.items():
-        together = pd.concat([part.weeks[week].to_pandas() for part in parts if week in part.weeks], ignore_index=True)
-        pd.testing.assert_frame_equal(rows.to_pandas(), together)
+    whole, _ = user_tables(world, 0, 120)
+    parts = [user_tables(world, *block)[0] for block in ((0, 7), (7, 60), (60, 120))]
+    for folder, rows in whole.items():
+        assert rows.equals(pa.concat_tables([part[folder] for part in parts if folder in part]))
 
 
 def test_one_market_has_users_and_items_but_almost_no_logs(users: pd.DataFrame, events: pd.DataFrame) -> None:

@@ -84,34 +84,30 @@ def plan(
     overrides: Overrides = None,
     users: Annotated[int | None, typer.Option(min=1, help="As many users instead of the inputs'.")] = None,
     items: Annotated[int | None, typer.Option(min=1, help="As many items instead of the inputs'.")] = None,
-    cores: Annotated[int | None, typer.Option(min=1, help="Cores of the night, all machines together.")] = None,
-    gpu_tflops: Annotated[
-        float, typer.Option(min=0.1, help="A GPU's TFLOP/s, dense bfloat16; default: an L4's.")
-    ] = 121,
-    gpu_gbs: Annotated[float, typer.Option(min=0.1, help="Its memory's GB/s.")] = 300,
-    gpu_share: Annotated[float, typer.Option(min=0.01, max=1, help="Share of both that is reached; a guess.")] = 0.3,
+    executors: Annotated[int | None, typer.Option(min=1, help="Machines, one executor each.")] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores of each.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each, such as 64g.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
 ) -> None:
-    """What the night will take: pairs, bytes, memory, time by stage, and what to change to halve it.
+    """Forecast of the night: seconds by stage, memory, disk, shuffles, and settings that would make it cheaper.
 
-    Nothing runs and no Spark starts: sizes come from the Parquet inputs, rates from pieces of the night that are tried
-    here on small blocks for about ten seconds. Run it on a machine like the night's. What if there were more:
+    Nothing runs and no Spark starts: sizes come from the Parquet inputs, seconds from the last night in the lake or a
+    table of rates, and from a second of searching here. What if there were more:
 
-        xlrec plan --config conf/demo.yaml --users 1000000 --items 200000 --cores 64
+        xlrec plan --config conf/demo.yaml --users 10000000 --items 1000000 --executors 16 --cores 16 --memory 256g
     """
     import json
 
     from xlrec.config.loading import load
-    from xlrec.planning.levers import Gpu
-    from xlrec.planning.plan import plan as made
-    from xlrec.reporting import plan as told
+    from xlrec.planning.night import memory_bytes, plan_night
+    from xlrec.reporting.plan import plan_json, print_plan
 
-    gpu = Gpu(gpu_tflops, gpu_gbs, gpu_share)
-    found = made(load(config, overrides or []), users=users, items=items, cores=cores, gpu=gpu)
+    machines = {"executors": executors, "cores": cores, "memory": memory_bytes(memory) if memory else None}
+    night = plan_night(load(config, overrides or []), users=users, items=items, **machines)
     if as_json:
-        typer.echo(json.dumps(told.as_json(found), indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(plan_json(night), indent=1, ensure_ascii=False))
     else:
-        told.show(found)
+        print_plan(night)
 
 
 def schema() -> None:

@@ -1,11 +1,10 @@
-"""The ground that the importers share: reading what is there, writing the input layout."""
+"""Text files of public data sets as DataFrames, and the input layout written from them: shared by the importers."""
 
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from xlrec.errors import InputError
 from xlrec.tables import CATALOG, INTERACTIONS
@@ -13,7 +12,7 @@ from xlrec.tables import CATALOG, INTERACTIONS
 
 @dataclass(frozen=True)
 class ImportSummary:
-    """What an import wrote."""
+    """Rows that an import wrote."""
 
     out: str
     rows: dict[str, int]
@@ -36,16 +35,16 @@ def read_csv(
     """
     reader = spark.read.options(header=True, quote='"', escape='"', multiLine=multi_line, inferSchema=False)
     try:
-        found = reader.csv(f"{source}/{name}")
+        frame = reader.csv(f"{source}/{name}")
     except AnalysisException as error:
-        raise _missing(error, source, name, about) from error
-    missing = [column for column in columns if column not in found.columns]
+        raise _missing_file(error, source, name, about) from error
+    missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(
-            f"{source}/{name} has the columns {', '.join(found.columns)}, but {', '.join(missing)} "
+            f"{source}/{name} has the columns {', '.join(frame.columns)}, but {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing: {about}"
         )
-    return found.select(*columns)
+    return frame.select(*columns)
 
 
 def read_lines(
@@ -58,7 +57,7 @@ def read_lines(
     mark: str = "\t",
     encoding: str = "UTF-8",
 ) -> DataFrame:
-    """A file without header or quotes whose values are separated by `mark`, as strings; missing ones are null.
+    """Rows of a file without header or quotes, split at `mark`, as strings; missing values are null.
 
     Raises:
         InputError: The file is missing; `about` says what it is.
@@ -69,17 +68,17 @@ def read_lines(
             spark.read.options(sep="\u0000", quote="", encoding=encoding).schema("value string").csv(f"{source}/{name}")
         )
     except AnalysisException as error:
-        raise _missing(error, source, name, about) from error
-    return lines.select(*cells(F.col("value"), columns, mark))
+        raise _missing_file(error, source, name, about) from error
+    return lines.select(*split_cells(F.col("value"), columns, mark))
 
 
-def cells(line: Column, columns: tuple[str, ...], mark: str = "\t") -> list[Column]:
-    """The values of a line by position, named; empty ones are null."""
+def split_cells(line: Column, columns: tuple[str, ...], mark: str = "\t") -> list[Column]:
+    """Values of a line by position, under their names; empty ones are null."""
     parts = F.split(line, mark, -1)
     return [F.nullif(F.trim(F.get(parts, place)), F.lit("")).alias(name) for place, name in enumerate(columns)]
 
 
-def exists(spark: SparkSession, path: str) -> bool:
+def path_exists(spark: SparkSession, path: str) -> bool:
     """Whether Spark finds anything under a path or glob."""
     try:
         spark.read.text(path)
@@ -95,21 +94,16 @@ def write_layout(out: str, catalog: DataFrame, interactions: DataFrame) -> Impor
     rows = {}
     for name, frame, schema in (("catalog", catalog, CATALOG), ("interactions", interactions, INTERACTIONS)):
         path = f"{out}/{name}"
-        _conform(frame, schema).write.mode("overwrite").parquet(path)
+        columns = (
+            (F.col(field.name) if field.name in frame.columns else F.lit(None)).cast(field.dataType).alias(field.name)
+            for field in schema
+        )
+        frame.select(*columns).write.mode("overwrite").parquet(path)
         rows[name] = frame.sparkSession.read.parquet(path).count()
     return ImportSummary(out, rows)
 
 
-def _conform(frame: DataFrame, schema: StructType) -> DataFrame:
-    return frame.select(
-        *[
-            (F.col(field.name) if field.name in frame.columns else F.lit(None)).cast(field.dataType).alias(field.name)
-            for field in schema
-        ]
-    )
-
-
-def _missing(error: AnalysisException, source: str, name: str, about: str) -> Exception:
+def _missing_file(error: AnalysisException, source: str, name: str, about: str) -> Exception:
     if error.getCondition() != "PATH_NOT_FOUND":
         return error
     return InputError(f"{name} is not in {source}: {about}")

@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from xlrec.datasets.layout import ImportSummary, cells, exists, read_lines, write_layout
+from xlrec.datasets.layout import ImportSummary, path_exists, read_lines, split_cells, write_layout
 from xlrec.errors import InputError
 
 _NEWS: Final = ("item_id", "category", "subcategory", "title", "description")
@@ -42,7 +42,7 @@ def import_mind(spark: SparkSession, source: str, out: str, translations: str | 
         InputError: A file is missing; whoever unpacked the sets mends it.
     """
     # Splits repeat news; of two versions the lesser is taken, whatever the order of the files.
-    split = "" if exists(spark, f"{source}/news.tsv") else "*/"
+    split = "" if path_exists(spark, f"{source}/news.tsv") else "*/"
     rows = read_lines(spark, source, f"{split}news.tsv", _NEWS, _ABOUT)
     news = _one_of_each(rows, ["item_id"]).withColumn(
         "categories", F.array_compact(F.array_distinct(F.array("category", "subcategory")))
@@ -78,7 +78,7 @@ def _words(column: str) -> Column:
 
 
 def _translations(spark: SparkSession, folder: str) -> DataFrame:
-    if not (exists(spark, f"{folder}/*/news.tsv") or exists(spark, f"{folder}/*/*/news.tsv")):
+    if not (path_exists(spark, f"{folder}/*/news.tsv") or path_exists(spark, f"{folder}/*/*/news.tsv")):
         raise InputError(f"news.tsv is in no folder of {folder}: {_ABOUT_XMIND}")
     reader = spark.read.option("recursiveFileLookup", True).option("pathGlobFilter", "news.tsv")
     lines = reader.text(folder).select("value", F.col("_metadata.file_path").alias("path"))
@@ -87,7 +87,7 @@ def _translations(spark: SparkSession, folder: str) -> DataFrame:
     code = F.lower(F.coalesce(direct, above))
     known = F.create_map(*[F.lit(word) for pair in _LANGUAGES.items() for word in pair])
     rows = lines.select(
-        *cells(F.col("value"), ("item_id", "title", "description")),
+        *split_cells(F.col("value"), ("item_id", "title", "description")),
         F.coalesce(F.try_element_at(known, code), code).alias("language"),
     )
     return _one_of_each(rows, ["item_id", "language"])

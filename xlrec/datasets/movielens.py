@@ -5,7 +5,7 @@ from typing import Final
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from xlrec.datasets.layout import ImportSummary, exists, read_csv, read_lines, write_layout
+from xlrec.datasets.layout import ImportSummary, path_exists, read_csv, read_lines, write_layout
 
 _ABOUT: Final = (
     "the folder of a MovieLens set is expected, with movies.csv (movieId,title,genres) and ratings.csv "
@@ -50,7 +50,7 @@ def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataF
         ("userId", "movieId", "rating", "timestamp"),
         ("movieId", "tag"),
     )
-    if not exists(spark, f"{source}/movies.csv") and exists(spark, f"{source}/movies.dat"):
+    if not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat"):
         return (
             read_lines(spark, source, "movies.dat", movie, _ABOUT, mark="::", encoding="ISO-8859-1"),
             read_lines(spark, source, "ratings.dat", rating, _ABOUT, mark="::", encoding="ISO-8859-1"),
@@ -59,7 +59,7 @@ def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataF
     return (
         read_csv(spark, source, "movies.csv", movie, _ABOUT),
         read_csv(spark, source, "ratings.csv", rating, _ABOUT),
-        read_csv(spark, source, "tags.csv", tag, _ABOUT) if exists(spark, f"{source}/tags.csv") else None,
+        read_csv(spark, source, "tags.csv", tag, _ABOUT) if path_exists(spark, f"{source}/tags.csv") else None,
     )
 
 

@@ -1,1 +1,1 @@
-"""What a night will take: sizes read from the inputs, rates measured on this machine, a cost model made of both."""
+"""Forecast of a night before it runs: seconds by stage, memory, disk and shuffles, from the inputs' sizes."""

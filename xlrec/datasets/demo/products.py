@@ -1,13 +1,13 @@
-"""The 180 products of the demo world: each named and described in twelve languages, written for this project."""
+"""The 180 products of the demo world in twelve languages, and the words that tell their variants apart."""
 
 import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import chain, zip_longest
-from typing import Final
+from typing import Any, Final
 
-#: Languages of every product, as bit positions in the masks of the world.
+#: Languages of every product; a mask of languages has bit l for the l-th of them.
 LANGUAGES: Final = ("en", "zh", "ja", "ko", "de", "fr", "es", "pt", "ru", "ar", "hi", "tr")
 
 
@@ -25,12 +25,28 @@ class Product:
     """In the order of LANGUAGES."""
 
 
+@dataclass(frozen=True)
+class VariantWords:
+    """Invented brands, and colours and sizes in every language, all languages in the same order."""
+
+    brands: list[str]
+    colours: dict[str, list[str]]
+    sizes: dict[str, list[str]]
+    patterns: dict[str, str]
+    """Forms of a variant's title by language; the empty key stands for all other languages."""
+
+    @property
+    def n_combinations(self) -> int:
+        """Count of the distinct variants of one product."""
+        return len(self.brands) * len(self.colours["en"]) * len(self.sizes["en"])
+
+
 @lru_cache(maxsize=1)
 def products() -> tuple[Product, ...]:
-    """All base products, the categories in turn, so that any first n of them span the categories."""
+    """Base products, the categories in turn: any first n of them span the categories."""
     folder = files("xlrec.datasets.demo") / "products"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json"))
-    by_category = [_category(json.loads((folder / name).read_text("utf-8"))) for name in names]
+    by_category = [_category_products(_package_json(f"products/{name}")) for name in names]
     return tuple(product for product in chain.from_iterable(zip_longest(*by_category)) if product is not None)
 
 
@@ -40,16 +56,49 @@ def categories() -> tuple[str, ...]:
     return tuple(sorted({product.category for product in products()}))
 
 
-def _category(content: dict[str, object]) -> list[Product]:
-    path, rows = content["path"], content["products"]
-    assert isinstance(path, list) and isinstance(rows, list)  # noqa: S101, PT018 - our own file, not a user's
+@lru_cache(maxsize=1)
+def variant_words() -> VariantWords:
+    """Words of `words.json`, read once a process."""
+    return VariantWords(**_package_json("words.json"))
+
+
+def variant_title(num: int, language_num: int) -> str:
+    """Title of an item in a language: the base product's, or with the brand, colour and size of its variant.
+
+    Args:
+        num: Item number; the first `len(products())` items are the base products.
+        language_num: Position in LANGUAGES.
+    """
+    words, language = variant_words(), LANGUAGES[language_num]
+    variant, product_num = divmod(num, len(products()))
+    title = products()[product_num].titles[language_num]
+    if variant == 0:
+        return title
+    # 2741 and n_combinations have no common factor: every combination comes once before any comes again.
+    combination = (variant * 2741 + product_num * 97) % words.n_combinations
+    rest, brand = divmod(combination, len(words.brands))
+    size, colour = divmod(rest, len(words.colours["en"]))
+    return words.patterns.get(language, words.patterns[""]).format(
+        brand=words.brands[brand],
+        title=title,
+        colour=words.colours[language][colour],
+        size=words.sizes[language][size],
+    )
+
+
+def _package_json(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((files("xlrec.datasets.demo") / name).read_text("utf-8"))
+    return content
+
+
+def _category_products(content: dict[str, Any]) -> list[Product]:
     return [
         Product(
             slug=row["slug"],
-            category=str(content["category"]),
-            path=tuple(path),
+            category=content["category"],
+            path=tuple(content["path"]),
             titles=tuple(row["texts"][language][0] for language in LANGUAGES),
             descriptions=tuple(row["texts"][language][1] for language in LANGUAGES),
         )
-        for row in rows
+        for row in content["products"]
     ]

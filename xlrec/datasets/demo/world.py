@@ -1,19 +1,15 @@
 """The demo world's plan and its items: who sells what, where, in which languages, and how good it is."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from xlrec.datasets.demo.products import LANGUAGES, categories, products
-from xlrec.datasets.demo.randomness import Bools, Floats, Ints, category, chosen, integers, normal, uniform
-from xlrec.datasets.demo.vocabulary import N_COMBINATIONS
+from xlrec.datasets.demo.products import LANGUAGES, categories, products, variant_words
+from xlrec.datasets.demo.randomness import Bools, Floats, Ints, integers, normal, share_mask, uniform, weighted_choice
 from xlrec.errors import ConfigError
-
-Masks = NDArray[np.uint16]
 
 #: Languages that are read in each market, with their shares of readers; the first is the seller's own.
 MARKETS: Final[dict[str, dict[str, float]]] = {
@@ -31,19 +27,13 @@ MARKET_CODES: Final = tuple(MARKETS)
 MARKET_SHARES: Final = (0.24, 0.16, 0.13, 0.12, 0.13, 0.08, 0.08, 0.06)
 #: The market that has users and items, but almost no logs.
 QUIET_MARKET: Final = "KR"
-
-SHARE_EVERYWHERE: Final = 0.04
-SHARE_NOWHERE: Final = 0.02
-SHARE_ENDED: Final = 0.05
-SHARE_NOT_YET: Final = 0.03
-SHARE_NEW: Final = 0.06
-_SOLD_ABROAD: Final = 0.45
+#: Last day of an item that never ends.
 OPEN_END: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class World:
-    """What the demo world is made from: the same plan gives the same files."""
+    """Plan of a demo world: the same plan gives the same files."""
 
     users: int = 2000
     items: int = 180
@@ -54,7 +44,7 @@ class World:
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        most = len(products()) * N_COMBINATIONS
+        most = len(products()) * variant_words().n_combinations
         if not (1 <= self.users <= 100_000_000 and 20 <= self.items <= most and 7 <= self.days <= 3650):
             raise ConfigError(
                 f"the demo world has no {self.users} users, {self.items} items, {self.days} days: users may be "
@@ -65,91 +55,90 @@ class World:
 
     @property
     def n_weeks(self) -> int:
-        """Partitions of the interactions, by week of ingestion."""
+        """Count of the interactions' partitions: weeks of ingestion."""
         return -(-self.days // 7)
+
+    @property
+    def start(self) -> datetime:
+        """First moment of the world, UTC."""
+        return datetime.combine(self.end_date, time(), UTC) - timedelta(days=self.days)
 
 
 @dataclass(frozen=True)
 class Items:
-    """All items as arrays by item_num; masks have bit m for MARKET_CODES[m] and bit l for LANGUAGES[l]."""
+    """All items as arrays by item number; masks have bit m for MARKET_CODES[m] and bit l for LANGUAGES[l]."""
 
-    product: Ints
-    variant: Ints
-    category: Ints
-    home: Ints
-    """Market of the seller."""
-    sold: Masks
-    languages: Masks
-    everywhere: Bools
-    nowhere: Bools
-    first_day: Ints
-    """Day of the world from which the item is available; OPEN_END: after the end; 0: always was."""
-    last_day: Ints
-    """First day on which it no longer is."""
-    quality: Floats
-    """Hidden, standard normal."""
-    weight: Floats
-    """Zipf-like popularity times quality, before taste."""
-    follow_ups: Ints
-    """(n_items, 2): what is chosen soon after, first of the same, then of the linked category."""
     ids: tuple[str, ...]
+    category: Ints
+    """(n_items,) places in `categories()`."""
+    home: Ints
+    """(n_items,) market of the seller."""
+    sold: Ints
+    """(n_items,) mask of markets; 0: sold nowhere."""
+    everywhere: Bools
+    """(n_items,) whether the catalogue states no market."""
+    languages: Ints
+    """(n_items,) mask of the languages of its texts."""
+    first_day: Ints
+    """(n_items,) day of the world from which the item is available; 0: always was."""
+    last_day: Ints
+    """(n_items,) first day on which it no longer is; OPEN_END: never."""
+    quality: Floats
+    """(n_items,) hidden, standard normal."""
+    weight: Floats
+    """(n_items,) Zipf-like popularity times quality, before taste."""
+    follow_ups: Ints
+    """(n_items, 2) what is chosen soon after: an item of the same, and one of the linked category; -1: none."""
+
+    def language_nums(self, num: int) -> list[int]:
+        """Places in LANGUAGES of an item's texts, ascending."""
+        return [place for place in range(len(LANGUAGES)) if self.languages[num] >> place & 1]
 
 
 def linked_category(codes: Ints) -> Ints:
-    """The category whose items follow those of each category: a fixed ring through all of them."""
-    n = len(categories())
-    return (codes + 7) % n
+    """Category (n,) int64 whose items follow those of each category (n,): a fixed ring through all of them."""
+    return (codes + 7) % len(categories())
 
 
 @lru_cache(maxsize=2)
 def items_of(world: World) -> Items:
     """Every item of the world; built once a process (a fraction of a second for 100,000 items)."""
-    n, seed = world.items, world.seed
-    nums = np.arange(n)
-    names = {name: code for code, name in enumerate(categories())}
-    product, variant = nums % len(products()), nums // len(products())
-    codes = np.array([names[row.category] for row in products()])[product]
-    home = category(MARKET_SHARES, uniform(seed, "home", nums))
-    everywhere = chosen(seed, "everywhere", n, SHARE_EVERYWHERE)
-    nowhere = chosen(seed, "nowhere", n, SHARE_NOWHERE) & ~everywhere
-    sold = _sold(seed, home, everywhere, nowhere)
-    languages = _languages(seed, home, sold)
+    seed, nums = world.seed, np.arange(world.items)
+    code_of = {name: code for code, name in enumerate(categories())}
+    codes = np.array([code_of[product.category] for product in products()])[nums % len(products())]
+    home = weighted_choice(MARKET_SHARES, uniform(seed, "home", nums))
+    everywhere = share_mask(seed, "everywhere", world.items, 0.04)
+    sold = _sold_markets(seed, home, everywhere)
+    languages = _text_languages(seed, home, sold)
     first_day, last_day = _availability(world, nums)
     quality = normal(seed, "quality", nums)
     rank = np.argsort(np.argsort(uniform(seed, "popularity", nums), kind="stable"), kind="stable")
+    variants = (divmod(num, len(products())) for num in range(world.items))
     return Items(
-        product=product,
-        variant=variant,
+        ids=tuple(products()[base].slug + (f"-{variant:05d}" if variant else "") for variant, base in variants),
         category=codes,
         home=home,
         sold=sold,
-        languages=languages,
         everywhere=everywhere,
-        nowhere=nowhere,
+        languages=languages,
         first_day=first_day,
         last_day=last_day,
         quality=quality,
         weight=np.round((rank + 5.0) ** -0.7 * np.exp(0.5 * quality), 12),
         follow_ups=_follow_ups(seed, codes, sold, languages),
-        ids=tuple(
-            products()[p].slug + (f"-{v:05d}" if v else "")
-            for p, v in zip(product.tolist(), variant.tolist(), strict=True)
-        ),
     )
 
 
-def _sold(seed: int, home: Ints, everywhere: Bools, nowhere: Bools) -> Masks:
-    nums = np.arange(len(home))
-    sold = np.left_shift(1, home)
-    for market in range(len(MARKET_CODES)):
-        abroad = uniform(seed, "abroad", nums, market) < _SOLD_ABROAD
-        sold |= np.where(abroad, 1 << market, 0)
-    sold[everywhere] = (1 << len(MARKET_CODES)) - 1
-    sold[nowhere] = 0
-    return sold.astype(np.uint16)
+def _sold_markets(seed: int, home: Ints, everywhere: Bools) -> Ints:
+    nums, markets = np.arange(len(home)), np.arange(len(MARKETS))
+    abroad = uniform(seed, "abroad", nums[:, None], markets) < 0.45
+    sold: Ints = np.left_shift(1, home) | np.where(abroad, 1 << markets, 0).sum(axis=1)
+    sold[share_mask(seed, "nowhere", len(home), 0.02)] = 0
+    sold[everywhere] = (1 << len(MARKETS)) - 1
+    return sold
 
 
-def _languages(seed: int, home: Ints, sold: Masks) -> Masks:
+def _text_languages(seed: int, home: Ints, sold: Ints) -> Ints:
     """Half the items: the seller's language alone; a third: English or a second one too; the rest: wherever sold."""
     nums = np.arange(len(home))
     own = [[LANGUAGES.index(name) for name in read] for read in MARKETS.values()]
@@ -167,36 +156,33 @@ def _languages(seed: int, home: Ints, sold: Masks) -> Masks:
         for place, language in enumerate(read):
             too = there & ((place == 0) | (uniform(seed, "minority", nums, market, place) < 0.3))
             languages |= np.where(too, 1 << language, 0)
-    found: Masks = languages.astype(np.uint16)
-    return found
+    return languages.astype(np.int64)
 
 
 def _availability(world: World, nums: Ints) -> tuple[Ints, Ints]:
     seed, days = world.seed, world.days
     first, last = np.zeros(len(nums), dtype=np.int64), np.full(len(nums), OPEN_END)
-    new = chosen(seed, "new", len(nums), SHARE_NEW)
+    new = share_mask(seed, "new", len(nums), 0.06)
     first[new] = days - 1 - integers(seed, "new/day", max(1, days // 4), nums[new])
-    not_yet = chosen(seed, "not yet", len(nums), SHARE_NOT_YET)
+    not_yet = share_mask(seed, "not yet", len(nums), 0.03)
     first[not_yet] = days + 1 + integers(seed, "not yet/day", 30, nums[not_yet])
-    ended = chosen(seed, "ended", len(nums), SHARE_ENDED) & ~not_yet & ~new
+    ended = share_mask(seed, "ended", len(nums), 0.05) & ~not_yet & ~new
     last[ended] = days - integers(seed, "ended/day", max(1, days // 3), nums[ended])
     return first, last
 
 
-def _follow_ups(seed: int, codes: Ints, sold: Masks, languages: Masks) -> Ints:
-    """Two items for each, from 24 drawn of the wanted category the one that is sold and readable most alike."""
-    found = []
+def _follow_ups(seed: int, codes: Ints, sold: Ints, languages: Ints) -> Ints:
+    """Two items for each: of 24 drawn from the wanted category the one sold and readable most alike."""
+    nums, order = np.arange(len(codes)), np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(categories()) + 1))
+    best = np.full((len(codes), 2), -1)
     for which, wanted in enumerate((codes, linked_category(codes))):
-        order = np.argsort(codes, kind="stable")
-        starts = np.searchsorted(codes[order], np.arange(len(categories()) + 1))
-        size = np.maximum(starts[wanted + 1] - starts[wanted], 1)
-        best, best_score = np.full(len(codes), -1), np.full(len(codes), -1.0)
+        size, best_score = np.maximum(starts[wanted + 1] - starts[wanted], 1), np.full(len(codes), -1.0)
         for draw in range(24):
-            place = starts[wanted] + integers(seed, f"follow {which}", size, np.arange(len(codes)), draw)
+            place = starts[wanted] + integers(seed, f"follow {which}", size, nums, draw)
             drawn = order[np.minimum(place, len(codes) - 1)]
             alike = np.bitwise_count(sold & sold[drawn]) + 1.0 * np.bitwise_count(languages & languages[drawn])
-            score = np.where(drawn == np.arange(len(codes)), -2.0, alike + uniform(seed, "alike", drawn))
+            score = np.where(drawn == nums, -2.0, alike + uniform(seed, "alike", drawn))
             better = score > best_score
-            best, best_score = np.where(better, drawn, best), np.where(better, score, best_score)
-        found.append(best)
-    return np.stack(found, axis=1)
+            best[better, which], best_score[better] = drawn[better], score[better]
+    return best

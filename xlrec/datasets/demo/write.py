@@ -10,25 +10,25 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from xlrec.datasets.demo.catalogue import catalogue_rows, translations, truth_items
+from xlrec.datasets.demo.catalogue import item_counts, item_tables, translation_rows
 from xlrec.datasets.demo.defects import bad_catalogue, bad_interactions, bad_users
-from xlrec.datasets.demo.events import block, week_folder
-from xlrec.datasets.demo.files import absolute, part, write
+from xlrec.datasets.demo.events import user_tables, week_folder
 from xlrec.datasets.demo.products import LANGUAGES, products
+from xlrec.datasets.demo.schemas import CATALOG, INTERACTIONS, USERS
 from xlrec.datasets.demo.world import MARKET_CODES, World
 from xlrec.errors import InputError
 
-#: Written first and last: marks the folder as a demo world and tells what is in it.
-SUMMARY_FILE: Final = "demo.json"
+#: Written first and last: marks the folder as a demo world and describes it.
+_SUMMARY_FILE: Final = "demo.json"
 _FOLDERS: Final = ("catalog", "interactions", "users", "translations", "truth")
-_ROWS: Final = ("catalog", "interactions", "users", "translations")
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What was written."""
+    """Sizes of a demo world that was written."""
 
     users: int
     items: int
@@ -49,7 +49,7 @@ class DemoSummary:
         return (
             f"{self.users:,} users, {self.items:,} items, {len(self.markets)} markets, "
             f"{len(self.languages)} languages, {self.days} days to {self.end_date}: {rows}; "
-            f"what was planted stands in {SUMMARY_FILE}"
+            f"what was planted stands in {_SUMMARY_FILE}"
         )
 
 
@@ -80,9 +80,9 @@ def write_demo(
         InputError: The folder holds something that is no demo world; the caller names another.
     """
     world = World(users, len(products()) if items is None else items, seed, days, end_date)
-    target = absolute(folder)
-    _clear(target)
-    tasks = _tasks(world)
+    target = folder if "://" in folder else os.path.abspath(folder)
+    _clear_folder(target)
+    tasks = _write_tasks(world)
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -93,14 +93,20 @@ def write_demo(
     total: Counter[str] = Counter()
     for row in frame.collect():  # one row a task, whatever the world's size
         total.update(json.loads(row["counts"]))
-    summary = _summary(world, total)
-    _put(target, json.dumps(asdict(summary), indent=1, ensure_ascii=False) + "\n")
+    summary = DemoSummary(
+        **(asdict(world) | {"end_date": world.end_date.isoformat()}),
+        languages=LANGUAGES,
+        markets=MARKET_CODES,
+        rows={table: total.pop(f"rows/{table}") for table in ("catalog", "interactions", "users", "translations")},
+        planted=dict(sorted(total.items())),
+    )
+    _put_summary(target, json.dumps(asdict(summary), indent=1, ensure_ascii=False) + "\n")
     return summary
 
 
-def _tasks(world: World) -> list[tuple[str, int, int, int]]:
-    """(kind, number, first, last) of every task; how many there are hangs on the world only, not on the cores."""
-    tasks = [("rest", 0, 0, 0)]
+def _write_tasks(world: World) -> list[tuple[str, int, int, int]]:
+    """(kind, number, first, last) of every task; how many there are depends on the world only, not on the cores."""
+    tasks = [("extra", 0, 0, 0)]
     for kind, n, small, large in (("items", world.items, 90, 10_000), ("users", world.users, 500, 10_000)):
         n_shards = max(min(4, -(-n // small)), -(-n // large))
         edges = [n * shard // n_shards for shard in range(n_shards + 1)]
@@ -108,77 +114,52 @@ def _tasks(world: World) -> list[tuple[str, int, int, int]]:
     return tasks
 
 
-def _write_task(world: World, target: str, kind: str, number: int, first: int, last: int) -> dict[str, int]:
-    if kind == "items":
-        return _write_items(world, target, number, first, last)
-    if kind == "users":
-        return _write_users(world, target, number, first, last)
-    return _write_rest(world, target)
+def _write_task(world: World, target: str, kind: str, number: int, first: int, last: int) -> Counter[str]:
+    """Counts of what a task wrote; the rows of a table are counted as rows/TABLE."""
+    if kind == "extra":
+        name, (tables, counts) = "part-extra.parquet", _extra_tables(world)
+    else:
+        name = f"part-{number:05d}.parquet"
+        tables, counts = (item_tables if kind == "items" else user_tables)(world, first, last)
+    filesystem, root = pa_fs.FileSystem.from_uri(target)
+    for folder, rows in tables.items():
+        filesystem.create_dir(f"{root}/{folder}", recursive=True)
+        pq.write_table(rows, f"{root}/{folder}/{name}", filesystem=filesystem, compression="zstd", use_dictionary=True)
+        if not folder.startswith("truth"):
+            counts[f"rows/{folder.split('/')[0]}"] += rows.num_rows
+    return counts
 
 
-def _write_items(world: World, target: str, number: int, first: int, last: int) -> dict[str, int]:
-    rows, counts = catalogue_rows(world, first, last)
-    counts["rows/catalog"] += write(f"{target}/catalog", part(number), rows)
-    write(f"{target}/truth/items", part(number), truth_items(world, first, last))
-    return dict(counts)
-
-
-def _write_users(world: World, target: str, number: int, first: int, last: int) -> dict[str, int]:
-    made = block(world, first, last)
-    for week, rows in made.weeks.items():
-        made.counts["rows/interactions"] += write(
-            f"{target}/interactions/{week_folder(world, week)}", part(number), rows
-        )
-    made.counts["rows/users"] += write(f"{target}/users", part(number), made.users)
-    write(f"{target}/truth/users", part(number), made.truth)
-    return dict(made.counts)
-
-
-def _write_rest(world: World, target: str) -> dict[str, int]:
-    """Translations and the bad rows, in files of their own."""
-    total: Counter[str] = Counter()
-    last_week = f"interactions/{week_folder(world, world.n_weeks - 1)}"
-    for table, folder, (rows, counts) in (
-        ("catalog", "catalog", bad_catalogue(world)),
-        ("interactions", last_week, bad_interactions(world)),
-        ("users", "users", bad_users()),
-        ("translations", "translations", (translations(world), Counter[str]())),
+def _extra_tables(world: World) -> tuple[dict[str, pa.Table], Counter[str]]:
+    """Translations and the bad rows by folder, and counts of bad rows and of special items."""
+    tables, counts = {"translations": translation_rows(world)}, item_counts(world)
+    for folder, schema, planted in (
+        ("catalog", CATALOG, bad_catalogue(world)),
+        (week_folder(world, world.n_weeks - 1), INTERACTIONS, bad_interactions(world)),
+        ("users", USERS, bad_users(world)),
     ):
-        total.update(counts)
-        total[f"rows/{table}"] += write(f"{target}/{folder}", "part-extra.parquet", rows)
-    return dict(total)
+        tables[folder] = pa.Table.from_pylist([row for rows in planted.values() for row in rows], schema)
+        counts.update({defect: len(rows) for defect, rows in planted.items()})
+    return tables, counts
 
 
-def _summary(world: World, total: Counter[str]) -> DemoSummary:
-    return DemoSummary(
-        users=world.users,
-        items=world.items,
-        seed=world.seed,
-        days=world.days,
-        end_date=world.end_date.isoformat(),
-        languages=LANGUAGES,
-        markets=MARKET_CODES,
-        rows={table: total[f"rows/{table}"] for table in _ROWS},
-        planted={name: total[name] for name in sorted(total) if not name.startswith("rows/")},
-    )
-
-
-def _clear(target: str) -> None:
+def _clear_folder(target: str) -> None:
     """Makes room for a new world, but only where an older one, whole or half-written, or nothing was."""
     filesystem, path = pa_fs.FileSystem.from_uri(target)
     filesystem.create_dir(path, recursive=True)
-    found = {os.path.basename(info.path) for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
-    if SUMMARY_FILE not in found and found & set(_FOLDERS):
+    present = {os.path.basename(info.path) for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
+    old = sorted(present & set(_FOLDERS))
+    if old and _SUMMARY_FILE not in present:
         raise InputError(
-            f"{target} holds {', '.join(sorted(found & set(_FOLDERS)))} but no {SUMMARY_FILE}, so it is not a demo "
-            f"world that may be replaced: name an empty folder"
+            f"{target} holds {', '.join(old)} but no {_SUMMARY_FILE}, so it is not a demo world that may be replaced: "
+            "name an empty folder"
         )
-    _put(target, '{"complete": false}\n')
-    for name in sorted(found & set(_FOLDERS)):
+    _put_summary(target, '{"complete": false}\n')
+    for name in old:
         filesystem.delete_dir(f"{path}/{name}")
 
 
-def _put(target: str, text: str) -> None:
-    filesystem, path = pa_fs.FileSystem.from_uri(f"{target}/{SUMMARY_FILE}")
+def _put_summary(target: str, text: str) -> None:
+    filesystem, path = pa_fs.FileSystem.from_uri(f"{target}/{_SUMMARY_FILE}")
     with filesystem.open_output_stream(path) as stream:
         stream.write(text.encode())

@@ -1,46 +1,47 @@
 """The demo world's users: market, languages, taste, and how much they do."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from xlrec.datasets.demo.products import LANGUAGES, categories
-from xlrec.datasets.demo.randomness import Bools, Floats, Ints, category, exponential, integers, uniform
-from xlrec.datasets.demo.world import (
-    MARKET_CODES,
-    MARKET_SHARES,
-    MARKETS,
-    QUIET_MARKET,
-    World,
-    linked_category,
-)
+from xlrec.datasets.demo.randomness import Bools, Floats, Ints, exponential, integers, uniform, weighted_choice
+from xlrec.datasets.demo.world import MARKET_CODES, MARKET_SHARES, MARKETS, QUIET_MARKET, World, linked_category
 
 MAX_STEPS: Final = 80
 SHARE_OPTED_OUT: Final = 0.02
-SHARE_LANGUAGES_UNSTATED: Final = 0.30
-SHARE_MARKET_UNSTATED: Final = 0.03
-_SHARE_TWO_LANGUAGES: Final = 0.45
 #: Shares of users by how much they do, and the range of steps (one item each) of each kind.
 _ACTIVITY: Final = ((0.10, 0, 0), (0.45, 1, 3), (0.33, 4, 15), (0.12, 16, MAX_STEPS))
 
 
-@dataclass(frozen=True)
-class People:
+class Users(NamedTuple):
     """A block of users as arrays, one row a user."""
 
     nums: Ints
+    """(n,) user numbers."""
     market: Ints
+    """(n,) places in MARKET_CODES."""
     languages: Ints
-    """(n, 2) positions in LANGUAGES, the stronger first; -1 where there is no second."""
+    """(n, 2) places in LANGUAGES, the stronger first; -1 where there is no second."""
     favourites: Ints
     """(n, 3) categories of the planted taste, without repetition."""
     taste: Floats
     """(n, 3) their weights, summing to 1; 0 where a user has fewer favourites."""
     n_steps: Ints
+    """(n,) choices that the user tries to make, at most MAX_STEPS."""
     opted_out: Bools
     market_stated: Bools
     languages_stated: Bools
+
+    def take_rows(self, rows: Ints) -> "Users":
+        """Users at the rows (m,) of this block, in their order."""
+        columns: Any = (column[rows] for column in self)
+        return Users(*columns)
+
+    @property
+    def ids(self) -> list[str]:
+        """External names, one a row."""
+        return [user_id(num) for num in self.nums.tolist()]
 
 
 def user_id(num: int) -> str:
@@ -48,12 +49,12 @@ def user_id(num: int) -> str:
     return f"user-{num:08d}"
 
 
-def people(world: World, nums: Ints) -> People:
-    """The users with these numbers; no user depends on who else is in the block."""
+def users_of(world: World, nums: Ints) -> Users:
+    """Users with the numbers `nums` (n,) int64; no user depends on who else is in the block."""
     seed = world.seed
-    market = category(MARKET_SHARES, uniform(seed, "market", nums))
+    market = weighted_choice(MARKET_SHARES, uniform(seed, "market", nums))
     favourites, taste = _taste(seed, nums)
-    return People(
+    return Users(
         nums=nums,
         market=market,
         languages=_languages(seed, nums, market),
@@ -61,25 +62,23 @@ def people(world: World, nums: Ints) -> People:
         taste=taste,
         n_steps=_n_steps(seed, nums, market),
         opted_out=uniform(seed, "opted out", nums) < SHARE_OPTED_OUT,
-        market_stated=uniform(seed, "market stated", nums) >= SHARE_MARKET_UNSTATED,
-        languages_stated=uniform(seed, "languages stated", nums) >= SHARE_LANGUAGES_UNSTATED,
+        market_stated=uniform(seed, "market stated", nums) >= 0.03,
+        languages_stated=uniform(seed, "languages stated", nums) >= 0.30,
     )
 
 
 def _languages(seed: int, nums: Ints, market: Ints) -> Ints:
-    found = np.full((len(nums), 2), -1)
-    english = LANGUAGES.index("en")
+    languages, english = np.full((len(nums), 2), -1), LANGUAGES.index("en")
     for code, read in enumerate(MARKETS.values()):
         rows = np.flatnonzero(market == code)
         known = np.array([LANGUAGES.index(name) for name in read])
-        first = category(list(read.values()), uniform(seed, "first language", nums[rows]))
+        first = weighted_choice(list(read.values()), uniform(seed, "first language", nums[rows]))
         other = (first + 1 + integers(seed, "other language", len(known) - 1, nums[rows])) % len(known)
         abroad = (uniform(seed, "learnt English", nums[rows]) < 0.5) & (known[first] != english)
         second = np.where(abroad, english, known[other])
-        two = uniform(seed, "two languages", nums[rows]) < _SHARE_TWO_LANGUAGES
-        found[rows, 0] = known[first]
-        found[rows, 1] = np.where(two, second, -1)
-    return found
+        two = uniform(seed, "two languages", nums[rows]) < 0.45
+        languages[rows] = np.stack([known[first], np.where(two, second, -1)], axis=1)
+    return languages
 
 
 def _taste(seed: int, nums: Ints) -> tuple[Ints, Floats]:
@@ -92,17 +91,16 @@ def _taste(seed: int, nums: Ints) -> tuple[Ints, Floats]:
     third = integers(seed, "favourite 3", n, nums)
     for _ in range(2):
         third = np.where((third == first) | (third == second), (third + 1) % n, third)
-    how_many = 1 + category([0.35, 0.4, 0.25], uniform(seed, "favourites", nums))
+    how_many = 1 + weighted_choice([0.35, 0.4, 0.25], uniform(seed, "favourites", nums))
     parts = np.stack([exponential(seed, f"taste {i}", nums) + 0.05 for i in range(3)], axis=1)
     parts *= np.arange(3) < how_many[:, None]
     return np.stack([first, second, third], axis=1), np.round(parts / parts.sum(axis=1, keepdims=True), 6)
 
 
 def _n_steps(seed: int, nums: Ints, market: Ints) -> Ints:
-    kind = category([share for share, _, _ in _ACTIVITY], uniform(seed, "activity", nums))
-    low, high = (np.array([row[i] for row in _ACTIVITY])[kind] for i in (1, 2))
+    shares, lows, highs = map(np.array, zip(*_ACTIVITY, strict=True))
+    kind = weighted_choice(shares, uniform(seed, "activity", nums))
     # Squared: more users near the lower end of each range.
-    steps = low + ((high - low + 1) * uniform(seed, "steps", nums) ** 2).astype(np.int64)
-    quiet = market == MARKET_CODES.index(QUIET_MARKET)
+    steps = lows[kind] + ((highs - lows + 1)[kind] * uniform(seed, "steps", nums) ** 2).astype(np.int64)
     few = np.where(uniform(seed, "quiet", nums) < 0.03, 1 + integers(seed, "quiet steps", 2, nums), 0)
-    return np.where(quiet, few, steps)
+    return np.where(market == MARKET_CODES.index(QUIET_MARKET), few, steps)
