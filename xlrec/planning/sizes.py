@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow import acero
 
 from xlrec import encoders
 from xlrec.config.models import Config
@@ -78,17 +78,14 @@ def _open_input(config: Config, name: str) -> Any:
 
 
 def _count_distinct(config: Config, data: Any, name: str, column: str) -> int:
-    """Distinct values of a column, read in batches."""
+    """Distinct values of a column; its values are held in memory."""
     source = getattr(config.columns, name).get(column, column)
     if source not in data.schema.names:
         raise InputError(
             f"{name} has no column {source}, it has {', '.join(data.schema.names)}: map it in columns.{name} of the "
             "config"
         )
-    scan = acero.Declaration("scan", acero.ScanNodeOptions(data, columns=[source]))
-    count = acero.AggregateNodeOptions([(source, "count_distinct", None, "n")])
-    table = acero.Declaration.from_sequence([scan, acero.Declaration("aggregate", count)]).to_table()
-    return int(table["n"][0].as_py())
+    return int(pc.count_distinct(data.to_table(columns=[source])[source]).as_py())
 
 
 def _count_markets(config: Config, catalog: Any) -> int:
