@@ -51,8 +51,6 @@ def test_what_the_driver_lacks_is_looked_for_by_its_name(tmp_path: Path) -> None
     driver = config(tmp_path, finetune={"model": "/of/the/image"}, loss={"teacher": "hashing"})
     assert inputs_of(driver) == {}
     assert placed(driver, {}, "/own").finetune == driver.finetune
-    layers = config(tmp_path, finetune={"model": "default", "layers": {}})
-    assert inputs_of(layers) == {}
 
 
 def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:

@@ -82,8 +82,6 @@ def inputs_of(config: AdaptConfig) -> dict[str, Path]:
 
     told = config.model_dump()
     named = {name: _value(told, keys) for name, keys in _READ.items()}
-    if config.finetune is not None and config.finetune.layers is not None and named["model"] in encoders.BUILT_IN:
-        named["model"] = None
     found = {name: Path(place).expanduser() for name, place in named.items() if place and name != "teacher"}
     teacher = named["teacher"]
     if teacher is not None and teacher not in encoders.BUILT_IN:
