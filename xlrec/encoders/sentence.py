@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
-from xlrec.encoders.reading import tokenised
 from xlrec.encoders.source import fingerprint, locate
-from xlrec.encoders.unpadded import UnpaddedModel, takes
+from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
@@ -92,7 +90,7 @@ class SentenceEncoder:
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if cpu else config.batch_tokens
         self._ladder = FINE if cpu else COARSE
         self._unpadded, self._slab = None, _SLAB
-        if cpu and takes(self._model):
+        if cpu and supports_unpadded(self._model):
             n_tokens = max(self._longest, min(config.batch_tokens, CPU_ROW_TOKENS))
             self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), UNPADDED_SLAB
 
@@ -127,8 +125,7 @@ class SentenceEncoder:
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
         """What the model reads of the texts."""
-        read = partial(self._model.preprocess, prompt=self._prompt)
-        return dict(read(texts)) if self._unpadded is None else tokenised(read, texts)
+        return dict(self._model.preprocess(texts, prompt=self._prompt))
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""
