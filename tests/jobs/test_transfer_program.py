@@ -24,7 +24,7 @@ def config(spark, tmp_path_factory):
     world = tmp_path_factory.mktemp("world")
     write_demo(spark, str(world), users=90)
     inputs = {name: str(world / name) for name in ("catalog", "interactions", "users")}
-    quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
+    quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}}
     return validate({"lake": str(tmp_path_factory.mktemp("lake")), "inputs": inputs, "k": 5, **quick})
 
 

@@ -48,7 +48,7 @@ def test_a_config_finds_on_another_machine_all_that_it_names(tmp_path: Path) -> 
 
 
 def test_what_the_driver_lacks_is_looked_for_by_its_name(tmp_path: Path) -> None:
-    driver = config(tmp_path, finetune={"model": "/of/the/image"}, loss={"teacher": "hashing"})
+    driver = config(tmp_path, finetune={"model": "/of/the/image"}, loss={"teacher": "default"})
     assert inputs_of(driver) == {}
     assert placed(driver, {}, "/own").finetune == driver.finetune
 

@@ -56,7 +56,7 @@ def test_the_formulas_of_memory_are_near_what_index_and_retrieval_take(tmp_path:
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("enabled", [True, False])
 def test_every_rate_of_a_config_is_measured(tmp_path: Path, enabled: bool) -> None:
-    config = world(tmp_path, embed={"encoder": "hashing"}, train={"factors": {"enabled": enabled}})
+    config = world(tmp_path, train={"factors": {"enabled": enabled}})
     found = plan(config, users=10_000, items=2_000, cores=8, gpu=GPU)
     rates = found.case.rates
     for name in ("clean", "detect", "encode", "rank", "speed"):
@@ -71,7 +71,7 @@ def test_every_rate_of_a_config_is_measured(tmp_path: Path, enabled: bool) -> No
 
 @pytest.mark.usefixtures("hasty")
 def test_the_command_prints_a_plan_for_people_and_for_programs(tmp_path: Path) -> None:
-    config = world(tmp_path, embed={"encoder": "hashing"}, train={"factors": {"enabled": False}}, k=2)
+    config = world(tmp_path, train={"factors": {"enabled": False}}, k=2)
     file = tmp_path / "config.yaml"
     file.write_text(config.model_dump_json(), encoding="utf-8")
     shown = CliRunner().invoke(app, ["plan", "--config", str(file)])
