@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import presets
+from xlrec.encoders import presets, weights
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
-from xlrec.encoders.source import fingerprint, locate
+from xlrec.encoders.source import fingerprint, weights_of
 from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
@@ -34,7 +34,8 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder, dtype = locate(config, local_only=local_only), getattr(torch, config.precision)
+    folder = weights.locate(weights_of(config), local_only=local_only)
+    dtype = getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model = SentenceTransformer(

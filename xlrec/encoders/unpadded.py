@@ -36,7 +36,9 @@ def _attend_within_texts(
     """(1, n_tokens, n_heads, head_size) attention of each text to itself; zero behind the last text.
 
     Args:
-        query: (1, n_heads, n_tokens, head_size), as key and value.
+        query: (1, n_heads, n_tokens, head_size).
+        key: (1, n_heads, n_tokens, head_size).
+        value: (1, n_heads, n_tokens, head_size).
         scaling: of the products of queries and keys.
         groups: (first token, number of texts, length) of the texts of one length.
     """

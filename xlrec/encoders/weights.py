@@ -34,7 +34,7 @@ class Weights:
     """Where the files of a hub model lie, if not in the hub cache."""
     key: str = "embed.encoder"
     """Key of the config that names the model, for messages."""
-    known: str = "`default`, `hashing`, a preset (`xlrec encoders`), a sentence-transformers folder"
+    known: str = "`default`, a preset (`xlrec encoders`), a sentence-transformers folder"
     """What the key may be besides a hub name, for messages."""
     home: str = "embed.folder"
     """Key of the config that takes the folder of a copied model, for messages."""

@@ -22,7 +22,7 @@ class Header:
     """As in `_runs`: published, rejected, failed, finished, …"""
     lake: str
     encoder: str
-    """The encoder as a person names it, such as `hashing, 512 dimensions`."""
+    """The encoder as a person names it, such as `default, 256 dimensions`."""
     started_at: datetime
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -78,15 +78,13 @@ def inputs_of(config: AdaptConfig) -> dict[str, Path]:
         EncoderError: the teacher cannot be had.
     """
     from xlrec import encoders
-    from xlrec.encoders import source
 
     told = config.model_dump()
     named = {name: _value(told, keys) for name, keys in _READ.items()}
     found = {name: Path(place).expanduser() for name, place in named.items() if place and name != "teacher"}
     teacher = named["teacher"]
-    if teacher is not None and teacher not in encoders.BUILT_IN:
-        encoders.fetch(teacher)
-        found["teacher"] = source.locate(EmbedConfig(encoder=teacher), local_only=True)
+    if teacher is not None and (folder := encoders.locate(teacher)) is not None:
+        found["teacher"] = folder
     return {name: place for name, place in found.items() if place.exists()}
 
 

@@ -33,7 +33,7 @@ def _read(folder: str, device: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from xlrec.encoders.source import check
+    from xlrec.encoders.weights import check
 
     path = Path(folder).expanduser()
     if not path.is_dir():
