@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
-from xlrec.errors import EncoderError
+from xlrec.encoders.on_worker import load_on_worker
 from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
 from xlrec.kernels.text.neutral import Neutral
 from xlrec.runtime import devices
-from xlrec.runtime.files import is_offered, local_path
 from xlrec.tables import EMBEDDINGS
 
 if TYPE_CHECKING:
@@ -52,22 +50,13 @@ def task_device(config: EmbedConfig) -> str:
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
     """The encoder of this worker process, which must be the one that the driver named."""
-    config, context = EmbedConfig.model_validate_json(config_json), TaskContext.get()
-    sent = config.folder is not None and is_offered(config.folder)  # with the files that the driver named
-    if config.folder is not None:
-        config = config.model_copy(update={"folder": local_path(config.folder)})
-    encoder = load(
-        config,
-        device=None if config.encoder in BUILT_IN else task_device(config),
-        n_threads=context.cpus() if context is not None else None,
-        local_only=context is not None,
-    )
-    if fingerprint is not None and not sent and encoder.fingerprint != fingerprint:
-        raise EncoderError(
-            f"embed.encoder: this worker's {config.encoder} is {encoder.fingerprint}, the driver's is {fingerprint}: "
-            "put the same model (and Python) on every machine"
-        )
-    return encoder
+    config = EmbedConfig.model_validate_json(config_json)
+
+    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> Encoder:
+        device = None if config.encoder in BUILT_IN else task_device(config)
+        return load(config.model_copy(update={"folder": folder}), device, n_threads, local_only=local_only)
+
+    return load_on_worker(loaded, config.folder, fingerprint, "embed.encoder")
 
 
 def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Callable[[Column], Column]":

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, cast
 
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import translators
 from xlrec.config.models import TranslateConfig
-from xlrec.errors import ConfigError, EncoderError
+from xlrec.encoders.on_worker import load_on_worker
+from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 from xlrec.runtime.devices import gpu_profile, task_device
-from xlrec.runtime.files import is_offered, local_path
 from xlrec.tables import TRANSLATIONS
 
 if TYPE_CHECKING:
@@ -78,21 +77,13 @@ def _of(translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) 
 
 def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
     """The translator of this worker process, which must be the one that the driver named."""
-    config, context = TranslateConfig.model_validate_json(config_json), TaskContext.get()
-    sent = is_offered(str(config.model))  # with the files that the driver named
-    config = config.model_copy(update={"model": local_path(str(config.model))})
-    found = translators.load(
-        config,
-        task_device(config.device, "translate.device"),
-        context.cpus() if context is not None else None,
-        local_only=context is not None,
-    )
-    if not sent and found.fingerprint != fingerprint:
-        raise EncoderError(
-            f"translate.model: this worker's {config.model} is {found.fingerprint}, the driver's is {fingerprint}: put "
-            "the same model on every machine"
-        )
-    return found
+    config = TranslateConfig.model_validate_json(config_json)
+
+    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> translators.Seq2SeqTranslator:
+        device = task_device(config.device, "translate.device")
+        return translators.load(config.model_copy(update={"model": folder}), device, n_threads, local_only=local_only)
+
+    return load_on_worker(loaded, str(config.model), fingerprint, "translate.model")
 
 
 def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
