@@ -17,9 +17,9 @@ from xlrec.errors import EncoderError
 
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
-#: The same where nothing is padded: enough to fill rows well, so few that others are tokenised meanwhile.
+#: The same for unpadded rows: enough to fill rows well, few enough to tokenise the next ones meanwhile.
 UNPADDED_SLAB = 2048
-#: Tokens at which texts are cut where neither config nor model says.
+#: Limit of tokens where neither config nor model has one.
 _LONGEST = 512
 
 
@@ -53,16 +53,16 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
 
 
 def _check_pooling(config: EmbedConfig, model: Any) -> None:
-    """Refuses a preset's model that pools otherwise, as a folder without modules.json does (mean) without a word.
+    """Check that a preset's files pool as the preset says; a folder without modules.json pools by mean.
 
     Raises:
-        EncoderError: see above; whoever copied the folder copies all of it.
+        EncoderError: they do not; whoever copied the folder copies all of it.
     """
     preset, pooling = presets.find(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
-    seen = next((mode for mode in pooling if mode), None)
-    if preset is not None and seen is not None and seen != preset.pooling:
+    mode = next((mode for mode in pooling if mode), None)
+    if preset is not None and mode is not None and mode != preset.pooling:
         raise EncoderError(
-            f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {seen}: copy modules.json and "
+            f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {mode}: copy modules.json and "
             "1_Pooling too"
         )
 
@@ -96,7 +96,7 @@ class SentenceEncoder:
             self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), UNPADDED_SLAB
 
     def _cut_at(self, max_tokens: int) -> int:
-        """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
+        """Limit of tokens that the tokenizer now truncates at: `max_tokens`, or the model's own if lower."""
         limit = self._model.max_seq_length
         if limit == math.inf:  # a bag of words has no limit of its own, nor a way to set one
             self._model[0].tokenizer.enable_truncation(max_tokens)
@@ -116,7 +116,7 @@ class SentenceEncoder:
         return vectors
 
     def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """(n_texts,) true where the text fills all tokens that the model takes: what lies beyond is not seen."""
+        """(n_texts,) bool, true where the text has as many tokens as the model takes, or more."""
         features = self._model.preprocess(list(texts), prompt=self._prompt)
         mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
         if mask is not None:
@@ -125,7 +125,7 @@ class SentenceEncoder:
         return np.asarray(lengths >= self._longest)
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
-        """What the model reads of the texts."""
+        """Features of the texts, as the model's tokenizer gives them."""
         return dict(self._model.preprocess(texts, prompt=self._prompt))
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
