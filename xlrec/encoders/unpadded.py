@@ -47,8 +47,8 @@ def _attend_within_texts(
     attended = torch.zeros_like(query[0].transpose(0, 1))
     for start, n_texts, length in groups:
         tokens = slice(start, start + n_texts * length)
-        parts = (part[0, :, tokens].unflatten(1, (n_texts, length)).transpose(0, 1) for part in (query, key, value))
-        group = torch.nn.functional.scaled_dot_product_attention(*parts, scale=scaling)
+        q, k, v = (part[0, :, tokens].unflatten(1, (n_texts, length)).transpose(0, 1) for part in (query, key, value))
+        group = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scaling)
         attended[tokens] = group.transpose(1, 2).flatten(0, 1)
     return attended[None], None
 

@@ -1,4 +1,4 @@
-"""Translate: the texts of items into one pivot language, cached by content, and the texts that vectors are made of."""
+"""Translate: texts of items in one pivot language, cached by content, and the texts that are embedded."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, cast
@@ -17,7 +17,7 @@ from xlrec.tables import TRANSLATIONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Translator of what the user brings.
+#: Translator name of the user's own translations.
 BROUGHT = "brought"
 _KEY = ("text_hash", "language")
 
@@ -44,7 +44,7 @@ def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
 
 
 def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> DataFrame:
-    """Rows of `tables.TRANSLATIONS`: what the user brought for these texts.
+    """Rows of `tables.TRANSLATIONS`: the user's own translations of these texts.
 
     A translation belongs to a text, not to an item: of two items with one text the alphabetically first counts.
 
@@ -61,7 +61,7 @@ def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> 
 
 
 def new_texts(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
-    """Each (text_hash, language, text) of `foreign` once, of which no named translator has a translation yet."""
+    """Distinct (text_hash, language, text) of `foreign` that no named translator has translated yet."""
     known = _of(translations, pivot, translator_names).select(*_KEY)
     return (
         foreign.where(F.col("text") != "")
@@ -105,9 +105,9 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
         translator = _translator(config_json, fingerprint)
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))
-            said = pa.array(translator.translate(texts, languages), pa.string())
+            translations = pa.array(translator.translate(texts, languages), pa.string())
             fixed = [pa.repeat(value, batch.num_rows) for value in (pivot, fingerprint)]
-            columns = [*(batch.column(name) for name in _KEY), *fixed, said]
+            columns = [*(batch.column(name) for name in _KEY), *fixed, translations]
             yield pa.RecordBatch.from_arrays(columns, TRANSLATIONS.schema.names)
 
     # Sorted by content, batches are the same whatever came before.
@@ -122,7 +122,7 @@ def unified_texts(
     pivot: str,
     translator_names: tuple[str, ...],
 ) -> DataFrame:
-    """(item_id, language, text, text_hash): the texts that each item's vector is made of, each once an item.
+    """(item_id, language, text, text_hash): the distinct texts of each item that are embedded.
 
     pivot: an item's own text in the pivot language, else its texts' translations, and the text itself where it has
     none. both: these and the item's own texts.
@@ -130,7 +130,7 @@ def unified_texts(
     Args:
         texts: `tables.TEXTS`.
         translations: `tables.TRANSLATIONS`.
-        unify: see above.
+        unify: `pivot` or `both`.
         pivot: canonical BCP 47.
         translator_names: whose translations count, the best first.
     """
@@ -150,13 +150,15 @@ def unified_texts(
         F.coalesce("theirs", "text").alias("text"),
         F.coalesce(F.sha2(F.encode("theirs", "UTF-8"), 256), "text_hash").alias("text_hash"),
     )
-    found = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
-    return found.groupBy("item_id", "text_hash").agg(F.min("language").alias("language"), F.first("text").alias("text"))
+    unified = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
+    return unified.groupBy("item_id", "text_hash").agg(
+        F.min("language").alias("language"), F.first("text").alias("text")
+    )
 
 
 def untranslated(
     foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]
 ) -> DataFrame:
-    """The rows of `foreign` that have no translation, or an empty one: they stand for themselves."""
+    """Rows of `foreign` without a translation, or with an empty one: they are embedded as they are."""
     known = _of(translations, pivot, translator_names).where(F.col("text") != "").select(*_KEY).distinct()
     return foreign.join(known, list(_KEY), "left_anti")
