@@ -8,7 +8,7 @@ XLREC := $(BIN)/python -m xlrec.cli
 STAMP := $(VENV)/.xlrec-installed
 DEMO := .cache/demo
 SPARKS ?= 4.2.1
-ENCODERS ?= hashing default teacher
+ENCODERS ?= default teacher
 BENCH_JSON ?= .cache/bench/encoders.json
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -66,7 +66,7 @@ bench-gpu: $(STAMP)  ## on a GPU: the search beside torch, faiss and the limit o
 bench-scale: $(DEMO)/demo.json  ## on paper: bytes, memory and time of clusters of up to 64 machines, into conf/README.md
 	$(BIN)/python tests/bench/scale.py conf/demo.yaml --write
 
-bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="hashing default FOLDER"
+bench-encoders: $(STAMP)  ## compare encoders: make bench-encoders DATA=/path/to/parallel_texts ENCODERS="default FOLDER"
 	$(BIN)/python tests/bench/encoders.py $(ENCODERS) $(if $(DATA),--data $(DATA)) --json $(BENCH_JSON)
 	$(BIN)/python tests/bench/pages.py
 

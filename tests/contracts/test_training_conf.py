@@ -15,18 +15,10 @@ def test_every_training_config_loads(path: Path) -> None:
     assert load_as(AdaptConfig, str(path)).steps > 1
 
 
-@pytest.mark.parametrize("name", ["encoder", "contextual"])
-def test_the_encoders_own_trainings_leave_out_copyleft_texts(name: str) -> None:
-    config = load_as(AdaptConfig, str(CONF / "training" / f"{name}.yaml"))
+def test_the_shipped_encoders_training_is_compressed_and_leaves_out_copyleft_texts() -> None:
+    config = load_as(AdaptConfig, str(CONF / "training" / "encoder.yaml"))
+    assert config.compress is not None
     assert {"GPL", "ODbL"} <= set(config.texts.exclude_licences)
-
-
-def test_the_shipped_encoders_config_says_how_it_is_compressed_and_the_contextual_ones_what_it_stands_on() -> None:
-    assert load_as(AdaptConfig, str(CONF / "training" / "encoder.yaml")).compress is not None
-    contextual = load_as(AdaptConfig, str(CONF / "training" / "contextual.yaml")).finetune
-    assert contextual is not None
-    assert contextual.model == "default"
-    assert contextual.layers is not None
 
 
 def test_the_example_reads_the_demos_lake_and_starts_from_what_its_comment_exports() -> None:

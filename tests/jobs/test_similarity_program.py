@@ -17,7 +17,7 @@ from xlrec.tables import SIMILARITIES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ["红色连衣裙", "robe rouge d'été", "red summer dress", "drill bit set"]
-CONFIG = EmbedConfig(encoder="hashing", dim=64)
+CONFIG = EmbedConfig(dim=64)
 
 
 def ran(program: tuple[str, ...], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -32,14 +32,14 @@ def table(path: Path, **columns: list[str | None]) -> str:
 
 
 def test_a_few_texts_give_a_matrix_with_their_languages_and_start_no_spark(programs) -> None:
-    shown = ran(("-m", "xlrec.cli", "similarity"), *TEXTS, "--encoder", "hashing", "--json")
+    shown = ran(("-m", "xlrec.cli", "similarity"), *TEXTS, "--encoder", "default", "--json")
     assert shown.returncode == 0, shown.stderr
     found = json.loads(shown.stdout)
     assert found["texts"] == TEXTS
     assert found["languages"] == ["zh", "fr", "en", "en"]
     assert [len(row) for row in found["scores"]] == [4] * 4
     assert shown.stderr == ""  # a session would say that it starts
-    matrix = programs.command("similarity", *TEXTS, "--encoder", "hashing")
+    matrix = programs.command("similarity", *TEXTS, "--encoder", "default")
     assert matrix.status == 0
     assert "red summer dress" in matrix.out
 
@@ -47,7 +47,7 @@ def test_a_few_texts_give_a_matrix_with_their_languages_and_start_no_spark(progr
 def test_the_job_writes_pairs_and_says_what_it_left_out(tmp_path: Path) -> None:
     left = table(tmp_path / "a.parquet", sku=["a", "b", "c"], name=["red dress", "<b></b>", "Bohrer"])
     out = str(tmp_path / "pairs")
-    options = ("--id-column", "sku", "--text-column", "name", "--encoder", "hashing", "--languages", "de,en")
+    options = ("--id-column", "sku", "--text-column", "name", "--encoder", "default", "--languages", "de,en")
     done = ran((str(ROOT / "jobs" / "similarity.py"),), "--left", left, "--k", "1", *options, "--out", out)
     assert done.returncode == 0, done.stderr
     assert "2 pairs in" in done.stdout
@@ -65,7 +65,7 @@ def test_the_job_writes_pairs_and_says_what_it_left_out(tmp_path: Path) -> None:
         (("a", "b", "--left", "x"), 2, "texts and tables are both given"),
         (("--left", "x"), 2, "--left and --out are needed"),
         (("a", "b", "--languages", "en,klingonese"), 2, "no BCP 47 language"),
-        (("a", "b", "--encoder", "hashing", "--config", "x.yaml"), 2, "leave one out"),
+        (("a", "b", "--encoder", "default", "--config", "x.yaml"), 2, "leave one out"),
     ],
 )
 def test_wrong_arguments_end_with_one_line_and_a_status(

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def config(demo, tmp_path_factory):
-    quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}, "embed": {"encoder": "hashing"}}
+    quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}}
     return validate(night_config(demo, tmp_path_factory.mktemp("lake"), **quick))
 
 

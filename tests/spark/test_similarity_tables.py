@@ -20,7 +20,7 @@ RIGHT = [
     ("x", "red summer dress", "en"), ("y", "summer dress in red", "en"), ("z", "rotes Sommerkleid", "de"),
     ("w", "set of drill bits", "en"), ("v", "red summer dress", "en"),
 ]  # fmt: skip
-CONFIG = EmbedConfig(encoder="hashing", dim=64)
+CONFIG = EmbedConfig(dim=64)
 
 
 def table(folder: Path, name: str, rows: list[tuple[str, str, str]], files: int = 1) -> str:

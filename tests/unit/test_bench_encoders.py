@@ -62,23 +62,23 @@ def test_only_dev_rows_are_read_and_each_source_for_measuring_is_a_set(folder: P
 
 def test_a_run_gives_every_figure_and_skips_what_is_not_here(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "out.json"
-    asked = ["hashing", str(folder / "nowhere"), "--data", str(folder), "--json", str(path), "--pool", "20"]
+    asked = ["default", str(folder / "nowhere"), "--data", str(folder), "--json", str(path), "--pool", "20"]
     assert bench.main([*asked, "--all-languages", "--least", "10", "--languages"]) == 0
     found = json.loads(path.read_text(encoding="utf-8"))
-    assert list(found) == ["hashing"]
-    assert sorted(found["hashing"]["sets"]) == ["labels", "news", "talk"]
-    row = found["hashing"]["sets"]["news"]["de"]
+    assert list(found) == ["default"]
+    assert sorted(found["default"]["sets"]) == ["labels", "news", "talk"]
+    row = found["default"]["sets"]["news"]["de"]
     assert row["n_pool"] == row["n_pairs"] == 20
     for kind in ("as_is", "neutral"):
         assert 0 <= row[kind]["retrieval@1"] <= 1
         assert row[kind]["mean_rank"] >= 1
-    assert set(found["hashing"]["contexts"]["kind"]) == {"homonym", "false friend"}
-    assert found["hashing"]["texts_per_second"] > 0
+    assert set(found["default"]["contexts"]["kind"]) == {"homonym", "false friend"}
+    assert found["default"]["texts_per_second"] > 0
     assert "nowhere is skipped" in capsys.readouterr().out.replace("\n", " ")
 
 
 def test_without_the_data_the_rest_is_measured_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert bench.main(["hashing", "--data", str(tmp_path / "none")]) == 0
+    assert bench.main(["default", "--data", str(tmp_path / "none")]) == 0
     printed = capsys.readouterr().out
     assert "retrieval and bias are not measured" in printed
-    assert "hashing" in printed
+    assert "default" in printed

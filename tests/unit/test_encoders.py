@@ -12,7 +12,6 @@ from xlrec.config.models import EmbedConfig
 from xlrec.errors import EncoderError
 
 HIDDEN, MAX_LENGTH = 48, 64
-REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
 def build_model(folder: Path, seed: int = 0) -> Path:
@@ -55,7 +54,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_model(tmp_path_factory.mktemp("encoder"))
 
 
-@pytest.fixture(params=["default", "hashing", "sentence"])
+@pytest.fixture(params=["default", "sentence"])
 def config(request: pytest.FixtureRequest, model: Path) -> EmbedConfig:
     if request.param != "sentence":
         return EmbedConfig(encoder=request.param)
@@ -106,58 +105,6 @@ def test_how_work_is_cut_leaves_the_fingerprint(config: EmbedConfig) -> None:
     other = config.model_copy(update={"batch_tokens": 64, "texts_per_task": 3, "device": "cpu"})
     assert encoders.fingerprint(other) == encoders.fingerprint(config)
     np.testing.assert_allclose(encoders.load(other).encode(TEXTS), encoders.load(config).encode(TEXTS), atol=1e-5)
-
-
-# --- hashing ----------------------------------------------------------------------------------------------------------
-
-
-def similarity(a: str, b: str) -> float:
-    left, right = encoders.load("hashing").encode([a, b])
-    return float(left @ right)
-
-
-@pytest.mark.parametrize(
-    ("a", "b"),
-    [
-        ("Fernglas", "FERNGLAS"),
-        ("café élégant", "cafe elegant"),
-        ("ﾍﾙﾒｯﾄ", "ヘルメット"),
-        ("e\u0301te\u0301", "été"),
-        ("straße", "STRASSE"),
-        ("IŞIK", "ışık"),
-        ("co\u00adoperate", "cooperate"),
-        ("bike, helmet", "bike helmet"),
-    ],
-)
-def test_presentation_accents_and_case_change_nothing(a: str, b: str) -> None:
-    assert similarity(a, b) == pytest.approx(1.0, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("near", "text", "far"),
-    [
-        ("bicicleta de montaña", "bicicleta de montanha", "cafetera italiana"),
-        ("Fahrradhelme", "Fahrradhelm", "Kaffeemühle"),
-        ("自行车头盔", "公路自行车", "咖啡研磨机"),
-        ("ロードバイク用ヘルメット", "ヘルメット", "コーヒーミル"),
-    ],
-)
-def test_cognates_of_one_script_are_nearer_than_others(near: str, text: str, far: str) -> None:
-    assert similarity(near, text) > similarity(far, text) + 0.1
-
-
-def test_a_dakuten_is_no_accent() -> None:
-    assert similarity("か", "が") < 0.5
-
-
-def test_lone_surrogates_do_not_stop_a_run() -> None:
-    assert similarity("a\ud800b", "a b") == pytest.approx(1.0, abs=1e-6)
-
-
-@pytest.mark.parametrize("change", [{"prompt": "query: "}, {"revision": REVISION}])
-def test_hashing_refuses_what_it_cannot_use(change: dict[str, Any]) -> None:
-    with pytest.raises(EncoderError, match=next(iter(change))):
-        encoders.load(EmbedConfig(encoder="hashing", **change))
 
 
 # --- sentence-transformers --------------------------------------------------------------------------------------------

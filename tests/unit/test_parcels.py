@@ -50,8 +50,6 @@ def test_what_the_driver_lacks_is_looked_for_by_its_name(tmp_path: Path) -> None
     driver = config(tmp_path, finetune={"model": "/of/the/image"})
     assert local_inputs(driver) == {}
     assert config_on_executor(driver, {}, "/own").finetune == driver.finetune
-    layers = config(tmp_path, finetune={"model": "default", "layers": {}})
-    assert local_inputs(layers) == {}
 
 
 def test_a_folder_is_replaced_whole_or_stays(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_memory_sizes_are_read_as_spark_writes_them(text: str, n_bytes: int) -> 
 
 def test_the_command_prints_a_plan_for_people_and_for_programs(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(world(tmp_path, embed={"encoder": "hashing"}).model_dump_json(), encoding="utf-8")
+    file.write_text(world(tmp_path).model_dump_json(), encoding="utf-8")
     small = CliRunner().invoke(app, ["plan", "--config", str(file)])
     assert small.exit_code == 0, small.output
     assert "35, 30 with events" in small.output

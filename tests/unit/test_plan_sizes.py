@@ -85,7 +85,7 @@ def test_more_users_bring_as_many_events_each_and_no_more_items(tmp_path: Path) 
 def test_texts_that_the_lake_holds_are_not_embedded_again(tmp_path: Path) -> None:
     from xlrec import encoders
 
-    config = world(tmp_path, embed={"encoder": "hashing"})
+    config = world(tmp_path)
     folder = tmp_path / "lake" / "embeddings" / f"fingerprint={encoders.fingerprint(config.embed)}"
     put(folder / "part.parquet", {"text_hash": ["a", "b", "c", "d"]})
     put(folder.parent / "fingerprint=other" / "part.parquet", {"text_hash": ["a", "b"]})

@@ -18,7 +18,7 @@ from xlrec.reporting.pairs import matrix_table
 from xlrec.similarity.api import detected_languages, most_similar, similarity_matrix
 from xlrec.similarity.spark import PairSearch
 
-HASHING = EmbedConfig(encoder="hashing")
+DEFAULT = EmbedConfig()
 DRESS = ["robe rouge d'été", "red summer dress", "drill bit set", "red summer dress", "  "]
 LANGUAGES = ("de", "en", "fr", "und")
 
@@ -51,7 +51,7 @@ def oracle(left: np.ndarray, right: np.ndarray, k: int, allowed: np.ndarray, lea
 
 
 def test_the_matrix_is_symmetric_with_ones_and_an_empty_text_is_like_none() -> None:
-    scores = similarity_matrix(DRESS, encoder=HASHING)
+    scores = similarity_matrix(DRESS, encoder=DEFAULT)
     np.testing.assert_allclose(scores[:4, :4], scores[:4, :4].T, atol=1e-7)
     np.testing.assert_allclose(np.diag(scores)[:4], 1.0, atol=1e-6)
     assert scores[1, 3] == pytest.approx(1.0, abs=1e-6)
@@ -65,12 +65,12 @@ def test_the_shipped_encoder_finds_the_dress_in_every_language_and_not_the_drill
 
 
 def test_a_text_never_finds_itself_and_equal_texts_come_in_order() -> None:
-    rows, scores = most_similar(DRESS, k=2, encoder=HASHING)
+    rows, scores = most_similar(DRESS, k=2, encoder=DEFAULT)
     assert rows[1].tolist()[0] == 3
     assert rows[3].tolist()[0] == 1
     assert rows[4].tolist() == [-1, -1]
     assert np.isneginf(scores[4]).all()
-    rows, _ = most_similar(["red summer dress"], DRESS, k=2, encoder=HASHING)
+    rows, _ = most_similar(["red summer dress"], DRESS, k=2, encoder=DEFAULT)
     assert rows.tolist() == [[1, 3]]
 
 
@@ -132,9 +132,9 @@ def test_languages_are_detected_among_the_common_ones() -> None:
 
 def test_wrong_counts_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        most_similar(DRESS, k=0, encoder=HASHING)
+        most_similar(DRESS, k=0, encoder=DEFAULT)
     with pytest.raises(ConfigError, match="1 languages are given for 5 texts"):
-        most_similar(DRESS, encoder=HASHING, other_language_only=True, left_languages=["fr"])
+        most_similar(DRESS, encoder=DEFAULT, other_language_only=True, left_languages=["fr"])
 
 
 def test_the_table_marks_the_best_other_text_and_isolates_directions() -> None:

@@ -13,8 +13,7 @@ from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import CPU_ROW_TOKENS, fill
-from xlrec.encoders.reading import tokenised
-from xlrec.encoders.unpadded import takes
+from xlrec.encoders.unpadded import supports_unpadded
 
 
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(60, 200))
@@ -39,20 +38,7 @@ def test_only_known_architectures_read_rows_without_padding(tmp_path: Path, arch
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(build_encoder(tmp_path, architecture)), device="cpu", local_files_only=True)
-    assert takes(model) == (ARCHITECTURES[architecture][0] in ("bert", "xlm-roberta"))
-
-
-def test_layers_with_an_adapter_are_left_to_transformers(tmp_path: Path) -> None:
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    class Adapted(torch.nn.Linear):
-        pass
-
-    model = SentenceTransformer(str(build_encoder(tmp_path, "bert-mean")), device="cpu", local_files_only=True)
-    assert takes(model)
-    model[0].model.encoder.layer[1].attention.self.value = Adapted(32, 32)
-    assert not takes(model)
+    assert supports_unpadded(model) == (ARCHITECTURES[architecture][0] in ("bert", "xlm-roberta"))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -74,18 +60,6 @@ def test_padding_that_a_text_spells_is_read_as_sentence_transformers_reads_it(tm
     texts = ["bike helmet", "bike <pad> helmet", "<pad> bike"]
     own = SentenceTransformer(folder, device="cpu", local_files_only=True).encode(texts)
     np.testing.assert_allclose(encoders.load(EmbedConfig(encoder=folder)).encode(texts), own, atol=1e-5)
-
-
-@pytest.mark.parametrize("n_texts", [1, 127, 300])
-def test_tokens_are_those_of_all_texts_read_at_once(tmp_path: Path, n_texts: int) -> None:
-    from sentence_transformers import SentenceTransformer
-
-    model = SentenceTransformer(str(build_encoder(tmp_path, "bert-mean")), device="cpu", local_files_only=True)
-    texts = [" ".join(TEXTS[place % 7 : place % 11]) + " bike" * (place % 13) for place in range(n_texts)]
-    at_once, found = model.preprocess(texts), tokenised(model.preprocess, texts)
-    assert set(found) == set(at_once)
-    for name in ("input_ids", "attention_mask"):
-        np.testing.assert_array_equal(found[name].numpy(), at_once[name].numpy())
 
 
 def test_results_come_in_order_while_the_next_is_under_way() -> None:

@@ -31,7 +31,7 @@ _HEADER = Header(
     run_date=date(2026, 1, 31),
     status="published",
     lake="build/demo/lake",
-    encoder="hashing n-grams, 512 dimensions",
+    encoder="default, 256 dimensions",
     started_at=datetime(2026, 1, 31, 2, 15, tzinfo=UTC),
     seconds=94.2,
     versions={"xlrec": "0.1.0", "pyspark": "4.1.4", "delta-spark": "4.4.0", "numpy": "2.4.1", "numba": "0.68.0"},

@@ -83,8 +83,8 @@ class EmbedConfig(Section):
     """The encoder and how it runs."""
 
     encoder: str = "default"
-    """`default` (shipped, multilingual), `hashing` (character n-grams, no weights), a preset (`xlrec encoders` lists
-    them), or a folder or hub name for sentence-transformers."""
+    """`default` (shipped, multilingual), a preset (`xlrec encoders` lists them), or a folder or hub name for
+    sentence-transformers."""
     revision: str | None = None
     """40-hex commit of a hub model. null: the preset's; required for a hub name that is no preset."""
     folder: str | None = None
@@ -94,7 +94,7 @@ class EmbedConfig(Section):
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Number format of the model's weights. A preset refuses a format that its model cannot bear."""
     dim: Annotated[int, Field(ge=32, le=4096)] | None = None
-    """Dimensions kept of each vector (Matryoshka models). null: the model's own; 512 for hashing."""
+    """Dimensions kept of each vector (Matryoshka models). null: the model's own."""
     max_tokens: Count = 256
     """Longest text, in tokens, at most the model's own limit. Longer texts are cut."""
     batch_tokens: Count = 8192

@@ -1,23 +1,23 @@
-"""Work that goes on in another thread while its last result is being used."""
+"""Prefetching: the next result is computed in a thread while the last one is used."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-One = TypeVar("One")
-Found = TypeVar("Found")
+Input = TypeVar("Input")
+Result = TypeVar("Result")
 
 
-def ahead(work: Callable[[One], Found], inputs: Iterable[One]) -> Iterator[Found]:
-    """`work` of each input in their order; while one result is used, a thread works on the next.
+def ahead(work: Callable[[Input], Result], inputs: Iterable[Input]) -> Iterator[Result]:
+    """Results of `work` in the order of the inputs; a thread works on the next one meanwhile.
 
-    It gains where `work` leaves the interpreter to others, as fast tokenizers do, and where a core is free.
+    It saves time where `work` releases the interpreter lock, as fast tokenizers do, and a core is free.
     """
-    waiting: deque[Future[Found]] = deque()
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(1) as thread:
-        for one in inputs:
-            waiting.append(thread.submit(work, one))
+        for value in inputs:
+            waiting.append(thread.submit(work, value))
             if len(waiting) > 1:
                 yield waiting.popleft().result()
         while waiting:

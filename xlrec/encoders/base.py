@@ -1,4 +1,4 @@
-"""What every encoder does: texts in, unit vectors out."""
+"""The protocol of encoders: texts in, unit vectors out."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 
 class Encoder(Protocol):
-    """Turns texts of any language into vectors whose inner product is their similarity."""
+    """An encoder of texts of any language; the inner product of two vectors is their similarity."""
 
     @property
     def fingerprint(self) -> str:
-        """Names everything that a vector depends on besides its text: weights, revision, prompt, pooling, dim."""
+        """Identity of all that a vector depends on besides its text: weights, revision, prompt, pooling, dim."""
 
     @property
     def dim(self) -> int:
@@ -24,5 +24,5 @@ class Encoder(Protocol):
         A row depends on its text alone, never on the other texts of the call.
 
         Raises:
-            EncoderError: vectors are not finite; whoever chose the encoder mends it.
+            EncoderError: vectors are not finite; whoever chose the encoder names another.
         """

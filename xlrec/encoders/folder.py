@@ -1,4 +1,4 @@
-"""A static table as files: a folder that sentence-transformers loads by itself, and the small form that is shipped."""
+"""Files of a static embedding table: a sentence-transformers folder, and the quantised form that is shipped."""
 
 import json
 import lzma
@@ -18,7 +18,7 @@ _MODULES = (
 
 
 def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -> None:
-    """Writes weights, tokenizer and the list of modules: the mean of the tokens' rows, at unit norm.
+    """Write a static model (mean of the tokens' rows, at unit norm) as a sentence-transformers folder.
 
     Args:
         folder: made where it is missing.
@@ -45,7 +45,7 @@ def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -
 
 
 def rounded(coded: CodedTable) -> CodedTable:
-    """The same, as it is after writing and reading: norms and codebooks in half precision."""
+    """The coded table as it is after writing and reading: norms and codebooks in half precision."""
     every, finer = (Codes(_rounded(one.norms), one.codes, _rounded(one.books)) for one in (coded.every, coded.finer))
     return CodedTable(every, coded.rows, finer)
 
@@ -55,7 +55,7 @@ def _rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def write_coded(folder: Path, tokenizer: Any, coded: CodedTable) -> None:
-    """Writes the small form: a byte for each part of a row, codebooks, and the tokenizer, packed."""
+    """Write the quantised table (codes, norms, codebooks) and the compressed tokenizer."""
     from safetensors.numpy import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def write_coded(folder: Path, tokenizer: Any, coded: CodedTable) -> None:
 
 
 def read_coded(folder: Path) -> tuple[Any, CodedTable]:
-    """(tokenizer, coded table) of what `write_coded` wrote."""
+    """Tokenizer and coded table of a folder that `write_coded` wrote."""
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer
 

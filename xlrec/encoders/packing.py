@@ -1,4 +1,4 @@
-"""How texts are cut into batches of fixed shapes, so that a text's vector never depends on its neighbours.
+"""Batches of fixed shapes, so that a text's vector never depends on its neighbours.
 
 A matrix product may round differently when its shape changes. So either every text is padded to the next length of a
 fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies (`pack`);
@@ -25,7 +25,7 @@ FINE = np.concatenate(
         np.arange(512, 2049, 32),
     ]
 )
-#: Of each length in a batch: the length, and the rows of its texts.
+#: (length, (n,) int64 rows of the texts of that length) of each length in a batch.
 Batch = list[tuple[int, npt.NDArray[np.int64]]]
 #: Tokens of a batch without padding on a CPU: with more its numbers leave the cache, fewer leave more of it empty.
 CPU_ROW_TOKENS = 512
@@ -36,7 +36,13 @@ CPU_BATCH_TOKENS = 512
 def padded_lengths(
     lengths: npt.NDArray[np.int64], longest: int, ladder: npt.NDArray[np.int64] = COARSE
 ) -> npt.NDArray[np.int64]:
-    """(n,) length to which each text is padded: the next one of the ladder, at most `longest`."""
+    """(n,) int64 length to which each text is padded: the next one of the ladder, at most `longest`.
+
+    Args:
+        lengths: (n,) int64 tokens of each text.
+        longest: tokens at which texts are cut.
+        ladder: (n_steps,) int64, ascending.
+    """
     steps = np.append(ladder[longest > ladder], longest)
     return np.asarray(steps[np.searchsorted(steps, lengths)])
 
@@ -47,10 +53,10 @@ def pack(
     """Batches (padded length, number of texts, rows): `rows` are the texts of a batch, filled up by its first one.
 
     Args:
-        lengths: (n,) tokens of each text, at most `longest`.
+        lengths: (n,) int64 tokens of each text, at most `longest`.
         longest: tokens at which texts are cut.
         batch_tokens: tokens in a batch, padding included; one text at least.
-        ladder: ascending lengths to which texts are padded.
+        ladder: (n_steps,) int64, ascending lengths to which texts are padded.
     """
     padded = padded_lengths(lengths, longest, ladder)
     for length in np.unique(padded).tolist():
@@ -65,7 +71,7 @@ def fill(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
     """Batches of at most `n_tokens` tokens without padding: the longest texts first, then the longest that still fit.
 
     Args:
-        lengths: (n,) tokens of each text, from 1 to n_tokens.
+        lengths: (n,) int64 tokens of each text, from 1 to n_tokens.
         n_tokens: tokens in a batch.
     """
     order = np.argsort(lengths, kind="stable")
@@ -87,8 +93,13 @@ def fill(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
 
 
 def in_order(parts: list[npt.NDArray[np.float32]], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-    """(n, dim) the rows of `parts`, each put where `rows` says; together they say each of 0..n-1 once."""
-    found = np.concatenate(parts)
-    ordered = np.empty_like(found)
-    ordered[np.concatenate(rows)] = found
+    """(n, dim) float32 vectors of all parts in the order of the texts.
+
+    Args:
+        parts: (n_part, dim) float32 each.
+        rows: (n_part,) int64 each, text of each vector; together 0..n-1, each once.
+    """
+    vectors = np.concatenate(parts)
+    ordered = np.empty_like(vectors)
+    ordered[np.concatenate(rows)] = vectors
     return ordered

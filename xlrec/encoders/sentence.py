@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import presets
+from xlrec.encoders import presets, weights
 from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
-from xlrec.encoders.reading import tokenised
-from xlrec.encoders.source import fingerprint, locate
-from xlrec.encoders.unpadded import UnpaddedModel, takes
+from xlrec.encoders.source import fingerprint, weights_of
+from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
-#: The same where nothing is padded: enough to fill rows well, so few that others are tokenised meanwhile.
+#: The same for unpadded rows: enough to fill rows well, few enough to tokenise the next ones meanwhile.
 UNPADDED_SLAB = 2048
-#: Tokens at which texts are cut where neither config nor model says.
+#: Limit of tokens where neither config nor model has one.
 _LONGEST = 512
 
 
@@ -36,7 +34,8 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder, dtype = locate(config, local_only=local_only), getattr(torch, config.precision)
+    folder = weights.locate(weights_of(config), local_only=local_only)
+    dtype = getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model = SentenceTransformer(
@@ -54,16 +53,16 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
 
 
 def _check_pooling(config: EmbedConfig, model: Any) -> None:
-    """Refuses a preset's model that pools otherwise, as a folder without modules.json does (mean) without a word.
+    """Check that a preset's files pool as the preset says; a folder without modules.json pools by mean.
 
     Raises:
-        EncoderError: see above; whoever copied the folder copies all of it.
+        EncoderError: they do not; whoever copied the folder copies all of it.
     """
     preset, pooling = presets.find(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
-    seen = next((mode for mode in pooling if mode), None)
-    if preset is not None and seen is not None and seen != preset.pooling:
+    mode = next((mode for mode in pooling if mode), None)
+    if preset is not None and mode is not None and mode != preset.pooling:
         raise EncoderError(
-            f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {seen}: copy modules.json and "
+            f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {mode}: copy modules.json and "
             "1_Pooling too"
         )
 
@@ -92,12 +91,12 @@ class SentenceEncoder:
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if cpu else config.batch_tokens
         self._ladder = FINE if cpu else COARSE
         self._unpadded, self._slab = None, _SLAB
-        if cpu and takes(self._model):
+        if cpu and supports_unpadded(self._model):
             n_tokens = max(self._longest, min(config.batch_tokens, CPU_ROW_TOKENS))
             self._unpadded, self._slab = UnpaddedModel(self._model, n_tokens), UNPADDED_SLAB
 
     def _cut_at(self, max_tokens: int) -> int:
-        """Makes the tokenizer cut texts at so many tokens, or at fewer where the model takes no more; returns them."""
+        """Limit of tokens that the tokenizer now truncates at: `max_tokens`, or the model's own if lower."""
         limit = self._model.max_seq_length
         if limit == math.inf:  # a bag of words has no limit of its own, nor a way to set one
             self._model[0].tokenizer.enable_truncation(max_tokens)
@@ -117,7 +116,7 @@ class SentenceEncoder:
         return vectors
 
     def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
-        """(n_texts,) true where the text fills all tokens that the model takes: what lies beyond is not seen."""
+        """(n_texts,) bool, true where the text has as many tokens as the model takes, or more."""
         features = self._model.preprocess(list(texts), prompt=self._prompt)
         mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
         if mask is not None:
@@ -126,9 +125,8 @@ class SentenceEncoder:
         return np.asarray(lengths >= self._longest)
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
-        """What the model reads of the texts."""
-        read = partial(self._model.preprocess, prompt=self._prompt)
-        return dict(read(texts)) if self._unpadded is None else tokenised(read, texts)
+        """Features of the texts, as the model's tokenizer gives them."""
+        return dict(self._model.preprocess(texts, prompt=self._prompt))
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32 as the model gives them."""

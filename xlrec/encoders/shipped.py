@@ -1,7 +1,7 @@
 """The encoder that comes with the package: a bag of words and pieces, its rows kept as product-quantised codes.
 
-It needs no network, no torch and 22 MB of memory. What trained it is `xlrec.training.encoder`; its card lies beside
-the weights, and says from which texts, under which licence.
+It needs no network, no torch and 22 MB of memory. `xlrec.training.encoder` trained it; the card beside the weights
+lists the training texts and their licences.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from xlrec.runtime.scratch import package_folder
 
 NAME = "default"
 FOLDER = Path(__file__).parent / "default"
-#: Raise it whenever the code changes a vector.
+#: Raise it whenever a change of the code changes a vector.
 _VERSION = 1
 _SLAB = 8192
 
@@ -43,7 +43,7 @@ def _digest() -> str:
 
 
 def fingerprint(config: EmbedConfig) -> str:
-    """Names weights, tokenizer and what cuts texts and vectors.
+    """Identity of the vectors: weights, tokenizer, dim and limit of tokens.
 
     Raises:
         EncoderError: the package is not whole.
@@ -52,7 +52,7 @@ def fingerprint(config: EmbedConfig) -> str:
 
 
 def table() -> tuple[Any, npt.NDArray[np.float32]]:
-    """(tokenizer, (n_tokens, dim) rows).
+    """Tokenizer, and (n_tokens, dim) float32 rows of its tokens.
 
     Raises:
         EncoderError: the package is not whole.
@@ -75,7 +75,7 @@ class ShippedEncoder:
         """Takes `dim` and `max_tokens`.
 
         Raises:
-            EncoderError: the config has a prompt, a revision or too many numbers, or the package is not whole.
+            EncoderError: the config has a prompt, a revision or too large a `dim`, or the package is not whole.
         """
         for key in ("prompt", "revision"):
             if getattr(config, key):
@@ -88,7 +88,7 @@ class ShippedEncoder:
         self.dim, self._longest = config.dim or own, config.max_tokens
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n_texts, dim) float32, unit norm, the same bits in every batch; a text without a sign is the first axis."""
+        """(n_texts, dim) float32, unit norm, the same bits in every batch; a text without a token is the first axis."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), _SLAB):
             means = self._means([_sound(text) for text in texts[start : start + _SLAB]])
@@ -100,8 +100,8 @@ class ShippedEncoder:
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """The tokens of each text, bytes of unknown characters as `<0x..>`."""
-        found = self._tokenizer.encode_batch_fast([_sound(text) for text in texts], add_special_tokens=False)
-        return [list(encoding.tokens) for encoding in found]
+        encodings = self._tokenizer.encode_batch_fast([_sound(text) for text in texts], add_special_tokens=False)
+        return [list(encoding.tokens) for encoding in encodings]
 
     def _means(self, texts: list[str]) -> npt.NDArray[np.float32]:
         ids = [one.ids[: self._longest] for one in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]

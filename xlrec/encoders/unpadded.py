@@ -1,7 +1,7 @@
-"""Texts of many lengths behind one another in one row: linear layers see real tokens only, attention stays in a text.
+"""Rows of many texts without padding: linear layers see real tokens only, attention stays within a text.
 
 Every row has the same number of tokens, so that matrix products keep one shape whatever the texts are. Texts of one
-length lie side by side, and are pooled as one batch without a mask.
+length lie side by side, and attend and are pooled as one batch without a mask.
 """
 
 from typing import Any, Final
@@ -11,18 +11,18 @@ import numpy.typing as npt
 
 from xlrec.encoders.packing import Batch, fill, in_order
 
-#: Architectures whose tokens meet in attention alone, where all of a text attends to all of it, and whose positions are
-#: numbers of rows in a table. Others have windows, causal masks or relative positions.
+#: Architectures in which tokens meet in attention alone, every token attends to its whole text, and positions are rows
+#: of a table. Others have windows, causal masks or relative positions.
 KNOWN: Final = ("bert", "roberta", "xlm-roberta")
+_ATTENTION: Final = "xlrec_within_texts"
 
 
-def takes(model: Any) -> bool:
+def supports_unpadded(model: Any) -> bool:
     """Whether the sentence-transformers model is a transformer that can read such rows."""
     core = getattr(model[0], "model", None)
     config = getattr(core, "config", None)
     return (
         getattr(config, "model_type", None) in KNOWN
-        and _plain(core)
         and getattr(config, "position_embedding_type", None) in (None, "absolute")
         and not getattr(config, "is_decoder", False)
         and model.tokenizer.padding_side == "right"
@@ -30,33 +30,49 @@ def takes(model: Any) -> bool:
     )
 
 
-def _plain(core: Any) -> bool:
-    """Whether its layers are transformers' own, and no adapter or coded weights stand in the place of a linear one."""
-    from torch import nn
+def _attend_within_texts(
+    _module: Any, query: Any, key: Any, value: Any, _mask: Any, *, scaling: float, groups: Any, **_: Any
+) -> tuple[Any, None]:
+    """(1, n_tokens, n_heads, head_size) attention of each text to itself; zero behind the last text.
 
-    names = [getattr(layer, "_get_name", str)() for layer in core.encoder.layer]
-    kinds = {type(module) for module in core.encoder.modules() if hasattr(module, "weight")}
-    return kinds <= {nn.Linear, nn.LayerNorm} and set(names) <= {"BertLayer", "RobertaLayer", "XLMRobertaLayer"}
+    Args:
+        query: (1, n_heads, n_tokens, head_size).
+        key: (1, n_heads, n_tokens, head_size).
+        value: (1, n_heads, n_tokens, head_size).
+        scaling: of the products of queries and keys.
+        groups: (first token, number of texts, length) of the texts of one length.
+    """
+    import torch
+
+    attended = torch.zeros_like(query[0].transpose(0, 1))
+    for start, n_texts, length in groups:
+        tokens = slice(start, start + n_texts * length)
+        q, k, v = (part[0, :, tokens].unflatten(1, (n_texts, length)).transpose(0, 1) for part in (query, key, value))
+        group = torch.nn.functional.scaled_dot_product_attention(q, k, v, scale=scaling)
+        attended[tokens] = group.transpose(1, 2).flatten(0, 1)
+    return attended[None], None
 
 
 class UnpaddedModel:
-    """A model that `takes` such rows, with its pooling and whatever follows it."""
+    """A model that supports unpadded rows, with its pooling and the modules after it."""
 
     def __init__(self, model: Any, n_tokens: int) -> None:
-        """Takes the model's layers out of it; `n_tokens` are those of a row: at least the longest text's."""
-        from xlrec.encoders.layers import Layers
+        """Gives the model an attention of its own; `n_tokens` of a row are at least the longest text's."""
+        from transformers import AttentionInterface
 
-        core = model[0].model
-        self._layers, self._after, self._n_tokens = Layers(core), list(model)[1:], n_tokens
-        #: RoBERTa numbers positions from behind its padding's number, and leaves out padding that a text spells.
-        self._pad = None if core.config.model_type == "bert" else int(core.config.pad_token_id)
+        AttentionInterface.register(_ATTENTION, _attend_within_texts)
+        self._core, self._after, self._n_tokens = model[0].model, list(model)[1:], n_tokens
+        self._core.set_attn_implementation(_ATTENTION)
+        #: RoBERTa counts positions from its padding's number on, and skips padding that a text spells.
+        config = self._core.config
+        self._pad = None if config.model_type == "bert" else int(config.pad_token_id)
 
     def vectors(self, features: dict[str, Any], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(n_texts, the model's dim) float32.
 
         Args:
             features: of the tokenizer, padded on the right.
-            lengths: (n_texts,) tokens of each; a text without any is read as one of padding.
+            lengths: (n_texts,) int64 tokens of each text; a text without any is read as one of padding.
         """
         ids = features["input_ids"]
         positions, rest = self._positions(ids), {name: features[name] for name in features if name == "prompt_length"}
@@ -79,17 +95,16 @@ class UnpaddedModel:
         """(n_texts of the batch, the model's dim) in the order of the batch."""
         import torch
 
-        runs, places, end = [], [], 0
+        groups, places, end = [], [], 0
         for length, rows in batch:
-            runs.append((end, len(rows), length))
+            groups.append((end, len(rows), length))
             places.append((torch.from_numpy(rows)[:, None] * ids.shape[1] + torch.arange(length)).flatten())
             end += len(rows) * length
-        picked = torch.cat([*places, ids.new_zeros(self._n_tokens - end)])
-        row, position = (one.reshape(-1)[picked] for one in (ids, positions))
-        lengths = np.repeat([size for _, _, size in runs], [n for _, n, _ in runs])
-        hidden = self._layers(row, position, lengths)
-        texts = [hidden[start : start + n * size].unflatten(0, (n, size)) for start, n, size in runs]
-        return torch.cat([self._pooled(one, rest) for one in texts])
+        chosen = torch.cat([*places, ids.new_zeros(self._n_tokens - end)])
+        row, position = (table.reshape(-1)[chosen][None] for table in (ids, positions))
+        hidden = self._core(input_ids=row, position_ids=position, groups=groups).last_hidden_state[0]
+        texts = [hidden[start : start + n * length].unflatten(0, (n, length)) for start, n, length in groups]
+        return torch.cat([self._pooled(tokens, rest) for tokens in texts])
 
     def _pooled(self, hidden: Any, rest: dict[str, Any]) -> Any:
         """(n_texts, the model's dim) of (n_texts, length, hidden size)."""

@@ -1,8 +1,7 @@
-"""Where the weights of a model come from, and what names them.
+"""Files of a model: where they are, whether they are safe to read, and their identity.
 
 A model is a folder that every worker sees, or a name on the hub with its revision pinned. Weights are safetensors and
-modules are sentence-transformers' own: nothing that is downloaded or unpacked can run code. The driver downloads
-what is missing; workers only look.
+modules are sentence-transformers' own: nothing that is downloaded can run code. Only the driver downloads.
 """
 
 import hashlib
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from xlrec.errors import EncoderError
 
-#: What a model consists of; code and pickled weights are neither read nor downloaded.
+#: Files of a model; code and pickled weights are neither read nor downloaded.
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -24,7 +23,7 @@ _REVISION = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class Weights:
-    """Names the files of a model."""
+    """Reference to the files of a model."""
 
     name: str
     """Folder, or name on the hub."""
@@ -34,8 +33,8 @@ class Weights:
     """Where the files of a hub model lie, if not in the hub cache."""
     key: str = "embed.encoder"
     """Key of the config that names the model, for messages."""
-    known: str = "`default`, `hashing`, a preset (`xlrec encoders`), a sentence-transformers folder"
-    """What the key may be besides a hub name, for messages."""
+    known: str = "`default`, a preset (`xlrec encoders`), a sentence-transformers folder"
+    """Values of the key besides a hub name, for messages."""
     home: str = "embed.folder"
     """Key of the config that takes the folder of a copied model, for messages."""
     sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -74,7 +73,7 @@ def folder_of(weights: Weights) -> Path | None:
 
 
 def how_to_copy(weights: Weights) -> str:
-    """What to download where, and how to name it, for a machine without a network."""
+    """Advice for a machine without a network: the download command and the key to set."""
     pinned = f" --revision {weights.revision}" if weights.revision else ""
     return (
         f"run `hf download {weights.name}{pinned} --local-dir FOLDER` on a machine with a network, copy FOLDER to "
@@ -83,14 +82,14 @@ def how_to_copy(weights: Weights) -> str:
 
 
 def files(folder: Path) -> list[Path]:
-    """Files that the model consists of, in order of their path."""
-    found = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
-    kept = (path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """Files of the model, in order of their path."""
+    paths = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
+    kept = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def check(folder: Path, key: str = "embed.encoder") -> None:
-    """Refuses a folder that holds no weights, pickled ones alone, or modules with their own code.
+    """Check that a folder holds safetensors, no other pickled weights, and no code of its own.
 
     Raises:
         EncoderError: see above; the config's owner names another model, or saves it again.
@@ -128,7 +127,7 @@ def locate(weights: Weights, *, local_only: bool = False) -> Path:
 
     Args:
         weights: names the model.
-        local_only: never download: what workers do, as they may have no network and would all load at once.
+        local_only: never download; for workers, which may have no network and would all download at once.
 
     Raises:
         EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.
@@ -155,7 +154,7 @@ def _from_hub(weights: Weights, local_only: bool) -> Path:
     except (OSError, ValueError, EncoderError) as error:  # not there, or not whole
         if local_only:
             raise EncoderError(
-                f"{weights.key}: this worker has not the whole of {weights.name!r} at {weights.revision} in its hub "
+                f"{weights.key}: this worker has no complete {weights.name!r} at {weights.revision} in its hub "
                 f"cache, and workers never download: {how_to_copy(weights)}"
             ) from error
         try:
@@ -173,32 +172,34 @@ def _check_sums(weights: Weights, folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise EncoderError(f"{weights.key}: {folder} has no {name}: {how_to_copy(weights)}")
-        fact = path.stat()
-        seen = _sha256(path, fact.st_size, fact.st_mtime_ns)
-        if seen != expected:
+        digest = _sha256(path)
+        if digest != expected:
             raise EncoderError(
-                f"{weights.key}: {path} is not what was published: its SHA-256 is {seen[:16]}…, expected "
+                f"{weights.key}: {path} is not what was published: its SHA-256 is {digest[:16]}…, expected "
                 f"{expected[:16]}…; delete it, then {how_to_copy(weights)}"
             )
 
 
+def _sha256(path: Path) -> str:
+    stat = path.stat()
+    return _cached_sha256(path, stat.st_size, stat.st_mtime_ns)
+
+
 @lru_cache(maxsize=64)
-def _sha256(path: Path, _size: int, _modified: int) -> str:
+def _cached_sha256(path: Path, _size: int, _modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stamp(weights: Weights) -> str:
-    """Changes whenever a file of a model folder does; empty for a hub model, whose revision is pinned."""
+    """Names, sizes and times of a folder's files as JSON; no files for a hub model, whose revision is pinned."""
     folder = folder_of(weights)
-    if folder is None:
-        return ""
-    facts = [(path.relative_to(folder).as_posix(), path.stat()) for path in files(folder)]
-    return json.dumps([(name, fact.st_size, fact.st_mtime_ns) for name, fact in facts])
+    stats = [] if folder is None else [(path.as_posix(), path.stat()) for path in files(folder)]
+    return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
 def identity(weights: Weights) -> str:
-    """Names the contents: SHA-256 over names and bytes of a folder's files, or the hub name with its revision.
+    """Identity of the contents: SHA-256 over names and bytes of a folder's files, or hub name and revision.
 
     Raises:
         EncoderError: the model is missing or not pinned.
@@ -209,7 +210,5 @@ def identity(weights: Weights) -> str:
     check(folder, weights.key)
     total = hashlib.sha256()
     for path in files(folder):
-        fact = path.stat()
-        content = _sha256(path, fact.st_size, fact.st_mtime_ns)
-        total.update(f"{path.relative_to(folder).as_posix()}\0{content}\n".encode())
+        total.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\n".encode())
     return total.hexdigest()

@@ -28,7 +28,7 @@ class Header:
     """As in `_runs`: published, rejected, failed, finished, …"""
     lake: str
     encoder: str
-    """Name and dimension of the encoder: `hashing, 512 dimensions`."""
+    """Name and dimension of the encoder: `default, 240 dimensions`."""
     started_at: datetime
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)

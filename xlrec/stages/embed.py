@@ -1,22 +1,20 @@
-"""Embed: vectors of new texts, and from them the vector of every item."""
+"""Embed: vectors of new texts, and mean vectors of items."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import pandas as pd
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
-from xlrec.errors import EncoderError
+from xlrec.encoders.on_worker import load_on_worker
 from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
 from xlrec.kernels.text.neutral import Neutral
 from xlrec.runtime import devices
-from xlrec.runtime.files import is_offered, local_path
 from xlrec.runtime.worker import keep_light
 from xlrec.tables import EMBEDDINGS
 
@@ -24,17 +22,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column
 
-#: Texts of a task where the config does not say: of a model, and of a shipped encoder (starting a task takes as long as
-#: some thousand texts).
+#: Default texts of a task, for a model and for a built-in encoder: starting a task costs some thousand texts' time.
 _PER_TASK, _PER_BUILT_IN_TASK = 10_000, 100_000
-#: A text of more items than this, and than the square root of all, tells none of them apart.
+#: A text shared by more items than this, and by more than the square root of all, identifies none of them.
 _FEW_ITEMS: Final = 20
 #: Schema of `item_vectors`.
 ITEM_VECTORS = "item_num int, vector binary"
 
 
 def new_texts(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
-    """Each (text_hash, text) of `texts` once, of which the cache holds no vector of this encoder.
+    """Distinct (text_hash, text) of which the cache holds no vector of this encoder.
 
     Args:
         texts: `tables.TEXTS`.
@@ -53,22 +50,13 @@ def task_device(config: EmbedConfig) -> str:
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
     """The encoder of this worker process, which must be the one that the driver named."""
-    config, context = EmbedConfig.model_validate_json(config_json), TaskContext.get()
-    sent = config.folder is not None and is_offered(config.folder)  # with the files that the driver named
-    if config.folder is not None:
-        config = config.model_copy(update={"folder": local_path(config.folder)})
-    encoder = load(
-        config,
-        device=None if config.encoder in BUILT_IN else task_device(config),
-        n_threads=context.cpus() if context is not None else None,
-        local_only=context is not None,
-    )
-    if fingerprint is not None and not sent and encoder.fingerprint != fingerprint:
-        raise EncoderError(
-            f"embed.encoder: this worker's {config.encoder} is {encoder.fingerprint}, the driver's is {fingerprint}: "
-            "put the same model (and Python) on every machine"
-        )
-    return encoder
+    config = EmbedConfig.model_validate_json(config_json)
+
+    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> Encoder:
+        device = None if config.encoder in BUILT_IN else task_device(config)
+        return load(config.model_copy(update={"folder": folder}), device, n_threads, local_only=local_only)
+
+    return load_on_worker(loaded, config.folder, fingerprint, "embed.encoder")
 
 
 def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Callable[[Column], Column]":
@@ -85,16 +73,16 @@ def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Calla
         encoder = _encoder(config_json, fingerprint)
         for texts in batches:
             present = texts.notna()
-            found = pd.Series([None] * len(texts), index=texts.index, dtype=object)
-            found[present] = vector_bytes(encoder.encode(texts[present].tolist()))
-            yield found
+            encoded = pd.Series([None] * len(texts), index=texts.index, dtype=object)
+            encoded[present] = vector_bytes(encoder.encode(texts[present].tolist()))
+            yield encoded
 
     make: Any = pandas_udf  # its stubs know no iterator UDF without a deprecated number
     return cast("Callable[[Column], Column]", make(vectors, "binary"))
 
 
 def task_count(n_texts: int, config: EmbedConfig, n_cores: int) -> int:
-    """Number of tasks of about `texts_per_task`; without it, a shipped encoder's are large, but one for every core."""
+    """Number of tasks of about `texts_per_task`; by default fewer for a built-in encoder, but one for every core."""
     if config.texts_per_task or config.encoder not in BUILT_IN:
         return max(1, -(-n_texts // (config.texts_per_task or _PER_TASK)))
     return max(1, -(-n_texts // _PER_BUILT_IN_TASK), min(n_cores, -(-n_texts // _PER_TASK)))
@@ -118,8 +106,8 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
         keep_light()
         encoder = _encoder(config_json, fingerprint)
         for batch in batches:
-            found = encode_vectors(encoder.encode(cast("list[str]", batch.column("text").to_pylist())))
-            columns = [batch.column("text_hash"), pa.repeat(fingerprint, batch.num_rows), found]
+            vectors = encode_vectors(encoder.encode(cast("list[str]", batch.column("text").to_pylist())))
+            columns = [batch.column("text_hash"), pa.repeat(fingerprint, batch.num_rows), vectors]
             yield pa.RecordBatch.from_arrays(columns, EMBEDDINGS.schema.names)
 
     # Sorted by content, batches are the same whatever came before.
@@ -138,8 +126,8 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
         starts = np.append(np.flatnonzero(np.diff(nums, prepend=nums[0] - 1)), len(nums)).astype(np.int64)
         column = rows.column("vector").combine_chunks()
         vectors = decode_vectors(column, len(column[0].as_py()) // 4)
-        found = encode_vectors(segment_means(vectors, starts))
-        return pa.RecordBatch.from_arrays([pa.array(nums[starts[:-1]], pa.int32()), found], ["item_num", "vector"])
+        averaged = encode_vectors(segment_means(vectors, starts))
+        return pa.RecordBatch.from_arrays([pa.array(nums[starts[:-1]], pa.int32()), averaged], ["item_num", "vector"])
 
     held: pa.Table | None = None  # rows of the last item so far
     for batch in batches:
@@ -157,7 +145,7 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
 
 
 def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> "Iterator[pa.RecordBatch]":
-    """(item_num, vector) of (item_num, language, vector): what only tells the language is taken out."""
+    """(item_num, vector) of (item_num, language, vector), language-neutral."""
     import pyarrow as pa
 
     for batch in batches:
@@ -169,9 +157,9 @@ def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> 
 
 
 def mute_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
-    """(text_hash): texts of more than 20 items and than the square root of all, such as "no title": few.
+    """(text_hash) of texts shared by more than 20 items and by more than the square root of all, such as "no title".
 
-    Items would seem copies of each other by them, and a list holds one of a kind.
+    They would make different items near-duplicates of each other, of which a list holds one.
 
     Args:
         items: `tables.ITEMS`.
@@ -194,7 +182,7 @@ def item_vectors(
         texts: `tables.TEXTS`; an item's vectors are summed in the order of language and hash, in float64.
         embeddings: `tables.EMBEDDINGS`.
         fingerprint: of the encoder.
-        neutral: taken out of every text's vector by its language first; None: nothing is.
+        neutral: language offsets that are removed from every text's vector first; None: none.
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")

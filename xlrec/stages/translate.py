@@ -1,25 +1,24 @@
-"""Translate: the texts of items into one pivot language, cached by content, and the texts that vectors are made of."""
+"""Translate: texts of items in one pivot language, cached by content, and the texts that are embedded."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, cast
 
-from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec import translators
 from xlrec.config.models import TranslateConfig
-from xlrec.errors import ConfigError, EncoderError
+from xlrec.encoders.on_worker import load_on_worker
+from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 from xlrec.runtime.devices import gpu_profile, task_device
-from xlrec.runtime.files import is_offered, local_path
 from xlrec.runtime.worker import keep_light
 from xlrec.tables import TRANSLATIONS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Translator of what the user brings.
+#: Translator name of the user's own translations.
 BROUGHT = "brought"
 _KEY = ("text_hash", "language")
 
@@ -46,7 +45,7 @@ def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
 
 
 def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> DataFrame:
-    """Rows of `tables.TRANSLATIONS`: what the user brought for these texts.
+    """Rows of `tables.TRANSLATIONS`: the user's own translations of these texts.
 
     A translation belongs to a text, not to an item: of two items with one text the alphabetically first counts.
 
@@ -63,7 +62,7 @@ def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> 
 
 
 def new_texts(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
-    """Each (text_hash, language, text) of `foreign` once, of which no named translator has a translation yet."""
+    """Distinct (text_hash, language, text) of `foreign` that no named translator has translated yet."""
     known = _of(translations, pivot, translator_names).select(*_KEY)
     return (
         foreign.where(F.col("text") != "")
@@ -79,21 +78,13 @@ def _of(translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) 
 
 def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
     """The translator of this worker process, which must be the one that the driver named."""
-    config, context = TranslateConfig.model_validate_json(config_json), TaskContext.get()
-    sent = is_offered(str(config.model))  # with the files that the driver named
-    config = config.model_copy(update={"model": local_path(str(config.model))})
-    found = translators.load(
-        config,
-        task_device(config.device, "translate.device"),
-        context.cpus() if context is not None else None,
-        local_only=context is not None,
-    )
-    if not sent and found.fingerprint != fingerprint:
-        raise EncoderError(
-            f"translate.model: this worker's {config.model} is {found.fingerprint}, the driver's is {fingerprint}: put "
-            "the same model on every machine"
-        )
-    return found
+    config = TranslateConfig.model_validate_json(config_json)
+
+    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> translators.Seq2SeqTranslator:
+        device = task_device(config.device, "translate.device")
+        return translators.load(config.model_copy(update={"model": folder}), device, n_threads, local_only=local_only)
+
+    return load_on_worker(loaded, str(config.model), fingerprint, "translate.model")
 
 
 def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
@@ -116,9 +107,9 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
         translator = _translator(config_json, fingerprint)
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))
-            said = pa.array(translator.translate(texts, languages), pa.string())
+            translations = pa.array(translator.translate(texts, languages), pa.string())
             fixed = [pa.repeat(value, batch.num_rows) for value in (pivot, fingerprint)]
-            columns = [*(batch.column(name) for name in _KEY), *fixed, said]
+            columns = [*(batch.column(name) for name in _KEY), *fixed, translations]
             yield pa.RecordBatch.from_arrays(columns, TRANSLATIONS.schema.names)
 
     # Sorted by content, batches are the same whatever came before.
@@ -133,7 +124,7 @@ def unified_texts(
     pivot: str,
     translator_names: tuple[str, ...],
 ) -> DataFrame:
-    """(item_id, language, text, text_hash): the texts that each item's vector is made of, each once an item.
+    """(item_id, language, text, text_hash): the distinct texts of each item that are embedded.
 
     pivot: an item's own text in the pivot language, else its texts' translations, and the text itself where it has
     none. both: these and the item's own texts.
@@ -141,7 +132,7 @@ def unified_texts(
     Args:
         texts: `tables.TEXTS`.
         translations: `tables.TRANSLATIONS`.
-        unify: see above.
+        unify: `pivot` or `both`.
         pivot: canonical BCP 47.
         translator_names: whose translations count, the best first.
     """
@@ -161,13 +152,15 @@ def unified_texts(
         F.coalesce("theirs", "text").alias("text"),
         F.coalesce(F.sha2(F.encode("theirs", "UTF-8"), 256), "text_hash").alias("text_hash"),
     )
-    found = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
-    return found.groupBy("item_id", "text_hash").agg(F.min("language").alias("language"), F.first("text").alias("text"))
+    unified = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
+    return unified.groupBy("item_id", "text_hash").agg(
+        F.min("language").alias("language"), F.first("text").alias("text")
+    )
 
 
 def untranslated(
     foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]
 ) -> DataFrame:
-    """The rows of `foreign` that have no translation, or an empty one: they stand for themselves."""
+    """Rows of `foreign` without a translation, or with an empty one: they are embedded as they are."""
     known = _of(translations, pivot, translator_names).where(F.col("text") != "").select(*_KEY).distinct()
     return foreign.join(known, list(_KEY), "left_anti")

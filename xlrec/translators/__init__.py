@@ -28,7 +28,7 @@ def _weights(config: TranslateConfig) -> Weights:
 
 
 def fingerprint(config: TranslateConfig) -> str:
-    """Names all that a translation depends on besides its text, language and pivot; loads no model.
+    """Identity of the translations: weights, limit of tokens and beams; loads no model.
 
     Raises:
         EncoderError: the model is missing or not pinned.
@@ -38,7 +38,7 @@ def fingerprint(config: TranslateConfig) -> str:
 
 
 def locate(config: TranslateConfig, *, local_only: bool = False) -> Path:
-    """The folder of the model, whose files are on this machine from here on; see `weights.locate`.
+    """Folder of the model on this machine, downloaded if need be; see `weights.locate`.
 
     Raises:
         EncoderError: the model is missing, not pinned, cannot be reached, or may run code.
@@ -55,7 +55,7 @@ def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -
 def load(
     config: TranslateConfig, device: str = "cpu", n_threads: int | None = None, *, local_only: bool = False
 ) -> Seq2SeqTranslator:
-    """The translator; the one used last stays in the process, so that a worker loads its model once.
+    """The translator; the last one stays in the process, so that a worker loads its model once.
 
     Args:
         config: names the model and the pivot language.

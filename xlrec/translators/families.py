@@ -1,4 +1,4 @@
-"""How each family of translation models is told the languages: M2M100, NLLB and Marian (OPUS)."""
+"""Language tokens of each family of translation models: M2M100, NLLB and Marian (OPUS)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
 
 @dataclass(frozen=True)
 class Family:
-    """What goes around a text, and how its translation begins."""
+    """Tokens around a text, and the first token of its translation."""
 
     source: Callable[[str], list[int] | None]
-    """Token ids that tell a text's language, none where the model needs none; None: it does not read the language."""
+    """Token ids of a text's language, empty where the model needs none; None: the model does not read it."""
     forced: int | None = None
-    """Token id with which every translation is made to begin: the pivot language."""
+    """First token id of every translation: the pivot language."""
     prefix: list[int] = field(default_factory=list)
     """Token ids before every text: the pivot language, where the text carries it."""
 
 
 def family(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
-    """The family of a model, told by its type and by the names of languages in its vocabulary.
+    """Family of a model, by its type and by the language tokens of its vocabulary.
 
     Args:
         tokenizer: of transformers.
@@ -41,7 +41,7 @@ def family(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
     for name in (_m2m100_token, nllb_code):
         forced = _token(tokenizer, name(tag))
         if forced is not None:
-            return Family(_told_by(tokenizer, name), forced)
+            return Family(_source_from(tokenizer, name), forced)
     raise EncoderError(
         f"translate.model: {model} (model type {kind}) has no token for {tag}: name an M2M100, NLLB or Marian model "
         "that writes it, or another translate.pivot"
@@ -52,7 +52,7 @@ def _m2m100_token(tag: str) -> str:
     return f"__{m2m100_code(tag)}__"
 
 
-def _told_by(tokenizer: Any, name: Callable[[str], str]) -> Callable[[str], list[int] | None]:
+def _source_from(tokenizer: Any, name: Callable[[str], str]) -> Callable[[str], list[int] | None]:
     def source(tag: str) -> list[int] | None:
         number = _token(tokenizer, name(tag))
         return None if number is None else [number]

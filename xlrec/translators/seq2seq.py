@@ -49,8 +49,8 @@ class Seq2SeqTranslator:
             for line in parts
             for sentence in line
         ]
-        found = iter(self._generate(jobs))
-        done = [[[next(found) for _ in line] for line in parts] for parts in lines]
+        translations = iter(self._generate(jobs))
+        done = [[[next(translations) for _ in line] for line in parts] for parts in lines]
         return [join([[sentence for sentence in line if sentence] for line in parts]) for parts in done]
 
     def _ids(self, sentence: str, source: list[int]) -> list[int]:
@@ -61,12 +61,12 @@ class Seq2SeqTranslator:
         return [*before, *ids, *after]
 
     def _generate(self, jobs: list[list[int]]) -> list[str]:
-        """The translation of each, batched by tokens into fixed shapes."""
+        """Translation of each sequence of token ids, in batches of fixed shapes."""
         import torch
 
-        found = [""] * len(jobs)
+        translated = [""] * len(jobs)
         if not jobs:
-            return found
+            return translated
         lengths = np.array([len(job) for job in jobs], dtype=np.int64)
         pad = self._tokenizer.pad_token_id or 0
         with torch.inference_mode():
@@ -75,21 +75,21 @@ class Seq2SeqTranslator:
                 for place, row in enumerate(rows.tolist()):
                     ids[place, : lengths[row]] = jobs[row]
                 mask = np.arange(length) < lengths[rows][:, None]
-                made = self._batch(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), length)
-                for row, text in zip(rows[:n_texts].tolist(), made, strict=False):
-                    found[row] = " ".join(text.split())
-        return found
+                generated = self._batch(torch.from_numpy(ids), torch.from_numpy(mask.astype(np.int64)), length)
+                for row, text in zip(rows[:n_texts].tolist(), generated, strict=False):
+                    translated[row] = " ".join(text.split())
+        return translated
 
     def _batch(self, ids: Any, mask: Any, length: int) -> list[str]:
         """The translations of (n_rows, length) token ids."""
         forced = {} if self._family.forced is None else {"forced_bos_token_id": self._family.forced}
         room = getattr(self._model.config, "max_position_embeddings", None) or 1024
-        made = self._model.generate(
+        generated = self._model.generate(
             input_ids=ids.to(self._device), attention_mask=mask.to(self._device), do_sample=False, max_length=None,
             num_beams=self._config.beams, max_new_tokens=min(_GROWTH * length + _SLACK, room - 2), **forced,
         )  # fmt: skip
         start = 1 + len(forced)  # the decoder's own start, and the target language
-        return list(self._tokenizer.batch_decode(made[:, start:].cpu(), skip_special_tokens=True))
+        return list(self._tokenizer.batch_decode(generated[:, start:].cpu(), skip_special_tokens=True))
 
 
 def _read(folder: Path, device: str) -> tuple[Any, Any]:

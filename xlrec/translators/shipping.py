@@ -7,7 +7,6 @@ from pyspark.sql import SparkSession
 
 from xlrec import encoders, translators
 from xlrec.config.models import Config, EmbedConfig, TranslateConfig
-from xlrec.encoders import source
 from xlrec.lake.delta import Lake
 from xlrec.runtime.files import fetched, replaced_folder
 from xlrec.runtime.machine import local_folder
@@ -39,10 +38,10 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
         EncoderError: the model cannot be had.
         LakeError: the lake cannot be written.
     """
-    encoders.fetch(config)
-    if config.encoder in encoders.BUILT_IN or lake.on_one_machine:
+    folder = encoders.locate(config)
+    if folder is None or lake.on_one_machine:
         return config
-    place = _offered(lake, source.locate(config, local_only=True), encoders.fingerprint(config))
+    place = _offered(lake, folder, encoders.fingerprint(config))
     return config.model_copy(update={"folder": place})
 
 

@@ -1,4 +1,4 @@
-"""Rows of vectors that lie in shards."""
+"""Copies of chosen rows of vectors in shards."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from xlrec.kernels.base.numba_options import uncounted
 from xlrec.kernels.base.simd import fetch
 
-_AHEAD: Final = 12  # rows whose memory is asked for before they are copied
+_AHEAD: Final = 12  # rows that are prefetched before they are copied
 _LINE: Final = 16  # float32 numbers of a cache line
 
 
@@ -19,35 +19,35 @@ def gather(
     dim: int,
     room: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """(n, dim) the first `dim` numbers of some rows, a copy; repeats are allowed, rows of no shard are zero.
+    """(n, dim) float32 copy of the first `dim` numbers of chosen rows; rows of no shard are zero.
 
     Args:
-        shards: (first row, (rows, at least dim) float32), apart from each other.
-        nums: (n,) rows in any order.
-        dim: Numbers of each.
-        room: (at least n, dim) where the copy is written; None: in new memory.
+        shards: (first row, (n_rows, at least dim) float32) of each shard; shards do not overlap.
+        nums: (n,) integer rows in any order, repeats allowed.
+        dim: numbers of each row.
+        room: (at least n, dim) float32 where the copy is written; None: new memory.
     """
-    found = np.empty((len(nums), dim), dtype=np.float32) if room is None else room[: len(nums)]
-    if sum(_put(vectors, first, nums, found) for first, vectors in shards) < len(nums):
-        somewhere = np.zeros(len(nums), dtype=np.bool_)
+    copies = np.empty((len(nums), dim), dtype=np.float32) if room is None else room[: len(nums)]
+    if sum(_put(vectors, first, nums, copies) for first, vectors in shards) < len(nums):
+        present = np.zeros(len(nums), dtype=np.bool_)
         for first, vectors in shards:
-            somewhere |= (nums >= first) & (nums < first + len(vectors))
-        found[~somewhere] = 0
-    return found
+            present |= (nums >= first) & (nums < first + len(vectors))
+        copies[~present] = 0
+    return copies
 
 
 @uncounted
-def _put(vectors: Any, first: Any, nums: Any, found: Any) -> Any:
-    """How many rows lie in the shard."""
+def _put(vectors: Any, first: Any, nums: Any, copies: Any) -> Any:
+    """Number of rows that lie in the shard; they are copied to `copies`."""
     n_put = 0
     for row in range(len(nums)):
         later = nums[min(row + _AHEAD, len(nums) - 1)] - first
         if 0 <= later < len(vectors):
-            for column in range(0, found.shape[1], _LINE):
+            for column in range(0, copies.shape[1], _LINE):
                 fetch(vectors[later], column)
         at = nums[row] - first
         if 0 <= at < len(vectors):
             n_put += 1
-            for column in range(found.shape[1]):
-                found[row, column] = vectors[at, column]
+            for column in range(copies.shape[1]):
+                copies[row, column] = vectors[at, column]
     return n_put

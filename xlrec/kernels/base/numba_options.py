@@ -1,7 +1,7 @@
-"""Compiled helpers of inner loops: they own no array and return numbers, so that numba need not count references.
+"""Numba options for helpers of inner loops that allocate no array: compiled without reference counting.
 
-Counting is an atomic instruction for each array of each call, which can take more time than the work: it made the
-greedy of `xlrec.kernels.ranking.selection` take three times as long. numba refuses to compile what would need it.
+Reference counting costs an atomic instruction for each array of each call. It tripled the time of the greedy selection
+in `xlrec.kernels.ranking.selection`. numba refuses to compile a helper that would need it.
 """
 
 from collections.abc import Callable
@@ -14,5 +14,5 @@ _OPTIONS: Final[Any] = {"cache": True, "_nrt": False}  # as `Any`: the stubs kno
 
 
 def uncounted(function: _Function) -> _Function:
-    """`njit` for a helper that makes no array."""
+    """The compiled helper, without reference counting; it may allocate no array."""
     return cast(_Function, njit(**_OPTIONS)(function))

@@ -1,4 +1,4 @@
-"""Rows rounded to fewer bits, and how far each then lies from what it was."""
+"""Rows rounded to bfloat16 or int8 with their rounding errors, and norms of rows."""
 
 import numpy as np
 from numba import njit
@@ -16,21 +16,25 @@ def _distance(left, right):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath={"reassoc"})
 def lengths(rows):  # type: ignore[no-untyped-def]
-    """(n,) float64 Euclidean norms of float32 rows; NaN or inf where a row is not finite."""
-    found = np.empty(len(rows))
+    """(n,) float64 Euclidean norms of (n, dim) float32 rows; NaN or inf where a row is not finite."""
+    norms = np.empty(len(rows))
     for row in range(len(rows)):
         total = 0.0
         for j in range(rows.shape[1]):
             total += np.float64(rows[row, j]) * np.float64(rows[row, j])
-        found[row] = np.sqrt(total)
-    return found
+        norms[row] = np.sqrt(total)
+    return norms
 
 
 @njit(cache=True)
 def to_bf16(bits, rows, rounded, distances):  # type: ignore[no-untyped-def]
-    """Fills rounded (n, dim) uint16 with the nearest bfloat16, ties to even; subnormals become 0. NaN is no NaN after.
+    """Fill `rounded` with the nearest bfloat16, ties to even; subnormals become 0, and NaN becomes another number.
 
-    `bits` is the uint32 view of `rows`; distances (n,) is filled with ‖row - rounded row‖.
+    Args:
+        bits: (n, dim) uint32 view of `rows`.
+        rows: (n, dim) float32.
+        rounded: (n, dim) uint16, filled.
+        distances: (n,) float64, filled with ‖row - rounded row‖.
     """
     wide = np.empty(rows.shape[1], np.uint32)
     near = wide.view(np.float32)
@@ -48,9 +52,13 @@ def to_bf16(bits, rows, rounded, distances):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def to_int8(rows, rounded, scales, distances):  # type: ignore[no-untyped-def]
-    """Fills rounded (n, dim) int8 with the nearest multiples of scales (n,), the row's peak over 127; 0 if not finite.
+    """Fill `rounded` with the nearest multiples of each row's scale, its peak over 127; 0 where a row is not finite.
 
-    distances (n,) is filled with ‖row - scale · rounded row‖.
+    Args:
+        rows: (n, dim) float32.
+        rounded: (n, dim) int8, filled.
+        scales: (n,) float32, filled.
+        distances: (n,) float64, filled with ‖row - scale · rounded row‖.
     """
     near = np.empty(rows.shape[1], np.float32)
     for row in range(len(rows)):
@@ -74,8 +82,8 @@ def to_int8(rows, rounded, scales, distances):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath={"reassoc"})
 def query_norms(rows):  # type: ignore[no-untyped-def]
-    """(n,) float64 Euclidean norms of float64 rows of any scale; NaN where a row is not finite."""
-    found = np.empty(len(rows))
+    """(n,) float64 Euclidean norms of (n, dim) float64 rows of any scale; NaN where a row is not finite."""
+    norms = np.empty(len(rows))
     for row in range(len(rows)):
         peak, zeros = 0.0, 0.0
         for j in range(rows.shape[1]):
@@ -86,13 +94,13 @@ def query_norms(rows):  # type: ignore[no-untyped-def]
         for j in range(rows.shape[1]):
             part = rows[row, j] / scale
             total += part * part
-        found[row] = np.sqrt(total) * scale + zeros
-    return found
+        norms[row] = np.sqrt(total) * scale + zeros
+    return norms
 
 
 @njit(cache=True)
 def to_units(rows, norms):  # type: ignore[no-untyped-def]
-    """(n, dim) float32: float64 rows over their norms; 0 stays 0, NaN where a norm is NaN."""
+    """(n, dim) float32 unit rows of (n, dim) float64 rows and (n,) float64 norms; 0 stays 0, NaN where a norm is."""
     units = np.empty(rows.shape, np.float32)
     for row in range(len(rows)):
         length = norms[row] if norms[row] != 0 else 1.0

@@ -1,6 +1,6 @@
-"""Vector instructions that numba's loops do not become by themselves: a threshold on LANES scores at once.
+"""SIMD instructions that numba does not generate from loops, such as a threshold on LANES scores at once.
 
-Scores lie in the product as float32, as the upper 16 bits of one (bfloat16, uint16 here), or as int32 to be scaled.
+Scores are float32, bfloat16 (the upper 16 bits of a float32, as uint16), or int32 to be scaled.
 """
 
 from typing import Any, Final
@@ -24,8 +24,8 @@ _INTS: Final = ir.VectorType(_INT, LANES)
 
 
 @_instruction
-def reaching(typing: Any, scores: Any, scales: Any, errors: Any, place: Any, scale: Any, relative: Any, floor: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """uint32 mask of the LANES columns from `place` whose upper bound is at least the floor; NaN never is.
+def reaching(typing: Any, scores: Any, scales: Any, errors: Any, place: Any, scale: Any, relative: Any, threshold: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """uint32 mask of the LANES columns from `place` whose upper bound is at least the threshold; NaN never is.
 
     The upper bound is s + relative · |s| + error, with s = score · column's scale · `scale`. Arrays are contiguous.
     """
@@ -76,7 +76,7 @@ def value_at(typing: Any, scores: Any, place: Any):  # type: ignore[no-untyped-d
 
 @_instruction
 def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Place of the lowest set bit of a uint32 that is not 0."""
+    """int64 place of the lowest set bit of a uint32 that is not 0."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
         return builder.zext(builder.cttz(args[0], ir.Constant(ir.IntType(1), 1)), ir.IntType(64))
@@ -113,7 +113,7 @@ def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignor
 
 @_instruction
 def fetch(typing: Any, row: Any, place: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Asks for the cache line of row[place], which is read soon."""
+    """Prefetch of the cache line of row[place]."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])

@@ -23,7 +23,7 @@ def decode_vectors(column: "pa.Array[Any] | pa.ChunkedArray[Any]", dim: int) -> 
     """(n, dim) float32 of a binary column: a read-only view into it, where it is one chunk.
 
     Raises:
-        ValueError: a row is null or not 4 * dim bytes long; whoever wrote the column mends it.
+        ValueError: a row is null or not 4 * dim bytes long; the writer of the column corrects it.
     """
     array = _binary_array(column)
     if array.null_count:
@@ -73,8 +73,8 @@ def segment_means(vectors: npt.NDArray[np.float32], starts: npt.NDArray[np.int64
     """(n_segments, dim) float32: mean of each segment's rows, scaled to unit norm; zero where they cancel out.
 
     Args:
-        vectors: (n, dim).
-        starts: (n_segments + 1,) first row of each segment, ascending, no segment empty; the last is n. Rows are
+        vectors: (n, dim) float32.
+        starts: (n_segments + 1,) int64 first row of each segment, ascending, no segment empty; the last is n. Rows are
             summed in their order in float64.
     """
     n_segments, dim = len(starts) - 1, vectors.shape[1]

@@ -1,4 +1,4 @@
-"""Bags of tokens: means of rows and their gradients, and the optimiser that touches only the rows that were met.
+"""Bags of tokens: means of rows, their gradients, and an optimiser that updates only the rows of a batch.
 
 Everything is float32, one thread, and in a fixed order, so that the same inputs give the same bits.
 """
@@ -14,7 +14,15 @@ Ints = npt.NDArray[np.int32]
 
 @njit(cache=True)
 def gather(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: int) -> tuple[Ints, Longs]:
-    """(numbers, offsets (n + 1,)) of bags that join the bags `rows[starts[i]:starts[i + 1]]`, cut at `longest` each."""
+    """(n_entries,) int32 numbers and (n + 1,) int64 offsets of bags, each joined of several.
+
+    Args:
+        numbers: (n_numbers,) int32 tokens of the bags.
+        offsets: (n_bags + 1,) int64 of `numbers`.
+        rows: (n_rows,) int64 bags to join.
+        starts: (n + 1,) int64 of `rows`: bag i joins `rows[starts[i]:starts[i + 1]]`.
+        longest: tokens at which a joined bag is cut.
+    """
     n = len(starts) - 1
     bounds = np.zeros(n + 1, dtype=np.int64)
     for bag in range(n):
@@ -37,14 +45,14 @@ def gather(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: i
 def expanded(
     numbers: Ints, offsets: Longs, parts: Ints, part_offsets: Longs, chosen: npt.NDArray[np.bool_]
 ) -> tuple[Ints, Longs]:
-    """(numbers, offsets) of the bags with every chosen token replaced by its parts.
+    """(n_entries,) int32 numbers and (n_bags + 1,) int64 offsets of the bags, chosen tokens replaced by their parts.
 
     Args:
-        numbers: tokens of the bags.
-        offsets: (n_bags + 1,) ascending.
-        parts: parts of every token.
-        part_offsets: (n_tokens + 1,) of `parts`.
-        chosen: (n_tokens,) tokens to replace; one without parts stays.
+        numbers: (n_numbers,) int32 tokens of the bags.
+        offsets: (n_bags + 1,) int64, ascending.
+        parts: (n_parts,) int32 parts of every token.
+        part_offsets: (n_tokens + 1,) int64 of `parts`.
+        chosen: (n_tokens,) bool, tokens to replace; one without parts stays.
     """
     total = 0
     for number in numbers:
@@ -70,11 +78,11 @@ def expanded(
 
 @njit(cache=True)
 def distinct(numbers: Ints, slots: Ints) -> tuple[Ints, Ints]:
-    """(distinct numbers in order of their first place, place of each number among them).
+    """(n_distinct,) int32 distinct numbers in order of first occurrence, and (n,) int32 place of each among them.
 
     Args:
-        numbers: (n,), each below len(slots).
-        slots: scratch, all -1; left all -1.
+        numbers: (n,) int32, each below len(slots).
+        slots: (n_slots,) int32 scratch, all -1 before and after.
     """
     places = np.empty(len(numbers), dtype=np.int32)
     found = np.empty(len(numbers), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""What only tells the language, taken out of text vectors: each language's mean, and the directions between the means.
+"""Language-neutral text vectors: each language's mean, and the directions between the means, are removed.
 
 Source: Libovický, Rosa and Fraser 2020, "On the language neutrality of pre-trained multilingual representations"
 (centring by language); Yang et al. 2021, "A simple and effective method to eliminate the self language bias in
@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 #: Binary digits behind the point of a fixed-point sum: 2^31 vectors of unit norm add up without overflow.
 POINT: Final = 32
-#: A vector that is this short once its language is taken out said nothing else: it becomes zero.
+#: A vector that is this short once its language is removed holds nothing else: it becomes zero.
 _NOTHING: Final = 1e-6
 #: Between-language directions whose singular value is below this share of the largest are roundings.
 _RANK: Final = 1e-6
 
 
 class Neutral(NamedTuple):
-    """What tells the language, as `fit` finds it: small enough to go to every worker."""
+    """Offsets and directions of languages, as `fit` estimates them; small enough to go to every worker."""
 
     languages: tuple[str, ...]
     """Sorted."""
@@ -41,7 +41,12 @@ class Neutral(NamedTuple):
         return total.hexdigest()[:32]
 
     def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) of `neutralise`, each vector by the language of its tag."""
+        """(n, dim) float32 language-neutral vectors, as `neutralise` gives them.
+
+        Args:
+            vectors: (n, dim) float32, unit norm.
+            tags: BCP 47 language of each vector; an unknown one takes the offset of other languages.
+        """
         places = {tag: row for row, tag in enumerate(self.languages)}
         rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
         return neutralise(vectors, rows, self.offsets, self.directions)
@@ -50,13 +55,13 @@ class Neutral(NamedTuple):
 def fixed_sums(
     vectors: NDArray[np.float32], rows: NDArray[np.integer], n_languages: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n_languages,) vectors that are not zero, and (n_languages, dim) their sums times 2^POINT, as whole numbers.
+    """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums times 2^POINT.
 
-    Whole numbers add up to the same bits in every order, so parts of a sum may come from anywhere.
+    Integer sums have the same bits in every order, so partial sums may be added in any order.
 
     Args:
-        vectors: (n, dim), numbers in [-1, 1].
-        rows: (n,) language of each vector, 0-based.
+        vectors: (n, dim) float32, numbers in [-1, 1].
+        rows: (n,) integer language of each vector, 0-based.
         n_languages: at least 1 more than the largest of rows.
     """
     counts = np.zeros(n_languages, dtype=np.int64)
@@ -79,16 +84,16 @@ def _add(vectors, rows, counts, sums):  # type: ignore[no-untyped-def]
 def fit(
     counts: NDArray[np.int64], sums: NDArray[np.int64], *, min_texts: int, prior_texts: float, n_directions: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(n_languages + 1, dim) offsets, the last one for any other language, and (n_found, dim) orthonormal directions.
+    """(n_languages + 1, dim) float32 offsets, the last one for other languages; (n_found, dim) float32 directions.
 
-    An offset is the mean of the language, drawn towards the mean of all texts as if `prior_texts` of those belonged to
-    it: taking it out moves all languages to one place. A language that is not known, or has fewer than `min_texts`,
-    has the mean of all texts. The directions are those along which the offsets, weighted by their texts, differ most;
-    fewer are found where there are fewer languages. With under two languages nothing tells them apart: all is zero.
+    An offset is the mean of the language, shrunk towards the mean of all texts by `prior_texts` texts. A language that
+    is not known, or has fewer than `min_texts`, has the mean of all texts. The directions are orthonormal: the leading
+    ones between the offsets, weighted by their texts. There are fewer where there are fewer languages. With fewer than
+    two languages all is zero.
 
     Args:
-        counts: (n_languages,) of `fixed_sums`.
-        sums: (n_languages, dim) of `fixed_sums`.
+        counts: (n_languages,) int64 of `fixed_sums`.
+        sums: (n_languages, dim) int64 of `fixed_sums`.
         min_texts: languages with fewer texts have no offset of their own.
         prior_texts: strength of the shrinkage, in texts.
         n_directions: how many are wanted.
@@ -101,9 +106,9 @@ def fit(
     whole = sums.sum(axis=0, dtype=np.float64) / 2.0**POINT / total
     weights = np.where(known, counts / (np.maximum(counts, 1) + prior_texts), 0.0)
     ways = weights[:, None] * (sums / 2.0**POINT / np.maximum(counts, 1)[:, None] - whole)
-    _, sizes, found = np.linalg.svd(np.sqrt(counts / total)[:, None] * ways, full_matrices=False)
+    _, sizes, axes = np.linalg.svd(np.sqrt(counts / total)[:, None] * ways, full_matrices=False)
     real = sizes > _RANK * max(float(sizes[0]), _RANK)
-    directions = found[: min(n_directions, int(real.sum()))]
+    directions = axes[: min(n_directions, int(real.sum()))]
     offsets = np.concatenate([whole + ways, whole[None]])
     return offsets.astype(np.float32), directions.astype(np.float32)
 
@@ -116,13 +121,13 @@ def neutralise(
 ) -> NDArray[np.float32]:
     """(n, dim) float32 of unit norm without offset and directions; zero where the vector is, or nothing is left.
 
-    Every row is worked out alone and in one order: its bits do not depend on the other rows.
+    A row's bits do not depend on the other rows.
 
     Args:
-        vectors: (n, dim) unit norm.
-        rows: (n,) row of each vector's language in offsets.
-        offsets: (n_languages, dim) of `fit`.
-        directions: (n_directions, dim) of `fit`.
+        vectors: (n, dim) float32, unit norm.
+        rows: (n,) integer row of each vector's language in offsets.
+        offsets: (n_languages, dim) float32 of `fit`.
+        directions: (n_directions, dim) float32 of `fit`.
     """
     found = np.zeros(vectors.shape, dtype=np.float32)
     _take_out(np.ascontiguousarray(vectors), rows.astype(np.int64), offsets, directions, found)

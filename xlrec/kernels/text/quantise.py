@@ -1,6 +1,6 @@
-"""Product quantisation: a row is a norm and one byte for each of its parts; some rows add a second such code.
+"""Product quantisation of a table: a norm and one byte for each part of a row; some rows have a second code.
 
-Source: Jégou et al. 2011; the second code, of what the first leaves over, is residual quantisation (Chen et al. 2010).
+Source: Jégou et al. 2011; the second code, of the first one's residual, is residual quantisation (Chen et al. 2010).
 """
 
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Codes(NamedTuple):
 
 
 class CodedTable(NamedTuple):
-    """A table: codes of every row, and of the rows `rows` (ascending, int64) codes of what those leave over."""
+    """A quantised table: codes of every row, and codes of the residuals of `rows` (n_finer,) int64, ascending."""
 
     every: Codes
     rows: npt.NDArray[np.int64]
@@ -32,7 +32,7 @@ class CodedTable(NamedTuple):
 
 @njit(cache=True, fastmath=True)
 def nearest(points: Floats, centroids: Floats) -> Bytes:
-    """(n,) number of the nearest of (≤ 256, part) centroids of each of (n, part) points; ties to the lower one."""
+    """(n,) uint8 nearest of (≤ 256, part) float32 centroids to (n, part) float32 points; ties to the lower one."""
     n_centroids, part = centroids.shape
     across = np.ascontiguousarray(centroids.T)  # inner loops run over the centroids, many at once
     halves = np.zeros(n_centroids, dtype=np.float32)
@@ -64,13 +64,13 @@ def _means(points: Floats, weights: Floats, codes: Bytes, centroids: Floats) -> 
 def quantise(
     table: Floats, weights: Floats, n_parts: int, seed: int, n_sample: int = 65_536, n_rounds: int = 12
 ) -> Codes:
-    """Codes of the rows.
+    """Codes of the rows of a table.
 
     Args:
-        table: (n, dim), dim a multiple of n_parts.
-        weights: (n,) how much an error of a row matters.
+        table: (n, dim) float32, dim a multiple of n_parts.
+        weights: (n,) float32 weight of a row's error.
         n_parts: bytes of a row.
-        seed: of the rows that the centroids start from.
+        seed: of the sample and of the first centroids.
         n_sample: rows that the centroids are fitted on.
         n_rounds: of k-means.
     """
@@ -94,13 +94,13 @@ def quantise(
 
 
 def quantise_twice(table: Floats, weights: Floats, n_parts: int, rows: npt.NDArray[np.int64], seed: int) -> CodedTable:
-    """As `quantise`, and once more what that leaves over of some rows: they cost twice the bytes and err far less.
+    """Codes of all rows, and of the residuals of some: those take twice the bytes, and their error is far smaller.
 
     Args:
         table: as in `quantise`.
         weights: as in `quantise`.
         n_parts: bytes of a code.
-        rows: ascending, distinct; may be empty.
+        rows: (n_finer,) int64, ascending, distinct; may be empty.
         seed: as in `quantise`.
     """
     every = quantise(table, weights, n_parts, seed)
@@ -123,7 +123,13 @@ def restored(coded: CodedTable) -> Floats:
 
 
 def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
-    """(n_bags, dim) float32 mean of the rows of each bag, read from their codes; zero for an empty bag."""
+    """(n_bags, dim) float32 mean of the rows of each bag, read from their codes; zero for an empty bag.
+
+    Args:
+        coded: the table.
+        numbers: (n_entries,) int32 rows of the table, bag after bag.
+        offsets: (n_bags + 1,) int64, ascending.
+    """
     n_parts, _, part = coded.every.books.shape
     means = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
     _add(means, *coded.every, numbers, offsets)

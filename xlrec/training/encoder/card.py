@@ -15,8 +15,6 @@ _LIMITS = {
     "static": """A bag of tokens: word order and context are not seen, so a word with two meanings has one vector, and
 *not good* is near *good*. Names and words that the training texts lack are known by their letters alone. Texts of the
 training were labels, messages and sentences of a few hundred characters at most.""",
-    "layers": """New layers over a static model's frozen table: what words mean together is learnt from labels,
-messages and sentences of a few hundred characters at most; texts of other kinds were not measured.""",
     "finetune": "As the model that it was fine-tuned from; texts of other kinds than those above were not measured.",
 }
 
@@ -97,7 +95,7 @@ def encoder_card(
         "The mean is over the sources with enough dev texts. Unknown: share of the tokens that are single bytes.",
         "\n".join(_languages(texts, recalls, unknown)),
         "## Limits",
-        _LIMITS["layers" if config.finetune and config.finetune.layers else config.mode],
+        _LIMITS[config.mode],
         "## How it was made",
         f"`xlrec adapt-encoder` with this config, {n_steps:,} steps:",
         f"```json\n{json.dumps(settings, indent=1, ensure_ascii=False)}\n```",

@@ -100,26 +100,11 @@ class StaticConfig(Section):
     """Share of the whole words that a batch meets as pieces, so that pieces learn too."""
 
 
-class LayersConfig(Section):
-    """Transformer layers over the table of a static model, which is frozen."""
-
-    number: Count = 2
-    """Layers."""
-    heads: Count = 8
-    """Heads of attention; divides hidden."""
-    inner: Count = 512
-    """Numbers inside the gated part of a layer."""
-    hidden: Count = 256
-    """Numbers of a token between layers: the table's and an even number more."""
-
-
 class FineTuneConfig(Section):
     """Fine-tuning of a sentence-transformers model."""
 
     model: str
-    """A folder of sentence-transformers, also as a URL; with `layers`, one of a static model, or `default`."""
-    layers: LayersConfig | None = None
-    """New layers over the table of `model`, so that it comes to see context; null: the model as it is."""
+    """A folder of sentence-transformers, also as a URL."""
     freeze_embeddings: bool = False
     """Whether the table of token vectors stays as it is: less to learn, and unseen words stay in place."""
     learning_rate: Positive = 2e-5
@@ -232,8 +217,5 @@ class AdaptConfig(Section):
             raise ValueError(f"compress.bytes_per_token must divide static.dim = {self.static.dim}: change one of them")
         if self.compress is not None and self.mode != "static":
             raise ValueError("compress is for mode static: remove it")
-        layers = self.finetune.layers if self.finetune else None
-        if layers is not None and layers.hidden % layers.heads:
-            raise ValueError(f"finetune.layers.heads must divide hidden = {layers.hidden}: change one of them")
         if self.mode == "static" and any(cut >= self.static.dim for cut in self.loss.matryoshka_dims):
             raise ValueError(f"loss.matryoshka_dims: every cut is less than static.dim = {self.static.dim}: lower it")

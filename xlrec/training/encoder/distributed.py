@@ -72,12 +72,8 @@ def local_inputs(config: AdaptConfig) -> dict[str, Path]:
 
     Processes look for the others on their own machines, where they may be part of an image.
     """
-    from xlrec import encoders
-
     finetune, lake = config.finetune, config.texts.lake
     named = {"texts": config.texts.path, "lake": lake and lake.copied, "model": finetune and finetune.model}
-    if config.finetune is not None and config.finetune.layers is not None and named["model"] in encoders.BUILT_IN:
-        named["model"] = None
     paths = {name: Path(place).expanduser() for name, place in named.items() if place}
     return {name: path for name, path in paths.items() if path.exists()}
 

@@ -11,7 +11,6 @@ from xlrec.errors import EncoderError
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
-from xlrec.training.encoder.contextual import on_static
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.texts import Texts
 
@@ -31,7 +30,7 @@ def _read(folder: str, device: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from xlrec.encoders.source import check
+    from xlrec.encoders.weights import check
 
     path = Path(folder).expanduser()
     if not path.is_dir():
@@ -71,25 +70,18 @@ class FineTuneBackend(Backend):
         self._config, self._texts = config, texts
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(config.seed)
-        self.model = self._first_model()
+        self.model = _read(self._settings.model, self._device)
         if self.model.max_seq_length and self.model.max_seq_length != float("inf"):
             self.model.max_seq_length = min(self._settings.max_tokens, int(self.model.max_seq_length))
         backbone = getattr(self.model[0], "auto_model", None)
         if self._device == "cpu" and self._settings.bfloat16_on_cpu and backbone is not None:
             backbone.set_attn_implementation("eager")  # torch's fused attention is slow in bfloat16 on a CPU
-        if self._settings.freeze_embeddings or self._settings.layers:
+        if self._settings.freeze_embeddings:
             _table_of(self.model).requires_grad_(False)
         self._parameters = [one for one in self.model.parameters() if one.requires_grad]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
         )
-
-    def _first_model(self) -> Any:
-        """The model as training finds it."""
-        name, layers = self._settings.model, self._settings.layers
-        if layers is None:
-            return _read(name, self._device)
-        return on_static(name, layers, self._settings.max_tokens, self._device)
 
     def _vectors(self, texts: list[str]) -> Any:
         """(n_texts, dim) vectors with gradients; texts of like length go through together, so that little is padded."""
