@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark() -> "Iterator[SparkSession]":
     """One Spark with Delta for all: two cores, few partitions; a task is tried again, as on a cluster."""
     from xlrec.config.models import SparkConfig
-    from xlrec.runtime.session import start
+    from xlrec.runtime.session import start_session
 
     conf = {
         "spark.sql.adaptive.enabled": "false",
@@ -31,7 +31,7 @@ def spark() -> "Iterator[SparkSession]":
         # G1 answers Parquet's large buffers with marking that takes a fifth of the JVM's time.
         "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
     }
-    session = start(
+    session = start_session(
         SparkConfig(master="local[2,2]", driver_memory="2g", shuffle_partitions=2, conf=conf), "xlrec-tests"
     )
     yield session

@@ -26,7 +26,7 @@ import torch
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig, SparkConfig
-from xlrec.encoders.packing import CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, fill, pack
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, padded_batches, unpadded_batches
 from xlrec.encoders.sentence import UNPADDED_SLAB
 
 #: Texts that warm a model up, and texts of a task.
@@ -124,8 +124,8 @@ def shares(model: Any, texts: list[str]) -> list[Row]:
     """Real of all tokens that a model is given: in our rows, in padded batches (other architectures), by encode()."""
     lengths, what = lengths_of(model, texts), f"{len(texts):,} texts: real of all tokens"
     slabs = [lengths[start : start + UNPADDED_SLAB] for start in range(0, len(lengths), UNPADDED_SLAB)]
-    rows = sum(CPU_ROW_TOKENS for slab in slabs for _ in fill(slab, CPU_ROW_TOKENS))
-    padded = sum(length * len(batch) for length, _, batch in pack(lengths, 256, CPU_BATCH_TOKENS, FINE))
+    rows = sum(CPU_ROW_TOKENS for slab in slabs for _ in unpadded_batches(slab, CPU_ROW_TOKENS))
+    padded = sum(length * len(batch) for length, _, batch in padded_batches(lengths, 256, CPU_BATCH_TOKENS, FINE))
     longest_first = lengths[np.argsort([-len(text) for text in texts])]
     batches = [longest_first[start : start + 32] for start in range(0, len(lengths), 32)]
     theirs = sum(int(batch.max()) * len(batch) for batch in batches)
@@ -143,10 +143,10 @@ def stage(config: EmbedConfig, texts: list[str], what: str, rounds: int) -> Row:
     import pyarrow.parquet as pq
     from pyspark.sql import functions as F
 
-    from xlrec.runtime.session import start
+    from xlrec.runtime.session import start_session
     from xlrec.stages.embed import embed
 
-    spark = start(SparkConfig(master="local[1]", driver_memory="2g"), "bench")
+    spark = start_session(SparkConfig(master="local[1]", driver_memory="2g"), "bench")
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(pa.table({"text": texts}), f"{folder}/texts.parquet")
         table = spark.read.parquet(f"{folder}/texts.parquet").select(F.sha2("text", 256).alias("text_hash"), "text")

@@ -81,10 +81,10 @@ def _measured(cached: Cached, pairs: list[parallel.Pairs], n_directions: int) ->
     parts = [neutral.fixed_sums(cached(texts), np.full(len(texts), places[n]), len(places)) for n, texts in
              sorted(by_language.items())]  # fmt: skip
     counts, sums = sum(part[0] for part in parts), sum(part[1] for part in parts)
-    offsets, directions = neutral.fit(counts, sums, n_directions=n_directions, **FIT)
+    offsets, directions = neutral.fit_language_offsets(counts, sums, n_directions=n_directions, **FIT)
 
     def plain(texts: Sequence[str], language: str) -> NDArray[np.float32]:
-        return neutral.neutralise(cached(texts), np.full(len(texts), places[language]), offsets, directions)
+        return neutral.remove_language(cached(texts), np.full(len(texts), places[language]), offsets, directions)
 
     for pair in pairs:
         found: dict[str, Any] = {"n_pairs": len(pair.queries), "n_pool": len(pair.pool)}

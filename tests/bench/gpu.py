@@ -24,7 +24,7 @@ from kernel import mask_of, unit
 from measure import Row, machine, report
 
 from xlrec.errors import MachineError
-from xlrec.kernels.search.items import prepare
+from xlrec.kernels.search.items import prepare_items
 from xlrec.kernels.search.torch_search import TorchSearch
 
 K, DIM, USER_BLOCK = 100, 384, 4096
@@ -106,7 +106,7 @@ def searching(device: str, n_users: int, n_items: int, dim: int, k: int, most: f
     rng = np.random.default_rng(0)
     items, queries = unit(rng, n_items, dim), unit(rng, n_users, dim)
     open_mask, markets = mask_of(rng, n_users, n_items, 1, 0), mask_of(rng, n_users, n_items, 8, 30)
-    ready = prepare([(0, items)])
+    ready = prepare_items([(0, items)])
     there, streamed = TorchSearch(ready, device), TorchSearch(ready, device, keep_bytes=0)
 
     def ours(engine: TorchSearch, mask: Any = open_mask) -> Any:

@@ -68,7 +68,7 @@ def interval(values: Floats) -> tuple[float, float, float]:
     """Mean and 95 % Poisson bootstrap interval."""
     weights = bootstrap.poisson_weights(np.arange(len(values)), 0, 2000)
     sums = bootstrap.replicate_sums(weights, values[:, None])[:, 0]
-    return (float(values.mean()), *bootstrap.interval(bootstrap.means(sums, weights.sum(axis=0))))
+    return (float(values.mean()), *bootstrap.percentile_interval(bootstrap.replicate_means(sums, weights.sum(axis=0))))
 
 
 def table_of(title: str, bars: list[Bar]) -> tuple[Table, list[dict[str, Any]]]:

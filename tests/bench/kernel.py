@@ -21,7 +21,7 @@ one_thread()
 import numpy as np
 import torch
 
-from xlrec.kernels.search.topk import Items, Mask, prepare, top_k
+from xlrec.kernels.search.topk import Items, Mask, prepare_items, top_k
 from xlrec.runtime.first_pass import cpu_flags, first_pass_for, paths_by_speed, supported_paths
 
 DIM, K, TILE = 384, 100, 2048
@@ -58,7 +58,7 @@ def mask_of(rng: np.random.Generator, n_users: int, n_items: int, n_markets: int
 
 def prepared(items: Any) -> Items:
     """Items ready for the first pass that is fastest here."""
-    return prepare([(0, items)], path=first_pass_for([(0, items)]))
+    return prepare_items([(0, items)], path=first_pass_for([(0, items)]))
 
 
 def bare(queries: Any, items: Any) -> None:
@@ -73,7 +73,7 @@ def bare(queries: Any, items: Any) -> None:
 def against_product(queries: Any, items: Any, label: str, rounds: int) -> list[Row]:
     """256 users: every path this machine has, and the chosen one, against the bare product."""
     mask = mask_of(np.random.default_rng(1), len(queries), len(items), 1, 0)
-    ready = {name: prepare([(0, items)], path=name) for name in supported_paths(cpu_flags())}
+    ready = {name: prepare_items([(0, items)], path=name) for name in supported_paths(cpu_flags())}
     chosen = first_pass_for([(0, items)])
     runs: dict[str, Any] = {"bare": lambda: bare(queries, items)}
     for name, one in ready.items():
@@ -98,7 +98,7 @@ def against_peers(queries: Any, items: Any, rounds: int) -> list[Row]:
     index.add(items)
     rng = np.random.default_rng(2)
     mask, markets = (mask_of(rng, len(queries), len(items), *sizes) for sizes in ((1, 0), (8, 50)))
-    chosen, plain = prepared(items), prepare([(0, items)])
+    chosen, plain = prepared(items), prepare_items([(0, items)])
     left, right = torch.from_numpy(queries), torch.from_numpy(items)
     least = minima(
         {

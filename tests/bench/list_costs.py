@@ -39,7 +39,7 @@ _SETTINGS: Final[dict[str, dict[str, Any]]] = {
 
 
 def asked(lake: str, users: set[str]) -> pa.Table:
-    """Users as `Retriever.rows` takes them."""
+    """Users as `Retriever.candidates_of` takes them."""
     known = DeltaTable(f"{lake}/users").to_pandas(columns=["user_id", "market", "languages", "language_weights"])
     known = known[known.user_id.isin(users)].reset_index(drop=True)
     events = DeltaTable(f"{lake}/events").to_pandas(columns=["user_id", "timestamp", "item_num", "weight"])
@@ -85,7 +85,7 @@ def main() -> None:
     truth = truth_of(pd.read_parquet(options.holdout))
     base = {"lake": options.lake, "inputs": {"catalog": "-", "interactions": "-"}, "k": 10}
     newest = max(glob(f"{options.lake}/_index/*"))
-    index, users = ItemIndex.open(newest), asked(options.lake, set(truth))
+    index, users = ItemIndex.open_folder(newest), asked(options.lake, set(truth))
     wide = Config.model_validate(base | {"rank": {"languages": "any"}})
     blocks = {
         languages: Retriever(index, Config.model_validate(base | {"rank": {"languages": languages}}))

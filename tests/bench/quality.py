@@ -60,7 +60,7 @@ def read(lake: str) -> World:
     kind = str(split.sort_values("evaluated_at").split.iloc[-1]).split(":")[0]
     markets = dict(zip(tables["users"].user_id, tables["users"].market, strict=True))
     (index,) = Path(apart, "_index").glob("*-own")  # an evaluation removes those of older ones
-    return World(tables["events"], tables["holdout"], lists, ItemIndex.open(str(index)), markets, kind)
+    return World(tables["events"], tables["holdout"], lists, ItemIndex.open_folder(str(index)), markets, kind)
 
 
 def split_of(world: World, events: pd.DataFrame, truth: dict[str, NDArray[np.int64]], names: list[str]) -> Split:

@@ -52,13 +52,13 @@ def world(folder: Path, n_items: int) -> tuple[ItemIndex, pa.Table]:
             "log": pa.array(logs, LOG),
         }
     )  # fmt: skip
-    return ItemIndex.open(str(folder)), asked
+    return ItemIndex.open_folder(str(folder)), asked
 
 
 def costs(index: ItemIndex, asked: pa.Table, config: Config) -> tuple[float, float]:
     """Milliseconds a user of retrieval and of the list, the best of some rounds."""
     retriever, ranker = Retriever(index, config), Ranker(index, config)
-    (batch,) = retriever.rows(asked).combine_chunks().to_batches()
+    (batch,) = retriever.candidates_of(asked).combine_chunks().to_batches()
     users = users_of(batch, ranker.weights)
 
     def timed(step: Callable[[], Any]) -> float:
@@ -70,7 +70,7 @@ def costs(index: ItemIndex, asked: pa.Table, config: Config) -> tuple[float, flo
             best = min(best, perf_counter() - began)
         return best / batch.num_rows * 1e3
 
-    return timed(lambda: retriever.rows(asked)), timed(lambda: ranker.lists_of(users))
+    return timed(lambda: retriever.candidates_of(asked)), timed(lambda: ranker.lists_of(users))
 
 
 def main(sizes: list[int]) -> None:

@@ -80,10 +80,10 @@ def config() -> Config:
 
 def searched(spark: Any, one: World) -> None:
     """The retrieval of all users, to nowhere."""
-    from xlrec.stages.retrieve import retrieve
+    from xlrec.stages.retrieve import retrieve_candidates
 
     users, events, queries = (spark.read.parquet(path) for path in (one.users, one.events, one.queries))
-    found = retrieve(users, events, config(), index=one.index, queries=queries)
+    found = retrieve_candidates(users, events, config(), index=one.index, queries=queries)
     found.write.format("noop").mode("overwrite").save()
 
 
@@ -93,7 +93,7 @@ def bare(index: str, n_users: int, part: int) -> int:
     from xlrec.index.search import vector_space
     from xlrec.kernels.search.topk import Mask, top_k
 
-    opened = ItemIndex.open(index)
+    opened = ItemIndex.open_folder(index)
     items = vector_space(opened, None, config().retrieve.item_block).items
     queries = factors(n_users, 2)[part::N_CORES]
     n = len(queries)
@@ -130,7 +130,7 @@ def shuffled(spark: Any) -> list[tuple[str, int]]:
 
 def main() -> None:
     """Measures, prints, writes."""
-    from xlrec.runtime.session import start
+    from xlrec.runtime.session import start_session
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     facts: dict[str, Any] = {"machine": machine()}
-    spark = start(SparkConfig(master=f"local[{N_CORES}]", driver_memory="6g", shuffle_partitions=4), "bench")
+    spark = start_session(SparkConfig(master=f"local[{N_CORES}]", driver_memory="6g", shuffle_partitions=4), "bench")
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(N_CORES, get_context("spawn")) as pool:
         folder = Path(name)
         whole = world(folder, args.users, args.items)

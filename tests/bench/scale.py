@@ -16,9 +16,9 @@ from pages import put
 from rich.console import Console
 from rich.filesize import decimal
 
-from xlrec.config.loading import load
+from xlrec.config.loading import load_config
 from xlrec.planning.night import Cluster, Forecast, Night, forecast_cost, plan_night
-from xlrec.runtime.progress import duration
+from xlrec.runtime.progress import duration_text
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "conf/README.md"
 #: Cores of a machine of the cluster; its memory, and the driver's.
@@ -54,7 +54,7 @@ def cluster_table(night: Night) -> str:
     for users, items, machines in ROWS:
         cost = cost_of(night, users, items, machines)
         n_bytes = cost.shuffle_bytes, cost.index_bytes, cost.executor_memory, cost.driver_memory, cost.driver_disk
-        cells = f"{users:,} × {items:,}", f"{machines} of {CORES} cores", duration(sum(cost.seconds.values()))
+        cells = f"{users:,} × {items:,}", f"{machines} of {CORES} cores", duration_text(sum(cost.seconds.values()))
         rows.append((*cells, *map(decimal, n_bytes)))
     driver = most_items(night, lambda cost: cost.driver_memory)
     executor = most_items(night, lambda cost: cost.executor_memory)
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    table = cluster_table(plan_night(load(options.config, []), items=ROWS[0][1]))
+    table = cluster_table(plan_night(load_config(options.config, []), items=ROWS[0][1]))
     Console(width=200).print(table, markup=False)
     if options.write:
         put(PAGE, "bench-scale", table)

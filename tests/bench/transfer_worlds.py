@@ -20,12 +20,14 @@ def main(seeds: list[int]) -> None:
 
     from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT
     from xlrec.training.transfer.domains import domains_by_market
-    from xlrec.training.transfer.strategies import TARGET_ONLY, WAYS
+    from xlrec.training.transfer.strategies import STRATEGIES, TARGET_ONLY
 
     zero = (ZERO_SHOT, 0.0)
     bars = {
         "of kept": lambda made: mean(made, zero) / mean(made, (KEPT, 1.0)) - SHARE_OF_ALL,
-        "of best": lambda made: mean(made, zero) / max(mean(made, (way.name, 1.0)) for way in WAYS) - SHARE_OF_ALL,
+        "of best": lambda made: (
+            mean(made, zero) / max(mean(made, (way.name, 1.0)) for way in STRATEGIES) - SHARE_OF_ALL
+        ),
         "− popularity": lambda made: difference(made, zero, (POPULARITY, 1.0)).low,
         "− texts": lambda made: difference(made, zero, (TEXT, 0.0)).low,
         "5 % − alone": lambda made: difference(made, (FEW_SHOT, SHARE), (TARGET_ONLY.name, SHARE)).low,

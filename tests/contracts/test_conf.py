@@ -6,7 +6,7 @@ from pathlib import Path
 import fields
 import pytest
 
-from xlrec.config.loading import load
+from xlrec.config.loading import load_config
 from xlrec.config.models import Config
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -14,7 +14,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda p: p.name)
 def test_every_shipped_config_loads(path: Path) -> None:
-    assert load(str(path), env={}).k >= 1
+    assert load_config(str(path), env={}).k >= 1
 
 
 def test_the_schema_for_editors_is_that_of_the_code() -> None:

@@ -59,12 +59,12 @@ PURE = {
     "add_typer", "append", "arange", "array", "binary", "bool", "bool_", "cast", "command", "compile", "concatenate",
     "count", "date", "datetime", "dict", "dtype", "escape", "factorial", "field", "finfo", "float", "float32",
     "float64", "fromkeys", "frozenset", "getLogger", "iinfo", "int", "int32", "int64", "items", "join", "keys", "len",
-    "list", "list_", "maketrans", "max", "min", "namedtuple", "partial", "range", "replace", "resolve", "rstrip",
+    "list", "list_", "maketrans", "map", "max", "min", "namedtuple", "partial", "range", "replace", "resolve", "rstrip",
     "schema", "set", "sorted", "split", "str", "strerror", "string", "struct", "sum", "timedelta", "timestamp",
-    "tuple", "uint32", "uint64", "values", "zeros", "zip",
+    "tuple", "uint32", "uint64", "values", "with_name", "zeros", "zip",
 }  # fmt: skip
 #: Modules that still work at import.
-WORKING = {"xlrec", "xlrec.cli.__main__"}
+WORKING = {"xlrec.cli.__main__"}
 
 
 def impure(source: str) -> list[str]:
@@ -84,6 +84,7 @@ def work_at_import(source: str) -> list[str]:
     tree = ast.parse(source)
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     assigned = {ast.unparse(target) for node in tree.body if isinstance(node, ast.Assign) for target in node.targets}
+    assigned |= {ast.unparse(node.target) for node in tree.body if isinstance(node, ast.AnnAssign)}
     visited: set[str] = set()
     wrong: list[str] = []
 
@@ -101,7 +102,7 @@ def work_at_import(source: str) -> list[str]:
                 for statement in body:
                     visit(statement)
             elif not isinstance(node.func, ast.Call) and not (
-                last[:1].isupper() or last.lstrip("_")[:1].isupper() or last in PURE or name in assigned
+                last[:1].isupper() or last.lstrip("_")[:1].isupper() or last in PURE or name.split(".")[0] in assigned
             ):
                 wrong.append(name)
         decorators = node.decorator_list if isinstance(node, ast.ClassDef) else []

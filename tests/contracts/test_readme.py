@@ -9,7 +9,7 @@ import yaml
 from typer.main import get_command
 
 from xlrec.cli.app import app
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
@@ -76,4 +76,4 @@ def test_the_readme_is_short_and_its_picture_is_right_in_light_and_dark() -> Non
 
 @pytest.mark.parametrize("text", [text for text in blocks(README, "yaml") if "lake:" in text])
 def test_the_smallest_config_of_the_readme_loads(text: str) -> None:
-    assert validate(yaml.safe_load(text)).k == 10
+    assert validate_config(yaml.safe_load(text)).k == 10

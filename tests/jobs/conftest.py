@@ -32,8 +32,8 @@ def demo(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def night(spark: "SparkSession", demo: Path, tmp_path_factory: pytest.TempPathFactory) -> "tuple[Config, str]":
     """The config of a published night, and its run_id."""
-    from xlrec.config.loading import validate
+    from xlrec.config.loading import validate_config
     from xlrec.pipeline.night import nightly
 
-    config = validate(night_config(demo, tmp_path_factory.mktemp("lake")))
+    config = validate_config(night_config(demo, tmp_path_factory.mktemp("lake")))
     return config, nightly(spark, config)

@@ -12,7 +12,7 @@ from worlds.demo import night_config, run_row
 from worlds.programs import BRIEF
 
 import xlrec
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 from xlrec.errors import AuditError, InputError
 from xlrec.kernels.search.paths import PATHS
 from xlrec.pipeline.evaluation import evaluate
@@ -89,7 +89,7 @@ def test_other_partitions_and_blocks_and_the_stages_one_by_one_give_the_same_con
     spark, night, demo, tmp_path
 ) -> None:
     config, first = night
-    other = validate(night_config(demo, tmp_path, retrieve={"user_block": 7, "item_block": 64}))
+    other = validate_config(night_config(demo, tmp_path, retrieve={"user_block": 7, "item_block": 64}))
     before = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "5")
     try:
@@ -129,7 +129,7 @@ def test_a_missed_bar_leaves_the_live_release(spark, night) -> None:
 
 def test_a_missing_input_stops_the_job_in_one_line(spark, demo, tmp_path) -> None:
     inputs = {"catalog": str(tmp_path / "no"), "interactions": str(demo)}
-    config = validate(night_config(demo, tmp_path) | {"inputs": inputs})
+    config = validate_config(night_config(demo, tmp_path) | {"inputs": inputs})
     with pytest.raises(InputError, match="catalog"):
         nightly(spark, config)
 

@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from worlds.tiny_translators import build_translator
 
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 from xlrec.config.models import Config
 from xlrec.errors import ConfigError
 from xlrec.lake.delta import Lake
 from xlrec.lake.records import RunLog
 from xlrec.pipeline import translation
 from xlrec.pipeline.embed import embed
-from xlrec.pipeline.run import Run, open_lake, running
+from xlrec.pipeline.run import Run, open_lake, running_on
 from xlrec.runtime.progress import Progress
 from xlrec.tables import EMBEDDINGS, ITEMS, TEXTS, TRANSLATIONS
 
@@ -43,8 +43,8 @@ def lake(spark, tmp_path_factory) -> Path:
         for item, language, title in TITLES
     ]
     lake = Lake(spark, str(folder / "lake"))
-    lake.replace(TEXTS, spark.createDataFrame(rows, TEXTS.schema))
-    lake.create(ITEMS)
+    lake.replace_rows(TEXTS, spark.createDataFrame(rows, TEXTS.schema))
+    lake.create_table(ITEMS)
     brought = {"item_id": ["b", "b"], "language": ["en-GB", "es"], "title": ["desk <b>lamp</b>", "lámpara"]}
     pq.write_table(pa.table(brought), folder / "translations.parquet")
     return folder
@@ -53,14 +53,14 @@ def lake(spark, tmp_path_factory) -> Path:
 def config_of(folder: Path, *, brought: bool = True, **more: Any) -> Config:
     inputs = {"catalog": "none", "interactions": "none"}
     inputs |= {"translations": str(folder / "translations.parquet")} if brought else {}
-    return validate({"lake": str(folder / "lake"), "inputs": inputs, "embed": {"dim": 32}, **more})
+    return validate_config({"lake": str(folder / "lake"), "inputs": inputs, "embed": {"dim": 32}, **more})
 
 
 @pytest.fixture(scope="module")
 def held(spark, lake) -> Iterator[Run]:
     """A run that holds the lake."""
     config = config_of(lake)
-    with running(open_lake(spark, config), config, Progress(spark), date(2026, 3, 1)) as run:
+    with running_on(open_lake(spark, config), config, Progress(spark), date(2026, 3, 1)) as run:
         yield run
 
 
@@ -82,7 +82,7 @@ def test_brought_translations_are_kept_once_and_a_second_run_translates_and_embe
     expected = {"translate.brought": 2, "translate.texts": 0, "translate.untranslated": 2, "embed.texts": 4}
     assert counts_of(held, config) == expected
     assert counts_of(held, config) == {**expected, "translate.brought": 0, "embed.texts": 0}
-    assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
+    assert Lake(spark, config.lake).read_table(TRANSLATIONS).count() == 2
     own = [("c", "kofia"), ("c", "ヘルメット")]
     assert made_of(held, config) == [("a", "bike helmet"), ("b", "desk lamp"), *own]
     both = config_of(lake, unify="both")
@@ -97,7 +97,7 @@ def test_what_is_brought_anew_replaces_what_was_brought(spark, lake, held) -> No
     )
     assert counts_of(held, config)["translate.brought"] == 2
     assert ("b", "office light") in made_of(held, config)
-    assert Lake(spark, config.lake).read(TRANSLATIONS).count() == 2
+    assert Lake(spark, config.lake).read_table(TRANSLATIONS).count() == 2
 
 
 def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(lake, held, tmp_path) -> None:
@@ -113,7 +113,9 @@ def test_a_model_translates_what_was_not_brought_and_the_rest_stands_for_itself(
 
 def test_vectors_translates_nothing_and_embeds_the_items_own_texts(spark, lake, held) -> None:
     config = config_of(lake)
-    before = Lake(spark, config.lake).read(EMBEDDINGS).count() if Lake(spark, config.lake).exists(EMBEDDINGS) else 0
+    before = (
+        Lake(spark, config.lake).read_table(EMBEDDINGS).count() if Lake(spark, config.lake).has_table(EMBEDDINGS) else 0
+    )
     counts = counts_of(held, config)
     assert list(counts) == ["embed.texts"]
     assert before + counts["embed.texts"] >= len(TITLES)

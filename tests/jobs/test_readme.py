@@ -53,7 +53,7 @@ def at_home(spark, folder, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The folder as the working directory, the suite's Spark, and a browser that only notes what it would open."""
     opened: list[str] = []
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(xlrec.runtime.session, "start", lambda *_, **__: Shared(spark))
+    monkeypatch.setattr(xlrec.runtime.session, "start_session", lambda *_, **__: Shared(spark))
     monkeypatch.setattr(typer, "launch", opened.append)
     return opened
 

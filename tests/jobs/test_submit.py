@@ -18,10 +18,10 @@ import json
 import sys
 from xlrec.config.models import SparkConfig
 from xlrec.errors import MachineError
-from xlrec.runtime.session import start
+from xlrec.runtime.session import start_session
 
 try:
-    spark = start(SparkConfig(executor_within_s=float(sys.argv[1])))
+    spark = start_session(SparkConfig(executor_within_s=float(sys.argv[1])))
 except MachineError as error:
     print("CONF " + json.dumps({"error": str(error)}))
 else:

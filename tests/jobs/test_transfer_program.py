@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from worlds.demo import night_config
 
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 from xlrec.errors import ConfigError
 from xlrec.pipeline import learning
-from xlrec.pipeline.transfer import Route, transfer
+from xlrec.pipeline.transfer import Route, run_transfer
 from xlrec.recommenders import factors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def config(demo, tmp_path_factory):
     quick = {"train": {"factors": {"dim": 16}}, "transfer": {"bootstrap": 50}}
-    return validate(night_config(demo, tmp_path_factory.mktemp("lake"), **quick))
+    return validate_config(night_config(demo, tmp_path_factory.mktemp("lake"), **quick))
 
 
 def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark, config, capsys) -> None:
     route = Route(("US", "DE"), ("JP",), "market", (0.2,))
-    folder = Path(transfer(spark, config, route, "conf/x.yaml"))
-    facts = factors.facts_of(str(folder))
+    folder = Path(run_transfer(spark, config, route, "conf/x.yaml"))
+    facts = factors.model_facts(str(folder))
     assert (facts["transfer"]["from"], facts["transfer"]["to"]) == (["US", "DE"], ["JP"])
     learning.check_encoder(str(folder), config)
     assert "## Transfer" in (folder / "README.md").read_text()
@@ -39,10 +39,10 @@ def test_it_prepares_learns_and_leaves_a_model_that_the_nightly_run_takes(spark,
     pages = list(Path(config.lake).glob("_reports/transfer-*.html"))
     assert len(pages) == 1
     assert "From no logs to all" in pages[0].read_text()
-    again = Path(transfer(spark, config, Route(("en",), ("ja",), "language", (1.0,))))
+    again = Path(run_transfer(spark, config, Route(("en",), ("ja",), "language", (1.0,))))
     assert again != folder
     with pytest.raises(ConfigError, match=r"'XX' is none of the lake's markets with their users with logs: .*US \(\d+"):
-        transfer(spark, config, Route(("US",), ("XX",), "market"))
+        run_transfer(spark, config, Route(("US",), ("XX",), "market"))
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,9 @@ def planted(spark, tmp_path_factory: pytest.TempPathFactory) -> Path:
             events += [(who, f"en-{number:04d}", start, 1.0), (who, f"xx-{number:04d}", start + 2, 1.0)]
     lake = Lake(spark, str(folder / "lake"))
     texts = list(zip(names, rows["language"], rows["text"], strict=True))
-    lake.replace(TEXTS, texts_frame(spark, [*texts, ("short", "en", "."), ("odd", "und", "unknown")]))
-    lake.replace(ITEMS, items_frame(spark, names))
-    lake.replace(EVENTS, events_frame(spark, events, names))
+    lake.replace_rows(TEXTS, texts_frame(spark, [*texts, ("short", "en", "."), ("odd", "und", "unknown")]))
+    lake.replace_rows(ITEMS, items_frame(spark, names))
+    lake.replace_rows(EVENTS, events_frame(spark, events, names))
     return folder
 
 
@@ -124,8 +124,8 @@ def test_an_encoder_learns_two_languages_from_what_users_chose_in_a_lake(spark, 
     lines: list[str] = []
     untrained = config.model_copy(update={"steps": 1, "output": str(planted / "untrained")})
     untrained = untrained.model_copy(update={"static": config.static.model_copy(update={"learning_rate": 1e-9})})
-    before = adapting.adapt(untrained, silent)[LAKE_CHOICES, "en"]
-    after = adapting.adapt(config, lines.append)[LAKE_CHOICES, "en"]
+    before = adapting.adapt_encoder(untrained, silent)[LAKE_CHOICES, "en"]
+    after = adapting.adapt_encoder(config, lines.append)[LAKE_CHOICES, "en"]
     assert 0.35 < before < 0.65  # chance
     assert after > 0.9
     assert "300 pairs of items" in " ".join(lines)
@@ -135,41 +135,41 @@ def test_an_encoder_learns_two_languages_from_what_users_chose_in_a_lake(spark, 
 def test_an_unchanged_lake_is_read_once_and_a_changed_one_again(spark, planted: Path) -> None:
     config = AdaptConfig.model_validate(settings_of_lake(planted / "again", {"folder": str(planted / "lake")}))
     lines: list[str] = []
-    first = adapting.copied(spark, config, lines.append).texts.lake
-    assert adapting.copied(spark, config, lines.append).texts.lake == first
+    first = adapting.copy_lake(spark, config, lines.append).texts.lake
+    assert adapting.copy_lake(spark, config, lines.append).texts.lake == first
     assert lines == ["lake: 602 texts, 2 left out as too short, in an unknown language or too many"]
     lake = Lake(spark, str(planted / "lake"))
-    lake.replace(ITEMS, lake.read(ITEMS))
-    assert adapting.copied(spark, config, lines.append).texts.lake != first
+    lake.replace_rows(ITEMS, lake.read_table(ITEMS))
+    assert adapting.copy_lake(spark, config, lines.append).texts.lake != first
 
 
 def test_events_from_a_day_on_can_be_left_out(spark, planted: Path) -> None:
     for until, n_pairs in (("2026-01-11", 50), ("2026-02-01", 200)):
         lake = {"folder": str(planted / "lake"), "until": until}
         config = AdaptConfig.model_validate(settings_of_lake(planted / until, lake))
-        found = adapting.copied(spark, config, silent).texts.lake
+        found = adapting.copy_lake(spark, config, silent).texts.lake
         assert found is not None
         assert spark.read.parquet(f"{found.copied}/choices").count() == n_pairs
     early = AdaptConfig.model_validate(
         settings_of_lake(planted / "early", {"folder": str(planted / "lake"), "until": "2025-12-01"})
     )
     with pytest.raises(InputError, match=r"no event .* is before 2025-12-01"):
-        adapting.copied(spark, early, silent)
+        adapting.copy_lake(spark, early, silent)
 
 
 def test_a_lake_without_events_teaches_by_its_texts_in_several_languages(spark, tmp_path: Path) -> None:
     rows = items(60)
     of_meaning = [(name[3:], tongue, text) for name, tongue, text in zip(*rows.values(), strict=True)]
     lake = Lake(spark, str(tmp_path / "lake"))
-    lake.replace(TEXTS, texts_frame(spark, of_meaning))
-    lake.replace(ITEMS, items_frame(spark, sorted({name for name, _, _ in of_meaning})))
-    lake.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
+    lake.replace_rows(TEXTS, texts_frame(spark, of_meaning))
+    lake.replace_rows(ITEMS, items_frame(spark, sorted({name for name, _, _ in of_meaning})))
+    lake.replace_rows(EVENTS, spark.createDataFrame([], EVENTS.schema))
     config = AdaptConfig.model_validate(settings_of_lake(tmp_path, {}, steps=5))
     config = config.model_copy(update={"measure": config.measure.model_copy(update={"min_pairs": 2})})
-    assert set(adapting.adapt(config, silent)) == {(LAKE_TEXTS, "xx")}
+    assert set(adapting.adapt_encoder(config, silent)) == {(LAKE_TEXTS, "xx")}
 
 
 @pytest.mark.usefixtures("spark")
 def test_a_lake_without_tables_is_named(tmp_path: Path) -> None:
     with pytest.raises(LakeError, match="has no table texts yet"):
-        adapting.adapt(AdaptConfig.model_validate(settings_of_lake(tmp_path, {})), silent)
+        adapting.adapt_encoder(AdaptConfig.model_validate(settings_of_lake(tmp_path, {})), silent)

@@ -10,7 +10,7 @@ from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import EncoderError
-from xlrec.pipeline.adapting import adapt
+from xlrec.pipeline.adapting import adapt_encoder
 from xlrec.training.encoder import AdaptConfig, adapt_in_process
 from xlrec.training.encoder.finetune import FineTuneBackend
 from xlrec.training.processes import process_placement
@@ -60,9 +60,9 @@ def test_two_processes_learn_from_the_batches_of_both(tmp_path: Path, monkeypatc
     model = build_encoder(tmp_path / "base", "bert-mean")
     expected = averaged_by_hand(tmp_path / "by-hand", model, monkeypatch)
     both = config(tmp_path / "both", model, 2)
-    assert adapt(both, silent) == {}
+    assert adapt_encoder(both, silent) == {}
     alone = config(tmp_path / "alone", model, 1)
-    adapt(alone, silent)
+    adapt_encoder(alone, silent)
     found = {name: encoders.load(path).encode(TEXTS) for name, path in (("both", both.output), ("alone", alone.output))}
     np.testing.assert_allclose(found["both"], encoders.load(expected).encode(TEXTS), atol=1e-5)
     assert not np.allclose(found["both"], found["alone"], atol=1e-4)
@@ -71,7 +71,7 @@ def test_two_processes_learn_from_the_batches_of_both(tmp_path: Path, monkeypatc
 @pytest.mark.usefixtures("spark")
 def test_what_a_process_refuses_is_said_in_its_own_words(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match=r"^finetune.model: no folder .* name a sentence-transformers folder$"):
-        adapt(config(tmp_path, tmp_path / "none", 2), silent)
+        adapt_encoder(config(tmp_path, tmp_path / "none", 2), silent)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from worlds.index_arrays import write_arrays
 from xlrec.config.models import AlsConfig, Config, EvaluateConfig, Inputs, RankConfig
 from xlrec.errors import InputError
 from xlrec.recommenders import als
-from xlrec.recommenders.baselines import binary, systems
+from xlrec.recommenders.baselines import binary_events, compared_systems
 from xlrec.runtime.files import Files
-from xlrec.stages.rank import rank
-from xlrec.stages.retrieve import retrieve
+from xlrec.stages.rank import rank_candidates
+from xlrec.stages.retrieve import retrieve_candidates
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def unpacked(frame: "DataFrame") -> dict[Any, np.ndarray[Any, np.dtype[np.float3
 
 @pytest.fixture(scope="module")
 def fitted(spark: "SparkSession") -> "list[DataFrame]":
-    return [frame.cache() for frame in als.fit(events(spark, LOG), CONFIG, seed=1)]
+    return [frame.cache() for frame in als.fit_als(events(spark, LOG), CONFIG, seed=1)]
 
 
 def test_als_finds_the_planted_taste_and_leaves_out_what_it_did_not_see(fitted: "list[DataFrame]") -> None:
@@ -53,7 +53,7 @@ def test_als_finds_the_planted_taste_and_leaves_out_what_it_did_not_see(fitted: 
 
 def test_many_sweeps_are_checkpointed_so_that_no_task_carries_them_all(spark: "SparkSession", tmp_path: Path) -> None:
     spark.sparkContext.setCheckpointDir(str(tmp_path))
-    items, _ = als.fit(events(spark, LOG), CONFIG.model_copy(update={"iterations": 12}), seed=1)
+    items, _ = als.fit_als(events(spark, LOG), CONFIG.model_copy(update={"iterations": 12}), seed=1)
     assert items.count() == 8
     assert list(tmp_path.rglob("rdd-*"))
     depth = len(str(items.rdd._jrdd.toDebugString()).splitlines())  # type: ignore[union-attr]
@@ -62,8 +62,8 @@ def test_many_sweeps_are_checkpointed_so_that_no_task_carries_them_all(spark: "S
 
 def test_als_on_one_block_does_not_depend_on_order_or_partitions(spark: "SparkSession") -> None:
     rows = LOG * 2
-    first = als.fit(events(spark, rows).repartition(1), CONFIG, seed=1, blocks=1)
-    second = als.fit(events(spark, rows[::-1]).repartition(5), CONFIG, seed=1, blocks=1)
+    first = als.fit_als(events(spark, rows).repartition(1), CONFIG, seed=1, blocks=1)
+    second = als.fit_als(events(spark, rows[::-1]).repartition(5), CONFIG, seed=1, blocks=1)
     for one, other in zip(first, second, strict=True):
         expected, found = unpacked(one), unpacked(other)
         assert expected.keys() == found.keys()
@@ -73,12 +73,12 @@ def test_als_on_one_block_does_not_depend_on_order_or_partitions(spark: "SparkSe
 
 def test_als_without_a_positive_event_says_so(spark: "SparkSession") -> None:
     with pytest.raises(InputError, match="positive weight"):
-        als.fit(events(spark, [("u", 1, 0.0)]), CONFIG, seed=1)
+        als.fit_als(events(spark, [("u", 1, 0.0)]), CONFIG, seed=1)
 
 
 def test_binary_events_are_one_a_user_and_item(spark: "SparkSession") -> None:
     log = events(spark, [("a", 1, 3.0), ("a", 1, 0.0), ("a", 2, 0.0), ("b", 1, 0.5)])
-    found = binary(log)
+    found = binary_events(log)
     assert found.columns == log.columns
     assert sorted((r["user_id"], r["item_num"], r["weight"]) for r in found.collect()) == [
         ("a", 1, 1.0),
@@ -88,13 +88,15 @@ def test_binary_events_are_one_a_user_and_item(spark: "SparkSession") -> None:
 
 
 def test_itemknn_is_the_binary_cosine(spark: "SparkSession", tmp_path: Path) -> None:
-    from xlrec.recommenders.covisitation import fit
+    from xlrec.recommenders.covisitation import fit_neighbours
 
     log = [("a", 1, 3.0), ("a", 2, 1.0), ("b", 1, 1.0), ("b", 1, 1.0), ("b", 2, 2.0), ("c", 1, 1.0), ("c", 3, 1.0)]
-    system = systems(config())["itemknn"]
+    system = compared_systems(config())["itemknn"]
     rows = [{"item_id": f"i{num}", "item_num": num, "languages": [], "categories": []} for num in range(4)]
     items = spark.createDataFrame(rows, ITEMS.schema)
-    neighbours = fit(binary(events(spark, log)), items, system.config.train.covisitation, Files(str(tmp_path)))
+    neighbours = fit_neighbours(
+        binary_events(events(spark, log)), items, system.config.train.covisitation, Files(str(tmp_path))
+    )
     found = {
         (row["item_num"], row["neighbour_num"]): row["score"] for row in neighbours.where("market = 'ZZ'").collect()
     }
@@ -112,7 +114,7 @@ def config(languages: Any = "calibrated", **sections: Any) -> Config:
 
 
 def test_the_systems_are_xlrec_its_sources_and_the_baselines() -> None:
-    found = systems(config())
+    found = compared_systems(config())
     assert list(found) == ["xlrec", "similar", "covisited", "popular", "text", "itemknn", "als"]
     assert {name: system.model for name, system in found.items() if system.model != "own"} == {
         "itemknn": "itemknn",
@@ -130,8 +132,8 @@ def test_the_systems_are_xlrec_its_sources_and_the_baselines() -> None:
 
 
 def test_plain_systems_have_candidates_of_their_own_where_xlrec_lists_the_users_languages_only() -> None:
-    assert systems(config("only"))["similar"].candidates == "own-any"
-    assert systems(config())["similar"].candidates == systems(config())["xlrec"].candidates
+    assert compared_systems(config("only"))["similar"].candidates == "own-any"
+    assert compared_systems(config())["similar"].candidates == compared_systems(config())["xlrec"].candidates
 
 
 def test_als_makes_lists_through_the_same_stages(
@@ -139,14 +141,14 @@ def test_als_makes_lists_through_the_same_stages(
 ) -> None:
     log = events(spark, LOG)
     users = spark.createDataFrame([(f"u{u}", "ZZ", ["en"], [1.0], False) for u in range(8)], USERS.schema)
-    system = systems(config(evaluate=EvaluateConfig(cutoffs=(4,), als=CONFIG), k=4))["als"]
+    system = compared_systems(config(evaluate=EvaluateConfig(cutoffs=(4,), als=CONFIG), k=4))["als"]
     vectors, queries = np.array([vector for _, vector in sorted(unpacked(fitted[0]).items())]), fitted[1]
     write_arrays(
         tmp_path, item_ids=[f"i{n}" for n in range(8)], vectors=vectors, languages=[["en"]] * 8, categories=[[]] * 8,
         markets=[None] * 8, available=[True] * 8, neighbours=[], popularity=[],
     )  # fmt: skip
     index = str(tmp_path)
-    candidates = retrieve(users, log, system.config, index=index, queries=queries)
-    lists = rank(candidates, system.config, index=index, run_id="als", run_date=DAY).collect()
+    candidates = retrieve_candidates(users, log, system.config, index=index, queries=queries)
+    lists = rank_candidates(candidates, system.config, index=index, run_id="als", run_date=DAY).collect()
     best = {row["user_id"]: row["item_id"] for row in lists if row["rank"] == 1}
     assert best == {f"u{u}": f"i{u}" for u in range(8)}  # the only item of the taste that is not seen

@@ -13,7 +13,7 @@ from xlrec.config.models import Config
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
 from xlrec.pipeline import approximation
-from xlrec.stages.retrieve import retrieve
+from xlrec.stages.retrieve import retrieve_candidates
 from xlrec.tables import EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run_of(tables: "dict[str, DataFrame]", told: Config) -> Any:
 
 
 def similar_of(tables: "dict[str, DataFrame]", index: str, told: Config) -> dict[str, dict[int, float]]:
-    rows = retrieve(tables[USERS.name], tables[EVENTS.name], told, index=index).collect()
+    rows = retrieve_candidates(tables[USERS.name], tables[EVENTS.name], told, index=index).collect()
     return {row.user_id: dict(zip(row.item_nums, row.similar, strict=True)) for row in rows}
 
 
@@ -74,7 +74,7 @@ def test_the_recall_that_was_measured_on_all_users_is_the_recall_that_they_get(
     tables: "dict[str, DataFrame]", index: str
 ) -> None:
     run = run_of(tables, config("ann"))
-    approximation.lay(run, index)
+    approximation.write_lists(run, index)
     counts = run.counts
     assert counts["ann.users"] == N_USERS - 4  # who asks for something
     assert counts["ann.markets"] == 2
@@ -89,9 +89,9 @@ def test_the_recall_that_was_measured_on_all_users_is_the_recall_that_they_get(
     assert all(len(had[user]) == CANDIDATES for user in asked)
     hits = sum(len(set(best[user]) & set(had[user])) for user in asked)
     assert counts["ann.found"] == pytest.approx(hits, abs=len(asked))  # popular items may stand in both
-    eligible = {user: ItemIndex.open(index).eligible("JP" if int(user[1:]) % 4 == 0 else "DE") for user in asked}
+    eligible = {user: ItemIndex.open_folder(index).eligible("JP" if int(user[1:]) % 4 == 0 else "DE") for user in asked}
     assert all(eligible[user][num] for user in asked for num in had[user])
-    told = approximation.told(counts, run.config)
+    told = approximation.recall_line(counts, run.config)
     assert told.startswith("approximate search, recall@25 0.9")
     assert "on 86 users" in told
 
@@ -100,23 +100,23 @@ def test_the_sample_takes_every_market_alike_and_is_the_same_in_other_partitions
     tables: "dict[str, DataFrame]",
 ) -> None:
     users = tables[USERS.name]
-    drawn = approximation.sampled(users, 0, 20).collect()
+    drawn = approximation.sample_users(users, 0, 20).collect()
     assert sorted(row.market for row in drawn) == ["DE"] * 10 + ["JP"] * 10
     assert {row.user_id for row in drawn} == {
-        row.user_id for row in approximation.sampled(users.repartition(7), 0, 20).collect()
+        row.user_id for row in approximation.sample_users(users.repartition(7), 0, 20).collect()
     }
-    assert {row.user_id for row in drawn} != {row.user_id for row in approximation.sampled(users, 1, 20).collect()}
+    assert {row.user_id for row in drawn} != {row.user_id for row in approximation.sample_users(users, 1, 20).collect()}
 
 
 def test_an_index_made_without_is_refused_and_exact_search_leaves_no_file(
     tables: "dict[str, DataFrame]", index: str
 ) -> None:
-    approximation.lay(run_of(tables, config("ann")), index)
-    approximation.check(index, config("ann"))
+    approximation.write_lists(run_of(tables, config("ann")), index)
+    approximation.require_lists(index, config("ann"))
     run = run_of(tables, config("exact"))
-    approximation.lay(run, index)
+    approximation.write_lists(run, index)
     assert run.counts == {}
     assert not list(Path(index).glob("ivf-*"))
-    approximation.check(index, config("exact"))
+    approximation.require_lists(index, config("exact"))
     with pytest.raises(LakeError, match="was made without: run `xlrec train` with this config"):
-        approximation.check(index, config("ann"))
+        approximation.require_lists(index, config("ann"))

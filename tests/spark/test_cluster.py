@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 from xlrec.errors import LakeError
 from xlrec.pipeline import cluster
-from xlrec.runtime.cluster import lacking_secrets, reason
+from xlrec.runtime.cluster import error_line, missing_protection
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.runtime.machine import Executor
 
@@ -20,7 +20,9 @@ def test_everything_that_a_night_asks_is_tried(spark: "SparkSession", tmp_path: 
     for name in ("catalog", "interactions"):
         spark.range(3).write.parquet(str(tmp_path / name))
     inputs = {name: str(tmp_path / name) for name in ("catalog", "interactions")}
-    config = validate({"lake": str(tmp_path / "lake"), "inputs": inputs | {"users": str(tmp_path / "gone")}, "k": 3})
+    config = validate_config(
+        {"lake": str(tmp_path / "lake"), "inputs": inputs | {"users": str(tmp_path / "gone")}, "k": 3}
+    )
     found = {check.name: check for check in cluster.checks(spark, config)}
     assert {name for name, check in found.items() if not check.ok} == {"input users"}
     assert "inputs.users" in found["input users"].seen
@@ -71,7 +73,7 @@ class _Session:
 def test_a_cluster_whose_processes_do_not_know_each_other_is_told_of() -> None:
     def lacking(master: str, **given: str) -> list[str] | None:
         session: Any = _Session(master, **given)
-        return lacking_secrets(session)
+        return missing_protection(session)
 
     assert lacking("local[2]") is None
     assert lacking("yarn") == ["spark.authenticate", "spark.network.crypto.enabled"]
@@ -82,8 +84,8 @@ def test_a_cluster_whose_processes_do_not_know_each_other_is_told_of() -> None:
 
 def test_of_an_error_that_line_is_told_which_tells_most() -> None:
     long = 'Job aborted\n at x\njava.io.IOException: Cannot run program "python9": error=2, No such file\n at y'
-    assert reason(ValueError(long)).startswith('java.io.IOException: Cannot run program "python9"')
-    assert reason(ValueError("")) == "ValueError"
+    assert error_line(ValueError(long)).startswith('java.io.IOException: Cannot run program "python9"')
+    assert error_line(ValueError("")) == "ValueError"
 
 
 def test_gpus_that_no_task_gets_are_told_of() -> None:

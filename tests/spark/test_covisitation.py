@@ -11,7 +11,7 @@ from worlds.pair_scores import oracle
 
 from xlrec.config.models import CovisitationConfig
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.history.covisits import Logs
+from xlrec.kernels.history.covisits import ChoiceLogs
 from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders import covisitation
 from xlrec.runtime.files import Files
@@ -61,7 +61,7 @@ def expected(logs: Log, config: CovisitationConfig, markets: list[str], sold: di
             homes.append(markets.index(newest[run[-1][1]][1] or "ZZ"))
     nums = np.array([num for run in each for _, num in run], dtype=np.int32)
     micros = np.array([round(days * 86_400_000_000) for run in each for days, _ in run], dtype=np.int64)
-    rows = Logs(indptr_of(np.array([len(run) for run in each])), nums, micros, np.array(homes, dtype=np.int32))
+    rows = ChoiceLogs(indptr_of(np.array([len(run) for run in each])), nums, micros, np.array(homes, dtype=np.int32))
     found: Table = {}
     for code, market in enumerate(markets):
         scores = oracle(rows, N_ITEMS, code, covisitation.mixture_of(config), covisitation.rules_of(config))
@@ -72,7 +72,7 @@ def expected(logs: Log, config: CovisitationConfig, markets: list[str], sold: di
 
 def fitted(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, folder: Path) -> Table:
     found: Table = {}
-    for row in covisitation.fit(events, items, config, Files(str(folder))).collect():
+    for row in covisitation.fit_neighbours(events, items, config, Files(str(folder))).collect():
         found.setdefault(row.market, {})[row.item_num, row.neighbour_num] = row.score
     return found
 

@@ -11,7 +11,14 @@ from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import EvaluateConfig
 from xlrec.kernels.evaluation import bootstrap
-from xlrec.stages.evaluate import counts, coverage, ground_truth, item_reach, per_user, summarise
+from xlrec.stages.evaluate import (
+    catalogue_coverage,
+    ground_truth,
+    item_reach,
+    list_counts,
+    summarise_metrics,
+    user_metrics,
+)
 from xlrec.tables import EVENTS, ITEMS, METRICS, RECOMMENDATIONS, USERS
 
 if TYPE_CHECKING:
@@ -70,14 +77,14 @@ class World:
         self.reach = item_reach(self.items, self.history).cache()
 
         self.scores = {
-            name: per_user(lists, self.truth, self.reach, CONFIG, index=self.index, system=name).cache()
+            name: user_metrics(lists, self.truth, self.reach, CONFIG, index=self.index, system=name).cache()
             for name, lists in self.lists.items()
         }
 
     def metrics(self, n_partitions: int = 2, n_bootstrap: int = 200) -> "list[Row]":
         scores = self.scores["xlrec"].union(self.scores["popular"]).repartition(n_partitions)
-        covered = [coverage(lists, self.items, CONFIG, system=name) for name, lists in self.lists.items()]
-        found = summarise(
+        covered = [catalogue_coverage(lists, self.items, CONFIG, system=name) for name, lists in self.lists.items()]
+        found = summarise_metrics(
             scores, covered[0].union(covered[1]),
             split="time", evaluated_at=NOW, seed=3, n_bootstrap=n_bootstrap,
         )  # fmt: skip
@@ -142,7 +149,7 @@ def test_a_user_without_a_list_scores_0_and_unmeasurable_metrics_are_null(world:
 
 
 def test_excluded_users_are_counted(world: World) -> None:
-    row = counts(world.lists["xlrec"], world.truth).first()
+    row = list_counts(world.lists["xlrec"], world.truth).first()
     assert row is not None
     assert row.asDict() == {
         "users_with_truth": 4, "users_without_list": 1, "lists_without_truth": 1, "relevant": 5,

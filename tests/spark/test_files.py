@@ -10,7 +10,7 @@ import pytest
 
 from xlrec.errors import LakeError
 from xlrec.runtime import files as files_module
-from xlrec.runtime.files import PARTS, Files, fetched, local_path
+from xlrec.runtime.files import PARTS, Files, fetched_copy, local_path
 from xlrec.runtime.hadoop import MANIFEST, FileSystem
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_a_folder_that_is_kept_comes_back_whole_and_executors_map_it(
     filled(spark, apart)
     apart.keep(spark)
     again = Files(str(tmp_path / "other" / "driver"), apart.uri, apart=True)
-    again.fetch(spark)
+    again.fetch_from_lake(spark)
     assert seen(Path(again.folder)) == EXPECTED
     place = apart.offer(spark)
 
@@ -112,7 +112,7 @@ def test_a_folder_that_is_not_whole_is_refused(
     again = Files(str(tmp_path / "again"), apart.uri, apart=True)
     said = {"gone": "cannot be read", "unfinished": "was never finished"}.get(damage, "is not what was written")
     with pytest.raises(LakeError, match=said):
-        again.fetch(spark)
+        again.fetch_from_lake(spark)
     assert not Path(again.folder).exists()
 
 
@@ -134,8 +134,8 @@ def test_a_file_system_that_nobody_knows_is_one_line(spark: "SparkSession") -> N
 
 
 def test_a_folder_on_this_machine_is_used_where_it_lies(spark: "SparkSession", tmp_path: Path) -> None:
-    assert fetched(spark, str(tmp_path)) == str(tmp_path)
-    assert fetched(spark, tmp_path.as_uri()) == str(tmp_path)
+    assert fetched_copy(spark, str(tmp_path)) == str(tmp_path)
+    assert fetched_copy(spark, tmp_path.as_uri()) == str(tmp_path)
 
 
 def test_of_another_file_system_come_a_folder_with_all_below_it_and_a_single_file(
@@ -145,8 +145,8 @@ def test_of_another_file_system_come_a_folder_with_all_below_it_and_a_single_fil
     for name in ("modules.json", "1_Pooling/config.json"):
         (tmp_path / "model" / name).write_text(name)
     monkeypatch.setattr(files_module, "local_folder", lambda _: None)
-    copy = fetched(spark, (tmp_path / "model").as_uri())
+    copy = fetched_copy(spark, (tmp_path / "model").as_uri())
     assert not copy.startswith(str(tmp_path))
     assert seen(Path(copy)) == {name: name.encode() for name in ("modules.json", "1_Pooling/config.json")}
-    one = Path(fetched(spark, (tmp_path / "model" / "modules.json").as_uri()))
+    one = Path(fetched_copy(spark, (tmp_path / "model" / "modules.json").as_uri()))
     assert (one.name, one.read_text()) == ("modules.json", "modules.json")

@@ -80,7 +80,7 @@ def test_tables_and_arrays_give_the_same_files(spark: "SparkSession", tmp_path: 
     )
     files = {path.name: path.read_bytes() for path in (tmp_path / "arrays").iterdir()}
     assert {path.name: path.read_bytes() for path in (tmp_path / "spark").iterdir()} == files
-    assert ItemIndex.open(str(tmp_path / "spark")).markets == ("DE", "JP", "ZZ")
+    assert ItemIndex.open_folder(str(tmp_path / "spark")).markets == ("DE", "JP", "ZZ")
 
 
 def test_a_gap_in_the_numbers_stops_the_writer(spark: "SparkSession", tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_gap_in_the_numbers_stops_the_writer(spark: "SparkSession", tmp_path: 
 
 def test_each_item_keeps_its_best_neighbours_in_each_market(spark: "SparkSession", tmp_path: Path) -> None:
     write(spark, tmp_path, list(range(N)), n_neighbours=3)
-    index = ItemIndex.open(str(tmp_path))
+    index = ItemIndex.open_folder(str(tmp_path))
     for market in index.markets:
         indptr, nums, scores = index.neighbours(market)
         for item in range(N):

@@ -12,11 +12,11 @@ import xlrec
 from xlrec.config.models import Config
 from xlrec.errors import LakeError, LeaseError
 from xlrec.lake.delta import Lake
-from xlrec.lake.lease import Heartbeat, beats
+from xlrec.lake.lease import Heartbeat, is_beating
 from xlrec.lake.readers import sql_for_readers
 from xlrec.lake.records import RunLog
 from xlrec.lake.releases import Ledger
-from xlrec.pipeline.run import open_lake, running
+from xlrec.pipeline.run import open_lake, running_on
 from xlrec.runtime.progress import Progress
 from xlrec.tables import NEIGHBOURS, RECOMMENDATIONS, RUNS
 
@@ -104,7 +104,7 @@ def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: s
     config = Config.model_validate({"lake": root, "inputs": {"catalog": "c", "interactions": "i"}})
     with (
         pytest.raises(LakeError, match=rf"^{root} cannot be \w+ \(.*\): {fix}"),
-        running(open_lake(spark, config), config, Progress(spark), DAY),
+        running_on(open_lake(spark, config), config, Progress(spark), DAY),
     ):
         pytest.fail("it ran")
 
@@ -202,10 +202,10 @@ def test_a_heartbeat_that_cannot_be_written_ends_nothing(lake, monkeypatch):
 
     monkeypatch.setattr(lake, "write_file", full)
     with beating:
-        assert not beats(lake, "r", 0.1)
+        assert not is_beating(lake, "r", 0.1)
     monkeypatch.undo()
     with Heartbeat(lake, "r", 0.05):
-        assert beats(lake, "r", 0.1)
+        assert is_beating(lake, "r", 0.1)
 
 
 def test_two_rivals_that_begin_at_the_same_moment_get_one_lease(lake, ledger):

@@ -11,12 +11,12 @@ from worlds.index_arrays import write_arrays
 from xlrec.config.models import FactorsConfig
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import models_of, write_learnt
-from xlrec.pipeline.learning import ages_of
+from xlrec.pipeline.learning import first_moments_array
 from xlrec.recommenders.factors import FactorModel
-from xlrec.stages.train import first_moments, user_logs
+from xlrec.stages.train import first_moments, logs_by_user
 from xlrec.tables import EVENTS, ITEMS, USERS
-from xlrec.training.recommender import learn
-from xlrec.training.recommender.logs import items_of, logs_before, read_shards
+from xlrec.training.recommender import fit_factor_model
+from xlrec.training.recommender.logs import items_from_index, logs_before, read_logs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,7 +59,7 @@ def prepared(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) ->
         languages=[["de"] if num % 3 else ["ja"] for num in range(N_ITEMS)],
         popularity=[("DE", 1, 0.5), ("JP", 2, 0.5)],
     )  # fmt: skip
-    user_logs(users_of(spark), events_of(spark)).repartition(3).write.parquet(str(folder / "shards"))
+    logs_by_user(users_of(spark), events_of(spark)).repartition(3).write.parquet(str(folder / "shards"))
     return str(folder / "index"), str(folder / "shards")
 
 
@@ -95,21 +95,23 @@ def test_the_first_moment_is_the_earlier_of_availability_and_first_event(spark: 
 
 def test_the_index_gets_every_items_learnt_vector(spark: "SparkSession", prepared: tuple[str, str]) -> None:
     index, shards = prepared
-    opened, unknown = ItemIndex.open(index), np.full(N_ITEMS, np.nan)
-    logs, items = read_shards(shards, opened), items_of(opened, unknown)
+    opened, unknown = ItemIndex.open_folder(index), np.full(N_ITEMS, np.nan)
+    logs, items = read_logs(shards, opened), items_from_index(opened, unknown)
     serving: dict[str | None, FactorModel] = {}
     for name, some in ((None, logs), ("JP", logs_before(logs, logs.markets == opened.market_num("JP")))):
-        serving[name] = learn(some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0)
+        serving[name] = fit_factor_model(
+            some, items, CONFIG, markets=opened.markets, item_ids=opened.item_ids, facts={}, seed=0
+        )
     micros = [None if num % 2 else at(num % 28).timestamp() * 1e6 for num in range(N_ITEMS)]
     moments = spark.createDataFrame(list(enumerate(micros)), "item_num int, first_micros double").repartition(5)
-    first = ages_of(moments, N_ITEMS)
+    first = first_moments_array(moments, N_ITEMS)
     write_learnt(index, serving, first)
-    models = models_of(ItemIndex.open(index))
+    models = models_of(ItemIndex.open_folder(index))
     assert models is not None
-    assert models.of("JP").fingerprint != models.of("DE").fingerprint
+    assert models.serving("JP").fingerprint != models.serving("DE").fingerprint
     np.testing.assert_array_equal(first, [np.nan if one is None else one for one in micros])
     for market, name in (("DE", None), ("JP", "JP"), ("ZZ", None)):
-        learnt, model = models.of(market), serving[name]
+        learnt, model = models.serving(market), serving[name]
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
         found = model.factors(items.texts, model.taught(opened.item_ids))
         exposure = model.exposure(first, items.eligible, opened.markets)

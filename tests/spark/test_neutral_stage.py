@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.config.models import NeutralConfig
 from xlrec.kernels.base.vectors import vector_bytes
-from xlrec.kernels.text.neutral import Neutral, fit, fixed_sums
+from xlrec.kernels.text.neutral import LanguageOffsets, fit_language_offsets, fixed_sums
 from xlrec.stages import neutral as stage
 from xlrec.stages.embed import item_vectors
 from xlrec.tables import EMBEDDINGS, LANGUAGE_PARTS
@@ -60,13 +60,15 @@ def items(spark: "SparkSession") -> "DataFrame":
     return spark.createDataFrame([(f"i{i:02d}", i) for i in range(N_ITEMS)], "item_id string, item_num int")
 
 
-def expected() -> Neutral:
+def expected() -> LanguageOffsets:
     """The fit by the kernel alone; the text of an unknown language counts for nothing."""
     tags = sorted({language for _, language in VECTORS} - {"und"})
     told = {key: vector for key, vector in VECTORS.items() if key[1] != "und"}
     rows = np.array([tags.index(language) for _, language in told])
     counts, sums = fixed_sums(np.stack(list(told.values())), rows, len(tags))
-    return Neutral(tuple(tags), *fit(counts, sums, min_texts=3, prior_texts=1.0, n_directions=1))
+    return LanguageOffsets(
+        tuple(tags), *fit_language_offsets(counts, sums, min_texts=3, prior_texts=1.0, n_directions=1)
+    )
 
 
 @pytest.mark.parametrize("n_partitions", [1, 5])
@@ -126,7 +128,7 @@ def test_item_vectors_are_means_of_neutral_vectors_to_the_bit(
 
 
 def test_a_planted_push_leaves_the_items(items: "DataFrame", texts: "DataFrame", embeddings: "DataFrame") -> None:
-    def spread(neutral: Neutral | None) -> float:
+    def spread(neutral: LanguageOffsets | None) -> float:
         """Cosine of the same item's vectors made from the German and from the Japanese text alone."""
         ends = []
         for language in ("de", "ja"):

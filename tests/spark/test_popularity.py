@@ -47,7 +47,9 @@ def items(spark: "SparkSession") -> "DataFrame":
 
 
 def fitted(spark: "SparkSession", n_parts: int = 1, **config: float) -> dict[tuple[str, int], float]:
-    rows = popularity.fit(events(spark).repartition(n_parts), items(spark), PopularityConfig(**config), RUN_DATE)
+    rows = popularity.fit_popularity(
+        events(spark).repartition(n_parts), items(spark), PopularityConfig(**config), RUN_DATE
+    )
     return {(row.market, row.item_num): row.score for row in rows.collect()}
 
 
@@ -67,7 +69,8 @@ def test_training_counts_popularity_by_the_same_rule(spark: "SparkSession") -> N
     config, past = PopularityConfig(half_life_days=30, prior_strength=2), [one for one in LOG if one[2] >= 0 < one[3]]
     here = events(spark).where(f"timestamp <= '{START.isoformat()}'")
     found = {
-        (row.market, row.item_num): row.score for row in popularity.fit(here, items(spark), config, RUN_DATE).collect()
+        (row.market, row.item_num): row.score
+        for row in popularity.fit_popularity(here, items(spark), config, RUN_DATE).collect()
     }
     markets, nums, days, weights = (np.array(column) for column in zip(*past, strict=True))
     names, moment = ["BR", "JP", "US", "ZZ"], START.timestamp() * 1e6
@@ -91,7 +94,7 @@ def test_a_market_without_events_is_as_everywhere_even_without_a_prior(spark: "S
 
 def test_no_positive_event_gives_an_empty_table(spark: "SparkSession") -> None:
     none = events(spark).where("weight > 99")
-    assert popularity.fit(none, items(spark), PopularityConfig(), RUN_DATE).count() == 0
+    assert popularity.fit_popularity(none, items(spark), PopularityConfig(), RUN_DATE).count() == 0
 
 
 def test_the_same_bits_whatever_the_partitions(spark: "SparkSession") -> None:

@@ -9,7 +9,7 @@ from pyspark.sql.types import StructType
 
 from xlrec.config.models import PrepareConfig
 from xlrec.errors import InputError
-from xlrec.lake.inputs import conform
+from xlrec.lake.inputs import conform_input
 from xlrec.stages import prepare as p
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 
@@ -61,7 +61,7 @@ CONFIG = PrepareConfig(max_events_per_user_day=5)
 def frame(spark: SparkSession, rows: list[tuple[Any, ...]], schema: StructType, parts: int) -> DataFrame:
     loose = type(schema)([type(f)(f.name, f.dataType, True) for f in schema.fields])
     data = spark.createDataFrame(rows if parts == 1 else rows[::-1], loose).repartition(parts)
-    return conform(data, schema, {}, "input")
+    return conform_input(data, schema, {}, "input")
 
 
 @pytest.fixture(scope="module", params=[1, 4], ids=["one partition", "four, reversed"])
@@ -76,7 +76,7 @@ def prepared(spark: SparkSession, request: pytest.FixtureRequest) -> dict[str, A
     out = p.opted_out_of(marked["users"])
     marked["interactions"] = p.mark_interactions(raw, items, out, CONFIG, DAY).persist()
     events = p.events_of(marked["interactions"], CONFIG)
-    users = p.users_of(p.valid(marked["users"]), events, items)
+    users = p.users_of(p.valid_rows(marked["users"]), events, items)
     layout = {"catalog": CATALOG.names, "interactions": INTERACTIONS.names, "users": USERS_INPUT.names}
     return {
         "texts": p.texts_of(marked["catalog"]).collect(),
@@ -164,14 +164,14 @@ def test_too_many_bad_rows_stop_the_job_with_the_worst_rules() -> None:
 def test_inputs_of_another_schema_are_refused_with_what_was_seen(spark: SparkSession) -> None:
     seen = spark.createDataFrame([("u", "i", "2026-02-01 10:00:00")], "uid string, item_id string, timestamp string")
     with pytest.raises(InputError, match=r"no column user_id.*it has item_id, timestamp, uid: add `columns"):
-        conform(seen, INTERACTIONS, {}, "interactions")
-    good = conform(seen, INTERACTIONS, {"user_id": "uid"}, "interactions").collect()[0]
+        conform_input(seen, INTERACTIONS, {}, "interactions")
+    good = conform_input(seen, INTERACTIONS, {"user_id": "uid"}, "interactions").collect()[0]
     assert good["user_id"] == "u"
     assert good["_bad"] == []
     numbers = spark.createDataFrame([("u", "i", 5.5)], "user_id string, item_id string, timestamp double")
     with pytest.raises(
         InputError, match=r"interactions.timestamp has type double; timestamp may be timestamp, .*string"
     ):
-        conform(numbers, INTERACTIONS, {}, "interactions")
+        conform_input(numbers, INTERACTIONS, {}, "interactions")
     broken = spark.createDataFrame([("u", "i", "soon")], "user_id string, item_id string, timestamp string")
-    assert conform(broken, INTERACTIONS, {}, "interactions").collect()[0]["_bad"] == ["timestamp 'soon'"]
+    assert conform_input(broken, INTERACTIONS, {}, "interactions").collect()[0]["_bad"] == ["timestamp 'soon'"]

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField, StructType
 
 from xlrec.config.models import PrepareConfig
-from xlrec.lake.inputs import conform
+from xlrec.lake.inputs import conform_input
 from xlrec.stages import prepare as p
 from xlrec.tables import CATALOG, INTERACTIONS, USERS_INPUT
 
@@ -23,7 +23,7 @@ LAYOUT = {"catalog": CATALOG.names, "interactions": INTERACTIONS.names, "users":
 
 def frame(spark: SparkSession, rows: Sequence[tuple[Any, ...]], schema: StructType) -> DataFrame:
     loose = StructType([StructField(f.name, f.dataType) for f in schema.fields])
-    return conform(spark.createDataFrame(rows, loose), schema, {}, "input")
+    return conform_input(spark.createDataFrame(rows, loose), schema, {}, "input")
 
 
 def known(spark: SparkSession) -> DataFrame:
@@ -60,7 +60,7 @@ def test_a_user_busier_than_allowed_on_one_day_is_a_bot_on_all_of_them(spark: Sp
     rows += [("calm", "gone", hours[2], "view", None, None), (None, "i", NOON, "view", None, None)]
     config = PrepareConfig(max_events_per_user_day=2)
     marked = p.mark_interactions(frame(spark, rows, INTERACTIONS), known(spark), nobody(spark), config, DAY)
-    assert p.valid(marked).where("user_id = 'calm'").count() == 4
+    assert p.valid_rows(marked).where("user_id = 'calm'").count() == 4
     broken = marked.where("_broken IS NOT NULL").select("user_id", "_broken.rule", "_broken.reason")
     found = [tuple(row) for row in broken.collect()]
     assert [rule for user, rule, _ in found if user == "busy"] == ["bot"] * 4
@@ -91,7 +91,7 @@ def test_rejects_show_the_row_as_it_came_and_what_could_not_be_read(spark: Spark
         [("u", "i", "soon", None), ("u", "gone", "2026-02-01 12:00:00", "View")],
         "user_id string, item_id string, timestamp string, event string",
     )
-    interactions = conform(raw, INTERACTIONS, {}, "interactions")
+    interactions = conform_input(raw, INTERACTIONS, {}, "interactions")
     marked = p.mark_interactions(interactions, known(spark), nobody(spark), PrepareConfig(), DAY)
     rows = p.rejects_of({"interactions": marked}, LAYOUT, "run", DAY).collect()
     rejects = {row["rule"]: row for row in rows}
@@ -114,7 +114,7 @@ def test_of_a_users_rows_the_fullest_is_kept_unless_one_opts_out(spark: SparkSes
     ]
     marked = p.mark_users(frame(spark, rows[::-1] if backwards else rows, USERS_INPUT))
     events = spark.createDataFrame([], EVENTS)
-    users = p.users_of(p.valid(marked), events, known(spark)).collect()
+    users = p.users_of(p.valid_rows(marked), events, known(spark)).collect()
     assert [(row["user_id"], row["market"], row["languages"], row["language_weights"]) for row in users] == [
         ("u", "JP", ["en", "ja"], [0.5, 0.5])
     ]

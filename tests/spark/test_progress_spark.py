@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from xlrec.runtime.progress import Progress
-from xlrec.runtime.tracking import Tasks, job_group
+from xlrec.runtime.tracking import TaskCounts, job_group
 
 
 def settle(spark: SparkSession) -> None:
@@ -26,14 +26,14 @@ def test_the_tasks_of_the_block_are_counted_and_no_others(spark: SparkSession) -
         assert look().known == 0
         spark.range(10, numPartitions=3).write.format("noop").mode("overwrite").save()
         settle(spark)
-        assert look() == Tasks(3, 3)
+        assert look() == TaskCounts(3, 3)
         with job_group(spark.sparkContext, "within") as inner:
             spark.range(10, numPartitions=2).write.format("noop").mode("overwrite").save()
             settle(spark)
-            assert inner() == Tasks(2, 2)
+            assert inner() == TaskCounts(2, 2)
         spark.range(10, numPartitions=4).write.format("noop").mode("overwrite").save()
         settle(spark)
-        assert look() == Tasks(7, 7)
+        assert look() == TaskCounts(7, 7)
     assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") is None
 
 
@@ -54,6 +54,6 @@ def test_a_stage_logs_its_tasks_while_it_runs(spark: SparkSession) -> None:
         deadline = monotonic() + 30
         while "so far · about" not in out.getvalue() and monotonic() < deadline:  # a fast machine outruns the log
             spark.range(10, numPartitions=2).write.format("noop").mode("overwrite").save()
-        stage.done(rows_out=10)
+        stage.record_result(rows_out=10)
     assert "so far · about" in out.getvalue()
     assert "10 out" in out.getvalue()

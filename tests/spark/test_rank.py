@@ -12,7 +12,7 @@ from worlds.candidates import DAY, PAIRS, configured, planted_vectors, ranked, t
 from xlrec.config.models import FusionWeights
 from xlrec.errors import LakeError
 from xlrec.index.items import FUSION
-from xlrec.stages.rank import rank
+from xlrec.stages.rank import rank_candidates
 from xlrec.tables import CANDIDATES, RECOMMENDATIONS
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def test_spark_gives_the_same_rows_with_1_and_6_partitions_as_arrays_do(spark: "
     )
 
     def rows(parts: int) -> list[dict[str, Any]]:
-        found = rank(frame.repartition(parts), configured(6, {}), index=folder, run_id="r", run_date=DAY)
+        found = rank_candidates(frame.repartition(parts), configured(6, {}), index=folder, run_id="r", run_date=DAY)
         assert found.schema.simpleString() == RECOMMENDATIONS.schema.simpleString()
         return [row.asDict(recursive=True) for row in found.orderBy("user_id", "rank").collect()]
 

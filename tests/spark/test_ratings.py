@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructField, StructType
 
 from xlrec.config.models import PrepareConfig
-from xlrec.lake.inputs import conform
+from xlrec.lake.inputs import conform_input
 from xlrec.stages import prepare as p
 from xlrec.tables import INTERACTIONS
 
@@ -43,7 +43,7 @@ def interactions(spark: SparkSession, n_parts: int) -> DataFrame:
     ]
     loose = StructType([StructField(f.name, f.dataType) for f in INTERACTIONS.fields])
     frame = spark.createDataFrame(rows if n_parts == 1 else rows[::-1], loose).repartition(n_parts)
-    return conform(frame, INTERACTIONS, {}, "interactions")
+    return conform_input(frame, INTERACTIONS, {}, "interactions")
 
 
 def events(spark: SparkSession, config: PrepareConfig, n_parts: int = 1) -> DataFrame:
@@ -85,4 +85,4 @@ def test_how_markets_log_is_counted_by_kind_with_the_scale_of_their_ratings(spar
     german = {"market": "DE", "kind": "rating", "n": 9, "n_rated": 7, "low": 1.0, "high": 5.0, "n_positive": 3}
     assert found["DE", "rating"] == german
     assert (found["IN", "other"]["n_rated"], found["IN", "other"]["high"]) == (0, None)
-    assert not any(log.said for log in p.compare_markets(found.values(), 0.5))  # too few events to judge
+    assert not any(log.disagreements for log in p.compare_markets(found.values(), 0.5))  # too few events to judge

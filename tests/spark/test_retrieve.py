@@ -15,8 +15,8 @@ from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import Config, Inputs, RankConfig, RetrieveConfig
 from xlrec.index.items import ItemIndex
-from xlrec.runtime.tasks import told_by_tasks
-from xlrec.stages.retrieve import NextStage, retrieve, with_logs
+from xlrec.runtime.tasks import task_messages
+from xlrec.stages.retrieve import NextStage, retrieve_candidates, with_logs
 from xlrec.tables import CANDIDATES, EVENTS, USERS
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> ItemIndex:
         popularity=[(market, num, float(num % 5)) for market in ("DE", "JP", "ZZ") for num in range(40) if num % 5],
         shard_rows=17,
     )
-    return ItemIndex.open(str(folder))
+    return ItemIndex.open_folder(str(folder))
 
 
 def users_of(spark: "SparkSession") -> "DataFrame":
@@ -113,7 +113,7 @@ def oracle(
     weights = [sum(w * 0.5 ** ((newest - d) / half_life) for n, d, w in positive if n == num) for num in history]
     weights = [w * 0.5 ** (place / settings.retrieve.half_life_items) for place, w in enumerate(weights)]
     weights = [weight / sum(weights) for weight in weights]
-    vectors = index.gather(np.arange(N)).astype(float)
+    vectors = index.gather_vectors(np.arange(N)).astype(float)
     profile = sum((w * vectors[num] for w, num in zip(weights, history, strict=True)), np.zeros(DIM))
     if query is None and np.linalg.norm(profile) > 0:
         query = profile / np.linalg.norm(profile)
@@ -149,7 +149,7 @@ def oracle(
 
 
 def rows_of(spark: "SparkSession", index: ItemIndex, settings: Config, queries: "DataFrame | None" = None) -> Rows:
-    found = retrieve(users_of(spark), events_of(spark), settings, index=str(index.folder), queries=queries)
+    found = retrieve_candidates(users_of(spark), events_of(spark), settings, index=str(index.folder), queries=queries)
     assert found.schema.names == CANDIDATES.schema.names
     return {row.user_id: row.asDict() for row in found.collect()}
 
@@ -200,13 +200,13 @@ def test_the_same_rows_with_1_and_7_partitions_and_any_blocks(spark: "SparkSessi
 
 def test_events_of_items_that_the_index_does_not_have_are_refused(spark: "SparkSession", index: ItemIndex) -> None:
     events = events_of(spark).withColumn("item_num", F.col("item_num") + N)
-    rows = retrieve(users_of(spark), events, config(), index=str(index.folder))
+    rows = retrieve_candidates(users_of(spark), events, config(), index=str(index.folder))
     with pytest.raises(Exception, match="train again"):
         rows.collect()
 
 
 def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tmp_path: Path) -> None:
-    rows = retrieve(users_of(spark), events_of(spark), config(), index=str(tmp_path))
+    rows = retrieve_candidates(users_of(spark), events_of(spark), config(), index=str(tmp_path))
     with pytest.raises(Exception, match="no finished item index"):
         rows.collect()
 
@@ -214,7 +214,7 @@ def test_a_folder_that_is_no_index_fails_with_its_name(spark: "SparkSession", tm
 def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
     spark: "SparkSession", index: ItemIndex
 ) -> None:
-    full, names, told = rows_of(spark, index, config()), NUMS.names, told_by_tasks(spark)
+    full, names, told = rows_of(spark, index, config()), NUMS.names, task_messages(spark)
 
     def chosen(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -223,7 +223,7 @@ def test_candidates_may_stay_in_the_worker_and_tasks_tell_how_they_searched(
     before = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "3")
     try:
-        nums = retrieve(
+        nums = retrieve_candidates(
             users_of(spark), events_of(spark), config(), index=str(index.folder), first_passes=told,
             next_stage=NextStage(chosen, NUMS),
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from xlrec.config.models import EvaluateConfig
-from xlrec.stages.split import describe, evaluation_date, split, time_cut
+from xlrec.stages.split import describe_split, evaluation_date, split_events, time_cut
 from xlrec.tables import EVENTS
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def cut_hours(frame: "DataFrame", share: float) -> float:
 
 def test_the_newest_share_of_the_events_is_held_out(spark: "SparkSession") -> None:
     log = events(spark, [("a", n, n, 1.0) for n in range(8)] + [("b", 0, 8, 1.0), ("b", 1, 9, 1.0)])
-    history, holdout = split(log, EvaluateConfig(holdout_share=0.3))
+    history, holdout = split_events(log, EvaluateConfig(holdout_share=0.3))
     assert cut_hours(log, 0.3) == 7
     assert pairs(history) == [("a", n) for n in range(7)]
     assert pairs(holdout) == [("a", 7), ("b", 0), ("b", 1)]
@@ -65,7 +65,7 @@ def test_events_before_1970_are_cut_too(spark: "SparkSession") -> None:
 
 def test_events_of_one_moment_lie_on_one_side(spark: "SparkSession") -> None:
     log = events(spark, [("a", 1, 0, 1.0), ("a", 2, 5, 1.0), ("b", 3, 5, 1.0), ("b", 4, 5, 1.0)])
-    history, holdout = split(log, EvaluateConfig(holdout_share=0.25))
+    history, holdout = split_events(log, EvaluateConfig(holdout_share=0.25))
     assert (pairs(history), pairs(holdout)) == ([("a", 1)], [("a", 2), ("b", 3), ("b", 4)])
 
 
@@ -78,13 +78,13 @@ def test_the_holdout_has_positives_once_and_nothing_seen(spark: "SparkSession") 
         ],
     )
     config = EvaluateConfig(holdout_share=0.5)
-    assert pairs(split(log, config)[1]) == [("a", 6)]
-    assert pairs(split(log, config, exclude_seen=False)[1]) == [("a", 2), ("a", 6)]
+    assert pairs(split_events(log, config)[1]) == [("a", 6)]
+    assert pairs(split_events(log, config, exclude_seen=False)[1]) == [("a", 2), ("a", 6)]
 
 
 def test_no_events_split_into_nothing(spark: "SparkSession") -> None:
     for config in (EvaluateConfig(), LAST):
-        history, holdout = split(events(spark, []), config)
+        history, holdout = split_events(events(spark, []), config)
         assert pairs(history) == pairs(holdout) == []
 
 
@@ -98,14 +98,14 @@ def test_each_users_newest_positive_is_held_out_and_what_follows_it_dropped(spar
             *(("d", 1, 0, 1.0), ("d", 1, 1, 1.0)),  # chosen again: nothing to hit
         ],
     )
-    history, holdout = split(log, LAST)
+    history, holdout = split_events(log, LAST)
     assert pairs(holdout) == [("a", 3)]
     assert pairs(history) == [("a", 1), ("a", 2), ("b", 1), ("b", 2), ("c", 1), ("d", 1)]
 
 
 def test_several_newest_positives_are_held_out(spark: "SparkSession") -> None:
     log = events(spark, [("a", n, n, 1.0) for n in range(5)] + [("b", n, n, 1.0) for n in range(2)])
-    history, holdout = split(log, EvaluateConfig(split="last", holdout_last=2))
+    history, holdout = split_events(log, EvaluateConfig(split="last", holdout_last=2))
     assert pairs(holdout) == [("a", 3), ("a", 4)]
     assert pairs(history) == [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)]
 
@@ -117,8 +117,9 @@ def test_the_evaluated_run_is_dated_the_day_after_its_history(spark: "SparkSessi
 
 
 def test_the_split_is_told_in_words() -> None:
-    assert describe(EvaluateConfig(holdout_share=0.125)) == "time: newest 12.5 % of the events"
-    assert describe(LAST) == "last: newest 1 of each user"
+    assert describe_split(EvaluateConfig(holdout_share=0.125)) == "time: newest 12.5 % of the events"
+    assert describe_split(LAST) == "last: newest 1 of each user"
     assert (
-        describe(LAST.model_copy(update={"inner": True})) == "last: newest 1 of each user of the history (inner split)"
+        describe_split(LAST.model_copy(update={"inner": True}))
+        == "last: newest 1 of each user of the history (inner split)"
     )

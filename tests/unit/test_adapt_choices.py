@@ -7,7 +7,7 @@ import pytest
 from worlds.choices import items, settings_of_lake, write_copy
 
 from xlrec.errors import ConfigError, InputError
-from xlrec.training.encoder import AdaptConfig, adapt
+from xlrec.training.encoder import AdaptConfig, adapt_encoder
 from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
 from xlrec.training.encoder.concepts import ConceptRows
 from xlrec.training.encoder.config import BatchConfig, LakeConfig, TextsConfig
@@ -175,7 +175,7 @@ def test_items_chosen_together_are_nearer_after_training_on_held_out_pairs(tmp_p
         folder = tmp_path / str(steps)
         static = {"dim": 32, "buckets": 2000, "learning_rate": rate}
         config = AdaptConfig.model_validate(settings_of_lake(folder, copy, steps=steps, static=static))
-        found.append(adapt(config, silent)[LAKE_CHOICES, "en"])
+        found.append(adapt_encoder(config, silent)[LAKE_CHOICES, "en"])
     assert 0.4 < found[0] < 0.6  # chance
     assert found[1] > 0.95
     card = (Path(config.output) / "README.md").read_text()
@@ -184,10 +184,10 @@ def test_items_chosen_together_are_nearer_after_training_on_held_out_pairs(tmp_p
 
 
 def test_texts_need_a_path_or_a_lake_and_a_lake_needs_spark(tmp_path: Path) -> None:
-    from xlrec.config.loading import load_as
+    from xlrec.config.loading import load_program_config
 
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {dev_share: 0.1}\n")
     with pytest.raises(ConfigError, match="names neither `path` nor `lake`"):
-        load_as(AdaptConfig, str(tmp_path / "config.yaml"))
+        load_program_config(AdaptConfig, str(tmp_path / "config.yaml"))
     with pytest.raises(InputError, match=r"call xlrec.pipeline.adapting.adapt"):
         read_texts(TextsConfig(lake=LakeConfig(folder="lake")))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from worlds.parallel_texts import settings, write_world
 
-from xlrec.training.encoder import AdaptConfig, adapt
+from xlrec.training.encoder import AdaptConfig, adapt_encoder
 from xlrec.training.encoder.loop import Loop, run_key
 
 
@@ -20,7 +20,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[AdaptConfig, dict
     folder = tmp_path_factory.mktemp("planted")
     write_world(folder / "texts")
     config = AdaptConfig.model_validate(settings(folder))
-    return config, adapt(config, silent)
+    return config, adapt_encoder(config, silent)
 
 
 def test_training_recovers_the_planted_translations(
@@ -58,7 +58,7 @@ def test_the_small_form_is_the_table_that_was_measured_and_a_second_code_errs_le
     from safetensors.numpy import load_file
 
     from xlrec.encoders.folder import read_coded
-    from xlrec.kernels.text.quantise import restored
+    from xlrec.kernels.text.quantise import restored_table
 
     write_world(tmp_path / "texts", n_words=400)
     tables, rows = [], np.empty(0, np.int64)
@@ -66,10 +66,10 @@ def test_the_small_form_is_the_table_that_was_measured_and_a_second_code_errs_le
         compress = {"output": str(tmp_path / f"small-{finer}"), "bytes_per_token": 8, "finer_tokens": finer}
         vocabulary = {"words": 800, "pieces": 100, "running_pieces": 10, "min_count": 1}
         config = settings(tmp_path, compress=compress, vocabulary=vocabulary)
-        adapt(AdaptConfig.model_validate(config), silent)  # the second and third go on from the first one's end
+        adapt_encoder(AdaptConfig.model_validate(config), silent)  # the second and third go on from the first one's end
         table = load_file(tmp_path / "model" / "model.safetensors")["embedding.weight"]
         _, coded = read_coded(tmp_path / f"small-{finer}")
-        np.testing.assert_allclose(restored(coded), table, atol=1e-6)
+        np.testing.assert_allclose(restored_table(coded), table, atol=1e-6)
         assert len(coded.rows) == min(finer, len(table))
         assert "How it was made" in (tmp_path / f"small-{finer}" / "README.md").read_text()
         tables.append(table)
@@ -92,7 +92,7 @@ def test_without_n_grams_words_share_nothing(tmp_path: Path) -> None:
     assert abs(cosine(model)) < 0.5 < cosine(with_grams)
     write_world(tmp_path / "texts", n_concepts=600)
     static = {"dim": 32, "max_grams": 0, "buckets": 1, "learning_rate": 0.1}
-    found = adapt(AdaptConfig.model_validate(settings(tmp_path, static=static, steps=200)), silent)
+    found = adapt_encoder(AdaptConfig.model_validate(settings(tmp_path, static=static, steps=200)), silent)
     assert min(found.values()) > 0.8
 
 
@@ -116,10 +116,10 @@ def test_a_run_that_was_broken_off_ends_as_one_that_was_not(tmp_path: Path, monk
         config = AdaptConfig.model_validate(settings(tmp_path / name, steps=40, loss=loss, measure=measure))
         if until:
             monkeypatch.setattr(Loop, "run", lambda self: whole(self, until=20))
-            adapt(config, silent)
+            adapt_encoder(config, silent)
             monkeypatch.setattr(Loop, "run", whole)
         lines: list[str] = []
-        adapt(config, lines.append)
+        adapt_encoder(config, lines.append)
         assert ("going on from step 20" in lines) == (until is not None)
         tables.append(load_file(Path(config.output) / "model.safetensors")["embedding.weight"])
     assert np.array_equal(tables[0], tables[1])
@@ -132,7 +132,7 @@ def test_training_stops_when_dev_no_longer_improves(tmp_path: Path) -> None:
         settings(tmp_path, steps=1000, static={"dim": 16, "buckets": 100, "learning_rate": 1e-9}, measure=measure)
     )
     lines: list[str] = []
-    adapt(config, lines.append)
+    adapt_encoder(config, lines.append)
     assert [line.split(":")[0] for line in lines if line.startswith("dev at step")] == [
         "dev at step 0",
         "dev at step 5",
@@ -147,12 +147,12 @@ def test_another_config_does_not_go_on_from_this_ones_checkpoint(tmp_path: Path)
 
 
 def test_a_wrong_key_is_named_with_those_that_are_known(tmp_path: Path) -> None:
-    from xlrec.config.loading import load_as
+    from xlrec.config.loading import load_program_config
     from xlrec.errors import ConfigError
 
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {path: c}\nbatch: {pair: 3}\n")
     with pytest.raises(ConfigError, match=r"unknown key batch.pair: did you mean pairs\?"):
-        load_as(AdaptConfig, str(tmp_path / "config.yaml"))
+        load_program_config(AdaptConfig, str(tmp_path / "config.yaml"))
     (tmp_path / "config.yaml").write_text("output: a\nwork: b\ntexts: {path: c}\nmode: finetune\n")
     with pytest.raises(ConfigError, match="needs the section `finetune`"):
-        load_as(AdaptConfig, str(tmp_path / "config.yaml"))
+        load_program_config(AdaptConfig, str(tmp_path / "config.yaml"))

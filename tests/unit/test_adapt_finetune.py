@@ -9,7 +9,7 @@ from worlds.tiny_models import build_encoder
 
 from xlrec import encoders
 from xlrec.errors import EncoderError
-from xlrec.training.encoder import AdaptConfig, adapt
+from xlrec.training.encoder import AdaptConfig, adapt_encoder
 from xlrec.training.encoder.finetune import FineTuneBackend
 from xlrec.training.encoder.loop import Loop
 from xlrec.training.encoder.texts import read_texts
@@ -37,7 +37,7 @@ def test_a_fine_tuned_model_fits_the_texts_better_and_loads_as_any_other(tmp_pat
     step = Loop._one_step
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Loop, "_one_step", lambda self, number: losses.append(step(self, number)) or losses[-1])
-        adapt(chosen, silent)
+        adapt_encoder(chosen, silent)
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
     before, after = encoders.load(str(model)).encode(["abc"]), encoders.load(chosen.output).encode(["abc"])
     assert after.shape == before.shape
@@ -54,8 +54,8 @@ def test_fine_tuning_that_was_broken_off_ends_as_if_it_was_not(tmp_path: Path) -
         if name == "broken":
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(Loop, "run", lambda self: whole(self, until=10))
-                adapt(chosen, silent)
-        adapt(chosen, silent)
+                adapt_encoder(chosen, silent)
+        adapt_encoder(chosen, silent)
         vectors.append(encoders.load(chosen.output).encode(["abde lmno", "бгд жзк"]))
     np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
 
@@ -66,7 +66,7 @@ def test_a_frozen_table_stays_while_the_rest_learns(tmp_path: Path) -> None:
     model = build_encoder(tmp_path / "base", "bert-mean")
     chosen = config(tmp_path, model, steps=5, min_pairs=1000)
     frozen = chosen.model_copy(update={"finetune": chosen.finetune.model_copy(update={"freeze_embeddings": True})})
-    adapt(frozen, silent)
+    adapt_encoder(frozen, silent)
     before, after = (load_file(Path(folder) / "model.safetensors") for folder in (model, frozen.output))
     table = "embeddings.word_embeddings.weight"
     assert np.array_equal(before[table], after[table])
@@ -84,4 +84,4 @@ def test_vectors_keep_the_order_of_texts_that_go_through_by_length(tmp_path: Pat
 
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="no folder"):
-        adapt(config(tmp_path, tmp_path / "none"), silent)
+        adapt_encoder(config(tmp_path, tmp_path / "none"), silent)

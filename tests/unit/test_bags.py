@@ -24,7 +24,7 @@ def ragged(rng: np.random.Generator, n: int, high: int) -> tuple[np.ndarray, np.
 def test_bags_join_their_texts_in_order_and_are_cut(rng: np.random.Generator) -> None:
     numbers, offsets = ragged(rng, 7, N_TOKENS)
     rows, starts = np.array([3, 1, 5, 5, 2]), np.array([0, 2, 2, 5])
-    found, bounds = bags.gather(numbers, offsets, rows, starts, 6)
+    found, bounds = bags.join_bags(numbers, offsets, rows, starts, 6)
     for bag in range(3):
         whole = [numbers[offsets[row] : offsets[row + 1]] for row in rows[starts[bag] : starts[bag + 1]]]
         expected = np.concatenate([*whole, np.empty(0, np.int32)])[:6]
@@ -34,7 +34,7 @@ def test_bags_join_their_texts_in_order_and_are_cut(rng: np.random.Generator) ->
 def test_chosen_tokens_become_their_parts_and_those_without_parts_stay() -> None:
     numbers, offsets = np.array([0, 1, 2, 1], dtype=np.int32), np.array([0, 3, 3, 4])
     parts, part_offsets = np.array([7, 8, 9], dtype=np.int32), np.array([0, 0, 2, 3])
-    found, bounds = bags.expanded(numbers, offsets, parts, part_offsets, np.array([True, True, False]))
+    found, bounds = bags.expand_tokens(numbers, offsets, parts, part_offsets, np.array([True, True, False]))
     assert found.tolist() == [0, 7, 8, 2, 7, 8]
     assert bounds.tolist() == [0, 4, 4, 6]
 
@@ -59,10 +59,10 @@ def test_means_and_their_gradients_are_those_of_torch(rng: np.random.Generator) 
     (means * weights).sum().backward()
 
     slots = np.full(N_TOKENS, -1, dtype=np.int32)
-    tokens, places = bags.distinct(numbers, slots)
+    tokens, places = bags.distinct_numbers(numbers, slots)
     assert (slots == -1).all()
     assert tokens[places].tolist() == numbers.tolist()
-    composed = bags.composed(own.detach().numpy(), shared.detach().numpy(), tokens, grams, gram_offsets)
+    composed = bags.composed_rows(own.detach().numpy(), shared.detach().numpy(), tokens, grams, gram_offsets)
     np.testing.assert_allclose(bags.bag_means(composed, places, offsets), means.detach().numpy(), atol=1e-5)
     of_tokens = bags.bag_gradients(weights.numpy(), places, offsets, len(tokens))
     np.testing.assert_allclose(of_tokens, own.grad.numpy()[tokens], atol=1e-5)
@@ -74,7 +74,7 @@ def test_means_and_their_gradients_are_those_of_torch(rng: np.random.Generator) 
 
 def test_adagrad_takes_smaller_steps_on_rows_that_moved_much() -> None:
     rows, squares = np.zeros((2, 4), dtype=np.float32), np.array([0.0, 99.0], dtype=np.float32)
-    bags.adagrad(rows, squares, np.array([0, 1], dtype=np.int32), np.ones((2, 4), dtype=np.float32), 0.5)
+    bags.adagrad_step(rows, squares, np.array([0, 1], dtype=np.int32), np.ones((2, 4), dtype=np.float32), 0.5)
     np.testing.assert_allclose(rows, [[-0.5] * 4, [-0.05] * 4], rtol=1e-6)
     np.testing.assert_allclose(squares, [1.0, 100.0])
 
@@ -86,14 +86,14 @@ def coded_twice(table: np.ndarray, n_parts: int, rows: list[int]) -> quantise.Co
 def test_rows_that_are_few_kinds_survive_quantisation(rng: np.random.Generator) -> None:
     kinds = rng.standard_normal((20, 16)).astype(np.float32)
     table = kinds[rng.integers(0, 20, size=500)] * rng.random((500, 1), dtype=np.float32)
-    np.testing.assert_allclose(quantise.restored(coded_twice(table, 4, [])), table, atol=1e-5)
+    np.testing.assert_allclose(quantise.restored_table(coded_twice(table, 4, [])), table, atol=1e-5)
 
 
 def test_more_bytes_lose_less(rng: np.random.Generator) -> None:
     table = rng.standard_normal((2000, 32)).astype(np.float32)
     losses = []
     for n_parts in (4, 8, 16):
-        found = quantise.restored(coded_twice(table, n_parts, []))
+        found = quantise.restored_table(coded_twice(table, n_parts, []))
         losses.append(np.linalg.norm(found - table) / np.linalg.norm(table))
     assert losses[0] > losses[1] > losses[2]
     assert losses[2] < 0.3
@@ -102,7 +102,7 @@ def test_more_bytes_lose_less(rng: np.random.Generator) -> None:
 def test_rows_with_a_second_code_lose_less_and_the_others_as_much(rng: np.random.Generator) -> None:
     table = rng.standard_normal((2000, 32)).astype(np.float32)
     rows = list(range(0, 2000, 3))
-    once, twice = (quantise.restored(coded_twice(table, 8, some)) for some in ([], rows))
+    once, twice = (quantise.restored_table(coded_twice(table, 8, some)) for some in ([], rows))
     others = np.setdiff1d(np.arange(2000), rows)
     assert np.linalg.norm((twice - table)[rows]) < 0.6 * np.linalg.norm((once - table)[rows])
     assert np.array_equal(twice[others], once[others])
@@ -113,6 +113,6 @@ def test_means_read_from_codes_are_those_of_the_restored_table(rng: np.random.Ge
     table = rng.standard_normal((300, 16)).astype(np.float32)
     coded = coded_twice(table, 8, rows)
     numbers, offsets = ragged(rng, 30, 300)
-    expected = bags.bag_means(quantise.restored(coded), numbers, offsets)
+    expected = bags.bag_means(quantise.restored_table(coded), numbers, offsets)
     np.testing.assert_allclose(quantise.coded_means(coded, numbers, offsets), expected, atol=1e-6)
     assert np.array_equal(quantise.coded_means(coded, numbers[:0], np.array([0, 0])), np.zeros((1, 16)))

@@ -12,7 +12,7 @@ USERS = np.random.default_rng(1).integers(-(2**63), 2**63 - 1, size=2000)
 
 def means(values: bootstrap.Floats, weights: bootstrap.Floats) -> bootstrap.Floats:
     sums = bootstrap.replicate_sums(weights, values[:, None])
-    return bootstrap.means(sums, bootstrap.replicate_sums(weights, np.ones((len(values), 1))))[:, 0]
+    return bootstrap.replicate_means(sums, bootstrap.replicate_sums(weights, np.ones((len(values), 1))))[:, 0]
 
 
 def test_weights_are_poisson_with_mean_1() -> None:
@@ -52,7 +52,7 @@ def test_the_95_percent_interval_contains_the_true_mean_about_95_times_in_100() 
     inside = 0
     for trial in range(400):
         values = rng.beta(0.3, 1.2, size=200)
-        low, high = bootstrap.interval(means(values, bootstrap.poisson_weights(USERS[:200], trial, 300)))
+        low, high = bootstrap.percentile_interval(means(values, bootstrap.poisson_weights(USERS[:200], trial, 300)))
         inside += low <= 0.2 <= high
     assert 0.91 <= inside / 400 <= 0.98
 
@@ -84,7 +84,7 @@ def test_p_values_are_two_sided_and_never_0() -> None:
 
 
 def test_replicates_that_draw_nobody_are_left_out() -> None:
-    replicates = bootstrap.means(np.array([0.0, 2.0]), np.array([0.0, 4.0]))
+    replicates = bootstrap.replicate_means(np.array([0.0, 2.0]), np.array([0.0, 4.0]))
     assert np.isnan(replicates[0])
-    assert bootstrap.interval(replicates) == (0.5, 0.5)
-    assert np.isnan(bootstrap.interval(replicates[:1])).all()
+    assert bootstrap.percentile_interval(replicates) == (0.5, 0.5)
+    assert np.isnan(bootstrap.percentile_interval(replicates[:1])).all()

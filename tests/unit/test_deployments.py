@@ -13,10 +13,10 @@ import pyspark
 import pytest
 import yaml
 
-from xlrec.config.loading import validate
+from xlrec.config.loading import validate_config
 from xlrec.config.models import SparkConfig
 from xlrec.runtime.doctor import PYTHON_VERSIONS, check_python
-from xlrec.runtime.session import _CARRIED_BY_SPARK, _ONE_THREAD, SPARK_VERSIONS, delta_package, settings
+from xlrec.runtime.session import _CARRIED_BY_SPARK, _ONE_THREAD, SPARK_VERSIONS, delta_package, session_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "conf" / "deploy"
@@ -244,7 +244,7 @@ def test_the_config_of_kubernetes_loads_and_lies_where_the_driver_looks() -> Non
     assert night["arguments"] == ["--config", f"{mounted['path']}/{name}"]
     (volume,), (mount,) = night["volumes"], night["driver"]["volumeMounts"]
     assert volume["name"] == mount["name"]
-    assert validate(yaml.safe_load(content)).spark.scratch == mount["mountPath"]
+    assert validate_config(yaml.safe_load(content)).spark.scratch == mount["mountPath"]
 
 
 def test_the_bundle_of_databricks_runs_the_job_on_classic_compute() -> None:
@@ -271,7 +271,7 @@ def test_the_bundle_of_databricks_runs_the_job_on_classic_compute() -> None:
 
 def test_a_session_that_databricks_started_has_the_settings_of_ours() -> None:
     (task,) = yaml.safe_load(text_of("databricks.yml"))["resources"]["jobs"]["nightly"]["tasks"]
-    ours = settings(SparkConfig(), "spark://host:7077")
+    ours = session_settings(SparkConfig(), "spark://host:7077")
     for name in ("spark.sql.session.timeZone", "spark.sql.ansi.enabled"):
         assert task["new_cluster"]["spark_conf"][name] == ours[name]
     assert task["new_cluster"]["spark_env_vars"] == dict.fromkeys(_ONE_THREAD, "1")
@@ -286,7 +286,7 @@ def test_what_is_said_of_fabric_holds_and_its_definition_is_whole() -> None:
     }  # fmt: skip
     assert definition["commandLineArguments"].startswith("--config ")
     (config,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    assert validate(yaml.safe_load(config)).lake.startswith("abfss://")
+    assert validate_config(yaml.safe_load(config)).lake.startswith("abfss://")
     assert f"{check_python().fix}`" in text
     assert (3, 13) not in PYTHON_VERSIONS, (
         "xlrec runs on Fabric's Python now: fabric.md and conf/README.md say it cannot"

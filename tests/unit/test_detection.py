@@ -2,7 +2,7 @@
 
 import pytest
 
-from xlrec.kernels.text.detection import detect, differs
+from xlrec.kernels.text.detection import detect_language, language_differs
 
 STATED = ("am", "ar", "de", "en", "es", "fr", "hi", "ja", "ko", "pt", "ru", "tr", "zh", "zh-Hant")
 
@@ -28,27 +28,27 @@ STATED = ("am", "ar", "de", "en", "es", "fr", "hi", "ja", "ko", "pt", "ru", "tr"
     ],
 )
 def test_script_and_words_tell_the_language_or_it_stays_unknown(text: str, language: str) -> None:
-    assert detect(text, STATED) == language
+    assert detect_language(text, STATED) == language
 
 
 def test_only_stated_languages_are_found() -> None:
-    assert detect("Panier orthopédique pour chien", ("de", "en")) != "fr"
-    assert detect("красный чайник", ("de", "en")) == "und"
-    assert detect("東京タワーの写真", ("en", "zh")) == "und"
+    assert detect_language("Panier orthopédique pour chien", ("de", "en")) != "fr"
+    assert detect_language("красный чайник", ("de", "en")) == "und"
+    assert detect_language("東京タワーの写真", ("en", "zh")) == "und"
 
 
 def test_a_single_language_of_the_script_is_the_answer() -> None:
-    assert detect("Serbisches auf Latein", ("ru", "sr-Latn")) == "sr-Latn"
-    assert detect("珈琲", ("en", "ja")) == "ja"
+    assert detect_language("Serbisches auf Latein", ("ru", "sr-Latn")) == "sr-Latn"
+    assert detect_language("珈琲", ("en", "ja")) == "ja"
 
 
 def test_of_languages_that_lingua_does_not_know_none_is_guessed() -> None:
-    assert detect("Bo día a todos", ("gl", "oc")) == "und"
+    assert detect_language("Bo día a todos", ("gl", "oc")) == "und"
 
 
 def test_a_catalogue_that_states_none_may_be_in_any() -> None:
-    assert detect("Panier orthopédique pour chien, housse lavable et confortable", ()) == "fr"
-    assert detect("красный чайник для кухни", ()) == "ru"
+    assert detect_language("Panier orthopédique pour chien, housse lavable et confortable", ()) == "fr"
+    assert detect_language("красный чайник для кухни", ()) == "ru"
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_a_catalogue_that_states_none_may_be_in_any() -> None:
     ],
 )
 def test_another_language_than_stated_is_told_only_where_it_is_sure(text: str, stated: str, expected: bool) -> None:
-    assert differs(text, stated, ("de", "en", "gl", "ja", "pt")) is expected
+    assert language_differs(text, stated, ("de", "en", "gl", "ja", "pt")) is expected

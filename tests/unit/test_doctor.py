@@ -70,7 +70,7 @@ def test_the_major_version_of_java_is_read(said: str | None, major: int | None) 
 def test_no_java_is_one_line_that_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MachineError, match="no java on PATH") as error:
-        doctor.require(str(tmp_path))
+        doctor.require_machine(str(tmp_path))
     assert "\n" not in str(error.value)
     assert "apt install" in str(error.value)
 
@@ -78,7 +78,7 @@ def test_no_java_is_one_line_that_says_how_to_install_it(tmp_path: Path, monkeyp
 def test_a_jvm_that_runs_already_needs_no_java_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
-    doctor.require(str(tmp_path))
+    doctor.require_machine(str(tmp_path))
 
 
 def test_workers_with_another_python_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_a_lake_below_a_file_cannot_be_written(tmp_path: Path) -> None:
     assert not found.ok
     assert "is a file" in found.seen
     with pytest.raises(MachineError, match="lake: cannot write to"):
-        doctor.require(str(tmp_path / "file" / "lake"))
+        doctor.require_machine(str(tmp_path / "file" / "lake"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
@@ -135,7 +135,7 @@ def test_remote_storage_is_left_to_spark() -> None:
 
 
 def test_versions_that_were_not_tried_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "installed", lambda name: {"pyspark": "3.5.1", "delta-spark": "3.2.0"}[name])
+    monkeypatch.setattr(machine, "installed_version", lambda name: {"pyspark": "3.5.1", "delta-spark": "3.2.0"}[name])
     found = doctor.check_versions()
     assert not found.ok
     assert found.required
@@ -143,7 +143,7 @@ def test_versions_that_were_not_tried_together_are_named(monkeypatch: pytest.Mon
 
 
 def test_delta_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "installed", {"pyspark": "4.1.4"}.get)
+    monkeypatch.setattr(machine, "installed_version", {"pyspark": "4.1.4"}.get)
     assert doctor.check_versions().seen == "delta-spark is not installed"
 
 

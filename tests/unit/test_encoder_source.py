@@ -8,7 +8,7 @@ import huggingface_hub
 import pytest
 
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import fingerprint, load, locate
+from xlrec.encoders import fingerprint, load, locate_model
 from xlrec.errors import EncoderError
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -60,12 +60,12 @@ def test_a_hub_model_is_downloaded_once_without_code_and_pickles(folder: Path, m
         return str(folder)
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert locate(HUB) == folder
+    assert locate_model(HUB) == folder
     assert [call["local_files_only"] for call in calls] == [True, False]
     assert {call["revision"] for call in calls} == {REVISION}
     assert not [pattern for pattern in calls[0]["allow_patterns"] if pattern.endswith((".py", ".bin"))]
     cached = True
-    locate(HUB)
+    locate_model(HUB)
     assert [call["local_files_only"] for call in calls[2:]] == [True]
 
 

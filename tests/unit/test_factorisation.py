@@ -13,7 +13,7 @@ from xlrec.kernels.history.factorisation import (
     fold_in,
     item_scales,
     mean_log_norm,
-    whitening,
+    whitening_matrix,
     with_intercept,
 )
 
@@ -71,7 +71,7 @@ def test_a_fold_in_is_the_user_factor_and_its_terms_add_up_to_the_score() -> Non
     dense = rng.uniform(0.5, 2.0, (7, 30)) * (rng.random((7, 30)) < 0.3)
     items = rng.normal(size=(30, 8))
     factors = plain_half(dense, items, 0.05, 0.7, np.zeros((7, 8)))
-    vectors = items @ whitening(items, 0.05, 0.7)
+    vectors = items @ whitening_matrix(items, 0.05, 0.7)
     np.testing.assert_allclose(queries_of(dense, vectors) @ vectors.T, factors @ items.T, atol=1e-9)
 
 
@@ -94,7 +94,7 @@ def test_items_without_logs_are_found_by_what_texts_were_taught() -> None:
     found = factorise_preferences(preferences(dense), texts, 0.3 * texts[:, :4], penalties, 6)
     right = taste[:, None] == topic[untaught][None]
     scores = []
-    for vectors in (found.items @ whitening(found.items, penalties.unseen, penalties.user), texts):
+    for vectors in (found.items @ whitening_matrix(found.items, penalties.unseen, penalties.user), texts):
         found_scores = queries_of(dense, vectors) @ vectors[untaught].T
         scores.append(ordered_rightly(found_scores - found_scores.mean(axis=1, keepdims=True), right))
     learnt, read = scores

@@ -17,9 +17,9 @@ def test_a_product_that_breaks_its_bound_is_left_out(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(first_pass, "cpu_flags", lambda: frozenset({"avx512_bf16", "avx512_vnni"}))
     paths_by_speed.cache_clear()
     assert set(paths_by_speed(72)) == {"float32", "bf16", "int8"}
-    right = PATHS["int8"].product
+    right = PATHS["int8"].raw_scores
     saturated = staticmethod(lambda *args: np.minimum(right(*args), 500_000))
-    monkeypatch.setattr(PATHS["int8"], "product", saturated)
+    monkeypatch.setattr(PATHS["int8"], "raw_scores", saturated)
     paths_by_speed.cache_clear()
     assert set(paths_by_speed(72)) == {"float32", "bf16"}
     paths_by_speed.cache_clear()

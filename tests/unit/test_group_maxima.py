@@ -33,7 +33,7 @@ def main() -> None:
     # the interpreter knows no product of bfloat16
     device, dtype = ("cpu", torch.float32) if os.environ.get("TRITON_INTERPRET") else ("cuda", torch.bfloat16)
     from xlrec.kernels.search import device_search
-    from xlrec.kernels.search.items import prepare
+    from xlrec.kernels.search.items import prepare_items
     from xlrec.kernels.search.mask import Mask
     from xlrec.kernels.search.topk import top_k
     from xlrec.kernels.search.torch_search import TorchSearch
@@ -57,7 +57,7 @@ def main() -> None:
             rng.integers(0, 4, (n_users, 2)).astype(np.uint64),
             rng.random(n_users) < (0.5 if case % 3 else 0.0),
         )
-        ready = prepare([(0, items[:400]), (400, items[400:])], path="float32")
+        ready = prepare_items([(0, items[:400]), (400, items[400:])], path="float32")
         expected = top_k(queries, ready, k, mask)
         engine = TorchSearch(ready, device, dtype=dtype, item_block=300, fused=True)
         found = engine.top_k(queries, k, mask)

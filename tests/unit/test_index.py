@@ -27,14 +27,14 @@ def planted(folder: Path, **changes: Any) -> ItemIndex:
         "shard_rows": 2,
     }
     write_arrays(folder, **(rows | changes))
-    return ItemIndex.open(str(folder))
+    return ItemIndex.open_folder(str(folder))
 
 
 def test_vectors_come_back_in_shards_and_by_gather(tmp_path: Path) -> None:
     index = planted(tmp_path)
     assert (index.n_items, index.dim) == (5, 4)
     assert [(first, len(rows)) for first, rows in index.shards] == [(0, 2), (2, 2), (4, 1)]
-    assert index.gather(np.array([4, 0, 4, 2]))[:, :3].tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    assert index.gather_vectors(np.array([4, 0, 4, 2]))[:, :3].tolist() == [[0, 0, 0], [1, 0, 0], [0, 0, 0], [0, 0, 1]]
     assert index.norms.tolist() == [1, 1, 1, 0, 0]
     assert index.item_ids.to_pylist() == ["a", "b", "c", "d", "é"]
 
@@ -84,12 +84,12 @@ def test_a_folder_without_meta_does_not_open(tmp_path: Path) -> None:
     planted(tmp_path)
     (tmp_path / "meta.json").unlink()
     with pytest.raises(LakeError, match="no finished item index"):
-        ItemIndex.open(str(tmp_path))
+        ItemIndex.open_folder(str(tmp_path))
 
 
 def test_a_rewritten_folder_is_opened_anew_and_an_unchanged_one_is_shared(tmp_path: Path) -> None:
     index = planted(tmp_path)
-    assert ItemIndex.open(str(tmp_path)) is index
+    assert ItemIndex.open_folder(str(tmp_path)) is index
     assert planted(tmp_path, available=[False] * 5).eligible("JP").tolist() == [False] * 5
 
 
@@ -102,5 +102,5 @@ def test_vectors_that_are_not_finite_stop_the_writer(tmp_path: Path) -> None:
 
 def test_an_index_without_items_opens(tmp_path: Path) -> None:
     write_arrays(tmp_path, item_ids=[], vectors=np.zeros((0, 8)))
-    index = ItemIndex.open(str(tmp_path))
+    index = ItemIndex.open_folder(str(tmp_path))
     assert (index.n_items, index.shards, len(index.item_ids), index.markets) == (0, [], 0, ("ZZ",))

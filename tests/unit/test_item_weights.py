@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from worlds.pair_scores import oracle
 
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block
+from xlrec.kernels.history.covisits import ChoiceLogs, Rules, pairs_of_block
 from xlrec.kernels.history.item_weights import Counts, Mixture, Weights, item_weights
 
 Array = np.ndarray[Any, Any]
@@ -18,30 +18,32 @@ RULES = Rules(window=3, max_gap_days=20.0, gap_half_life_days=5.0, distance_deca
 N_MARKETS = 3
 
 
-def logs_of(seed: int, n_users: int, n_items: int, share: float) -> Logs:
+def logs_of(seed: int, n_users: int, n_items: int, share: float) -> ChoiceLogs:
     """Users in a random order; market 2 has none."""
     rng = np.random.default_rng(seed)
     each = [rng.permutation(np.flatnonzero(rng.random(n_items) < share)) for _ in range(n_users)]
     days = [np.sort(rng.integers(0, 60, len(one))) for one in each]
     nums, micros = np.concatenate(each).astype(np.int32), np.concatenate(days).astype(np.int64) * DAY
-    return Logs(indptr_of(np.array([len(one) for one in each])), nums, micros, rng.integers(0, 2, n_users, np.int32))
+    return ChoiceLogs(
+        indptr_of(np.array([len(one) for one in each])), nums, micros, rng.integers(0, 2, n_users, np.int32)
+    )
 
 
-def chosen_users(logs: Logs, users: list[int]) -> Logs:
+def chosen_users(logs: ChoiceLogs, users: list[int]) -> ChoiceLogs:
     runs = [range(logs.indptr[user], logs.indptr[user + 1]) for user in users]
     rows = np.array([row for run in runs for row in run], dtype=np.int64)
     sizes = np.array([len(run) for run in runs], dtype=np.int64)
-    return Logs(indptr_of(sizes), logs.nums[rows], logs.micros[rows], logs.markets[users])
+    return ChoiceLogs(indptr_of(sizes), logs.nums[rows], logs.micros[rows], logs.markets[users])
 
 
-def counted(logs: Logs, n_blocks: int, pairs_at_once: int = 1 << 20) -> Counts:
+def counted(logs: ChoiceLogs, n_blocks: int, pairs_at_once: int = 1 << 20) -> Counts:
     """As Spark does it: each block sees only the users who chose one of its items."""
     blocks = []
     for block in range(n_blocks):
         runs = [logs.nums[logs.indptr[user] : logs.indptr[user + 1]] for user in range(len(logs.markets))]
         mine = [user for user, run in enumerate(runs) if (run % n_blocks == block).any()]
         blocks.append(pairs_of_block(chosen_users(logs, mine), block, n_blocks, N_MARKETS, RULES, pairs_at_once))
-    return Counts.of(blocks)
+    return Counts.join_blocks(blocks)
 
 
 def dense(found: Weights, market: int, n_items: int) -> Array:
@@ -113,7 +115,7 @@ def test_only_what_is_sold_in_a_market_has_weights_there() -> None:
 
 
 def test_no_logs_make_no_weights() -> None:
-    logs = Logs(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int32))
+    logs = ChoiceLogs(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int32))
     sold = np.ones((4, N_MARKETS), dtype=np.bool_)
     found = item_weights(counted(logs, 2), np.arange(4, dtype=np.int32), sold, Mixture(0.1, True, 1.0, 5, 0.1, 0.75))
     assert [len(one) for one in found] == [0, 0, 0, 0]

@@ -23,10 +23,10 @@ from xlrec.kernels.search.ivf_lists import (
     invert_lists,
 )
 from xlrec.kernels.search.ivf_search import IvfSearch
-from xlrec.kernels.search.mask import Mask, allowed
+from xlrec.kernels.search.mask import Mask, may_get
 from xlrec.kernels.search.probing import Probes, Sample, overlaps, probes_for
-from xlrec.kernels.search.topk import inner_products, prepare, top_k
-from xlrec.pipeline.run import running
+from xlrec.kernels.search.topk import inner_products, prepare_items, top_k
+from xlrec.pipeline.run import running_on
 
 ivf.require_faiss()
 N_MARKETS = 3
@@ -43,7 +43,7 @@ def lists_of(items: Any, scales: Any, n_lists: int, seed: int = 0) -> InvertedLi
 
 
 def search_of(items: Any, scales: Any, n_lists: int, n_probes: list[int]) -> IvfSearch:
-    return IvfSearch(lists_of(items, scales, n_lists), prepare([(0, items)]), scales, np.array(n_probes))
+    return IvfSearch(lists_of(items, scales, n_lists), prepare_items([(0, items)]), scales, np.array(n_probes))
 
 
 def oracle(search: IvfSearch, query: Any, user: int, k: int, mask: Mask, items: Any) -> list[tuple[float, int]]:
@@ -55,7 +55,7 @@ def oracle(search: IvfSearch, query: Any, user: int, k: int, mask: Mask, items: 
     rows = []
     for place in np.argsort(-to_means, kind="stable")[: search.n_probes[mask.group[user]]]:
         nums = lists.nums[lists.indptr[place] : lists.indptr[place + 1]]
-        rows += [(-exact[num], num) for num in nums.tolist() if allowed(mask, user, num)]
+        rows += [(-exact[num], num) for num in nums.tolist() if may_get(mask, user, num)]
     return [(-score, num) for score, num in sorted(rows)[:k]]
 
 
@@ -87,7 +87,7 @@ def test_a_user_gets_the_exact_best_of_the_lists_looked_at_and_all_is_exact_wher
     items[rng.random(len(items)) < 0.1] = 0
     queries = rng.normal(size=(12, 9)) * np.logspace(-1, 1, 9) * 10.0 ** rng.integers(-9, 9)
     queries[0], queries[1, 3] = 0, np.nan
-    mask, ready = mask_of(rng, 12, len(items), share), prepare(cut(items, len(items) // 2))
+    mask, ready = mask_of(rng, 12, len(items), share), prepare_items(cut(items, len(items) // 2))
     scales = coordinate_scales(queries)
     search = search_of(items, scales, n_lists, [n_probe, n_lists, 0])
     ids, scores = search.top_k(queries, k, mask, zero_vectors=False)
@@ -142,7 +142,7 @@ def learnt_world(rng: np.random.Generator) -> tuple[Any, Any, Mask]:
 
 def test_scaled_coordinates_find_what_lists_of_unscaled_ones_miss() -> None:
     items, queries, mask = learnt_world(np.random.default_rng(3))
-    ready = prepare([(0, items)])
+    ready = prepare_items([(0, items)])
     exact = top_k(queries, ready, 50, mask, zero_vectors=False)[0]
     recall = {}
     for name, scales in (("scaled", coordinate_scales(queries)), ("plain", np.ones(32))):
@@ -159,7 +159,7 @@ def test_a_market_looks_at_as_many_lists_as_its_recall_needs_and_one_that_needs_
     queries[group == 1] = rng.normal(size=(40, 24))  # market 1 for what lies anywhere
     queries[group == 2] = np.nan  # nobody of market 2 has a query
     mask = mask_of(rng, 120, 8000)._replace(group=group, restricted=np.zeros(120, np.bool_))
-    ready = prepare([(0, items)])
+    ready = prepare_items([(0, items)])
     sample = Sample(queries, mask, top_k(queries, ready, 60, mask, zero_vectors=False)[0])
     scales = coordinate_scales(queries)
     lists = lists_of(items, scales, 200)
@@ -186,7 +186,7 @@ def test_a_market_whose_users_come_short_of_candidates_is_searched_exactly() -> 
     rng = np.random.default_rng(5)
     items = clustered(rng, 4000, 8, 20)
     mask = mask_of(rng, 60, 4000, share=0.004)  # about 16 items a market, 50 candidates
-    queries, ready = rng.normal(size=(60, 8)), prepare([(0, items)])
+    queries, ready = rng.normal(size=(60, 8)), prepare_items([(0, items)])
     sample = Sample(queries, mask, top_k(queries, ready, 50, mask, zero_vectors=False)[0])
     lists = lists_of(items, np.ones(8), 40)
     assert not probes_for(lists, np.ones(8), sample, ready, k=10, min_recall=0.01, first=1).n_probes.any()
@@ -209,9 +209,9 @@ def test_the_files_open_with_what_was_measured_and_not_for_other_vectors(tmp_pat
     rng = np.random.default_rng(6)
     vectors = clustered(rng, 500, 8, 10)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(500)], vectors=vectors)
-    index, scales = ItemIndex.open(str(tmp_path)), np.linspace(1, 2, 8)
+    index, scales = ItemIndex.open_folder(str(tmp_path)), np.linspace(1, 2, 8)
     assert not ivf.has_lists(index)
-    ready = prepare(index.shards, norms=np.asarray(index.norms))
+    ready = prepare_items(index.shards, norms=np.asarray(index.norms))
     ivf.write_lists(index, None, ready, scales, n_lists=12, seed=0)
     assert ivf.open_search(index, None, ready) is None  # nothing was measured yet
     ivf.write_probes(index, None, scales, told(3))
@@ -225,16 +225,16 @@ def test_the_files_open_with_what_was_measured_and_not_for_other_vectors(tmp_pat
     np.testing.assert_array_equal(opened.search_lists(queries, 5, mask).ids, expected.ids)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(400)], vectors=vectors[:400])
     with pytest.raises(LakeError, match=r"ivf-texts.json was made of vectors \[500, 'texts'\], not of the index's"):
-        ivf.open_search(ItemIndex.open(str(tmp_path)), None, ready)
+        ivf.open_search(ItemIndex.open_folder(str(tmp_path)), None, ready)
     ivf.discard_lists(index)
-    assert ivf.open_search(ItemIndex.open(str(tmp_path)), None, ready) is None
+    assert ivf.open_search(ItemIndex.open_folder(str(tmp_path)), None, ready) is None
 
 
 def test_a_damaged_file_is_one_line_and_no_crash(tmp_path: Path) -> None:
     vectors = clustered(np.random.default_rng(7), 200, 8, 5)
     write_arrays(tmp_path, item_ids=[f"i{num}" for num in range(200)], vectors=vectors)
-    index = ItemIndex.open(str(tmp_path))
-    ready = prepare(index.shards)
+    index = ItemIndex.open_folder(str(tmp_path))
+    ready = prepare_items(index.shards)
     ivf.write_lists(index, None, ready, np.ones(8), n_lists=4, seed=0)
     ivf.write_probes(index, None, np.ones(8), told(2))
     (tmp_path / "ivf-texts-nums.npy").write_bytes(b"torn")
@@ -255,7 +255,7 @@ def test_a_run_stops_at_its_start_where_the_package_is_missing(monkeypatch: pyte
     told = {"lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "retrieve": {"search": "ann"}}
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MachineError, match=r"retrieve\.search is ann"):
-        running(nothing, Config.model_validate(told), nothing, None).__enter__()
+        running_on(nothing, Config.model_validate(told), nothing, None).__enter__()
 
 
 def test_faiss_is_not_imported_unless_it_is_used() -> None:

@@ -19,13 +19,13 @@ from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import models_of, write_learnt
 from xlrec.kernels.search.probing import Probes
-from xlrec.kernels.search.topk import prepare
+from xlrec.kernels.search.topk import prepare_items
 from xlrec.pipeline import approximation
 from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.rank.lists import Ranker
 from xlrec.stages.rank.rows import recommendations_of
 from xlrec.stages.retrieve import Retriever
-from xlrec.training.recommender import learn
+from xlrec.training.recommender import fit_factor_model
 from xlrec.training.recommender.logs import Items, logs_before
 from xlrec.training.recommender.scores import UNREADABLE, model_scores, popularity_at, served_vectors
 
@@ -57,7 +57,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, FactorModel,
         popularity=[(MARKETS[m], num, float(popular[m, num])) for m in range(4) for num in range(N)],
     )  # fmt: skip
     some = logs_before(LOGS, np.arange(LOGS.n_users) % 3 > 0)  # a few items are taught by nobody
-    model = learn(some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0)
+    model = fit_factor_model(
+        some, items, FactorsConfig(dim=12), markets=MARKETS, item_ids=pa.array(ids), facts={}, seed=0
+    )
     write_learnt(str(folder), {None: model}, UNKNOWN)
     return (
         str(folder),
@@ -91,7 +93,7 @@ def users_table() -> pa.Table:
 
 def test_what_is_served_is_what_training_measured(trained: tuple[str, FactorModel, Any]) -> None:
     folder, _, expected = trained
-    rows = Retriever(ItemIndex.open(folder), CONFIG).rows(users_table()).to_pylist()
+    rows = Retriever(ItemIndex.open_folder(folder), CONFIG).candidates_of(users_table()).to_pylist()
     for user, row in enumerate(rows[:-1]):
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
         best = np.lexsort((np.arange(N), -expected[user]))[:20]
@@ -100,7 +102,7 @@ def test_what_is_served_is_what_training_measured(trained: tuple[str, FactorMode
 
 
 def test_who_has_no_history_gets_what_is_popular(trained: tuple[str, FactorModel, Any]) -> None:
-    row = Retriever(ItemIndex.open(trained[0]), CONFIG).rows(users_table()).to_pylist()[-1]
+    row = Retriever(ItemIndex.open_folder(trained[0]), CONFIG).candidates_of(users_table()).to_pylist()[-1]
     assert set(row["similar"]) == {0.0}
     assert row["attention"] == []
     assert len(row["item_nums"]) == 30
@@ -109,8 +111,8 @@ def test_who_has_no_history_gets_what_is_popular(trained: tuple[str, FactorModel
 
 def test_reasons_name_the_history_whose_terms_weigh_most(trained: tuple[str, FactorModel, Any]) -> None:
     folder, _, _ = trained
-    index = ItemIndex.open(folder)
-    candidates = Retriever(index, CONFIG).rows(users_table())
+    index = ItemIndex.open_folder(folder)
+    candidates = Retriever(index, CONFIG).candidates_of(users_table())
     lists = recommendations_of(candidates.to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1)).to_pylist()
     models = models_of(index)
     assert models is not None
@@ -131,10 +133,10 @@ def test_reasons_name_the_history_whose_terms_weigh_most(trained: tuple[str, Fac
 
 
 def test_scores_fall_along_the_rank(trained: tuple[str, FactorModel, Any]) -> None:
-    index = ItemIndex.open(trained[0])
+    index = ItemIndex.open_folder(trained[0])
     varied = CONFIG.rank.model_copy(update={"diversity": 0.5})
     config = CONFIG.model_copy(update={"rank": varied})
-    candidates = Retriever(index, config).rows(users_table())
+    candidates = Retriever(index, config).candidates_of(users_table())
     lists = recommendations_of(candidates.to_batches()[0], Ranker(index, config), "r", date(2026, 1, 1)).to_pylist()
     for one, following in pairwise(lists):
         assert following["rank"] == 1 or following["score"] <= one["score"]
@@ -144,12 +146,14 @@ def test_a_model_laid_by_another_version_is_refused(trained: tuple[str, FactorMo
     shutil.copytree(trained[0], tmp_path / "index")
     (tmp_path / "index" / "learnt.json").write_text('{"model": "m", "fingerprint": "f"}')
     with pytest.raises(LakeError, match="run `xlrec train` again"):
-        models_of(ItemIndex.open(str(tmp_path / "index")))
+        models_of(ItemIndex.open_folder(str(tmp_path / "index")))
 
 
 def test_a_config_without_the_model_serves_the_texts(trained: tuple[str, FactorModel, Any]) -> None:
     off = CONFIG.train.model_copy(update={"factors": FactorsConfig(enabled=False)})
-    row = Retriever(ItemIndex.open(trained[0]), CONFIG.model_copy(update={"train": off})).rows(users_table())
+    row = Retriever(ItemIndex.open_folder(trained[0]), CONFIG.model_copy(update={"train": off})).candidates_of(
+        users_table()
+    )
     assert max(abs(score) for score in row.to_pylist()[0]["similar"]) <= 1 + 1e-9
 
 
@@ -167,13 +171,13 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
     shutil.copytree(folder, index_folder)
     (tmp_path / "index" / "learnt.json").unlink()
     some = logs_before(LOGS, np.arange(LOGS.n_users) % 3 == 0)
-    ids = ItemIndex.open(folder).item_ids
-    other = learn(some, everywhere(), FactorsConfig(dim=12), markets=MARKETS, item_ids=ids, facts={}, seed=0)
+    ids = ItemIndex.open_folder(folder).item_ids
+    other = fit_factor_model(some, everywhere(), FactorsConfig(dim=12), markets=MARKETS, item_ids=ids, facts={}, seed=0)
     write_learnt(index_folder, {None: model, "M1": other}, UNKNOWN)
     users = users_table()
-    before = Retriever(ItemIndex.open(folder), CONFIG).rows(users)
-    index = ItemIndex.open(index_folder)
-    mixed = Retriever(index, CONFIG).rows(users)
+    before = Retriever(ItemIndex.open_folder(folder), CONFIG).candidates_of(users)
+    index = ItemIndex.open_folder(index_folder)
+    mixed = Retriever(index, CONFIG).candidates_of(users)
     assert mixed["user_id"].to_pylist() == users["user_id"].to_pylist()
     markets = np.array(users["market"].to_pylist())
     elsewhere = np.flatnonzero(markets != "M1")
@@ -186,7 +190,7 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
     models = models_of(index)
     assert models is not None
-    assert [models.of(name).fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
+    assert [models.serving(name).fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)
 
@@ -195,19 +199,19 @@ def test_an_approximate_search_of_all_lists_serves_the_same_rows_and_one_of_few_
     trained: tuple[str, FactorModel, Any], tmp_path: Path
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "index")
-    index = ItemIndex.open(str(tmp_path / "index"))
+    index = ItemIndex.open_folder(str(tmp_path / "index"))
     near = CONFIG.model_copy(update={"retrieve": CONFIG.retrieve.model_copy(update={"search": "ann", "candidates": 9})})
     config = CONFIG.model_copy(update={"retrieve": near.retrieve.model_copy(update={"search": "exact"})})
-    exact = Retriever(index, config).rows(users_table())
-    assert Retriever(index, near).rows(users_table()).equals(exact)  # nothing was laid: exact
+    exact = Retriever(index, config).candidates_of(users_table())
+    assert Retriever(index, near).candidates_of(users_table()).equals(exact)  # nothing was laid: exact
     models = models_of(index)
     assert models is not None
     learnt, nothing = models.each[0], np.zeros((4, 2), np.int64)
-    ready, scales = prepare(learnt.outputs, norms=learnt.norms), np.ones(learnt.dim)
+    ready, scales = prepare_items(learnt.outputs, norms=learnt.norms), np.ones(learnt.dim)
     ivf.write_lists(index, learnt, ready, scales, n_lists=6, seed=0)
     for n_probe in (6, 1):
         ivf.write_probes(index, learnt, scales, Probes(np.full(4, n_probe), nothing, nothing))
-        found = Retriever(index, near).rows(users_table())
+        found = Retriever(index, near).candidates_of(users_table())
         assert found.equals(exact) == (n_probe == 6)
         assert found["user_id"].equals(exact["user_id"])
     for few, all_of in zip(found["item_nums"].to_pylist(), exact["item_nums"].to_pylist(), strict=True):
@@ -218,20 +222,20 @@ def test_a_night_lays_lists_for_each_model_and_counts_what_its_users_are_served(
     trained: tuple[str, FactorModel, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "index")
-    index = ItemIndex.open(str(tmp_path / "index"))
+    index = ItemIndex.open_folder(str(tmp_path / "index"))
     ann = {"search": "ann", "candidates": 5, "ann": {"n_lists": 12, "n_probe": 1, "min_recall": 0.2}}
     config = Config.model_validate({**CONFIG.model_dump(), "k": 3, "retrieve": ann})
     monkeypatch.setattr(approximation, "_users", lambda _: users_table())
     run: Any = SimpleNamespace(config=config, counts={})
     with pytest.raises(LakeError, match="was made without: run `xlrec train`"):
-        approximation.check(str(index.folder), config)
-    approximation.lay(run, str(index.folder))
-    approximation.check(str(index.folder), config)
+        approximation.require_lists(str(index.folder), config)
+    approximation.write_lists(run, str(index.folder))
+    approximation.require_lists(str(index.folder), config)
     assert run.counts["ann.users"] == LOGS.n_users
     assert run.counts["ann.exact_markets"] < run.counts["ann.markets"] == 3
     exact = config.model_copy(update={"retrieve": config.retrieve.model_copy(update={"search": "exact"})})
     hits = np.zeros(2, np.int64)
-    few, every = (Retriever(index, one).rows(users_table()).to_pylist() for one in (config, exact))
+    few, every = (Retriever(index, one).candidates_of(users_table()).to_pylist() for one in (config, exact))
     for near, best in zip(few, every, strict=True):
         for place, k in enumerate((5, 3)):
             order = np.lexsort((best["item_nums"], -np.array(best["similar"])))[:k]
@@ -239,4 +243,4 @@ def test_a_night_lays_lists_for_each_model_and_counts_what_its_users_are_served(
     assert run.counts["ann.found"] <= hits[0] <= run.counts["ann.wanted"] == 5 * LOGS.n_users
     assert run.counts["ann.found_k"] <= hits[1] <= run.counts["ann.wanted_k"] == 3 * LOGS.n_users
     assert 0.2 * run.counts["ann.wanted"] <= run.counts["ann.found"] < run.counts["ann.wanted"]
-    assert approximation.told(run.counts, config).startswith("approximate search, recall@5 0.")
+    assert approximation.recall_line(run.counts, config).startswith("approximate search, recall@5 0.")

@@ -31,7 +31,7 @@ def lists_and_truth(seed: int, n_users: int = 40) -> tuple[list[list[int]], list
 def hits_of(lists: list[list[int]], truth: list[list[int]], width: int = 20) -> tuple[NDArray[Any], NDArray[Any]]:
     lengths = np.array([len(row) for row in lists])
     n_relevant = np.array([len(row) for row in truth])
-    items = metrics.pad(np.array([i for row in lists for i in row], dtype=np.int32), lengths, width, 0)
+    items = metrics.pad_runs(np.array([i for row in lists for i in row], dtype=np.int32), lengths, width, 0)
     relevant = np.array([i for row in truth for i in row], dtype=np.int32)
     return metrics.find_hits(items, lengths, relevant, n_relevant), n_relevant
 
@@ -111,7 +111,7 @@ def test_hits_are_found_in_the_users_own_ground_truth_and_not_beyond_the_lists_e
 
 
 def test_novelty_is_the_mean_information_and_finite_for_an_unknown_item() -> None:
-    bits = metrics.information(np.array([0, 1, 3, 7]), 7)
+    bits = metrics.self_information(np.array([0, 1, 3, 7]), 7)
     assert bits.tolist() == [3, 2, 1, 0]
     rows = np.array([[3.0, 1.0, 99.0], [99.0, 99.0, 99.0]])
     assert metrics.novelty(rows, np.array([2, 0]), 3).tolist() == [2, 0]
@@ -157,5 +157,5 @@ def test_language_mix_error_is_the_total_variation_distance(seed: int, k: int) -
 
 
 def test_padding_cuts_and_fills_each_run() -> None:
-    padded = metrics.pad(np.array([1, 2, 3, 4]), np.array([3, 0, 1]), 2, -1)
+    padded = metrics.pad_runs(np.array([1, 2, 3, 4]), np.array([3, 0, 1]), 2, -1)
     assert padded.tolist() == [[1, 2], [-1, -1], [4, -1]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from xlrec.kernels.text.neutral import POINT, fit, fixed_sums, neutralise
+from xlrec.kernels.text.neutral import FIXED_POINT_BITS, fit_language_offsets, fixed_sums, remove_language
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 from alignment import language_bias, retrieval_at_1  # the benches are scripts, no package
@@ -36,7 +36,9 @@ def world(offset: float = 1.0, wobble: float = 0.0) -> tuple[NDArray[np.float32]
 
 def plain(vectors: NDArray[np.float32], rows: NDArray[np.int64], n_directions: int = 0) -> NDArray[np.float32]:
     counts, sums = fixed_sums(vectors, rows, N_LANGUAGES)
-    return neutralise(vectors, rows, *fit(counts, sums, min_texts=2, prior_texts=0.0, n_directions=n_directions))
+    return remove_language(
+        vectors, rows, *fit_language_offsets(counts, sums, min_texts=2, prior_texts=0.0, n_directions=n_directions)
+    )
 
 
 def pair(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -51,7 +53,7 @@ def test_sums_are_those_of_the_oracle_and_zero_vectors_do_not_count() -> None:
         members = [row for row, one in zip(vectors, rows, strict=True) if one == language]
         assert counts[language] == sum(bool(row.any()) for row in members)
         for slot in range(DIM):
-            assert sums[language, slot] == sum(round(float(row[slot]) * 2**POINT) for row in members)
+            assert sums[language, slot] == sum(round(float(row[slot]) * 2**FIXED_POINT_BITS) for row in members)
 
 
 def test_sums_of_parts_in_any_order_are_the_sum_to_the_bit() -> None:
@@ -82,7 +84,7 @@ def test_a_push_of_varying_strength_needs_the_directions_too() -> None:
 def test_directions_are_orthonormal_and_not_more_than_the_languages_differ_in() -> None:
     vectors, rows = world()
     counts, sums = fixed_sums(vectors, rows, N_LANGUAGES)
-    _, directions = fit(counts, sums, min_texts=2, prior_texts=0.0, n_directions=10)
+    _, directions = fit_language_offsets(counts, sums, min_texts=2, prior_texts=0.0, n_directions=10)
     assert len(directions) == N_LANGUAGES - 1
     assert directions @ directions.T == pytest.approx(np.eye(N_LANGUAGES - 1), abs=1e-6)
 
@@ -90,7 +92,7 @@ def test_directions_are_orthonormal_and_not_more_than_the_languages_differ_in() 
 def test_offsets_are_the_means_drawn_towards_the_mean_of_all_by_count() -> None:
     vectors, rows = world()
     counts, sums = fixed_sums(vectors[:450], rows[:450], N_LANGUAGES)
-    offsets, _ = fit(counts, sums, min_texts=60, prior_texts=25.0, n_directions=0)
+    offsets, _ = fit_language_offsets(counts, sums, min_texts=60, prior_texts=25.0, n_directions=0)
     whole = vectors[:450].astype(np.float64).mean(axis=0)
     for language, share in ((0, 200 / 225), (1, 200 / 225), (2, 0.0)):  # the third has 50 texts only
         own = vectors[:450][rows[:450] == language].astype(np.float64).mean(axis=0)
@@ -101,15 +103,15 @@ def test_offsets_are_the_means_drawn_towards_the_mean_of_all_by_count() -> None:
 def test_one_language_is_left_as_it_is() -> None:
     vectors, rows = world()
     counts, sums = fixed_sums(vectors[:N_CONCEPTS], rows[:N_CONCEPTS], 1)
-    offsets, directions = fit(counts, sums, min_texts=2, prior_texts=10.0, n_directions=2)
+    offsets, directions = fit_language_offsets(counts, sums, min_texts=2, prior_texts=10.0, n_directions=2)
     assert len(directions) == 0
-    after = neutralise(vectors[:N_CONCEPTS], rows[:N_CONCEPTS], offsets, directions)
+    after = remove_language(vectors[:N_CONCEPTS], rows[:N_CONCEPTS], offsets, directions)
     assert after == pytest.approx(vectors[:N_CONCEPTS], abs=1e-6)
 
 
 def test_no_texts_at_all_give_no_offsets() -> None:
     counts, sums = fixed_sums(np.zeros((0, DIM), np.float32), np.zeros(0, np.int64), 2)
-    offsets, directions = fit(counts, sums, min_texts=0, prior_texts=0.0, n_directions=2)
+    offsets, directions = fit_language_offsets(counts, sums, min_texts=0, prior_texts=0.0, n_directions=2)
     assert not offsets.any()
     assert offsets.shape == (3, DIM)
     assert directions.shape == (0, DIM)
@@ -118,10 +120,10 @@ def test_no_texts_at_all_give_no_offsets() -> None:
 def test_vectors_keep_unit_norm_and_those_without_content_are_zero() -> None:
     vectors, rows = world()
     counts, sums = fixed_sums(vectors, rows, N_LANGUAGES)
-    offsets, directions = fit(counts, sums, min_texts=2, prior_texts=0.0, n_directions=2)
+    offsets, directions = fit_language_offsets(counts, sums, min_texts=2, prior_texts=0.0, n_directions=2)
     vectors[0], vectors[1] = 0.0, directions[0]
     offsets[0] = 0.0
-    after = neutralise(vectors, rows, offsets, directions)
+    after = remove_language(vectors, rows, offsets, directions)
     assert not after[:2].any()
     assert np.linalg.norm(after[2:], axis=1) == pytest.approx(1.0, abs=1e-6)
 
@@ -129,7 +131,7 @@ def test_vectors_keep_unit_norm_and_those_without_content_are_zero() -> None:
 def test_a_row_has_the_same_bits_whatever_rows_are_beside_it() -> None:
     vectors, rows = world()
     counts, sums = fixed_sums(vectors, rows, N_LANGUAGES)
-    model = fit(counts, sums, min_texts=2, prior_texts=0.0, n_directions=2)
-    whole = neutralise(vectors, rows, *model)
+    model = fit_language_offsets(counts, sums, min_texts=2, prior_texts=0.0, n_directions=2)
+    whole = remove_language(vectors, rows, *model)
     for part in (slice(0, 1), slice(7, 250), slice(400, 600, 3)):
-        assert np.array_equal(neutralise(vectors[part], rows[part], *model), whole[part])
+        assert np.array_equal(remove_language(vectors[part], rows[part], *model), whole[part])

@@ -6,7 +6,7 @@ import pytest
 from worlds.programs import Programs
 
 from xlrec.errors import LakeError
-from xlrec.pipeline.pages import chosen, local_page
+from xlrec.pipeline.pages import chosen_page, local_page
 
 PAGES = ["2026-03-01.9.html", "2026-03-01.10.html", "2026-02-28.11.html", "transfer-US-to-JP.html", "notes.txt"]
 
@@ -20,14 +20,14 @@ PAGES = ["2026-03-01.9.html", "2026-03-01.10.html", "2026-02-28.11.html", "trans
     ],
 )
 def test_the_page_that_is_asked_for_or_the_newest_runs(name: str | None, page: str) -> None:
-    assert chosen(PAGES, name, "lake") == page
+    assert chosen_page(PAGES, name, "lake") == page
 
 
 def test_a_page_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(LakeError, match=r"no report 2026-03-02\.1: it has .*2026-03-01\.10, transfer-US-to-JP"):
-        chosen(PAGES, "2026-03-02.1", "lake")
+        chosen_page(PAGES, "2026-03-02.1", "lake")
     with pytest.raises(LakeError, match="no report: it has none yet: `xlrec run` writes one"):
-        chosen([], None, "lake")
+        chosen_page([], None, "lake")
 
 
 def test_a_local_lake_is_read_where_it_lies_and_copied_where_asked(tmp_path: Path, programs: Programs) -> None:

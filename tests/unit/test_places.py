@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
+from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, wanted_places
 
 
 @settings(deadline=None)
@@ -15,7 +15,7 @@ def test_places_are_those_of_a_sort_by_state_then_score_then_position(seed: int,
     states = rng.choice([NEVER, LAST, LISTED], (4, n_items)).astype(np.uint8)
     wanted, weights = rng.integers(0, n_items, 4), rng.choice([0.0, 0.5, 2.0], (5, 2))
     states[np.arange(4), wanted] = rng.choice([LAST, LISTED], 4)
-    found = places(scores, states, wanted, weights)
+    found = wanted_places(scores, states, wanted, weights)
     for row, mix in enumerate(weights):
         for user in range(4):
             order = sorted(
@@ -26,5 +26,5 @@ def test_places_are_those_of_a_sort_by_state_then_score_then_position(seed: int,
 
 
 def test_nobody_has_no_places() -> None:
-    none = places(np.zeros((3, 0, 4)), np.zeros((0, 4), np.uint8), np.zeros(0, np.int64), np.ones((2, 3)))
+    none = wanted_places(np.zeros((3, 0, 4)), np.zeros((0, 4), np.uint8), np.zeros(0, np.int64), np.ones((2, 3)))
     assert none.shape == (2, 0)

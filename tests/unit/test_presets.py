@@ -13,7 +13,7 @@ import pytest
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, source
-from xlrec.encoders.presets import PRESETS, find, resolve
+from xlrec.encoders.presets import PRESETS, find_preset, resolve_preset
 from xlrec.errors import EncoderError
 
 OTHER = "0123456789abcdef0123456789abcdef01234567"
@@ -48,7 +48,7 @@ def test_no_two_presets_share_a_name_or_a_revision() -> None:
 
 @pytest.mark.parametrize("name", ["multilingual-e5-small", "Multilingual-E5-Small", "intfloat/multilingual-e5-small"])
 def test_a_name_fills_in_what_users_forget(name: str) -> None:
-    config = resolve(EmbedConfig(encoder=name, max_tokens=4000))
+    config = resolve_preset(EmbedConfig(encoder=name, max_tokens=4000))
     assert (config.prompt, config.dim, config.max_tokens) == ("passage: ", 384, 512)
     assert config.revision == "fd1525a9fd15316a2d503bf26ab031a61d056e98"
     assert source.weights_of(config).name == "intfloat/multilingual-e5-small"
@@ -56,15 +56,15 @@ def test_a_name_fills_in_what_users_forget(name: str) -> None:
 
 def test_what_the_config_says_wins_and_resolving_twice_changes_nothing() -> None:
     mine = EmbedConfig(encoder="embeddinggemma-300m", prompt="", revision=OTHER, dim=256, max_tokens=64)
-    once = resolve(mine)
+    once = resolve_preset(mine)
     assert (once.prompt, once.revision, once.dim, once.max_tokens) == ("", OTHER, 256, 64)
-    assert resolve(once) == once
-    assert resolve(EmbedConfig.model_validate_json(once.model_dump_json())) == once
+    assert resolve_preset(once) == once
+    assert resolve_preset(EmbedConfig.model_validate_json(once.model_dump_json())) == once
 
 
 def test_other_encoders_stay_as_they_are() -> None:
     config = EmbedConfig(encoder="owner/name", revision=OTHER)
-    assert resolve(config) is config
+    assert resolve_preset(config) is config
 
 
 def test_the_fingerprint_is_of_what_is_effective() -> None:
@@ -81,8 +81,8 @@ def test_the_fingerprint_is_of_what_is_effective() -> None:
 
 
 def test_a_cut_that_the_model_was_not_trained_for_is_refused() -> None:
-    assert resolve(EmbedConfig(encoder="embeddinggemma-300m", dim=128)).dim == 128
-    assert resolve(EmbedConfig(encoder="qwen3-embedding-0.6b", dim=100)).dim == 100
+    assert resolve_preset(EmbedConfig(encoder="embeddinggemma-300m", dim=128)).dim == 128
+    assert resolve_preset(EmbedConfig(encoder="qwen3-embedding-0.6b", dim=100)).dim == 100
     with pytest.raises(EncoderError, match="300 is no dimension of embeddinggemma-300m; allowed: 768, 512, 256, 128"):
         encoders.fingerprint(EmbedConfig(encoder="embeddinggemma-300m", dim=300))
     with pytest.raises(EncoderError, match=r"not trained to be cut\); allowed: 768"):
@@ -92,7 +92,7 @@ def test_a_cut_that_the_model_was_not_trained_for_is_refused() -> None:
 
 
 def test_a_precision_that_breaks_the_model_is_refused() -> None:
-    assert resolve(EmbedConfig(encoder="embeddinggemma-300m", precision="bfloat16")).precision == "bfloat16"
+    assert resolve_preset(EmbedConfig(encoder="embeddinggemma-300m", precision="bfloat16")).precision == "bfloat16"
     with pytest.raises(EncoderError, match="float16 is not known to be safe for embeddinggemma-300m"):
         encoders.load(EmbedConfig(encoder="embeddinggemma-300m", precision="float16"))
 
@@ -120,7 +120,7 @@ def test_a_preset_that_is_not_here_says_what_to_download_and_where_to_name_it(
         raise OSError("no route")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    preset = find("multilingual-e5-small")
+    preset = find_preset("multilingual-e5-small")
     assert preset is not None
     expected = f"hf download {preset.hub} --revision {preset.revision} --local-dir FOLDER.*embed.folder"
     with pytest.raises(EncoderError, match=expected) as caught:

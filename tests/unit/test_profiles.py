@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.history.profiles import histories, profiles
+from xlrec.kernels.history.profiles import profile_vectors, weighted_histories
 
 DAY = 86_400_000_000
 Event = tuple[int, int, float]
@@ -28,7 +28,7 @@ def oracle(
 
 def run(logs: list[list[Event]], max_history: int = 100, half_life: float = 30.0, items: float = 1e9) -> Any:
     events = [event for log in logs for event in log]
-    return histories(
+    return weighted_histories(
         np.cumsum([0] + [len(log) for log in logs]).astype(np.int64),
         np.array([event[0] for event in events], np.int64),
         np.array([event[1] for event in events], np.int32),
@@ -82,8 +82,8 @@ def test_profiles_are_unit_sums_and_the_same_for_every_cut_of_the_shards() -> No
     items = rng.normal(size=(40, 13)).astype(np.float32)
     logs = [[(int(t) * DAY, int(n), 1.0) for t, n in rng.integers(0, 40, (size, 2))] for size in (5, 0, 1, 30)]
     found = run(logs)
-    whole = profiles(found, [(0, items)], 13)
-    cut = profiles(found, [(0, items[:7]), (7, items[7:])], 13)
+    whole = profile_vectors(found, [(0, items)], 13)
+    cut = profile_vectors(found, [(0, items[:7]), (7, items[7:])], 13)
     np.testing.assert_array_equal(whole, cut)
     for user in (0, 2, 3):
         rows = slice(found.indptr[user], found.indptr[user + 1])
@@ -93,6 +93,6 @@ def test_profiles_are_unit_sums_and_the_same_for_every_cut_of_the_shards() -> No
 
 def test_users_without_history_or_without_texts_have_no_profile() -> None:
     items = np.array([[1, 0], [0, 0]], np.float32)
-    found = profiles(run([[], [(0, 1, 1.0)], [(0, 0, 0.0)], [(0, 0, 1.0)]]), [(0, items)], 2)
+    found = profile_vectors(run([[], [(0, 1, 1.0)], [(0, 0, 0.0)], [(0, 0, 1.0)]]), [(0, items)], 2)
     assert np.isnan(found[:3]).all()
     assert found[3].tolist() == [1, 0]

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from xlrec.runtime.progress import Progress, StageProgress, duration
-from xlrec.runtime.tracking import Tasks
+from xlrec.runtime.progress import Progress, StageProgress, duration_text
+from xlrec.runtime.tracking import TaskCounts
 
 
 class Clock:
@@ -22,7 +22,7 @@ def test_a_stage_without_spark_is_timed_and_summed_up() -> None:
     progress = Progress(stream=out, clock=clock)
     with progress.stage("embed", total=1000, unit="texts") as stage:
         clock.now += 4
-        stage.done(rows_in=1000, rows_out=990, rejected=10, note="10 texts were empty")
+        stage.record_result(rows_in=1000, rows_out=990, rejected=10, note="10 texts were empty")
     (found,) = progress.summary()
     assert (found.name, found.rows_in, found.rows_out, found.rejected) == ("embed", 1000, 990, 10)
     assert found.seconds == 4
@@ -61,27 +61,27 @@ def test_rows_rate_and_time_left_are_estimated_from_the_share_of_tasks() -> None
     clock = Clock()
     stage = StageProgress("embed", 10_000, "texts", clock)
     clock.now += 10
-    stage.see(Tasks(10, 40))
-    assert stage.line() == "10/40 tasks so far · about 2,500 of 10,000 texts · 250 texts/s · 30 s left"
+    stage.update_tasks(TaskCounts(10, 40))
+    assert stage.status_line() == "10/40 tasks so far · about 2,500 of 10,000 texts · 250 texts/s · 30 s left"
 
 
 def test_the_share_never_falls_when_spark_learns_of_more_tasks() -> None:
     stage = StageProgress("embed", None, "rows")
-    stage.see(Tasks(3, 4))
-    stage.see(Tasks(4, 16))
+    stage.update_tasks(TaskCounts(3, 4))
+    stage.update_tasks(TaskCounts(4, 16))
     assert stage.share == 0.75
-    assert stage.line().startswith("4/16 tasks so far")
+    assert stage.status_line().startswith("4/16 tasks so far")
 
 
 def test_a_stage_that_has_shown_nothing_yet_says_that_it_works() -> None:
-    assert StageProgress("train", None, "rows").line() == "working"
+    assert StageProgress("train", None, "rows").status_line() == "working"
 
 
 def test_the_summary_table_has_a_row_per_stage() -> None:
     out = io.StringIO()
     progress = Progress(stream=out)
     with progress.stage("prepare") as stage:
-        stage.done(rows_in=1_234_567, rejected=0)
+        stage.record_result(rows_in=1_234_567, rejected=0)
     progress.print_summary()
     printed = out.getvalue()
     assert "1,234,567" in printed
@@ -100,13 +100,13 @@ def test_the_summary_table_has_a_row_per_stage() -> None:
     ],
 )
 def test_durations_are_said_as_people_say_them(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+    assert duration_text(seconds) == said
 
 
 def test_a_stage_that_says_what_is_done_is_not_told_by_tasks_that_do_other_work() -> None:
     clock = Clock()
     stage = StageProgress("recommend", 1000, "users", clock)
-    stage.follow(lambda: 0.25)
+    stage.follow_share(lambda: 0.25)
     clock.now += 10
-    stage.see(Tasks(19, 20))
-    assert stage.line() == "19/20 tasks so far · about 250 of 1,000 users · 25 users/s · 30 s left"
+    stage.update_tasks(TaskCounts(19, 20))
+    assert stage.status_line() == "19/20 tasks so far · about 250 of 1,000 users · 25 users/s · 30 s left"

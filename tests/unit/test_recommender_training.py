@@ -12,9 +12,9 @@ from worlds.market import planted
 from xlrec.config.models import FactorsConfig, PopularityConfig, RetrieveConfig
 from xlrec.errors import LakeError
 from xlrec.recommenders import factors
-from xlrec.recommenders.factors import FactorModel, strengths
-from xlrec.training.recommender import learn, user_preferences
-from xlrec.training.recommender.card import card
+from xlrec.recommenders.factors import FactorModel, preference_strengths
+from xlrec.training.recommender import fit_factor_model, user_preferences
+from xlrec.training.recommender.card import recommender_card
 from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
 from xlrec.training.recommender.quality import popularity_scores, text_scores, user_metrics
 from xlrec.training.recommender.scores import Truth, model_scores, popularity_at, sample_truth, served_vectors
@@ -28,7 +28,7 @@ END = float(LOGS.event_micros.max()) + 1
 
 
 def taught(logs: Logs = LOGS, items: Items = ITEMS, seed: int = 0, **facts: Any) -> FactorModel:
-    return learn(logs, items, CONFIG, markets=MARKETS, item_ids=IDS, facts=facts, seed=seed)
+    return fit_factor_model(logs, items, CONFIG, markets=MARKETS, item_ids=IDS, facts=facts, seed=seed)
 
 
 def inner() -> tuple[Logs, Truth]:
@@ -58,23 +58,24 @@ def test_items_that_were_never_chosen_have_what_their_text_says_and_the_norm_of_
     fewer = select_events(LOGS, LOGS.visits.nums < 100, LOGS.event_nums < 100)
     model = taught(fewer)
     assert set(model.item_ids.to_pylist()) == {f"i{num:03d}" for num in np.unique(fewer.event_nums)}
-    rows = model.taught(IDS)
+    rows = model.factor_rows(IDS)
     cold = np.flatnonzero(rows < 0)
-    found = model.factors(ITEMS.texts, rows)
+    found = model.item_factors(ITEMS.texts, rows)
     expected = np.concatenate([ITEMS.texts, np.ones((len(IDS), 1))], axis=1) @ model.arrays["text_map"]
     np.testing.assert_allclose(found[cold], expected[cold], atol=1e-6)
-    never = model.outputs(found, np.zeros(len(IDS)))
+    never = model.candidate_vectors(found, np.zeros(len(IDS)))
     scaled = np.linalg.norm(never @ np.linalg.inv(model.arrays["whitening"].astype(float)), axis=1)
     np.testing.assert_allclose(scaled[cold], CONFIG.boost * np.exp(model.arrays["log_norm"][0]), rtol=1e-3)
 
 
 def test_items_come_back_whatever_the_order_of_their_ids() -> None:
     mixed = pa.array([f"i{num * 7 % 160:03d}" for num in range(160)])
-    model = learn(LOGS, ITEMS, CONFIG, markets=MARKETS, item_ids=mixed, facts={}, seed=0)
+    model = fit_factor_model(LOGS, ITEMS, CONFIG, markets=MARKETS, item_ids=mixed, facts={}, seed=0)
     plain = taught()
     assert model.item_ids.to_pylist() == sorted(model.item_ids.to_pylist())
     np.testing.assert_array_equal(
-        model.factors(ITEMS.texts, model.taught(mixed)), plain.factors(ITEMS.texts, plain.taught(IDS))
+        model.item_factors(ITEMS.texts, model.factor_rows(mixed)),
+        plain.item_factors(ITEMS.texts, plain.factor_rows(IDS)),
     )
 
 
@@ -86,7 +87,7 @@ def test_the_same_seed_gives_the_same_model_whatever_the_threads_and_another_one
 
 
 def test_a_glance_weighs_less_than_a_choice_and_nothing_more_than_one() -> None:
-    assert strengths(np.array([0.3, 1.0, 6.0])).tolist() == [0.3, 1.0, 1.0]
+    assert preference_strengths(np.array([0.3, 1.0, 6.0])).tolist() == [0.3, 1.0, 1.0]
     twice = LOGS._replace(
         event_users=np.array([0, 0, 2], np.int32), event_nums=np.array([5, 5, 1], np.int32),
         event_weights=np.array([0.3, 0.3, 2.0]), markets=LOGS.markets[:3],
@@ -101,10 +102,10 @@ def test_exposure_is_what_an_average_item_of_the_same_markets_had_since() -> Non
     pace = counts / ITEMS.eligible.sum(axis=1)
     first = np.array([np.nan, np.median(LOGS.event_micros[LOGS.event_markets == 1]), END])
     sold = np.array([[True, False, True], [True, True, True], [False, False, True]])
-    found = model.exposure(first, sold, MARKETS)
+    found = model.item_exposure(first, sold, MARKETS)
     np.testing.assert_allclose(found[[0, 2]], [pace[0] + pace[1], 0])
     assert found[1] == pytest.approx(pace[1] / 2, rel=0.05)
-    assert model.exposure(first, sold, ("elsewhere", "M1", "M2"))[0] == pytest.approx(pace[1])
+    assert model.item_exposure(first, sold, ("elsewhere", "M1", "M2"))[0] == pytest.approx(pace[1])
 
 
 def test_popularity_is_the_formula_of_the_popularity_model() -> None:
@@ -127,20 +128,20 @@ def test_hardly_any_logs_leave_a_model_that_serves(n_users: int) -> None:
 
 def test_the_card_tells_what_was_taught() -> None:
     model = taught(run_date="2026-01-01", encoder="e")
-    told = card(model)
+    told = recommender_card(model)
     assert model.fingerprint in told
     assert f"{len(LOGS.event_nums):,} events of {LOGS.n_users:,} users" in told
 
 
 def test_an_artefact_comes_back_as_it_was_and_a_changed_one_is_refused(tmp_path: Path) -> None:
     model = taught(run_date="2026-01-01")
-    model.save(tmp_path)
+    model.save_model(tmp_path)
     again = factors.load(str(tmp_path))
     assert again.fingerprint == model.fingerprint
     assert again.facts["run_date"] == "2026-01-01"
-    np.testing.assert_array_equal(again.taught(pa.array(["i003", "nobody"])) >= 0, [True, False])
+    np.testing.assert_array_equal(again.factor_rows(pa.array(["i003", "nobody"])) >= 0, [True, False])
     other = tmp_path / "other"
-    taught(seed=1).save(other)
+    taught(seed=1).save_model(other)
     (other / factors.WEIGHTS).replace(tmp_path / factors.WEIGHTS)
     factors._load.cache_clear()
     with pytest.raises(LakeError, match="changed or cut"):

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from worlds.market import planted
 
 from xlrec.config.models import FactorsConfig, RetrieveConfig
-from xlrec.kernels.history.visits import visits
-from xlrec.training.recommender import learn
+from xlrec.kernels.history.visits import visits_from_events
+from xlrec.training.recommender import fit_factor_model
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scores import model_scores, served_vectors
 
@@ -29,7 +29,7 @@ def logs(kept: NDArray[np.bool_], weights: NDArray[np.float64], markets: NDArray
     indptr = np.searchsorted(users, np.arange(LOGS.n_users + 1)).astype(np.int64)
     liked = strong > 0
     return Logs(
-        visits(indptr, micros, nums, strong), markets, LOGS.reads, users[liked], nums[liked], micros[liked],
+        visits_from_events(indptr, micros, nums, strong), markets, LOGS.reads, users[liked], nums[liked], micros[liked],
         strong[liked], markets[users[liked]],
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ WORLDS: dict[str, tuple[Callable[[], World], float]] = {
 
 def lists_of(items: Items, some: Logs) -> tuple[Any, NDArray[np.int64], NDArray[np.float64]]:
     """The model, (n_users, K) item_nums and their scores."""
-    model = learn(some, items, CONFIG, markets=("M0", "M1", "M2"), item_ids=IDS, facts={}, seed=0)
+    model = fit_factor_model(some, items, CONFIG, markets=("M0", "M1", "M2"), item_ids=IDS, facts={}, seed=0)
     scores = model_scores(served_vectors(model, IDS, items), items, some, RetrieveConfig())(np.arange(some.n_users))
     order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
     return model, order, np.take_along_axis(scores, order, axis=1)

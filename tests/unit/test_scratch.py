@@ -21,7 +21,7 @@ from xlrec.runtime.scratch import use_cache
 use_cache()
 import numpy as np
 from xlrec.kernels.evaluation import places
-found = places.places(np.ones((1, 1, 2)), np.full((1, 2), 2, np.uint8), np.array([1]), np.ones((1, 1)))
+found = places.wanted_places(np.ones((1, 1, 2)), np.full((1, 2), 2, np.uint8), np.array([1]), np.ones((1, 1)))
 print(places.__file__, found.tolist())
 """
 

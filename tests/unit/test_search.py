@@ -19,7 +19,11 @@ def test_a_search_on_a_device_gives_the_same_rows(tmp_path: Path) -> None:
     for learnt in (None, model):
         index = laid(tmp_path / f"index-{learnt is None}", planted, learnt)
         search = IndexSearch(index, config(), engine_for=lambda space: TorchSearch(space.items, "cpu"))
-        assert Retriever(index, config(), search).rows(users).equals(Retriever(index, config()).rows(users))
+        assert (
+            Retriever(index, config(), search)
+            .candidates_of(users)
+            .equals(Retriever(index, config()).candidates_of(users))
+        )
 
 
 def test_a_gpu_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xlrec.index.ivf import require_faiss
 from xlrec.kernels.search import initial_threshold
 from xlrec.kernels.search.engine import ExactSearch, SearchEngine, TopK
-from xlrec.kernels.search.items import Items, prepare
+from xlrec.kernels.search.items import Items, prepare_items
 from xlrec.kernels.search.ivf_lists import assign_lists, coordinate_scales, default_list_count, invert_lists
 from xlrec.kernels.search.ivf_search import IvfSearch
 from xlrec.kernels.search.mask import Mask
@@ -50,7 +50,7 @@ def engine_of(request: pytest.FixtureRequest) -> Callable[..., SearchEngine]:
 
     def made(vectors: NDArray[Any], shard_rows: int = 1300, **options: Any) -> SearchEngine:
         rows = np.asarray(vectors, dtype=np.float32)
-        return make(prepare(cut(rows, shard_rows), path=path, **options))
+        return make(prepare_items(cut(rows, shard_rows), path=path, **options))
 
     return made
 
@@ -121,7 +121,7 @@ def test_any_blocks_and_shards_give_the_order_of_a_full_float64_search(data: st.
     expected = oracle(queries, items, k, mask, zero_vectors)
     for name in data.draw(st.sets(st.sampled_from(sorted(ENGINES)), min_size=2, max_size=3)):
         path, make = ENGINES[name]
-        ready = prepare(
+        ready = prepare_items(
             cut(items, data.draw(st.integers(1, n_items))),
             path=path,
             item_block=data.draw(st.integers(1, n_items)),
@@ -217,7 +217,7 @@ def test_no_users_give_an_empty_answer(engine_of: Callable[..., SearchEngine]) -
 
 
 def test_no_items_give_padding() -> None:
-    for engine in (ExactSearch(prepare([])), TorchSearch(prepare([]), "cpu")):
+    for engine in (ExactSearch(prepare_items([])), TorchSearch(prepare_items([]), "cpu")):
         assert engine.top_k(np.ones((1, 4)), 2, open_mask(1, 0))[0].tolist() == [[-1, -1]]
 
 
@@ -228,7 +228,7 @@ def test_queries_too_large_for_float64_sums_are_refused(engine_of: Callable[...,
 
 def test_items_too_large_for_float32_sums_are_refused() -> None:
     with pytest.raises(ValueError, match="scale the vectors"):
-        prepare([(0, np.array([[2e37]], np.float32))])
+        prepare_items([(0, np.array([[2e37]], np.float32))])
 
 
 @pytest.mark.parametrize("k", [1, 100])

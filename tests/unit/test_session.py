@@ -12,7 +12,9 @@ OPTIONS = "SPARK_SUBMIT_OPTS"
 
 def settings(environment: dict[str, str] | None = None, **conf: str) -> dict[str, str]:
     chosen = SparkConfig(conf={name.replace("_", "."): value for name, value in conf.items()})
-    return session.quiet(session.settings(chosen, "local[2]"), {} if environment is None else environment)
+    return session.quiet_settings(
+        session.session_settings(chosen, "local[2]"), {} if environment is None else environment
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import pytest
 
-from xlrec.config.loading import load
+from xlrec.config.loading import load_config
 from xlrec.config.models import Config
 from xlrec.errors import ConfigError
 
@@ -22,20 +22,20 @@ def smallest(tmp_path):
 
 
 def test_the_smallest_config_is_enough(smallest):
-    config = load(smallest, env={})
+    config = load_config(smallest, env={})
     assert config.k == 10
     assert config.inputs.users == "data/users"
 
 
 def test_an_override_wins_over_the_environment_and_that_over_the_file(smallest):
     env = {"XLREC__K": "7", "XLREC__RANK__DIVERSITY": "0.5", "OTHER": "x"}
-    assert load(smallest, env=env).k == 7
-    config = load(smallest, ["k=3", "rank.weights.popular=0.25"], env)
+    assert load_config(smallest, env=env).k == 7
+    config = load_config(smallest, ["k=3", "rank.weights.popular=0.25"], env)
     assert (config.k, config.rank.diversity, config.rank.weights.popular) == (3, 0.5, 0.25)
 
 
 def test_lists_and_maps_are_read_as_yaml(smallest):
-    config = load(smallest, ["evaluate.cutoffs=[1, 10]", "prepare.event_weights={view: 0, buy: 5}"], {})
+    config = load_config(smallest, ["evaluate.cutoffs=[1, 10]", "prepare.event_weights={view: 0, buy: 5}"], {})
     assert config.evaluate.cutoffs == (1, 10)
     assert config.prepare.event_weights == {"view": 0.0, "buy": 5.0}
 
@@ -56,7 +56,7 @@ def test_lists_and_maps_are_read_as_yaml(smallest):
 )
 def test_what_is_wrong_is_named_in_one_line_with_its_path(smallest, override, said):
     with pytest.raises(ConfigError) as caught:
-        load(smallest, [override], {})
+        load_config(smallest, [override], {})
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -64,15 +64,15 @@ def test_what_is_wrong_is_named_in_one_line_with_its_path(smallest, override, sa
 def test_a_missing_key_or_file_is_named(tmp_path):
     (tmp_path / "empty.yaml").write_text("k: 3\n")
     with pytest.raises(ConfigError, match=r"lake is missing.*inputs is missing"):
-        load(str(tmp_path / "empty.yaml"), env={})
+        load_config(str(tmp_path / "empty.yaml"), env={})
     with pytest.raises(ConfigError, match="there is no config file"):
-        load(str(tmp_path / "none.yaml"), env={})
+        load_config(str(tmp_path / "none.yaml"), env={})
     (tmp_path / "bad.yaml").write_text("a: [")
     with pytest.raises(ConfigError, match="is not YAML"):
-        load(str(tmp_path / "bad.yaml"), env={})
+        load_config(str(tmp_path / "bad.yaml"), env={})
     (tmp_path / "list.yaml").write_text("- a")
     with pytest.raises(ConfigError, match="holds a list"):
-        load(str(tmp_path / "list.yaml"), env={})
+        load_config(str(tmp_path / "list.yaml"), env={})
 
 
 def test_every_field_of_the_config_has_a_docstring_and_values_cannot_change(smallest):
@@ -86,4 +86,4 @@ def test_every_field_of_the_config_has_a_docstring_and_values_cannot_change(smal
 
     assert list(undocumented(Config)) == []
     with pytest.raises(ValueError, match="frozen"):
-        load(smallest, env={}).k = 3
+        load_config(smallest, env={}).k = 3

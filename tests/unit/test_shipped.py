@@ -55,7 +55,7 @@ def test_a_script_without_tokens_falls_back_to_bytes_and_texts_stay_apart(text: 
 def test_sentence_transformers_gives_the_same_vectors_from_the_exported_folder(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    shipped.export(tmp_path / "model")
+    shipped.export_folder(tmp_path / "model")
     texts = [text for lines in SAME.values() for text in lines] + ["🎸", "ﾍﾙﾒｯﾄ", "ᚠᛇ", "A  b\tc", "İstanbul"]
     model = SentenceTransformer(str(tmp_path / "model"), device="cpu", local_files_only=True)
     np.testing.assert_allclose(model.encode(texts), encoders.load("default").encode(texts), atol=1e-5)

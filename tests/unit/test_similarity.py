@@ -114,7 +114,7 @@ def test_the_searcher_of_tables_gives_the_same_pairs_as_looking_at_every_one(tmp
             "num": pa.array([None] * 9, pa.int32()),
         }
     )  # fmt: skip
-    found = PairSearch(ItemIndex.open(str(tmp_path)), 4, 0.1, others, 8).pairs_of(table).to_pylist()
+    found = PairSearch(ItemIndex.open_folder(str(tmp_path)), 4, 0.1, others, 8).pairs_of(table).to_pylist()
     allowed = np.array([[not others or (a != b and "und" not in (a, b)) for b in theirs] for a in own])
     expected = oracle(left, right, 4, allowed, 0.1)
     seen: dict[str, list[str]] = {f"l{num}": [] for num in range(9)}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xlrec.kernels.history.profiles import Histories
-from xlrec.kernels.history.sparse import Market, Neighbours, Scratch, empty_union, unite
+from xlrec.kernels.history.sparse import MarketPopularity, Neighbours, Scratch, empty_union, merge_candidates
 from xlrec.kernels.search.mask import Mask
 
 SIZES = (("users", 1, 5), ("items", 1, 60), ("candidates", 1, 12), ("k", 1, 20), ("links", 0, 15), ("history", 0, 8))
@@ -52,10 +52,14 @@ def test_each_source_gives_its_best_allowed_items_and_the_fallback_the_next(data
     for user in range(n_users):
         some = [num for num in rng.permutation(n_items) if may(user, num)][: rng.integers(0, width + 1)]
         found[user, : len(some)], found_scores[user, : len(some)] = some, -np.arange(len(some))
-    scratch, union, strict = Scratch.of(n_items), empty_union(n_users, 3 * width, k), data.draw(st.booleans())
-    unite(
+    scratch, union, strict = (
+        Scratch.empty_scratch(n_items),
+        empty_union(n_users, 3 * width, k),
+        data.draw(st.booleans()),
+    )
+    merge_candidates(
         np.arange(n_users), (found, found_scores), history, Neighbours(indptr, nums, scores),
-        Market(order, popular), mask, scratch, union, strict=strict,
+        MarketPopularity(order, popular), mask, scratch, union, strict=strict,
     )  # fmt: skip
     assert not scratch.sums.any()
     assert not scratch.places.any()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xlrec.kernels.text.text import canonical_language, clean, embedded_text, text_hash
+from xlrec.kernels.text.text import canonical_language, clean_text, embedded_text, text_hash
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,16 @@ from xlrec.kernels.text.text import canonical_language, clean, embedded_text, te
     ],
 )
 def test_a_text_is_what_a_person_reads(raw: str | None, cleaned: str) -> None:
-    assert clean(raw, 100) == cleaned
+    assert clean_text(raw, 100) == cleaned
 
 
 def test_a_long_text_is_cut_at_a_word_or_where_there_is_none_at_the_limit() -> None:
-    assert clean("eins zwei dreivier", 11) == "eins zwei"
-    assert clean("eins zwei", 9) == "eins zwei"
-    assert clean("eins zwei", 4) == "eins"
-    assert clean("क" * 9 + "कि", 10) == "क" * 9  # never between a letter and its vowel sign
-    assert clean("aaaaaaaa bb cc", 10) == "aaaaaaaa"
-    assert clean("x" * 50, 10) == "x" * 10
+    assert clean_text("eins zwei dreivier", 11) == "eins zwei"
+    assert clean_text("eins zwei", 9) == "eins zwei"
+    assert clean_text("eins zwei", 4) == "eins"
+    assert clean_text("क" * 9 + "कि", 10) == "क" * 9  # never between a letter and its vowel sign
+    assert clean_text("aaaaaaaa bb cc", 10) == "aaaaaaaa"
+    assert clean_text("x" * 50, 10) == "x" * 10
 
 
 #: Pieces that make mark-up, entities and joins likely.
@@ -67,9 +67,9 @@ PIECES = st.one_of(
 @settings(max_examples=400, deadline=None)
 @given(st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=25).map("".join)), st.integers(1, 60))
 def test_cleaning_again_changes_nothing_and_leaves_no_markup_whatever_came(raw: str, limit: int) -> None:
-    once = clean(raw, limit)
+    once = clean_text(raw, limit)
     assert len(once) <= limit
-    assert clean(once, limit) == once
+    assert clean_text(once, limit) == once
     assert once == " ".join(once.split())
     assert not re.search(r"<(/?[a-zA-Z]|[!?])[^<>]*>", once)
     assert not any(unicodedata.category(c) in ("Cc", "Cs", "Co") or c in "\u200b\u202e\ufeff" for c in once)
@@ -77,13 +77,13 @@ def test_cleaning_again_changes_nothing_and_leaves_no_markup_whatever_came(raw: 
 
 @given(st.text(st.characters(whitelist_categories=["Lu", "Ll"], max_codepoint=0x24F), min_size=1, max_size=40))
 def test_plain_words_stay_as_they_are(word: str) -> None:
-    assert clean(word, 500) == unicodedata.normalize("NFKC", word)
+    assert clean_text(word, 500) == unicodedata.normalize("NFKC", word)
 
 
 @pytest.mark.parametrize("piece", ["&amp;", "<", "<!--", "<a ", "amp;&", "<b>", "<<b>", '<a t="', "&l&lt;t;"])
 @pytest.mark.timeout(120)  # minutes where the work grows with the square of the length, else under a second
 def test_texts_made_to_be_slow_are_cleaned(piece: str) -> None:
-    assert len(clean(piece * 50_000, 5000)) <= 5000
+    assert len(clean_text(piece * 50_000, 5000)) <= 5000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from xlrec.kernels.search import device_search, initial_threshold, topk
-from xlrec.kernels.search.items import prepare
+from xlrec.kernels.search.items import prepare_items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.paths import PATHS
 from xlrec.kernels.search.topk import top_k
@@ -20,7 +20,7 @@ def test_users_whose_lists_do_not_reach_the_initial_threshold_are_searched_again
 ) -> None:
     rng = np.random.default_rng(5)
     items, queries, k = rng.normal(size=(3000, 24)).astype(np.float32), rng.normal(size=(40, 24)), 60
-    mask, ready = Mask.everything(40, 3000), prepare([(0, items)], path=path, item_block=900)
+    mask, ready = Mask.everything(40, 3000), prepare_items([(0, items)], path=path, item_block=900)
     expected = top_k(queries, ready, k, mask)
     again: list[int] = []
     whole = topk.Users.of_rows
@@ -55,11 +55,11 @@ def test_without_its_error_bound_a_rounded_path_would_lose_items(path: str, monk
     rng = np.random.default_rng(3)
     items = rng.normal(size=(3000, 32)).astype(np.float32)
     queries, mask = rng.normal(size=(20, 32)), Mask.everything(20, 3000)
-    right = top_k(queries, prepare([(0, items)]), 100, mask)[0]
-    np.testing.assert_array_equal(top_k(queries, prepare([(0, items)], path=path), 100, mask)[0], right)
+    right = top_k(queries, prepare_items([(0, items)]), 100, mask)[0]
+    np.testing.assert_array_equal(top_k(queries, prepare_items([(0, items)], path=path), 100, mask)[0], right)
     monkeypatch.setattr("xlrec.kernels.search.topk.error_factors", lambda *_: (0.0, 0.0, 0.0))
     monkeypatch.setattr(PATHS[path], "relative", 0.0)
-    assert (top_k(queries, prepare([(0, items)], path=path), 100, mask)[0] != right).any()
+    assert (top_k(queries, prepare_items([(0, items)], path=path), 100, mask)[0] != right).any()
 
 
 def test_on_a_device_slices_that_let_too_many_through_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ def test_on_a_device_slices_that_let_too_many_through_are_cut(monkeypatch: pytes
     rng = np.random.default_rng(3)
     items = np.sort(rng.random(900))[:, None].astype(np.float32) * np.ones((1, 6), np.float32)
     queries, mask = np.abs(rng.normal(size=(4, 6))) * [[1], [1], [0], [1]], Mask.everything(4, 900)
-    ready = prepare([(0, items)])
+    ready = prepare_items([(0, items)])
     ids, scores = TorchSearch(ready, "cpu").top_k(queries, 5, mask)
     expected = top_k(queries, ready, 5, mask)
     np.testing.assert_array_equal(ids, expected[0])

@@ -14,7 +14,7 @@ from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment
 from xlrec.training.transfer.domains import Domains, domains_by_market
 from xlrec.training.transfer.figures import ALL, Difference, Key
-from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
+from xlrec.training.transfer.strategies import JOINT, SOURCE_ONLY, STRATEGIES, TARGET_ONLY
 
 #: Taste decides, not quality: popularity is a source of its own in a list, and no part of what is carried over.
 WORLD = {
@@ -55,17 +55,19 @@ def poisoned(logs: Logs, n_items: int) -> Logs:
 
 def mean(made: Experiment, key: Key) -> float:
     figures = made.outcome.figures
-    return next(f.value for f in figures if (f.arm, f.share, f.metric, f.slice) == (*key, METRICS[0], ALL))
+    return next(f.value for f in figures if (f.strategy, f.share, f.metric, f.slice) == (*key, METRICS[0], ALL))
 
 
 def difference(made: Experiment, one: Key, other: Key) -> Difference:
     found = made.outcome.differences
-    return next(d for d in found if (d.arm, d.share, d.other, d.other_share, d.metric) == (*one, *other, METRICS[0]))
+    return next(
+        d for d in found if (d.strategy, d.share, d.other, d.other_share, d.metric) == (*one, *other, METRICS[0])
+    )
 
 
 def test_with_no_logs_the_target_reaches_two_thirds_of_what_all_of_its_logs_would_give() -> None:
     made = healthy()
-    best = max(mean(made, (way.name, 1.0)) for way in WAYS)
+    best = max(mean(made, (way.name, 1.0)) for way in STRATEGIES)
     assert mean(made, (ZERO_SHOT, 0.0)) >= 0.66 * best
 
 
@@ -94,7 +96,7 @@ def test_a_source_of_random_interactions_does_the_target_no_harm() -> None:
     found = made.run()
     for share in SHARES:
         assert difference(made, (KEPT, share), (TARGET_ONLY.name, share)).high >= 0
-    margin, low, _ = found.choices[-1].ahead[AS_IT_IS.name]
+    margin, low, _ = found.choices[-1].ahead[SOURCE_ONLY.name]
     assert margin > low > 0
 
 
@@ -105,7 +107,7 @@ def test_nothing_of_the_target_is_in_the_source_model() -> None:
     other[mine] = 399 - other[mine]
     changed = logs._replace(event_nums=other, visits=logs.visits._replace(nums=other))
     found = [experiment(domains_by_market(one, items, SOURCES, TARGET)) for one in (logs, changed)]
-    assert len({made.trainer.fit_strategy(AS_IT_IS, None).fingerprint for made in found}) == 1
+    assert len({made.trainer.fit_strategy(SOURCE_ONLY, None).fingerprint for made in found}) == 1
     everyone = np.ones(200, dtype=np.bool_)
     told = [made.trainer.domains.training_logs(everyone, source=False).event_nums for made in found]
     assert not np.array_equal(*told)
@@ -117,7 +119,7 @@ def test_a_target_without_logs_keeps_the_source_and_measures_nothing() -> None:
     made = experiment(domains_by_market(logs_before(logs, kept), items, SOURCES, TARGET))
     found = made.run()
     assert (found.choices, found.figures, found.n_users) == ([], [], 0)
-    assert made.model().fingerprint == made.trainer.fit_strategy(AS_IT_IS, None).fingerprint
+    assert made.model().fingerprint == made.trainer.fit_strategy(SOURCE_ONLY, None).fingerprint
 
 
 def test_time_left_is_said_and_no_item_or_user_is() -> None:

@@ -9,15 +9,15 @@ from rich.console import Console
 
 from xlrec.reporting.charts import Mark
 from xlrec.reporting.curves import line_chart
-from xlrec.reporting.transfer import TransferData, print_curve, render
+from xlrec.reporting.transfer import TransferData, print_curve, render_transfer
 from xlrec.training.transfer import POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.figures import Summary
-from xlrec.training.transfer.strategies import AS_IT_IS, TARGET_ONLY, WAYS
+from xlrec.training.transfer.strategies import SOURCE_ONLY, STRATEGIES, TARGET_ONLY
 
 
 @pytest.fixture
 def sample() -> TransferData:
-    ways = [way.name for way in WAYS]
+    ways = [way.name for way in STRATEGIES]
     rng = np.random.default_rng(0)
     arms = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)] + [(name, s) for s in (0.05, 1.0) for name in ways]
     values = {key: rng.random((40, 3)) for key in arms}
@@ -25,8 +25,8 @@ def sample() -> TransferData:
     ahead = {name: (0.1, 0.05, 0.15) for name in ways if name != "target only"}
     choices = [Choice(s, 30, dict.fromkeys(ways, 0.1), "joint", "target only", ahead) for s in (0.05, 1.0)]
     outcome = Outcome(
-        summary.figures(values), summary.difference(values, (ZERO_SHOT, 0.0), (TEXT, 0.0)), choices, values, 39, 1,
-        {0.05: 2, 1.0: 40}, {"source": 900, "target": 90},
+        summary.figures(values), summary.paired_differences(values, (ZERO_SHOT, 0.0), (TEXT, 0.0)), choices, values,
+        39, 1, {0.05: 2, 1.0: 40}, {"source": 900, "target": 90},
     )  # fmt: skip
     return TransferData(
         "market", ("<b>DE</b>", "FR"), ("JP",), "r.1", date(2026, 1, 2), "lake", "m/t", outcome, "c.yaml"
@@ -34,10 +34,10 @@ def sample() -> TransferData:
 
 
 def test_the_page_has_every_arm_and_no_mark_up_of_names(sample: TransferData) -> None:
-    page = render(sample)
+    page = render_transfer(sample)
     assert "<b>DE</b>" not in page
     assert "&lt;b&gt;DE" in page
-    for name in (ZERO_SHOT, TEXT, POPULARITY, AS_IT_IS.name, TARGET_ONLY.name, "joint"):
+    for name in (ZERO_SHOT, TEXT, POPULARITY, SOURCE_ONLY.name, TARGET_ONLY.name, "joint"):
         assert name in page
     assert "train.factors.models.JP=m/t" in page
     assert page.count("<svg") >= 4
@@ -57,7 +57,7 @@ def test_a_target_without_logs_is_said_to_have_nothing_measured() -> None:
         "market", ("DE",), ("JP",), "r.1", date(2026, 1, 2), "lake", "m/t",
         Outcome(n_visits={"source": 9, "target": 0}, n_sampled={1.0: 0}), "c.yaml",
     )  # fmt: skip
-    assert "nothing could be measured" in render(bare)
+    assert "nothing could be measured" in render_transfer(bare)
 
 
 def test_a_curve_skips_what_is_missing_and_says_when_there_is_nothing() -> None:

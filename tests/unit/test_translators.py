@@ -9,7 +9,7 @@ from xlrec import translators
 from xlrec.config.models import TranslateConfig
 from xlrec.errors import ConfigError, EncoderError
 from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
-from xlrec.translators.sentences import join, split
+from xlrec.translators.sentences import join, split_sentences
 
 TEXTS = ["Casque de vélo de route", "自行车头盔", "helmet " * 30, "", "bike. helmet bike!\nroad", "ヘルメット"]
 TAGS = ["fr", "zh", "de", "fr", "de", "ja"]
@@ -149,5 +149,5 @@ def test_every_nllb_code_that_is_made_is_one_that_the_tokenizer_of_transformers_
     ],
 )
 def test_texts_are_cut_at_sentence_ends_and_lines(text: str, parts: list[list[str]]) -> None:
-    assert split(text) == parts
-    assert join(split("One. Two!\nThree")) == "One. Two!\nThree"
+    assert split_sentences(text) == parts
+    assert join(split_sentences("One. Two!\nThree")) == "One. Two!\nThree"

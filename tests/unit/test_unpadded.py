@@ -12,7 +12,7 @@ from worlds.tiny_models import ARCHITECTURES, TEXTS, build_encoder
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders.ahead import ahead
-from xlrec.encoders.packing import CPU_ROW_TOKENS, fill
+from xlrec.encoders.packing import CPU_ROW_TOKENS, unpadded_batches
 from xlrec.encoders.unpadded import supports_unpadded
 
 
@@ -20,7 +20,7 @@ from xlrec.encoders.unpadded import supports_unpadded
 def test_every_text_is_in_one_batch_that_holds_it(sizes: list[int], n_tokens: int) -> None:
     lengths = np.array(sizes, dtype=np.int64)
     seen: list[int] = []
-    for batch in fill(lengths, n_tokens):
+    for batch in unpadded_batches(lengths, n_tokens):
         assert [length for length, _ in batch] == sorted({length for length, _ in batch}, reverse=True)
         assert all((lengths[rows] == length).all() for length, rows in batch)
         assert 0 < sum(length * len(rows) for length, rows in batch) <= n_tokens
@@ -30,7 +30,7 @@ def test_every_text_is_in_one_batch_that_holds_it(sizes: list[int], n_tokens: in
 
 def test_nearly_nothing_of_the_rows_is_empty() -> None:
     lengths = np.clip(np.random.default_rng(0).lognormal(3.2, 0.9, 2048), 3, 256).astype(np.int64)
-    assert lengths.sum() / (CPU_ROW_TOKENS * len(list(fill(lengths, CPU_ROW_TOKENS)))) > 0.98
+    assert lengths.sum() / (CPU_ROW_TOKENS * len(list(unpadded_batches(lengths, CPU_ROW_TOKENS)))) > 0.98
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -9,8 +9,8 @@ from threadpoolctl import threadpool_limits
 from worlds.market import planted
 
 from xlrec.config.models import Config, FusionWeights
-from xlrec.kernels.history.visits import visits
-from xlrec.training.recommender.fusion_weights import NEW, Weighing, smoothed, weigh
+from xlrec.kernels.history.visits import visits_from_events
+from xlrec.training.recommender.fusion_weights import NEW, FusionFit, fit_fusion_weights, smoothed
 from xlrec.training.recommender.held_out import PARTS, HeldOutRanks, hold_out_newest
 from xlrec.training.recommender.logs import Items, Logs, select_events
 
@@ -25,8 +25,8 @@ def config(**fusion: Any) -> Config:
     return Config.model_validate(told | {"train": {"fusion": fusion, "factors": {"dim": 16}}})
 
 
-def weighed(logs: Logs = LOGS, items: Items = ITEMS, **fusion: Any) -> Weighing:
-    return weigh(logs, items, config(**fusion), markets=MARKETS, item_ids=IDS)
+def weighed(logs: Logs = LOGS, items: Items = ITEMS, **fusion: Any) -> FusionFit:
+    return fit_fusion_weights(logs, items, config(**fusion), markets=MARKETS, item_ids=IDS)
 
 
 def test_the_newest_choice_is_held_out_with_what_came_after_it_and_nothing_of_it_is_known() -> None:
@@ -34,7 +34,7 @@ def test_the_newest_choice_is_held_out_with_what_came_after_it_and_nothing_of_it
     assert np.bincount(LOGS.markets[held.users]).max() <= 20
     assert (np.diff(held.users) > 0).all()
     for user, num in zip(held.users, held.nums, strict=True):
-        log, known = (one.visits.of(np.array([user])) for one in (LOGS, held.known))
+        log, known = (one.visits.of_users(np.array([user])) for one in (LOGS, held.known))
         assert num not in known.nums
         assert len(known.nums) > 0
         assert known.micros.max() < log.micros[log.nums == num].min()
@@ -69,7 +69,7 @@ def test_a_part_alone_is_where_the_obvious_sort_puts_it() -> None:
         found = placing.market_ranks(market, popular, np.inf)[0]
         for place, row in zip(found, rows, strict=True):
             user, num = held.users[row], held.nums[row]
-            seen = held.known.visits.of(np.array([user])).nums
+            seen = held.known.visits.of_users(np.array([user])).nums
             reads = (LOGS.reads[user] > 0) | (ITEMS.languages[seen] > 0).any(axis=0)
             readable = (ITEMS.languages[:, reads] > 0).any(axis=1)
             sold = ITEMS.eligible[market] & ~np.isin(np.arange(len(readable)), seen)
@@ -99,7 +99,7 @@ def test_a_market_with_logs_and_mute_texts_wants_the_sparse_source_and_one_with_
         logs, (owners % 8 == 0) | (logs.markets[owners] == 0), (logs.event_users % 8 == 0) | (logs.event_markets == 0)
     )
     ids = pa.array([f"{num:03d}" for num in range(150)])
-    found = weigh(few, items._replace(texts=texts), config(), markets=("M0", "M1"), item_ids=ids)
+    found = fit_fusion_weights(few, items._replace(texts=texts), config(), markets=("M0", "M1"), item_ids=ids)
     assert found.joint == found.markets["M0"]
     assert found.markets["M0"][1] > 4 * found.markets["M1"][1]
 
@@ -115,11 +115,11 @@ def test_newest_items_tell_most_where_taste_moves_on_and_not_where_it_alternates
     users, nums, micros = (np.array(column) for column in zip(*rows, strict=True))
     texts = (np.eye(4)[topic] + 0.1 * rng.normal(size=(80, 4))).astype(np.float32)
     ones, everyone, nobody = np.ones(len(users)), np.zeros(200, np.int32), np.zeros((200, 0), np.float32)
-    log = visits(np.arange(0, len(users) + 1, 11), micros, nums.astype(np.int32), ones)
+    log = visits_from_events(np.arange(0, len(users) + 1, 11), micros, nums.astype(np.int32), ones)
     events = users.astype(np.int32), nums.astype(np.int32), micros, ones, everyone[users]
     items = Items(texts, np.zeros((80, 0), np.float32), np.ones((1, 80), np.bool_), np.full(80, np.nan))
     ids = pa.array([f"{num:02d}" for num in range(80)])
-    found = weigh(Logs(log, everyone, nobody, *events), items, config(), markets=("M0",), item_ids=ids)
+    found = fit_fusion_weights(Logs(log, everyone, nobody, *events), items, config(), markets=("M0",), item_ids=ids)
     assert found.half_life_items == (3 if moved else None)
 
 
@@ -139,4 +139,4 @@ def test_nobody_to_ask_leaves_the_defaults(kept: int) -> None:
     logs = select_events(LOGS, LOGS.visits.owners < kept, few)
     one = logs.visits.nums[:1]
     logs = select_events(logs, np.isin(logs.visits.nums, one), np.isin(logs.event_nums, one))
-    assert weighed(logs) == Weighing((START.similar, START.covisited, START.popular), {}, None, ())
+    assert weighed(logs) == FusionFit((START.similar, START.covisited, START.popular), {}, None, ())

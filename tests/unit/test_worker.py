@@ -16,9 +16,9 @@ from xlrec.runtime import worker
 TASKS = """
 import gc, importlib, sys, zipimport
 from pyspark import TaskContext
-from xlrec.runtime.worker import keep_light
+from xlrec.runtime.worker import keep_worker_light
 
-keep_light()
+keep_worker_light()
 sys.path.insert(0, sys.argv[1])
 import inside.one
 reads = []
@@ -64,9 +64,9 @@ def test_outside_of_a_worker_nothing_is_set_up(monkeypatch: pytest.MonkeyPatch) 
     callbacks: list[Any] = []
     monkeypatch.setattr(gc, "callbacks", callbacks)
     monkeypatch.delenv(worker.REUSED, raising=False)
-    worker.keep_light()
+    worker.keep_worker_light()
     assert not callbacks
     monkeypatch.setenv(worker.REUSED, "1")
-    worker.keep_light()
-    worker.keep_light()
+    worker.keep_worker_light()
+    worker.keep_worker_light()
     assert len(callbacks) == 1

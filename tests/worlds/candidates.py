@@ -88,6 +88,6 @@ def configured(k: int, changes: dict[str, Any]) -> Config:
 
 def ranked(folder: str, users: list[dict[str, Any]], k: int = 5, **changes: Any) -> list[dict[str, Any]]:
     """The rows without Spark, as dictionaries."""
-    found = recommendations_of(batch_of(users), Ranker(ItemIndex.open(folder), configured(k, changes)), "r", DAY)
+    found = recommendations_of(batch_of(users), Ranker(ItemIndex.open_folder(folder), configured(k, changes)), "r", DAY)
     rows: list[dict[str, Any]] = found.to_pylist()
     return rows

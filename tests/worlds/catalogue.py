@@ -62,7 +62,7 @@ def model_in(folder: Path) -> str:
         "text_map": rng.normal(size=(DIM + 1, 6)), "factors": rng.normal(size=(len(ids), 6)), "whitening": np.eye(6),
         "log_norm": np.zeros(1), "moments": np.linspace(-50 * DAY, 0, 9)[None].repeat(2, axis=0), "pace": np.ones(2),
     }  # fmt: skip
-    FactorModel(arrays, pa.array(ids), {"text_dim": DIM, "boost": 1.2, "markets": ["A", "B"]}).save(folder)
+    FactorModel(arrays, pa.array(ids), {"text_dim": DIM, "boost": 1.2, "markets": ["A", "B"]}).save_model(folder)
     return str(folder)
 
 
@@ -75,7 +75,7 @@ def laid(folder: Path, made: World, model: str | None) -> ItemIndex:
     )  # fmt: skip
     if model is not None:
         write_learnt(str(folder), {None: load(model)}, np.array([one.first for one in made.items]))
-    return ItemIndex.open(str(folder))
+    return ItemIndex.open_folder(str(folder))
 
 
 def table(made: World) -> pa.Table:

@@ -16,5 +16,5 @@ def night_config(place: object, lake: object, **more: object) -> dict[str, Any]:
 
 def run_row(spark: Any, lake: str, run_id: str) -> dict[str, Any]:
     """The row of `_runs`."""
-    (row,) = Lake(spark, lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
+    (row,) = Lake(spark, lake).read_table(RUNS).where(f"run_id = '{run_id}'").collect()
     return dict(row.asDict())

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from xlrec.index.files import Spec, finish, write_items, write_market, write_neighbours
+from xlrec.index.files import IndexSpec, finish_index, write_items, write_market, write_neighbours
 from xlrec.index.vectors import META
 from xlrec.index.writer import SHARD_ROWS
 from xlrec.kernels.base.names import UNKNOWN_MARKET
@@ -53,7 +53,7 @@ def write_arrays(
     sold_in = {name for row in markets or () for name in row or ()} | {market for market, _, _ in popularity}
     sold_in |= {str(row[0]) for row in neighbours if len(row) > 3}
     names = [tuple(sorted({name for row in rows or () for name in row})) for rows in (languages, categories)]
-    spec = Spec(
+    spec = IndexSpec(
         str(folder), len(item_ids), matrix.shape[1], shard_rows, *names, tuple(sorted(sold_in | {UNKNOWN_MARKET}))
     )
     (Path(folder) / META).unlink(missing_ok=True)
@@ -69,7 +69,7 @@ def write_arrays(
     for market in spec.markets:
         scores = [row for row in popularity if row[0] == market]
         write_market(spec, market, _columns(scores, ("market", "item_num", "score"), ("", 0, 0.0)))
-    finish(spec)
+    finish_index(spec)
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], names: tuple[str, ...], kinds: tuple[Any, ...]) -> pa.Table:

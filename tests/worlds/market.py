@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xlrec.kernels.history.visits import visits
+from xlrec.kernels.history.visits import visits_from_events
 from xlrec.training.recommender.logs import Items, Logs
 
 DAY = 86_400_000_000
@@ -53,8 +53,8 @@ def planted(
     indptr = np.searchsorted(users, np.arange(n_users + 1)).astype(np.int64)
     ones = np.ones(len(rows))
     logs = Logs(
-        visits(indptr, micros.astype(np.int64), nums.astype(np.int32), ones), markets, reads, users.astype(np.int32),
-        nums.astype(np.int32), micros.astype(np.int64), ones, markets[users],
+        visits_from_events(indptr, micros.astype(np.int64), nums.astype(np.int32), ones), markets, reads,
+        users.astype(np.int32), nums.astype(np.int32), micros.astype(np.int64), ones, markets[users],
     )  # fmt: skip
     first = np.full(n_items, np.nan)
     return Items(texts, languages, eligible, first), logs, {"topic": topic, "quality": good, "likes": likes}

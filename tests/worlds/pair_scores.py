@@ -4,14 +4,14 @@ from typing import Any
 
 import numpy as np
 
-from xlrec.kernels.history.covisits import Logs, Rules
+from xlrec.kernels.history.covisits import ChoiceLogs, Rules
 from xlrec.kernels.history.item_weights import Mixture
 
 _DAY = 86_400_000_000
 Array = np.ndarray[Any, Any]
 
 
-def oracle(logs: Logs, n_items: int, market: int, mixture: Mixture, rules: Rules) -> Array:
+def oracle(logs: ChoiceLogs, n_items: int, market: int, mixture: Mixture, rules: Rules) -> Array:
     """(n_items, n_items) score of each history item for each item, users weighed one by one."""
     gram, closeness = np.zeros((n_items, n_items)), np.zeros((n_items, n_items))
     for user, home in enumerate(logs.markets):

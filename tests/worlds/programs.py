@@ -31,7 +31,7 @@ class Programs:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
         for module in (xlrec.runtime.session, adapting):
-            monkeypatch.setattr(module, "start", lambda *_: pytest.fail("Spark was started"))
+            monkeypatch.setattr(module, "start_session", lambda *_: pytest.fail("Spark was started"))
 
     def command(self, *arguments: str) -> Ended:
         """`xlrec ARGUMENTS`."""

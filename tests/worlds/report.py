@@ -17,7 +17,7 @@ from xlrec.reporting.data import (
     ReportData,
     SourceRow,
     UserList,
-    masked,
+    masked_label,
 )
 from xlrec.runtime.progress import StageSummary
 from xlrec.stages.audit import Verdict
@@ -126,7 +126,7 @@ def metrics() -> Metrics:
 def samples() -> tuple[UserList, ...]:
     return (
         UserList(
-            masked("u1"), "EG", ("ar", "en"),
+            masked_label("u1"), "EG", ("ar", "en"),
             (
                 Read("i3", "غلاية قهوة نحاسية يدوية الصنع (500 مل)", "ar"),
                 Read("i8", "Pour-over coffee dripper, ceramic", "en"),
@@ -144,7 +144,7 @@ def samples() -> tuple[UserList, ...]:
             12,
         ),
         UserList(
-            masked("u2"), "JP", ("ja",),
+            masked_label("u2"), "JP", ("ja",),
             (Read("i11", "折りたたみ式キャンプチェア 軽量アルミフレーム", "ja"),
              Read("i12", "ランタン LED 充電式", "ja")),
             (
@@ -154,7 +154,9 @@ def samples() -> tuple[UserList, ...]:
                 Listed(3, "i15", "पोर्टेबल सोलर चार्जर", "hi", 0.66, "similar", ("ランタン LED 充電式",)),
             ),
         ),
-        UserList(masked("u3"), "ZZ", (), (), (Listed(1, "i6", "Wasserkocher aus Edelstahl", "de", 0.2, "popular"),)),
+        UserList(
+            masked_label("u3"), "ZZ", (), (), (Listed(1, "i6", "Wasserkocher aus Edelstahl", "de", 0.2, "popular"),)
+        ),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ def explain(
     overrides: Overrides = None,
 ) -> None:
     """One user's live list, history and reasons."""
-    from xlrec.pipeline.explaining import explain as print_list
+    from xlrec.pipeline.explaining import explain_user as print_list
 
     with config_session(config, overrides) as (spark, settings):
         print_list(spark, settings, user)
@@ -35,10 +35,10 @@ def report(
     ] = True,
 ) -> None:
     """A run's report, in the browser; from an object store a copy is fetched. Prints the path."""
-    from xlrec.config.loading import load
+    from xlrec.config.loading import load_config
     from xlrec.pipeline.pages import fetched_page, local_page
 
-    settings = load(config, overrides or [])
+    settings = load_config(config, overrides or [])
     path = local_page(settings.lake, run)
     if path is None:
         with config_session(config, overrides) as (spark, _):
@@ -73,10 +73,10 @@ def doctor(
 
         spark-submit --master spark://HOST:7077 --packages … jobs/doctor.py --config night.yaml
     """
-    from xlrec.config.loading import load
+    from xlrec.config.loading import load_config
     from xlrec.pipeline import doctor as checks
 
-    raise typer.Exit(checks.run(lake, load(config, overrides or []) if config or overrides else None))
+    raise typer.Exit(checks.run(lake, load_config(config, overrides or []) if config or overrides else None))
 
 
 def plan(
@@ -98,12 +98,12 @@ def plan(
     """
     import json
 
-    from xlrec.config.loading import load
+    from xlrec.config.loading import load_config
     from xlrec.planning.night import memory_bytes, plan_night
     from xlrec.reporting.plan import plan_json, print_plan
 
     machines = {"executors": executors, "cores": cores, "memory": memory_bytes(memory) if memory else None}
-    night = plan_night(load(config, overrides or []), users=users, items=items, **machines)
+    night = plan_night(load_config(config, overrides or []), users=users, items=items, **machines)
     if as_json:
         typer.echo(json.dumps(plan_json(night), indent=1, ensure_ascii=False))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xlrec.config.loading import load
+from xlrec.config.loading import load_config
 from xlrec.config.models import Config, SparkConfig
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ def spark_session(config: SparkConfig, folder: str | None = None) -> Iterator["S
         MachineError: Java, Python or a permission is missing; nothing was started.
     """
     from xlrec.runtime import doctor
-    from xlrec.runtime.session import start
+    from xlrec.runtime.session import start_session
 
-    doctor.require(folder)
-    spark = start(config)
+    doctor.require_machine(folder)
+    spark = start_session(config)
     try:
         yield spark
     finally:
@@ -59,7 +59,7 @@ def config_session(file: str | None, overrides: list[str] | None) -> Iterator[tu
         ConfigError: the config is wrong; nothing was started.
         MachineError: as `spark_session`.
     """
-    config = load(file, overrides or [])
+    config = load_config(file, overrides or [])
     with spark_session(config.spark, config.lake) as spark:
         yield spark, config
 

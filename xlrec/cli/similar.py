@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from xlrec.cli.options import ConfigFile, spark_session, split_names, wide_console
-from xlrec.config.loading import load
+from xlrec.config.loading import load_config
 from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
@@ -118,7 +118,7 @@ def _configs(encoder: str | None, config: str | None) -> tuple[EmbedConfig, Spar
     if encoder and config:
         raise ConfigError("both --encoder and --config are given: leave one out, --config names the encoder too")
     if config:
-        settings = load(config)
+        settings = load_config(config)
         return settings.embed, settings.spark
     return EmbedConfig(encoder=encoder) if encoder else EmbedConfig(), SparkConfig()
 

@@ -46,9 +46,9 @@ def transfer(
 
     At the end it prints the line of config with which the nightly run uses the model.
     """
-    from xlrec.config.loading import load
-    from xlrec.pipeline.transfer import Route, check
-    from xlrec.pipeline.transfer import transfer as run_transfer
+    from xlrec.config.loading import load_config
+    from xlrec.pipeline.transfer import Route, check_route
+    from xlrec.pipeline.transfer import run_transfer as run_transfer
 
     by_market, by_language = (sources, targets), (from_language, to_language)
     if any(by_market) == any(by_language) or not (all(by_market) or all(by_language)):
@@ -56,7 +56,7 @@ def transfer(
     names = by_market if all(by_market) else by_language
     by = "market" if all(by_market) else "language"
     route = Route(split_names(names[0]), split_names(names[1]), by, _percent(shares), output)
-    check(route, load(config, overrides or []))
+    check_route(route, load_config(config, overrides or []))
     with config_session(config, overrides) as (spark, settings):
         run_transfer(spark, settings, route, config)
 
@@ -86,12 +86,12 @@ def adapt_encoder(
     """
     import sys
 
-    from xlrec.config.loading import load_as
-    from xlrec.pipeline.adapting import adapt
+    from xlrec.config.loading import load_program_config
+    from xlrec.pipeline.adapting import adapt_encoder
     from xlrec.training.encoder import AdaptConfig
 
-    settings = load_as(AdaptConfig, config, overrides or [])
-    recalls = adapt(settings, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201  # progress
+    settings = load_program_config(AdaptConfig, config, overrides or [])
+    recalls = adapt_encoder(settings, lambda line: print(line, file=sys.stderr, flush=True))  # noqa: T201  # progress
     for (source, language), recall in sorted(recalls.items()):
         typer.echo(f"{source}\t{language}\t{recall:.3f}")
     typer.echo(f"wrote {settings.output}")
@@ -101,9 +101,9 @@ def export_encoder(
     folder: Annotated[str, typer.Argument(help="Folder for the model; made where it is missing.")],
 ) -> None:
     """Writes the shipped encoder as a folder that sentence-transformers loads by itself."""
-    from xlrec.encoders.shipped import export
+    from xlrec.encoders.shipped import export_folder
 
-    export(folder)
+    export_folder(folder)
     typer.echo(f"wrote {folder}")
 
 

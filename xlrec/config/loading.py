@@ -18,7 +18,7 @@ ENV_PREFIX = "XLREC__"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def load(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None) -> Config:
+def load_config(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None) -> Config:
     """The effective config. Later sources win, key by key: file, environment, overrides.
 
     Args:
@@ -35,10 +35,10 @@ def load(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str]
         if name.startswith(ENV_PREFIX):
             _put(tree, name.removeprefix(ENV_PREFIX).lower().split("__"), value, name)
     _override(tree, overrides)
-    return validate(tree, path or "the config")
+    return validate_config(tree, path or "the config")
 
 
-def load_as(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
+def load_program_config(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
     """The config of another program than the night, from a YAML file and overrides.
 
     Raises:
@@ -57,7 +57,7 @@ def _override(tree: dict[str, Any], overrides: Iterable[str]) -> None:
         _put(tree, key.split("."), value, f"--set {key}")
 
 
-def validate(tree: Mapping[str, Any], source: str = "the config") -> Config:
+def validate_config(tree: Mapping[str, Any], source: str = "the config") -> Config:
     """The config of this tree.
 
     Raises:

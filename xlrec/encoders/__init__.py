@@ -9,7 +9,7 @@ from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, shipped, source, weights
 from xlrec.encoders.base import Encoder
 
-__all__ = ["BUILT_IN", "Encoder", "fingerprint", "load", "locate"]
+__all__ = ["BUILT_IN", "Encoder", "fingerprint", "load", "locate_model"]
 
 #: Encoders that come with the package and need neither torch nor a device.
 BUILT_IN: Final = (shipped.NAME,)
@@ -19,7 +19,7 @@ def _resolved(config: EmbedConfig | str) -> EmbedConfig:
     """The config of an `EmbedConfig`, of its JSON, or of the encoder's bare name, with its preset's facts."""
     if isinstance(config, str):
         config = EmbedConfig.model_validate_json(config) if config.startswith("{") else EmbedConfig(encoder=config)
-    return presets.resolve(config)
+    return presets.resolve_preset(config)
 
 
 def fingerprint(config: EmbedConfig | str) -> str:
@@ -32,14 +32,14 @@ def fingerprint(config: EmbedConfig | str) -> str:
     return shipped.fingerprint(config) if config.encoder in BUILT_IN else source.fingerprint(config)
 
 
-def locate(config: EmbedConfig | str) -> Path | None:
+def locate_model(config: EmbedConfig | str) -> Path | None:
     """Folder of the model, downloaded if need be, as a driver does before workers load; None for a built-in encoder.
 
     Raises:
         EncoderError: the model is missing, not pinned, cannot be reached, or was changed.
     """
     config = _resolved(config)
-    return None if config.encoder in BUILT_IN else weights.locate(source.weights_of(config))
+    return None if config.encoder in BUILT_IN else weights.locate_folder(source.weights_of(config))
 
 
 @lru_cache(maxsize=1)
@@ -75,4 +75,4 @@ def load(
 
         torch.set_num_threads(n_threads)
     device = device or ("cuda" if config.device == "cuda" else "cpu")
-    return _load(config, device, local_only, weights.stamp(source.weights_of(config)))
+    return _load(config, device, local_only, weights.folder_stamp(source.weights_of(config)))

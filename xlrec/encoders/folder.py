@@ -44,7 +44,7 @@ def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -
     (folder / "1_Normalize").mkdir(exist_ok=True)
 
 
-def rounded(coded: CodedTable) -> CodedTable:
+def rounded_to_half(coded: CodedTable) -> CodedTable:
     """The coded table as it is after writing and reading: norms and codebooks in half precision."""
     every, finer = (Codes(_rounded(one.norms), one.codes, _rounded(one.books)) for one in (coded.every, coded.finer))
     return CodedTable(every, coded.rows, finer)

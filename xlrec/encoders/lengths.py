@@ -14,11 +14,11 @@ _MIN_BYTES: Final = 32
 _MORE: Final = " 42 zebra."
 
 
-def cut(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.bool_]:
+def truncated_texts(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.bool_]:
     """(n_texts,) bool, true where the text is as long as the encoder's limit, or longer.
 
-    An encoder with a method `cut` counts its own tokens. Any other encodes the longer texts twice: as they are, and
-    with more text at their end.
+    An encoder with a method `truncated_texts` counts its own tokens. Any other encodes the longer texts twice: as they
+    are, and with more text at their end.
     """
     truncated = np.zeros(len(texts), dtype=bool)
     long = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) >= _MIN_BYTES]

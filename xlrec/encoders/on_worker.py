@@ -6,7 +6,7 @@ from typing import Protocol, TypeVar
 from pyspark import TaskContext
 
 from xlrec.errors import EncoderError
-from xlrec.runtime.files import is_offered, local_path
+from xlrec.runtime.files import is_shared, local_path
 
 
 class _Fingerprinted(Protocol):
@@ -32,7 +32,7 @@ def load_on_worker(
         EncoderError: the model is missing, or is not the driver's.
     """
     context = TaskContext.get()
-    sent = place is not None and is_offered(place)
+    sent = place is not None and is_shared(place)
     folder = None if place is None else local_path(place)
     model = load(folder, None if context is None else context.cpus(), context is not None)
     if fingerprint is not None and not sent and model.fingerprint != fingerprint:

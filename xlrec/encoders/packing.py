@@ -1,8 +1,9 @@
 """Batches of fixed shapes, so that a text's vector never depends on its neighbours.
 
 A matrix product may round differently when its shape changes. So either every text is padded to the next length of a
-fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies (`pack`);
-or texts of any lengths share a row of a fixed number of tokens, for models that keep them apart (`fill`).
+fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies
+(`padded_batches`); or texts of any lengths share a row of a fixed number of tokens, for models that keep
+them apart (`unpadded_batches`).
 """
 
 from bisect import bisect_right
@@ -47,7 +48,7 @@ def padded_lengths(
     return np.asarray(steps[np.searchsorted(steps, lengths)])
 
 
-def pack(
+def padded_batches(
     lengths: npt.NDArray[np.int64], longest: int, batch_tokens: int, ladder: npt.NDArray[np.int64] = COARSE
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
     """Batches (padded length, number of texts, rows): `rows` are the texts of a batch, filled up by its first one.
@@ -67,7 +68,7 @@ def pack(
             yield length, len(rows), np.append(rows, np.full(n_rows - len(rows), rows[0]))
 
 
-def fill(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
+def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
     """Batches of at most `n_tokens` tokens without padding: the longest texts first, then the longest that still fit.
 
     Args:

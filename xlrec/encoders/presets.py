@@ -163,13 +163,13 @@ PRESETS: tuple[Preset, ...] = (
 )  # fmt: skip
 
 
-def find(encoder: str) -> Preset | None:
+def find_preset(encoder: str) -> Preset | None:
     """The preset of this name, or of this name on the hub; case does not matter."""
     wanted = encoder.lower()
     return next((preset for preset in PRESETS if wanted in (preset.name, preset.hub.lower())), None)
 
 
-def resolve(config: EmbedConfig) -> EmbedConfig:
+def resolve_preset(config: EmbedConfig) -> EmbedConfig:
     """The config with what its preset knows; what the config says wins. Other encoders stay as they are.
 
     Resolving twice changes nothing. Items get the passage prompt, and users' vectors come from items.
@@ -177,7 +177,7 @@ def resolve(config: EmbedConfig) -> EmbedConfig:
     Raises:
         EncoderError: `dim` is no cut of the model, or `precision` is not safe for it.
     """
-    preset = find(config.encoder)
+    preset = find_preset(config.encoder)
     if preset is None:
         return config
     _check_dim(preset, config.dim)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
 from xlrec.encoders.ahead import ahead
-from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, pack
+from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, padded_batches
 from xlrec.encoders.source import fingerprint, weights_of
 from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
@@ -34,7 +34,7 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder = weights.locate(weights_of(config), local_only=local_only)
+    folder = weights.locate_folder(weights_of(config), local_only=local_only)
     dtype = getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
@@ -58,7 +58,7 @@ def _check_pooling(config: EmbedConfig, model: Any) -> None:
     Raises:
         EncoderError: they do not; whoever copied the folder copies all of it.
     """
-    preset, pooling = presets.find(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
+    preset, pooling = presets.find_preset(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
     mode = next((mode for mode in pooling if mode), None)
     if preset is not None and mode is not None and mode != preset.pooling:
         raise EncoderError(
@@ -76,7 +76,7 @@ class SentenceEncoder:
         Raises:
             EncoderError: the model is missing, not pinned, no safetensors, or has fewer than `dim` numbers.
         """
-        config = presets.resolve(config)
+        config = presets.resolve_preset(config)
         self._model = _read(config, device, local_only)
         own = int(self._model.get_embedding_dimension() or 0)
         if config.dim and own and config.dim > own:
@@ -140,7 +140,7 @@ class SentenceEncoder:
             if self._unpadded is not None:
                 return self._unpadded.vectors(features, lengths)
             parts, order = [], []
-            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens, self._ladder):
+            for length, n_texts, rows in padded_batches(lengths, self._longest, self._batch_tokens, self._ladder):
                 parts.append(self._forward(self._cut(features, torch.from_numpy(rows), length))[:n_texts])
                 order.append(rows[:n_texts])
             return in_order(parts, order)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders.folder import CARD, TOKENIZER, WEIGHTS, read_coded, write_static
 from xlrec.errors import EncoderError
-from xlrec.kernels.text.quantise import coded_means, restored
+from xlrec.kernels.text.quantise import coded_means, restored_table
 from xlrec.runtime.scratch import package_folder
 
 NAME = "default"
@@ -51,7 +51,7 @@ def fingerprint(config: EmbedConfig) -> str:
     return f"{NAME}-v{_VERSION}-{_digest()[:24]}-{config.dim or 'full'}d-{config.max_tokens}t"
 
 
-def table() -> tuple[Any, npt.NDArray[np.float32]]:
+def shipped_table() -> tuple[Any, npt.NDArray[np.float32]]:
     """Tokenizer, and (n_tokens, dim) float32 rows of its tokens.
 
     Raises:
@@ -59,12 +59,12 @@ def table() -> tuple[Any, npt.NDArray[np.float32]]:
     """
     _digest()
     tokenizer, coded = read_coded(package_folder(FOLDER))
-    return tokenizer, restored(coded)
+    return tokenizer, restored_table(coded)
 
 
-def export(folder: str | Path) -> None:
+def export_folder(folder: str | Path) -> None:
     """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
-    write_static(Path(folder), *table())
+    write_static(Path(folder), *shipped_table())
     (Path(folder) / CARD).write_text((package_folder(FOLDER) / CARD).read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ def weights_of(config: EmbedConfig) -> Weights:
     Raises:
         EncoderError: the preset's revision could not be learnt and the config gives none, or its hub has pickles only.
     """
-    preset = presets.find(config.encoder)
+    preset = presets.find_preset(config.encoder)
     if preset is None:
         return Weights(config.encoder, config.revision, config.folder)
     presets.check_reachable(preset, config)
@@ -32,8 +32,8 @@ def fingerprint(config: EmbedConfig) -> str:
     Raises:
         EncoderError: the model is missing or not pinned.
     """
-    config = presets.resolve(config)
-    preset = presets.find(config.encoder)
-    facts = [_VERSION, weights.identity(weights_of(config)), config.prompt, config.dim, config.max_tokens]
+    config = presets.resolve_preset(config)
+    preset = presets.find_preset(config.encoder)
+    facts = [_VERSION, weights.content_identity(weights_of(config)), config.prompt, config.dim, config.max_tokens]
     facts += [config.precision, preset.pooling if preset else None]
     return f"sentence-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"

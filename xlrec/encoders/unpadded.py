@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.encoders.packing import Batch, fill, in_order
+from xlrec.encoders.packing import Batch, in_order, unpadded_batches
 
 #: Architectures in which tokens meet in attention alone, every token attends to its whole text, and positions are rows
 #: of a table. Others have windows, causal masks or relative positions.
@@ -77,7 +77,7 @@ class UnpaddedModel:
         ids = features["input_ids"]
         positions, rest = self._positions(ids), {name: features[name] for name in features if name == "prompt_length"}
         parts, order = [], []
-        for batch in fill(np.maximum(lengths, 1), self._n_tokens):
+        for batch in unpadded_batches(np.maximum(lengths, 1), self._n_tokens):
             parts.append(self._row(ids, positions, batch, rest).float().numpy())
             order += [rows for _, rows in batch]
         return in_order(parts, order)

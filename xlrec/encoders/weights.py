@@ -81,14 +81,14 @@ def how_to_copy(weights: Weights) -> str:
     )
 
 
-def files(folder: Path) -> list[Path]:
+def model_files(folder: Path) -> list[Path]:
     """Files of the model, in order of their path."""
     paths = {path for pattern in PATTERNS for path in folder.rglob(pattern) if path.is_file()}
     kept = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
     return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def check(folder: Path, key: str = "embed.encoder") -> None:
+def check_folder(folder: Path, key: str = "embed.encoder") -> None:
     """Check that a folder holds safetensors, no other pickled weights, and no code of its own.
 
     Raises:
@@ -122,7 +122,7 @@ def _own_code(folder: Path) -> list[str]:
     return kinds
 
 
-def locate(weights: Weights, *, local_only: bool = False) -> Path:
+def locate_folder(weights: Weights, *, local_only: bool = False) -> Path:
     """The folder of the model, downloaded from the hub where it is not in this machine's cache yet.
 
     Args:
@@ -133,7 +133,7 @@ def locate(weights: Weights, *, local_only: bool = False) -> Path:
         EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.
     """
     folder = folder_of(weights) or _from_hub(weights, local_only)
-    check(folder, weights.key)
+    check_folder(folder, weights.key)
     _check_sums(weights, folder)
     return folder
 
@@ -150,7 +150,7 @@ def _from_hub(weights: Weights, local_only: bool) -> Path:
 
     try:
         folder = fetch(local=True)
-        check(folder, weights.key)
+        check_folder(folder, weights.key)
     except (OSError, ValueError, EncoderError) as error:  # not there, or not whole
         if local_only:
             raise EncoderError(
@@ -191,14 +191,14 @@ def _cached_sha256(path: Path, _size: int, _modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def stamp(weights: Weights) -> str:
+def folder_stamp(weights: Weights) -> str:
     """Names, sizes and times of a folder's files as JSON; no files for a hub model, whose revision is pinned."""
     folder = folder_of(weights)
-    stats = [] if folder is None else [(path.as_posix(), path.stat()) for path in files(folder)]
+    stats = [] if folder is None else [(path.as_posix(), path.stat()) for path in model_files(folder)]
     return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
-def identity(weights: Weights) -> str:
+def content_identity(weights: Weights) -> str:
     """Identity of the contents: SHA-256 over names and bytes of a folder's files, or hub name and revision.
 
     Raises:
@@ -207,8 +207,8 @@ def identity(weights: Weights) -> str:
     folder = folder_of(weights)
     if folder is None:
         return f"{weights.name}@{weights.revision}"
-    check(folder, weights.key)
+    check_folder(folder, weights.key)
     total = hashlib.sha256()
-    for path in files(folder):
+    for path in model_files(folder):
         total.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\n".encode())
     return total.hexdigest()

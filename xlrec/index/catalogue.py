@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.names import UNKNOWN_MARKET
-from xlrec.runtime.arrays import load
+from xlrec.runtime.arrays import load_array
 
 
 class Catalogue:
@@ -43,7 +43,7 @@ class Catalogue:
     @cached_property
     def eligible_rows(self) -> NDArray[np.bool_]:
         """(n_markets, n_items) bool: `eligible` of every market; row `market_num`."""
-        return load(self.folder / "eligible.npy")
+        return load_array(self.folder / "eligible.npy")
 
     def popularity(self, market: str | None) -> NDArray[np.float64]:
         """(n_items,) float64: popularity in the market, 0 where there is none; an unknown market is ZZ."""
@@ -66,12 +66,12 @@ class Catalogue:
     @cached_property
     def language_bits(self) -> NDArray[np.uint64]:
         """(n_items, n_words) uint64: bit l % 64 of word l // 64 is set where the item has a text in `languages[l]`."""
-        return load(self.folder / "languages.npy")
+        return load_array(self.folder / "languages.npy")
 
     @cached_property
     def category_csr(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Categories of each item as CSR: indptr (n_items + 1,) int64, rows of `categories` (n,) int32."""
-        return load(self.folder / "categories-indptr.npy"), load(self.folder / "categories-codes.npy")
+        return load_array(self.folder / "categories-indptr.npy"), load_array(self.folder / "categories-codes.npy")
 
     def language_words(self, languages: Sequence[str]) -> NDArray[np.uint64]:
         """(n_words,) uint64: the bits of some languages, as in `language_bits`; unknown ones have none."""
@@ -85,7 +85,7 @@ class Catalogue:
     def _of_market(self, kind: str, market: str | None, part: str = "") -> NDArray[Any]:
         name = f"{kind}-{self.market_num(market):05d}{part}.npy"
         if name not in self._by_market:
-            self._by_market[name] = load(self.folder / name)
+            self._by_market[name] = load_array(self.folder / name)
         return self._by_market[name]
 
 

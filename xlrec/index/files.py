@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from xlrec.errors import EncoderError, LakeError
 from xlrec.index.catalogue import bits_of, words_for
 from xlrec.index.vectors import LAYOUT, META
-from xlrec.kernels.base.csr import first_of, indptr_of
-from xlrec.runtime.arrays import load, replace, save, save_stream
+from xlrec.kernels.base.csr import first_entries, indptr_of
+from xlrec.runtime.arrays import load_array, replace_file, save_array, save_array_parts
 
 _PIECES: Final = "pieces"
 _STRINGS: Final = pa.list_(pa.string())
@@ -32,7 +32,7 @@ PAIRS: Final = "pairs"
 
 
 @dataclass(frozen=True)
-class Spec:
+class IndexSpec:
     """What all tasks must agree on: sizes, and the vocabularies in code order."""
 
     folder: str
@@ -48,7 +48,7 @@ class Spec:
         """Shards of `shard_rows` items; the last may be shorter."""
         return -(-self.n_items // self.shard_rows)
 
-    def at(self, folder: str) -> "Spec":
+    def at(self, folder: str) -> "IndexSpec":
         """The same in another folder."""
         return replace_fields(self, folder=folder)
 
@@ -65,7 +65,7 @@ class Spec:
         return Path(self.folder) / f"{name}.npy"
 
 
-def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
+def write_items(spec: IndexSpec, shard: int, items: pa.Table) -> None:
     """Writes the vectors of a shard, and the pieces of its ids, eligibility, languages and categories.
 
     Args:
@@ -87,18 +87,18 @@ def write_items(spec: Spec, shard: int, items: pa.Table) -> None:
             "allowed is exactly one each: prepare must number the items without gaps"
         )
     vectors = _vectors(spec, items)
-    save(spec.whole(f"vectors-{shard:05d}"), vectors)
-    save(spec.piece("norms", shard), np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1)))
+    save_array(spec.whole(f"vectors-{shard:05d}"), vectors)
+    save_array(spec.piece("norms", shard), np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1)))
     ids = pa.array(items["item_id"].to_pylist(), pa.string())
-    replace(spec.piece("ids", shard), lambda file: _write_ipc(file, ids))
-    save(spec.piece("eligible", shard), _eligible(spec, items))
-    save(spec.piece("languages", shard), _bits(_codes(items["languages"], spec.languages), len(spec.languages)))
+    replace_file(spec.piece("ids", shard), lambda file: _write_ipc(file, ids))
+    save_array(spec.piece("eligible", shard), _eligible(spec, items))
+    save_array(spec.piece("languages", shard), _bits(_codes(items["languages"], spec.languages), len(spec.languages)))
     codes = [sorted(row) for row in _codes(items["categories"], spec.categories)]
-    save(spec.piece("categories-sizes", shard), np.array([len(row) for row in codes], dtype=np.int64))
-    save(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
+    save_array(spec.piece("categories-sizes", shard), np.array([len(row) for row in codes], dtype=np.int64))
+    save_array(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
 
 
-def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table, most: int | None = None) -> None:
+def write_neighbours(spec: IndexSpec, market: str, shard: int, neighbours: pa.Table, most: int | None = None) -> None:
     """Writes a market's piece of a shard's neighbours (item_num, neighbour_num, score): per item the best, in order.
 
     Order is score desc, neighbour_num asc; `most` per item, None: all.
@@ -108,21 +108,21 @@ def write_neighbours(spec: Spec, market: str, shard: int, neighbours: pa.Table, 
     scores = neighbours["score"].to_numpy().astype(np.float64)
     order = np.lexsort((others, -scores, nums))
     indptr = indptr_of(np.bincount(nums - shard * spec.shard_rows, minlength=spec.rows(shard)))
-    bounds, kept = first_of(indptr, most or len(nums))
+    bounds, kept = first_entries(indptr, most or len(nums))
     kind = _neighbours_of(spec, market)
-    save(spec.piece(f"{kind}-sizes", shard), np.diff(bounds))
-    save(spec.piece(f"{kind}-nums", shard), others[order][kept])
-    save(spec.piece(f"{kind}-scores", shard), scores[order][kept])
+    save_array(spec.piece(f"{kind}-sizes", shard), np.diff(bounds))
+    save_array(spec.piece(f"{kind}-nums", shard), others[order][kept])
+    save_array(spec.piece(f"{kind}-scores", shard), scores[order][kept])
 
 
-def write_market(spec: Spec, market: str, popularity: pa.Table) -> None:
+def write_market(spec: IndexSpec, market: str, popularity: pa.Table) -> None:
     """Writes the popularity (item_num, score) of a market; a market without any has no file yet."""
     scores = np.zeros(spec.n_items, dtype=np.float64)
     scores[popularity["item_num"].to_numpy()] = popularity["score"].to_numpy()
-    save(_popularity(spec, spec.markets.index(market)), scores)
+    save_array(_popularity(spec, spec.markets.index(market)), scores)
 
 
-def finish(spec: Spec) -> None:
+def finish_index(spec: IndexSpec) -> None:
     """Joins the pieces into the arrays that the index maps, removes them, and writes meta.json: now the index opens.
 
     Raises:
@@ -140,14 +140,14 @@ def finish(spec: Spec) -> None:
     _merge_lists(spec, "categories", codes=np.int32)
     for market in spec.markets:
         _merge_lists(spec, _neighbours_of(spec, market), nums=np.int32, scores=np.float64)
-    pieces = [load(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
+    pieces = [load_array(spec.piece("eligible", shard)) for shard in range(spec.n_shards)]
     rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
-    save_stream(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
+    save_array_parts(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
     _order(spec)
     shutil.rmtree(Path(spec.folder) / _PIECES, ignore_errors=True)
     meta = {"layout": LAYOUT, **asdict(spec)}
     del meta["folder"]
-    replace(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
+    replace_file(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
 
 
 def _with_all_columns(items: pa.Table) -> pa.Table:
@@ -157,11 +157,11 @@ def _with_all_columns(items: pa.Table) -> pa.Table:
     return items
 
 
-def _neighbours_of(spec: Spec, market: str) -> str:
+def _neighbours_of(spec: IndexSpec, market: str) -> str:
     return f"neighbours-{spec.markets.index(market):05d}"
 
 
-def _vectors(spec: Spec, items: pa.Table) -> NDArray[np.float32]:
+def _vectors(spec: IndexSpec, items: pa.Table) -> NDArray[np.float32]:
     vectors = np.zeros((items.num_rows, spec.dim), dtype=np.float32)
     for row, vector in enumerate(items["vector"].to_pylist()):
         if vector is None:
@@ -189,7 +189,7 @@ def _bits(codes: list[list[int]], n_names: int) -> NDArray[np.uint64]:
     return words
 
 
-def _eligible(spec: Spec, items: pa.Table) -> NDArray[np.bool_]:
+def _eligible(spec: IndexSpec, items: pa.Table) -> NDArray[np.bool_]:
     found = np.zeros((len(spec.markets), items.num_rows), dtype=np.bool_)
     found[:, pc.is_null(items["markets"]).to_numpy()] = True
     for row, codes in enumerate(_codes(items["markets"], spec.markets)):
@@ -204,42 +204,42 @@ def _write_ipc(file: IO[bytes], ids: "pa.Array[Any]") -> None:
         writer.write_table(table, max_chunksize=max(1, table.num_rows))
 
 
-def _merge_ids(spec: Spec) -> None:
+def _merge_ids(spec: IndexSpec) -> None:
     parts = [pa.ipc.open_file(str(spec.piece("ids", shard))).read_all() for shard in range(spec.n_shards)]
     chunks = [chunk for part in parts for chunk in part["item_id"].chunks]
     ids = pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
-    replace(Path(spec.folder) / "item_ids.arrow", lambda file: _write_ipc(file, ids))
+    replace_file(Path(spec.folder) / "item_ids.arrow", lambda file: _write_ipc(file, ids))
 
 
-def _popularity(spec: Spec, num: int) -> Path:
+def _popularity(spec: IndexSpec, num: int) -> Path:
     return spec.whole(f"popularity-{num:05d}")
 
 
-def _order(spec: Spec) -> None:
+def _order(spec: IndexSpec) -> None:
     """Writes the popular order of every market."""
-    eligible = load(spec.whole("eligible"))
+    eligible = load_array(spec.whole("eligible"))
     for num in range(len(spec.markets)):
         path = _popularity(spec, num)
         if not path.exists():
-            save(path, np.zeros(spec.n_items, dtype=np.float64))
-        scores, items = load(path), np.flatnonzero(eligible[num]).astype(np.int32)
-        save(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
+            save_array(path, np.zeros(spec.n_items, dtype=np.float64))
+        scores, items = load_array(path), np.flatnonzero(eligible[num]).astype(np.int32)
+        save_array(spec.whole(f"order-{num:05d}"), items[np.lexsort((items, -scores[items]))])
 
 
-def _merge_lists(spec: Spec, what: str, **kinds: type[Any]) -> None:
+def _merge_lists(spec: IndexSpec, what: str, **kinds: type[Any]) -> None:
     """Joins sizes and columns of lists of items; a shard without any has no pieces."""
     indptr = np.zeros(spec.n_items + 1, dtype=np.int64)
     for shard in range(spec.n_shards):
         path = spec.piece(f"{what}-sizes", shard)
         if path.exists():
             first = shard * spec.shard_rows
-            indptr[first + 1 : first + 1 + spec.rows(shard)] = load(path)
-    save(spec.whole(f"{what}-indptr"), np.cumsum(indptr))
+            indptr[first + 1 : first + 1 + spec.rows(shard)] = load_array(path)
+    save_array(spec.whole(f"{what}-indptr"), np.cumsum(indptr))
     for name, kind in kinds.items():
         _append(spec, f"{what}-{name}", np.dtype(kind), ())
 
 
-def _append(spec: Spec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
+def _append(spec: IndexSpec, name: str, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
     paths = [path for shard in range(spec.n_shards) if (path := spec.piece(name, shard)).exists()]
-    n_rows = sum(load(path).shape[0] for path in paths)
-    save_stream(spec.whole(name), kind, (n_rows, *shape), (load(path) for path in paths))
+    n_rows = sum(load_array(path).shape[0] for path in paths)
+    save_array_parts(spec.whole(name), kind, (n_rows, *shape), (load_array(path) for path in paths))

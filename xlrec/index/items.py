@@ -22,12 +22,12 @@ class ItemIndex(ItemVectors, Catalogue):
     """Vectors and catalogue of all items, and the weights of the sources; read-only."""
 
     def __init__(self, folder: str) -> None:
-        """Use `ItemIndex.open`, which keeps one object a process."""
+        """Use `ItemIndex.open_folder`, which keeps one object a process."""
         ItemVectors.__init__(self, folder)
         Catalogue.__init__(self, self.folder, self.meta)
 
     @staticmethod
-    def open(folder: str) -> "ItemIndex":
+    def open_folder(folder: str) -> "ItemIndex":
         """The index in a folder; the same object for all callers in this process until the folder is written anew.
 
         Raises:

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
-from xlrec.index.learnt import Learnt
+from xlrec.index.learnt import LearntVectors
 from xlrec.kernels.search.items import Items
 from xlrec.kernels.search.ivf_lists import InvertedLists, assign_lists, invert_lists
 from xlrec.kernels.search.ivf_search import IvfSearch
 from xlrec.kernels.search.probing import Probes
-from xlrec.runtime.arrays import load, replace, save
-from xlrec.runtime.machine import imported
+from xlrec.runtime.arrays import load_array, replace_file, save_array
+from xlrec.runtime.machine import imported_extra
 
 MEASURED: Final = "ivf-measured.json"
 
@@ -33,7 +33,7 @@ def require_faiss() -> Any:
     Raises:
         MachineError: it is not installed here, or misses a library of the system.
     """
-    faiss = imported(
+    faiss = imported_extra(
         "faiss",
         "retrieve.search is ann, and faiss",
         "run `pip install 'xlrec[ann]'` where the driver runs, or set retrieve.search to exact",
@@ -43,7 +43,13 @@ def require_faiss() -> Any:
 
 
 def write_lists(
-    index: ItemIndex, learnt: Learnt | None, items: Items, scales: NDArray[np.float64], *, n_lists: int, seed: int
+    index: ItemIndex,
+    learnt: LearntVectors | None,
+    items: Items,
+    scales: NDArray[np.float64],
+    *,
+    n_lists: int,
+    seed: int,
 ) -> InvertedLists:
     """Learns the lists and writes them; they open once `write_probes` has written the measured recall.
 
@@ -65,17 +71,17 @@ def write_lists(
     vectors.flush()
     part.replace(path)
     for name in ("means", "indptr", "nums"):
-        save(_file(index, learnt, name), getattr(lists, name))
+        save_array(_file(index, learnt, name), getattr(lists, name))
     return lists
 
 
-def write_probes(index: ItemIndex, learnt: Learnt | None, scales: NDArray[np.float64], probes: Probes) -> None:
+def write_probes(index: ItemIndex, learnt: LearntVectors | None, scales: NDArray[np.float64], probes: Probes) -> None:
     """Writes the probes of each market and their recall: from here on the lists of `write_lists` open."""
     contents = {
         "vectors": _vectors_key(index, learnt), "n_probes": probes.n_probes.tolist(), "wanted": probes.wanted.tolist(),
         "found": probes.found.tolist(), "scales": scales.tolist(),
     }  # fmt: skip
-    replace(_path(index, learnt), lambda file: file.write(json.dumps(contents).encode()))
+    replace_file(_path(index, learnt), lambda file: file.write(json.dumps(contents).encode()))
 
 
 def discard_lists(index: ItemIndex) -> None:
@@ -86,7 +92,7 @@ def discard_lists(index: ItemIndex) -> None:
 
 def finish_lists(index: ItemIndex, counts: Mapping[str, int]) -> None:
     """Writes the figures of all models: from here on the index has its lists, even where it has too few items."""
-    replace(index.folder / MEASURED, lambda file: file.write(json.dumps(dict(counts)).encode()))
+    replace_file(index.folder / MEASURED, lambda file: file.write(json.dumps(dict(counts)).encode()))
 
 
 def has_lists(index: ItemIndex) -> bool:
@@ -94,7 +100,7 @@ def has_lists(index: ItemIndex) -> bool:
     return (index.folder / MEASURED).exists()
 
 
-def open_search(index: ItemIndex, learnt: Learnt | None, items: Items) -> IvfSearch | None:
+def open_search(index: ItemIndex, learnt: LearntVectors | None, items: Items) -> IvfSearch | None:
     """The approximate search of a model's vectors, one object a process; None where no lists were written.
 
     Raises:
@@ -105,7 +111,7 @@ def open_search(index: ItemIndex, learnt: Learnt | None, items: Items) -> IvfSea
 
 
 @lru_cache(maxsize=8)
-def _open(index: ItemIndex, learnt: Learnt | None, items: Items, _changed: int) -> IvfSearch:
+def _open(index: ItemIndex, learnt: LearntVectors | None, items: Items, _changed: int) -> IvfSearch:
     path = _path(index, learnt)
     contents = json.loads(path.read_text("utf-8"))
     if contents["vectors"] != _vectors_key(index, learnt):
@@ -113,21 +119,21 @@ def _open(index: ItemIndex, learnt: Learnt | None, items: Items, _changed: int) 
             f"{path} was made of vectors {contents['vectors']}, not of the index's: run `xlrec train` again"
         )
     try:
-        lists = InvertedLists(*(load(_file(index, learnt, name)) for name in InvertedLists._fields))
+        lists = InvertedLists(*(load_array(_file(index, learnt, name)) for name in InvertedLists._fields))
     except (OSError, ValueError) as error:
         raise LakeError(f"the lists beside {path} cannot be read ({error}): run `xlrec train` again") from error
     return IvfSearch(lists, items, np.array(contents["scales"]), np.array(contents["n_probes"], dtype=np.int64))
 
 
-def _file(index: ItemIndex, learnt: Learnt | None, name: str) -> Path:
+def _file(index: ItemIndex, learnt: LearntVectors | None, name: str) -> Path:
     path = _path(index, learnt)
     return path.with_name(f"{path.stem}-{name}.npy")
 
 
-def _path(index: ItemIndex, learnt: Learnt | None) -> Path:
+def _path(index: ItemIndex, learnt: LearntVectors | None) -> Path:
     return index.folder / f"ivf-{'texts' if learnt is None else f'{learnt.place:03d}'}.json"
 
 
-def _vectors_key(index: ItemIndex, learnt: Learnt | None) -> list[Any]:
+def _vectors_key(index: ItemIndex, learnt: LearntVectors | None) -> list[Any]:
     """Identity of the vectors: how many, and of which model."""
     return [index.n_items, "texts" if learnt is None else learnt.fingerprint]

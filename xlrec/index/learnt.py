@@ -14,13 +14,13 @@ from threadpoolctl import threadpool_limits
 
 from xlrec.errors import LakeError
 from xlrec.index.items import LEARNT, ItemIndex
-from xlrec.kernels.base.gather import gather
+from xlrec.kernels.base.gather import gather_rows
 from xlrec.kernels.search.topk import Shards, norms_of
 from xlrec.recommenders.factors import FactorModel
-from xlrec.runtime.arrays import replace, save
+from xlrec.runtime.arrays import replace_file, save_array
 
 
-class Learnt:
+class LearntVectors:
     """One model's vectors of an index's items, memory-mapped and row-aligned by item_num."""
 
     def __init__(self, index: ItemIndex, place: int, fingerprint: str, dim: int) -> None:
@@ -51,13 +51,13 @@ class Learnt:
 
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
         """(n, dim) float32 vectors of some items (n,), a copy; `history`: as history, else as recommended items."""
-        return gather(self.inputs if history else self.outputs, item_nums, self.dim)
+        return gather_rows(self.inputs if history else self.outputs, item_nums, self.dim)
 
     def _sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
         return self.index.load_shards(_array(self.place, name))
 
 
-class Models:
+class LearntModels:
     """The models of an index: the first serves every market that has none of its own."""
 
     def __init__(self, index: ItemIndex) -> None:
@@ -71,19 +71,19 @@ class Models:
             raise LakeError(f"the model in {index.folder} was written by another version: run `xlrec train` again")
         self.index = index
         self.each = tuple(
-            Learnt(index, place, entry["fingerprint"], entry["dim"]) for place, entry in enumerate(entries)
+            LearntVectors(index, place, entry["fingerprint"], entry["dim"]) for place, entry in enumerate(entries)
         )
         self.places = np.zeros(len(index.markets), dtype=np.int64)
         """(n_markets,) int64 place in `each` of the model that serves each market."""
         for place, entry in enumerate(entries[1:], start=1):
             self.places[index.market_num(entry["market"])] = place
 
-    def of(self, market: str | None) -> Learnt:
+    def serving(self, market: str | None) -> LearntVectors:
         """The model that serves a market."""
         return self.each[int(self.places[self.index.market_num(market)])]
 
 
-def places_of(models: Models | None, markets: list[str | None]) -> NDArray[np.int64]:
+def places_of(models: LearntModels | None, markets: list[str | None]) -> NDArray[np.int64]:
     """(n,) int64 place in `models.each` of the model that serves each market; 0 without models."""
     if models is None:
         return np.zeros(len(markets), dtype=np.int64)
@@ -95,14 +95,14 @@ def _array(place: int, name: str) -> str:
     return f"learnt-{place:03d}-{name}"
 
 
-def models_of(index: ItemIndex) -> Models | None:
+def models_of(index: ItemIndex) -> LearntModels | None:
     """The models of an index, the same object for all callers; None where no model was written."""
     return _models_of(index) if (index.folder / LEARNT).exists() else None
 
 
 @lru_cache(maxsize=4)
-def _models_of(index: ItemIndex) -> Models:
-    return Models(index)
+def _models_of(index: ItemIndex) -> LearntModels:
+    return LearntModels(index)
 
 
 def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_micros: NDArray[np.float64]) -> None:
@@ -116,17 +116,17 @@ def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_mi
     Raises:
         LakeError: a model is of another encoder's dimension.
     """
-    index, entries = ItemIndex.open(folder), []
+    index, entries = ItemIndex.open_folder(folder), []
     for place, market in enumerate([None, *sorted(name for name in models if name is not None)]):
         model = models[market]
         for shard, (first, texts) in enumerate(index.shards):
             with threadpool_limits(1):  # how BLAS cuts its work would change the last bits
                 arrays = _shard(index, first, np.asarray(texts), model, first_micros[first : first + len(texts)])
             for name, array in arrays.items():
-                save(index.folder / f"{_array(place, name)}-{shard:05d}.npy", np.ascontiguousarray(array))
+                save_array(index.folder / f"{_array(place, name)}-{shard:05d}.npy", np.ascontiguousarray(array))
         entries.append({"market": market, "fingerprint": model.fingerprint, "dim": model.dim})
     whole = json.dumps({"models": entries}, ensure_ascii=False).encode()
-    replace(index.folder / LEARNT, lambda file: file.write(whole))
+    replace_file(index.folder / LEARNT, lambda file: file.write(whole))
 
 
 def _shard(
@@ -139,6 +139,8 @@ def _shard(
             f"{len(texts)} of {texts.shape[1]}, with {len(first_micros)} ages: train with this encoder"
         )
     nums = slice(first, first + len(texts))
-    found = model.factors(texts, model.taught(index.item_ids.slice(first, len(texts))))
-    outputs = model.outputs(found, model.exposure(first_micros, index.eligible_rows[:, nums], index.markets))
-    return {"outputs": outputs, "norms": norms_of([(first, outputs)]), "inputs": model.inputs(found)}
+    found = model.item_factors(texts, model.factor_rows(index.item_ids.slice(first, len(texts))))
+    outputs = model.candidate_vectors(
+        found, model.item_exposure(first_micros, index.eligible_rows[:, nums], index.markets)
+    )
+    return {"outputs": outputs, "norms": norms_of([(first, outputs)]), "inputs": model.history_vectors(found)}

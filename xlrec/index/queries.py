@@ -7,15 +7,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from xlrec.index.learnt import Learnt
+from xlrec.index.learnt import LearntVectors
 from xlrec.kernels.base.csr import indptr_of, owners_of
 from xlrec.kernels.history.factorisation import FoldIn, Preferences, fold_in
 from xlrec.kernels.history.profiles import Histories
 from xlrec.recommenders.factors import summed_preferences
 
 
-def asked(
-    learnt: Learnt,
+def block_queries(
+    learnt: LearntVectors,
     history: Histories,
     indptr: NDArray[np.int64],
     nums: NDArray[np.int32],
@@ -30,13 +30,13 @@ def asked(
         indptr: (n_users + 1,) int64 bounds of each user's events in the next two.
         nums: (n_events,) int32 item_nums.
         weights: (n_events,) float64.
-        half_life_items: Of `recent`.
+        half_life_items: Of `recent_preferences`.
     """
     met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
-    return fold_in(recent(met, history, half_life_items), learnt.gather(history.nums, history=True))
+    return fold_in(recent_preferences(met, history, half_life_items), learnt.gather(history.nums, history=True))
 
 
-def recent(met: Preferences, history: Histories, half_life_items: float) -> Preferences:
+def recent_preferences(met: Preferences, history: Histories, half_life_items: float) -> Preferences:
     """Preferences for the items of histories, whose confidence halves after so many later items.
 
     Args:
@@ -51,7 +51,7 @@ def recent(met: Preferences, history: Histories, half_life_items: float) -> Pref
     return Preferences(history.indptr, history.nums, strengths)
 
 
-def reads_of(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:
+def language_shares(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:
     """(n_users, n_languages) float64 share of each language that the users read; other languages are left out.
 
     Args:

@@ -11,9 +11,9 @@ from xlrec.config.models import Config, RetrieveConfig
 from xlrec.errors import MachineError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
-from xlrec.index.learnt import Learnt, models_of
+from xlrec.index.learnt import LearntVectors, models_of
 from xlrec.kernels.search.engine import ExactSearch, SearchEngine, TopK
-from xlrec.kernels.search.items import Items, Shards, prepare
+from xlrec.kernels.search.items import Items, Shards, prepare_items
 from xlrec.kernels.search.mask import Mask
 from xlrec.runtime.first_pass import first_pass_for
 
@@ -22,7 +22,7 @@ class VectorSpace(NamedTuple):
     """Item vectors of one search: a model's outputs, or the texts' vectors."""
 
     item_index: ItemIndex
-    learnt: Learnt | None
+    learnt: LearntVectors | None
     items: Items
     dim: int
 
@@ -33,18 +33,20 @@ class VectorSpace(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def vector_space(index: ItemIndex, learnt: Learnt | None, item_block: int, path: str | None = None) -> VectorSpace:
+def vector_space(
+    index: ItemIndex, learnt: LearntVectors | None, item_block: int, path: str | None = None
+) -> VectorSpace:
     """The space of a model, of the texts where it is None; prepared once for all tasks of a worker.
 
     Args:
         index: Tonight's.
         learnt: The model.
         item_block: Items per matrix product.
-        path: First pass, as of `prepare`; None: the fastest on this machine.
+        path: First pass, as of `prepare_items`; None: the fastest on this machine.
     """
     space = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     shards, norms, dim = space[0], np.asarray(space[1]), space[2]
-    items = prepare(shards, norms=norms, item_block=item_block, path=path or first_pass_for(shards, norms))
+    items = prepare_items(shards, norms=norms, item_block=item_block, path=path or first_pass_for(shards, norms))
     return VectorSpace(index, learnt, items, dim)
 
 

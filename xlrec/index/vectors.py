@@ -10,8 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.errors import LakeError
-from xlrec.kernels.base.gather import gather
-from xlrec.runtime.arrays import load
+from xlrec.kernels.base.gather import gather_rows
+from xlrec.runtime.arrays import load_array
 
 #: Layout of the folder; a folder of another layout does not open.
 LAYOUT: Final = 2
@@ -48,14 +48,14 @@ class ItemVectors:
     def load_shards(self, name: str) -> list[tuple[int, NDArray[Any]]]:
         """(first item_num, (rows, …) array) of each shard, ascending, of an array that lies in a file per shard."""
         firsts = range(0, self.n_items, self.shard_rows)
-        return [(first, load(self.folder / f"{name}-{num:05d}.npy")) for num, first in enumerate(firsts)]
+        return [(first, load_array(self.folder / f"{name}-{num:05d}.npy")) for num, first in enumerate(firsts)]
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
         """(n_items,) float64 Euclidean norm of each vector; 0 where the item has no text."""
-        return load(self.folder / "norms.npy")
+        return load_array(self.folder / "norms.npy")
 
-    def gather(
+    def gather_vectors(
         self, item_nums: NDArray[np.integer[Any]], room: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """(n, dim) float32 vectors of some items, a copy.
@@ -64,7 +64,7 @@ class ItemVectors:
             item_nums: (n,) item_nums in any order, repeats allowed.
             room: (at least n, dim) float32 that is written to; None: new memory.
         """
-        return gather(self.shards, item_nums, self.dim, room)
+        return gather_rows(self.shards, item_nums, self.dim, room)
 
 
 def _read_meta(folder: Path) -> dict[str, Any]:

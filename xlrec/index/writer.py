@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from xlrec.errors import LakeError
-from xlrec.index.files import Spec, finish, write_items, write_market, write_neighbours
+from xlrec.index.files import IndexSpec, finish_index, write_items, write_market, write_neighbours
 from xlrec.index.vectors import META
 from xlrec.kernels.base.names import UNKNOWN_MARKET
 from xlrec.runtime.files import PARTS, Files
@@ -61,21 +61,21 @@ def write_index(
     shard = F.floor(F.col("item_num") / spec.shard_rows).cast("int").alias("shard")
 
     def items_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        return files.written(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
+        return files.written_parts(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
 
     def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         market, shard = (part.as_py() for part in key)
-        return files.written(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
+        return files.written_parts(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
 
     def popularity_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        return files.written(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
+        return files.written_parts(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
 
-    files.collect(rows.groupBy(shard).applyInArrow(items_of, PARTS))
+    files.collect_parts(rows.groupBy(shard).applyInArrow(items_of, PARTS))
     if neighbours is not None:
-        files.collect(neighbours.groupBy("market", shard).applyInArrow(neighbours_of, PARTS))
+        files.collect_parts(neighbours.groupBy("market", shard).applyInArrow(neighbours_of, PARTS))
     if popularity is not None:
-        files.collect(popularity.groupBy("market").applyInArrow(popularity_of, PARTS))
-    finish(spec)
+        files.collect_parts(popularity.groupBy("market").applyInArrow(popularity_of, PARTS))
+    finish_index(spec)
 
 
 def _rows(items: "DataFrame", item_vectors: "DataFrame | None") -> "DataFrame":
@@ -85,7 +85,7 @@ def _rows(items: "DataFrame", item_vectors: "DataFrame | None") -> "DataFrame":
     return rows.join(item_vectors.select("item_num", "vector"), "item_num", "left")
 
 
-def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: int, shard_rows: int) -> Spec:
+def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: int, shard_rows: int) -> IndexSpec:
     from pyspark.sql import functions as F
 
     row = items.agg(F.count("*").alias("n_items"), F.max("item_num").alias("last")).first()
@@ -96,7 +96,7 @@ def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: 
     languages, categories, markets = (_vocabulary(named.get(kind)) for kind in (*_NAMED, "markets"))
     popular_in = _vocabulary(None if popularity is None else popularity.select("market"))
     sold_in = tuple(sorted({*_UNKNOWN, *markets, *popular_in}))
-    return Spec(folder, n_items, dim, shard_rows, languages, categories, sold_in)
+    return IndexSpec(folder, n_items, dim, shard_rows, languages, categories, sold_in)
 
 
 def _vocabulary(names: "DataFrame | None") -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
 
 from xlrec.errors import LakeError
-from xlrec.lake.schemas import conform
-from xlrec.runtime.arrays import replace
+from xlrec.lake.schemas import conform_to_table
+from xlrec.runtime.arrays import replace_file
 from xlrec.runtime.files import Files
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.runtime.machine import is_local, local_folder
@@ -51,7 +51,7 @@ class Lake:
         """Whether workers read the driver's disk."""
         return is_local(str(self.spark.sparkContext.master))
 
-    def files(self, name: str) -> Files:
+    def folder_of_files(self, name: str) -> Files:
         """A folder beside the tables. Where the lake is no folder, it lies on the driver's disk until it is kept."""
         folder = local_folder(self.root)
         if folder is not None:
@@ -59,7 +59,7 @@ class Lake:
         apart = not self.on_one_machine
         return Files(f"{scratch_of(self.spark)}/{crc32(self.root.encode()):08x}/{name}", f"{self.root}/{name}", apart)
 
-    def check_seen(self) -> None:
+    def check_reachable(self) -> None:
         """Refuses a folder that some machine does not see, and a file system that cannot be reached.
 
         Raises:
@@ -88,17 +88,17 @@ class Lake:
         """Folder of the table."""
         return f"{self.root}/{table.name}"
 
-    def exists(self, table: Table) -> bool:
+    def has_table(self, table: Table) -> bool:
         """Whether the table has been created."""
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
-    def read(self, table: Table) -> DataFrame:
+    def read_table(self, table: Table) -> DataFrame:
         """The table as it is now.
 
         Raises:
             LakeError: no such table yet; names the job that makes it.
         """
-        if not self.exists(table):
+        if not self.has_table(table):
             raise LakeError(
                 f"the lake {self.root} has no table {table.name} yet: run `xlrec {table.producer}` "
                 f"or `xlrec run`, which write it, or correct `lake` in the config"
@@ -112,24 +112,24 @@ class Lake:
             )
         return frame.select(*table.schema.names)
 
-    def version(self, table: Table) -> int:
+    def table_version(self, table: Table) -> int:
         """Number of the table's newest commit.
 
         Raises:
             LakeError: no such table yet.
         """
-        self.read(table)
+        self.read_table(table)
         last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").first()
         return int(last["version"]) if last else 0
 
-    def create(self, table: Table) -> DeltaTable:
+    def create_table(self, table: Table) -> DeltaTable:
         """The table, created empty with its comments and properties where it is absent.
 
         Raises:
             LakeError: it is of another layout.
         """
-        if self.exists(table):
-            self.read(table)
+        if self.has_table(table):
+            self.read_table(table)
             return DeltaTable.forPath(self.spark, self.path(table))
         builder = (
             DeltaTable.createIfNotExists(self.spark)
@@ -143,26 +143,26 @@ class Lake:
             builder = builder.property(key, value)
         return builder.execute()
 
-    def replace(self, table: Table, frame: DataFrame, where: Mapping[str, object] | None = None) -> int:
+    def replace_rows(self, table: Table, frame: DataFrame, where: Mapping[str, object] | None = None) -> int:
         """Number of rows written in one commit, in place of the table or of its rows whose columns equal `where`.
 
         Raises:
             LakeError: the frame has another schema than the table.
         """
-        self.create(table)
-        writer = conform(table, frame).write.format("delta").mode("overwrite")
+        self.create_table(table)
+        writer = conform_to_table(table, frame).write.format("delta").mode("overwrite")
         if where is not None:
             writer = writer.option("replaceWhere", " AND ".join(f"{k} = {_literal(v)}" for k, v in where.items()))
         return self._saved(table, writer)
 
-    def append(self, table: Table, frame: DataFrame) -> int:
+    def append_rows(self, table: Table, frame: DataFrame) -> int:
         """Number of rows appended in one commit.
 
         Raises:
             LakeError: the frame has another schema than the table.
         """
-        self.create(table)
-        return self._saved(table, conform(table, frame).write.format("delta").mode("append"))
+        self.create_table(table)
+        return self._saved(table, conform_to_table(table, frame).write.format("delta").mode("append"))
 
     def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
         """Inserts the row unless an old row fulfils `clash` (old rows as `t`, the new one as `s`).
@@ -170,20 +170,20 @@ class Lake:
         Of two rivals one loses: the merge sees the other's commit or conflicts with it, and inserts nothing. The caller
         reads back whether the row is there.
         """
-        merge = self.create(table).alias("t").merge(conform(table, row).alias("s"), clash)
+        merge = self.create_table(table).alias("t").merge(conform_to_table(table, row).alias("s"), clash)
         with suppress(ConcurrentAppendException, ConcurrentDeleteReadException, ConcurrentWriteException):
             merge.whenNotMatchedInsertAll().execute()
 
-    def update(self, table: Table, where: Column, values: Mapping[str, Column]) -> None:
+    def update_rows(self, table: Table, where: Column, values: Mapping[str, Column]) -> None:
         """Sets columns of the rows that fulfil `where`, in one commit."""
-        self.create(table).update(where, dict(values))
+        self.create_table(table).update(where, dict(values))
 
-    def delete(self, table: Table, where: Column) -> None:
+    def delete_rows(self, table: Table, where: Column) -> None:
         """Deletes the rows that fulfil `where`, in one commit; nothing where the table is absent."""
-        if self.exists(table):
-            self.create(table).delete(where)
+        if self.has_table(table):
+            self.create_table(table).delete(where)
 
-    def row(self, table: Table, values: Mapping[str, object]) -> DataFrame:
+    def one_row_frame(self, table: Table, values: Mapping[str, object]) -> DataFrame:
         """One row of the table, null in the columns that are not named."""
         return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
 
@@ -198,7 +198,7 @@ class Lake:
         if path is None:
             FileSystem(self.spark, place).write(content)
             return place
-        replace(path, lambda file: file.write(content))
+        replace_file(path, lambda file: file.write(content))
         return str(path)
 
     def read_file(self, name: str) -> bytes | None:
@@ -211,7 +211,7 @@ class Lake:
         path = local_folder(place)
         if path is None:
             system = FileSystem(self.spark, place)
-            return system.read() if system.exists() else None
+            return system.read_file() if system.exists() else None
         return path.read_bytes() if path.exists() else None
 
     def _saved(self, table: Table, writer: DataFrameWriter) -> int:

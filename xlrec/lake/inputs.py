@@ -89,7 +89,7 @@ def read_input(
         wanted = {columns.get(field.name, field.name): field.dataType for field in schema.fields}
         explicit = StructType([_as_read(field, wanted, partitions) for field in seen.fields if field.name in wanted])
         raw = reader.schema(explicit if len(explicit) else seen).parquet(*paths)
-        parts.append(conform(raw, schema, columns, name, seen.names, options))
+        parts.append(conform_input(raw, schema, columns, name, seen.names, options))
     return reduce(DataFrame.unionByName, parts)
 
 
@@ -120,7 +120,7 @@ def _as_read(field: StructField, wanted: dict[str, DataType], partitions: set[st
     return StructField(field.name, StringType() if text else field.dataType)
 
 
-def conform(
+def conform_input(
     raw: DataFrame,
     schema: StructType,
     columns: dict[str, str],

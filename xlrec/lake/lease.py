@@ -47,7 +47,7 @@ class Heartbeat:
         self.lake.write_file(self.name, f"{time.time_ns()}".encode())
 
 
-def beats(lake: Lake, run_id: str, every_s: float) -> bool:
+def is_beating(lake: Lake, run_id: str, every_s: float) -> bool:
     """Whether a run is alive: its file changes within the time of four beats. No other machine's clock matters."""
     end, first = time.monotonic() + MISSED * every_s, lake.read_file(f"{HEARTBEATS}/{run_id}")
     while time.monotonic() < end:

@@ -19,14 +19,14 @@ def read_recommendations(spark: SparkSession, lake: str, release: int | None = N
     """
     opened = Lake(spark, lake)
     try:
-        releases = opened.read(RELEASES)
+        releases = opened.read_table(RELEASES)
         chosen = releases.where(F.col("release") == release) if release is not None else releases
         live = chosen.orderBy(F.desc("release")).first()
     except AnalysisException as error:
         raise LakeError(f"{lake} cannot be read as a lake: {error.getCondition()}") from error
     if live is None:
         raise LakeError(f"{lake} has no release {release if release is not None else 'yet: run `xlrec run`'}")
-    rows = opened.read(RECOMMENDATIONS)
+    rows = opened.read_table(RECOMMENDATIONS)
     return rows.where((F.col("run_date") == F.lit(live["run_date"])) & (F.col("run_id") == live["run_id"]))
 
 

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from xlrec.errors import LakeError, LeaseError
 from xlrec.lake.delta import Lake
-from xlrec.lake.lease import beats
+from xlrec.lake.lease import is_beating
 from xlrec.lake.records import RunLog, RunRecord
 from xlrec.tables import RECOMMENDATIONS, RELEASES, RUNS
 
@@ -36,7 +36,7 @@ class Ledger:
         """`heartbeat_s`: seconds between two heartbeats of a run."""
         self.lake, self.heartbeat_s = lake, heartbeat_s
 
-    def begin(self, run_date: date, config: str, versions: Mapping[str, str]) -> str:
+    def begin_run(self, run_date: date, config: str, versions: Mapping[str, str]) -> str:
         """Id of a new run that now holds the lake: `<run_date>.<n>`.
 
         Runs of dead processes are marked abandoned first. For a process on another host that takes four heartbeats.
@@ -44,22 +44,24 @@ class Ledger:
         Raises:
             LeaseError: a living run holds the lake.
         """
-        self.lake.create(RUNS)
+        self.lake.create_table(RUNS)
         of_interest = (F.col("status") == "running") | (F.col("run_date") == F.lit(run_date))
-        runs = self.lake.read(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
+        runs = self.lake.read_table(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
         for row in runs:
             if row["status"] != "running":
                 continue
             if not self._dead(row):
                 raise LeaseError(_held(row))
-            self.end(row["run_id"], "abandoned", message="its process was gone or gave no sign of life")
+            self.end_run(row["run_id"], "abandoned", message="its process was gone or gave no sign of life")
         run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
         values = {
             "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
             "config": config, "versions": dict(versions),
         }  # fmt: skip
-        self.lake.insert_unless(RUNS, self.lake.row(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id")
-        holder = self.lake.read(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
+        self.lake.insert_unless(
+            RUNS, self.lake.one_row_frame(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id"
+        )
+        holder = self.lake.read_table(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
         if holder is None or holder["holder"] != _holder():
             rivals = self._running()
             raise LeaseError(_held(rivals[0]) if rivals else f"another run took {self.lake.root}; start again")
@@ -71,7 +73,7 @@ class Ledger:
         Raises:
             LeaseError: another run took the lake; this one must stop before it releases anything.
         """
-        row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
+        row = self.lake.read_table(RUNS).where(F.col("run_id") == run_id).first()
         if row is None or row["status"] != "running" or row["holder"] != _holder():
             raise LeaseError(
                 f"run {run_id} lost the lake {self.lake.root}: it gave no sign of life, and another run took over, or "
@@ -88,39 +90,41 @@ class Ledger:
             LeaseError: a living run holds the lake.
         """
         taken = []
-        for row in self._running() if self.lake.exists(RUNS) else []:
+        for row in self._running() if self.lake.has_table(RUNS) else []:
             if not force and not self._dead(row):
                 raise LeaseError(f"{_held(row)}; `xlrec unlock --force` takes the lake from it")
-            self.end(row["run_id"], "abandoned", message="unlocked by hand")
+            self.end_run(row["run_id"], "abandoned", message="unlocked by hand")
             taken.append(str(row["run_id"]))
         return taken
 
-    def forget_abandoned(self) -> None:
+    def delete_abandoned(self) -> None:
         """Deletes the rows of abandoned runs that were never released.
 
         A night does it later, not when a run is abandoned: a slow process may be releasing them at that moment.
         """
-        gone = {row["run_id"] for row in self.lake.read(RUNS).where("status = 'abandoned'").select("run_id").collect()}
-        gone -= {row["run_id"] for row in self.lake.read(RELEASES).select("run_id").distinct().collect()}
+        gone = {
+            row["run_id"] for row in self.lake.read_table(RUNS).where("status = 'abandoned'").select("run_id").collect()
+        }
+        gone -= {row["run_id"] for row in self.lake.read_table(RELEASES).select("run_id").distinct().collect()}
         for run_id in sorted(gone):
             own = F.col("run_id") == run_id
-            if not self.lake.read(RECOMMENDATIONS).where(own).isEmpty():
-                self.lake.delete(RECOMMENDATIONS, own)
+            if not self.lake.read_table(RECOMMENDATIONS).where(own).isEmpty():
+                self.lake.delete_rows(RECOMMENDATIONS, own)
 
-    def end(self, run_id: str, status: str, log: RunLog | None = None, *, message: str | None = None) -> None:
+    def end_run(self, run_id: str, status: str, log: RunLog | None = None, *, message: str | None = None) -> None:
         """Frees the lake and records the end of the run. The rows of a failed run are deleted.
 
         Args:
             run_id: The run.
             status: Its last status, one of `ENDED`.
-            log: Facts about it; its versions are added to those that `begin` was given.
+            log: Facts about it; its versions are added to those that `begin_run` was given.
             message: Reason of a failure.
         """
         log = log or RunLog()
         more = [F.lit(text) for pair in log.versions.items() for text in pair]
         if status == "failed":
             self._delete_unreleased(run_id)
-        self.lake.update(
+        self.lake.update_rows(
             RUNS,
             (F.col("run_id") == run_id) & (F.col("status") == "running"),
             {
@@ -140,14 +144,14 @@ class Ledger:
         Raises:
             LakeError: another release came in between.
         """
-        newest = self.live()
+        newest = self.live_release()
         new = Release(newest.release + 1 if newest else 1, run_id, run_date)
         values = {
             "release": new.release, "run_id": run_id, "run_date": run_date, "released_at": _now(), "kind": kind,
             "note": note,
         }  # fmt: skip
-        self.lake.insert_unless(RELEASES, self.lake.row(RELEASES, values), "t.release >= s.release")
-        if self.live() != new:
+        self.lake.insert_unless(RELEASES, self.lake.one_row_frame(RELEASES, values), "t.release >= s.release")
+        if self.live_release() != new:
             raise LakeError(f"another release of {self.lake.root} came in between: look, then try again")
         return new
 
@@ -157,10 +161,10 @@ class Ledger:
         Raises:
             LakeError: there is no such run, it was never released, or its rows are gone.
         """
-        if not self.lake.exists(RELEASES):
+        if not self.lake.has_table(RELEASES):
             raise LakeError(f"{self.lake.root} has no release to roll back to")
-        live = self.live()
-        released = self.lake.read(RELEASES)
+        live = self.live_release()
+        released = self.lake.read_table(RELEASES)
         if run_id is not None:
             wanted = F.col("run_id") == run_id
         else:
@@ -176,24 +180,29 @@ class Ledger:
             raise LakeError(f"the rows of run {target['run_id']} are gone from {self.lake.root}: choose another run")
         return self.release(target["run_id"], target["run_date"], "rollback", note)
 
-    def live(self) -> Release | None:
+    def live_release(self) -> Release | None:
         """Newest release; None where there is none."""
-        if not self.lake.exists(RELEASES):
+        if not self.lake.has_table(RELEASES):
             return None
-        row = self.lake.read(RELEASES).orderBy(F.desc("release")).first()
+        row = self.lake.read_table(RELEASES).orderBy(F.desc("release")).first()
         return Release(row["release"], row["run_id"], row["run_date"]) if row else None
 
     def rows_of(self, run_id: str, run_date: date) -> DataFrame:
         """Recommendations of a run, released or not."""
-        rows = self.lake.read(RECOMMENDATIONS)
+        rows = self.lake.read_table(RECOMMENDATIONS)
         return rows.where((F.col("run_date") == F.lit(run_date)) & (F.col("run_id") == run_id))
 
     def newest_run(self, stage: str, status: tuple[str, ...] = ENDED) -> RunRecord | None:
         """Newest run of one of these statuses in which the stage ended; None where there is none."""
-        if not self.lake.exists(RUNS):
+        if not self.lake.has_table(RUNS):
             return None
         ended = F.col("seconds").getItem(stage).isNotNull()
-        row = self.lake.read(RUNS).where(F.col("status").isin(*status) & ended).orderBy(F.desc("started_at")).first()
+        row = (
+            self.lake.read_table(RUNS)
+            .where(F.col("status").isin(*status) & ended)
+            .orderBy(F.desc("started_at"))
+            .first()
+        )
         return RunRecord.from_row(row) if row else None
 
     def run_record(self, run_id: str) -> RunRecord:
@@ -202,26 +211,27 @@ class Ledger:
         Raises:
             LakeError: there is no such run.
         """
-        row = self.lake.read(RUNS).where(F.col("run_id") == run_id).first()
+        row = self.lake.read_table(RUNS).where(F.col("run_id") == run_id).first()
         if row is None:
             raise LakeError(f"{self.lake.root} has no run {run_id}: `xlrec releases` lists the newest")
         return RunRecord.from_row(row)
 
     def _running(self) -> list[Row]:
-        return self.lake.read(RUNS).where(F.col("status") == "running").take(10)
+        return self.lake.read_table(RUNS).where(F.col("status") == "running").take(10)
 
     def _dead(self, row: Row) -> bool:
         host, pid, born = row["holder"].split("/")
         if host == socket.gethostname():
             return bool(_born(int(pid)) != born)
-        return not beats(self.lake, row["run_id"], self.heartbeat_s)
+        return not is_beating(self.lake, row["run_id"], self.heartbeat_s)
 
     def _delete_unreleased(self, run_id: str) -> None:
         released = (
-            self.lake.exists(RELEASES) and not self.lake.read(RELEASES).where(F.col("run_id") == run_id).isEmpty()
+            self.lake.has_table(RELEASES)
+            and not self.lake.read_table(RELEASES).where(F.col("run_id") == run_id).isEmpty()
         )
         if not released:
-            self.lake.delete(RECOMMENDATIONS, F.col("run_id") == run_id)
+            self.lake.delete_rows(RECOMMENDATIONS, F.col("run_id") == run_id)
 
 
 def _now() -> datetime:

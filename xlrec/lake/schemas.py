@@ -7,7 +7,7 @@ from xlrec.errors import LakeError
 from xlrec.tables import Table
 
 
-def conform(table: Table, frame: DataFrame) -> DataFrame:
+def conform_to_table(table: Table, frame: DataFrame) -> DataFrame:
     """The frame's columns in the table's order.
 
     Raises:

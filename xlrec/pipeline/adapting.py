@@ -15,9 +15,9 @@ from xlrec.errors import InputError
 from xlrec.index.files import PAIRS
 from xlrec.lake.delta import Lake
 from xlrec.runtime import doctor
-from xlrec.runtime.files import fetched
+from xlrec.runtime.files import fetched_copy
 from xlrec.runtime.machine import local_folder
-from xlrec.runtime.session import start
+from xlrec.runtime.session import start_session
 from xlrec.stages import parallel
 from xlrec.stages.split import evaluation_date
 from xlrec.tables import EVENTS, ITEMS, TEXTS
@@ -35,8 +35,8 @@ _NO_DAY: Final = date(1970, 1, 1)
 _MAYBE_URLS: Final = (("texts", "path"), ("finetune", "model"))
 
 
-def adapt(config: "AdaptConfig", log: Log) -> dict[tuple[str, str], float]:
-    """Recalls of `xlrec.training.encoder.adapt`; Spark runs only while it is needed, or its session is there already.
+def adapt_encoder(config: "AdaptConfig", log: Log) -> dict[tuple[str, str], float]:
+    """Recalls of `training.encoder.adapt_encoder`; Spark runs only while it is needed, or its session is there already.
 
     Raises:
         LakeError: `texts.lake` has no tables yet.
@@ -46,14 +46,14 @@ def adapt(config: "AdaptConfig", log: Log) -> dict[tuple[str, str], float]:
     """
     several = config.finetune is not None and config.finetune.processes > 1
     if config.texts.lake is None and not several and not _urls(config):
-        return encoder.adapt(config, log)
+        return encoder.adapt_encoder(config, log)
     with _session(config) as spark:
         config = with_local_inputs(spark, config)
         if config.texts.lake is not None:
-            config = copied(spark, config, log)
+            config = copy_lake(spark, config, log)
         if several:
-            return encoder.adapt(config, log)
-    return encoder.adapt(config, log)
+            return encoder.adapt_encoder(config, log)
+    return encoder.adapt_encoder(config, log)
 
 
 def with_local_inputs(spark: "SparkSession", config: "AdaptConfig") -> "AdaptConfig":
@@ -64,7 +64,7 @@ def with_local_inputs(spark: "SparkSession", config: "AdaptConfig") -> "AdaptCon
     """
     settings = config.model_dump()
     for section, key in _urls(config):
-        settings[section][key] = fetched(spark, settings[section][key])
+        settings[section][key] = fetched_copy(spark, settings[section][key])
     return type(config).model_validate(settings)
 
 
@@ -82,8 +82,8 @@ def _session(config: "AdaptConfig") -> "Iterator[SparkSession]":
 
     running = SparkSession.getActiveSession()
     if running is None:
-        doctor.require()
-    spark = running or start(config.spark, "xlrec adapt-encoder")
+        doctor.require_machine()
+    spark = running or start_session(config.spark, "xlrec adapt-encoder")
     try:
         yield spark
     finally:
@@ -91,7 +91,7 @@ def _session(config: "AdaptConfig") -> "Iterator[SparkSession]":
             spark.stop()
 
 
-def copied(spark: "SparkSession", config: "AdaptConfig", log: Log) -> "AdaptConfig":
+def copy_lake(spark: "SparkSession", config: "AdaptConfig", log: Log) -> "AdaptConfig":
     """The config with `texts.lake.copied`: the lake's texts and choices as Parquet in the work folder.
 
     The folder's name is a hash of the lake's state: an unchanged lake is read once, a changed one starts a new run.
@@ -104,23 +104,23 @@ def copied(spark: "SparkSession", config: "AdaptConfig", log: Log) -> "AdaptConf
     if settings is None:
         return config
     lake = Lake(spark, settings.folder)
-    versions = [lake.version(table) for table in (TEXTS, ITEMS, EVENTS)]
+    versions = [lake.table_version(table) for table in (TEXTS, ITEMS, EVENTS)]
     facts = f"{settings.model_dump_json(exclude={'copied'})} {versions}"
     folder = Path(config.work).absolute() / f"lake-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
     if not (folder / "texts" / "_SUCCESS").is_file():
-        texts = lake.read(TEXTS)
+        texts = lake.read_table(TEXTS)
         usable = parallel.usable_texts(texts, settings).persist(StorageLevel.DISK_ONLY)
-        events = lake.read(EVENTS)
+        events = lake.read_table(EVENTS)
         if settings.until is not None:
             events = events.where(F.col("timestamp") < F.lit(f"{settings.until} 00:00:00+00:00").cast("timestamp"))
         day = next((row["run_date"] for row in evaluation_date(events).collect()), None)  # one row
         if day is None and settings.until is not None:
             raise InputError(f"texts.lake.until: no event of {settings.folder} is before {settings.until}: move it")
-        files = replace(lake.files(f"_adapt/{folder.name}"), folder=str(folder))
-        counted = files.below(PAIRS)
-        pairs = parallel.chosen_pairs(events, lake.read(ITEMS), usable, settings, counted).persist()
+        files = replace(lake.folder_of_files(f"_adapt/{folder.name}"), folder=str(folder))
+        counted = files.subfolder(PAIRS)
+        pairs = parallel.chosen_pairs(events, lake.read_table(ITEMS), usable, settings, counted).persist()
         files.collect_rows(pairs, "choices")
-        counted.drop(spark)
+        counted.delete_everywhere(spark)
         files.collect_rows(parallel.parallel_texts(usable, pairs), "texts")
         pairs.unpersist()
         n_texts, n_usable = texts.count(), usable.count()

@@ -26,7 +26,7 @@ from xlrec.tables import EVENTS, USERS
 _FIRST: Final = 128
 
 
-def lay(run: Run, index: str) -> None:
+def write_lists(run: Run, index: str) -> None:
     """Writes inverted lists beside the index where `retrieve.search` is ann, and counts their recall on the sample.
 
     `ann.users`: users with a query. `ann.wanted` and `ann.found`: candidates of their exact lists, and those of them
@@ -36,7 +36,7 @@ def lay(run: Run, index: str) -> None:
     Raises:
         MachineError: faiss is missing.
     """
-    opened = ItemIndex.open(index)
+    opened = ItemIndex.open_folder(index)
     ivf.discard_lists(opened)
     if run.config.retrieve.search != "ann":
         return
@@ -56,7 +56,7 @@ def lay(run: Run, index: str) -> None:
     run.counts.update(counts)
 
 
-def told(counts: Mapping[str, int], config: Config) -> str:
+def recall_line(counts: Mapping[str, int], config: Config) -> str:
     """Recall of the approximate search in one line; nothing where the search is exact."""
     if not counts.get("ann.wanted"):
         return "no user to measure the approximate search on: all exact" if "ann.users" in counts else ""
@@ -69,20 +69,20 @@ def told(counts: Mapping[str, int], config: Config) -> str:
     return f"{line}; {n_exact} of {n_markets} markets exactly, lists do not pay there" if n_exact else line
 
 
-def check(index: str, config: Config) -> None:
+def require_lists(index: str, config: Config) -> None:
     """Refuses to search approximately where nothing was measured.
 
     Raises:
         LakeError: `retrieve.search` is ann, and the index was made without.
     """
-    if config.retrieve.search == "ann" and not ivf.has_lists(ItemIndex.open(index)):
+    if config.retrieve.search == "ann" and not ivf.has_lists(ItemIndex.open_folder(index)):
         raise LakeError(
             f"retrieve.search is ann, and index {index} was made without: run `xlrec train` with this config, or set "
             "retrieve.search to exact"
         )
 
 
-def sampled(users: DataFrame, seed: int, n_users: int) -> DataFrame:
+def sample_users(users: DataFrame, seed: int, n_users: int) -> DataFrame:
     """`USERS`, n_users at most, as many of each market as there are, drawn by the hash of (seed, user_id)."""
     drawn = F.xxhash64(F.lit(seed), "user_id")
     place = F.row_number().over(Window.partitionBy("market").orderBy(drawn, "user_id"))
@@ -92,8 +92,8 @@ def sampled(users: DataFrame, seed: int, n_users: int) -> DataFrame:
 
 def _users(run: Run) -> pa.Table:
     """The sample's users and their logs."""
-    drawn = sampled(run.lake.read(USERS), run.config.seed, run.config.retrieve.ann.sample_users).persist()
-    events = run.lake.read(EVENTS).join(F.broadcast(drawn.select("user_id")), "user_id", "left_semi")
+    drawn = sample_users(run.lake.read_table(USERS), run.config.seed, run.config.retrieve.ann.sample_users).persist()
+    events = run.lake.read_table(EVENTS).join(F.broadcast(drawn.select("user_id")), "user_id", "left_semi")
     users = with_logs(drawn, events).toArrow().sort_by("user_id")
     drawn.unpersist()
     return users
@@ -123,7 +123,7 @@ def _samples(run: Run, index: ItemIndex) -> list[tuple[VectorSpace, Sample]]:
     users = _users(run)
     if users.num_rows:
         search = IndexSearch(index, run.config, engine_for=lambda space: _Sampler(space, samples))
-        Retriever(index, run.config, search).rows(users)
+        Retriever(index, run.config, search).candidates_of(users)
     return samples
 
 

@@ -15,8 +15,8 @@ from xlrec.errors import XlrecError
 from xlrec.lake.delta import Lake
 from xlrec.lake.input_files import list_files
 from xlrec.runtime import machine
-from xlrec.runtime.cluster import executor_count, lacking_secrets, reason
-from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, dotted
+from xlrec.runtime.cluster import error_line, executor_count, missing_protection
+from xlrec.runtime.doctor import GIB, MIN_DISK, WORKER_MODULES, Check, version_text
 from xlrec.runtime.hadoop import FileSystem
 
 #: Executors that have a row each; of more, those that fail.
@@ -57,13 +57,13 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
 
     def look(_: Iterable[int]) -> Iterator[machine.Executor]:
         time.sleep(_HELD_S)
-        yield machine.executor(modules)
+        yield machine.describe_executor(modules)
 
     try:
         seen_by_tasks = context.parallelize(range(n_tasks), n_tasks).mapPartitions(look).collect()
     except Exception as error:  # whatever stops a task is what the user asks for
         fix = "the workers need the driver's Python with xlrec's dependencies; PYSPARK_PYTHON names it"
-        return [Check("executors", False, reason(error), fix)]
+        return [Check("executors", False, error_line(error), fix)]
     executors = sorted({executor.folder: executor for executor in seen_by_tasks}.values())
     n_there = max(1, executor_count(spark))
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
@@ -78,7 +78,7 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
 def _executor(executor: machine.Executor, *, gpus_given: bool) -> Check:
     name = f"executor on {executor.host}"
     seen = (
-        f"Python {dotted(executor.python)}, {executor.free / GIB:,.1f} GiB free in {executor.folder}, "
+        f"Python {version_text(executor.python)}, {executor.free / GIB:,.1f} GiB free in {executor.folder}, "
         f"{executor.memory / GIB:,.1f} GiB of memory, GPU: {', '.join(executor.gpus) or 'none'}"
     )
     if executor.missing:
@@ -96,19 +96,19 @@ def check_lake(spark: SparkSession, place: str) -> Check:
     name = "lake"
     try:
         lake = Lake(spark, place)
-        lake.check_seen()
+        lake.check_reachable()
         probe = FileSystem(spark, f"{lake.root}/_doctor-{uuid.uuid4().hex[:8]}")
         try:
             began = time.perf_counter()
             spark.range(100, numPartitions=2).write.parquet(probe.place)
             probe.write(b"probe", "_driver")  # Spark reads no such names
-            read = spark.read.parquet(probe.place).count(), probe.read("_driver")
-            listed = {entry.name for entry in probe.children()}
+            read = spark.read.parquet(probe.place).count(), probe.read_file("_driver")
+            listed = {entry.name for entry in probe.list_children()}
         finally:
             probe.delete()
         took = time.perf_counter() - began
     except (XlrecError, PySparkException, Py4JError) as error:
-        seen, _, fix = reason(error).partition("): ")
+        seen, _, fix = error_line(error).partition("): ")
         return Check(name, False, seen + (")" if fix else ""), fix or "its settings belong in spark.hadoop.*")
     fine = read == (100, b"probe") and "_driver" in listed and not probe.exists()
     fix = "a file that was written was not there: xlrec needs a file system that lists what was just written"
@@ -133,7 +133,7 @@ def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
 
 def check_secrets(spark: SparkSession) -> list[Check]:
     """Whether the processes of a cluster know each other; nothing of one machine, or where the platform sees to it."""
-    lacking = lacking_secrets(spark)
+    lacking = missing_protection(spark)
     if lacking is None:
         return []
     fix = " ".join(f"--conf {name}=true" for name in lacking)

@@ -25,12 +25,12 @@ def run(
     """
     console = console or Console()
     results = doctor.checks(config.lake if config else lake, resolve=resolve and config is None)
-    console.print(doctor.table(results))
-    if config is not None and not doctor.failed(results):
+    console.print(doctor.checks_table(results))
+    if config is not None and not doctor.failed_checks(results):
         tried = _try_session(config)
-        console.print(doctor.table(tried))
+        console.print(doctor.checks_table(tried))
         results += tried
-    lacking = ", ".join(doctor.failed(results))
+    lacking = ", ".join(doctor.failed_checks(results))
     verdict = f"xlrec cannot run here yet: {lacking}" if lacking else "xlrec can run here"
     console.print(Text(verdict, style="bold red" if lacking else "bold green"))
     return MachineError.status if lacking else 0
@@ -38,10 +38,10 @@ def run(
 
 def _try_session(config: Config) -> list[doctor.Check]:
     from xlrec.pipeline import cluster
-    from xlrec.runtime.session import start
+    from xlrec.runtime.session import start_session
 
     try:
-        spark = start(config.spark)
+        spark = start_session(config.spark)
     except MachineError as error:
         return [doctor.Check("Spark", False, str(error))]
     try:

@@ -10,11 +10,11 @@ from xlrec.index.files import PAIRS
 from xlrec.index.writer import write_index
 from xlrec.lake.delta import Lake
 from xlrec.pipeline.embed import embed
-from xlrec.pipeline.listing import listed
+from xlrec.pipeline.listing import ranked_lists
 from xlrec.pipeline.prepare import Inputs, dated_inputs, prepare, users_of
 from xlrec.pipeline.rows import one_row
-from xlrec.pipeline.run import INDEXES, Run, open_lake, running
-from xlrec.pipeline.train import learn
+from xlrec.pipeline.run import INDEXES, Run, open_lake, running_on
+from xlrec.pipeline.train import learn_models
 from xlrec.pipeline.translation import translate
 from xlrec.recommenders import als, baselines
 from xlrec.runtime.files import Files
@@ -23,7 +23,7 @@ from xlrec.runtime.progress import Progress
 from xlrec.stages import evaluate as scoring
 from xlrec.stages import prepare as preparing
 from xlrec.stages import split as splitting
-from xlrec.stages.train import train
+from xlrec.stages.train import train_counts
 from xlrec.tables import EVENTS, HOLDOUT, ITEMS, METRICS, POPULARITY, RECOMMENDATIONS, USERS
 
 #: Folder for ALS's checkpoints, while it learns.
@@ -32,23 +32,23 @@ _CHECKPOINTS = "_checkpoints"
 
 def evaluate(spark: SparkSession, config: Config, *, config_file: str | None = None) -> None:
     """Writes the table metrics and the report after it prepared, embedded and scored all systems; releases nothing."""
-    from xlrec.pipeline.reports import Results, finish
+    from xlrec.pipeline.reports import Results, finish_report
 
     progress, lake = Progress(spark), open_lake(spark, config)
     inputs, run_date = dated_inputs(lake, config)
-    with running(lake, config, progress, run_date) as run:
+    with running_on(lake, config, progress, run_date) as run:
         market_logs = prepare(run, inputs)
         translate(run)
         embed(run)
-        score(run, inputs)
+        score_systems(run, inputs)
     progress.print_summary()
-    finish(run, Results(market_logs), config_file)
+    finish_report(run, Results(market_logs), config_file)
 
 
-def score(run: Run, inputs: Inputs) -> None:
+def score_systems(run: Run, inputs: Inputs) -> None:
     """Splits the prepared events and scores xlrec, its single sources and the baselines on the same users."""
     apart = _split_apart(run, inputs)
-    lake, config, systems = apart.lake, run.config.evaluate, baselines.systems(run.config)
+    lake, config, systems = apart.lake, run.config.evaluate, baselines.compared_systems(run.config)
     FileSystem(run.spark, f"{lake.root}/{INDEXES}").delete()  # of older evaluations
     context = run.spark.sparkContext
     if f"/{_CHECKPOINTS}/" in (context.getCheckpointDir() or f"/{_CHECKPOINTS}/"):  # the user's own stays
@@ -57,43 +57,45 @@ def score(run: Run, inputs: Inputs) -> None:
         _lists(apart, system)
     FileSystem(run.spark, f"{lake.root}/{_CHECKPOINTS}").delete()
     with run.stage("evaluate") as progress:
-        items, history = lake.read(ITEMS), lake.read(EVENTS)
-        truth = scoring.ground_truth(lake.read(HOLDOUT), history, lake.read(USERS), items, config).persist()
+        items, history = lake.read_table(ITEMS), lake.read_table(EVENTS)
+        truth = scoring.ground_truth(lake.read_table(HOLDOUT), history, lake.read_table(USERS), items, config).persist()
         reach = scoring.item_reach(items, history).persist()
         lists = {name: _lists_of(lake, name) for name in systems}
-        own = _index(apart, "own").offer(run.spark)
-        users = [scoring.per_user(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()]
-        shares = [scoring.coverage(rows, items, config, system=name) for name, rows in lists.items()]
-        metrics = scoring.summarise(
+        own = _index(apart, "own").share_with_workers(run.spark)
+        users = [
+            scoring.user_metrics(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()
+        ]
+        shares = [scoring.catalogue_coverage(rows, items, config, system=name) for name, rows in lists.items()]
+        metrics = scoring.summarise_metrics(
             reduce(DataFrame.unionByName, users), reduce(DataFrame.unionByName, shares),
-            split=splitting.describe(config), evaluated_at=datetime.now(UTC),
+            split=splitting.describe_split(config), evaluated_at=datetime.now(UTC),
             seed=run.config.seed, n_bootstrap=config.bootstrap,
         )  # fmt: skip
-        rows = run.lake.append(METRICS, metrics)
+        rows = run.lake.append_rows(METRICS, metrics)
         run.counts["evaluate.metrics"] = rows
         run.counts["evaluate.users"] = truth.count()
         truth.unpersist()
         reach.unpersist()
-        progress.done(rows_in=run.counts["evaluate.users"], rows_out=rows)
+        progress.record_result(rows_in=run.counts["evaluate.users"], rows_out=rows)
 
 
 def _split_apart(run: Run, inputs: Inputs) -> Run:
     """A run whose tables lie apart, with the history as its events, the only source of its users and availability."""
     lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
     with run.stage("split") as progress:
-        events = run.lake.read(EVENTS)
+        events = run.lake.read_table(EVENTS)
         exclude_seen = config.retrieve.exclude_seen
-        history, holdout = splitting.split(events, config.evaluate, exclude_seen=exclude_seen)
+        history, holdout = splitting.split_events(events, config.evaluate, exclude_seen=exclude_seen)
         if config.evaluate.inner:
-            history, holdout = splitting.split(history, config.evaluate, exclude_seen=exclude_seen)
-        n_history = lake.replace(EVENTS, history)
-        n_holdout = lake.replace(HOLDOUT, holdout)
+            history, holdout = splitting.split_events(history, config.evaluate, exclude_seen=exclude_seen)
+        n_history = lake.replace_rows(EVENTS, history)
+        n_holdout = lake.replace_rows(HOLDOUT, holdout)
         day: date = run.run_date
         if config.evaluate.split == "time":
-            day = one_row(splitting.evaluation_date(lake.read(EVENTS)))["run_date"] or day
-        lake.replace(ITEMS, preparing.with_availability(run.lake.read(ITEMS), day))
-        lake.replace(USERS, users_of(inputs, lake.read(EVENTS), lake.read(ITEMS)))
-        progress.done(rows_in=n_history + n_holdout, rows_out=n_holdout)
+            day = one_row(splitting.evaluation_date(lake.read_table(EVENTS)))["run_date"] or day
+        lake.replace_rows(ITEMS, preparing.with_availability(run.lake.read_table(ITEMS), day))
+        lake.replace_rows(USERS, users_of(inputs, lake.read_table(EVENTS), lake.read_table(ITEMS)))
+        progress.record_result(rows_in=n_history + n_holdout, rows_out=n_holdout)
     return Run(lake, run.ledger, config, run.progress, run.run_id, day, texts_lake=run.lake)
 
 
@@ -101,46 +103,48 @@ def _lists(apart: Run, system: baselines.System) -> None:
     """Writes the system's lists under its name as run_id."""
     lake, day = apart.lake, apart.run_date
     with apart.stage(f"evaluate {system.name}") as progress:
-        events, users, queries = lake.read(EVENTS), lake.read(USERS), None
+        events, users, queries = lake.read_table(EVENTS), lake.read_table(USERS), None
         index = _index(apart, system.model)
         if system.model == "own":
             if system.name == "xlrec":
                 _learn_own(apart, system.config)
         elif system.model == "itemknn":
-            events = baselines.binary(events)
+            events = baselines.binary_events(events)
             _learn_neighbours(apart, system, events, index)
         else:
-            vectors, queries = als.fit(events, system.config.evaluate.als, seed=system.config.seed)
+            vectors, queries = als.fit_als(events, system.config.evaluate.als, seed=system.config.seed)
             _write(apart, index, vectors, None, system.config.evaluate.als.rank)
-        index.keep_once(apart.spark)  # that of our own model serves several systems
-        place = index.offer(apart.spark)
-        lists = listed(users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries)
-        rows = lake.replace(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
-        progress.done(rows_out=rows)
+        index.keep_in_lake_once(apart.spark)  # that of our own model serves several systems
+        place = index.share_with_workers(apart.spark)
+        lists = ranked_lists(
+            users, events, system.config, index=place, run_id=system.name, run_date=day, queries=queries
+        )
+        rows = lake.replace_rows(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
+        progress.record_result(rows_out=rows)
 
 
 def _learn_own(apart: Run, config: Config) -> None:
     """Learns the night's models from the history alone."""
     own = Run(apart.lake, apart.ledger, config, apart.progress, "own", apart.run_date, texts_lake=apart.texts_lake)
-    learn(own, _index(apart, "own"))
+    learn_models(own, _index(apart, "own"))
 
 
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:
-    pairs = index.below(PAIRS)
-    neighbours, _ = train(events, apart.lake.read(ITEMS), system.config.train, apart.run_date, pairs)
+    pairs = index.subfolder(PAIRS)
+    neighbours, _ = train_counts(events, apart.lake.read_table(ITEMS), system.config.train, apart.run_date, pairs)
     _write(apart, index, None, neighbours, 1)
-    pairs.drop(apart.spark)
+    pairs.delete_everywhere(apart.spark)
 
 
 def _write(apart: Run, index: Files, vectors: DataFrame | None, neighbours: DataFrame | None, dim: int) -> None:
     lake = apart.lake
-    write_index(index, lake.read(ITEMS), vectors, neighbours, lake.read(POPULARITY), dim=dim)
+    write_index(index, lake.read_table(ITEMS), vectors, neighbours, lake.read_table(POPULARITY), dim=dim)
 
 
 def _index(apart: Run, model: str) -> Files:
-    return apart.lake.files(f"{INDEXES}/{apart.run_id}-{model}")
+    return apart.lake.folder_of_files(f"{INDEXES}/{apart.run_id}-{model}")
 
 
 def _lists_of(lake: Lake, system: str) -> DataFrame:
-    rows = lake.read(RECOMMENDATIONS)
+    rows = lake.read_table(RECOMMENDATIONS)
     return rows.where(rows["run_id"] == system)

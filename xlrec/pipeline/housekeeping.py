@@ -8,7 +8,7 @@ from xlrec.pipeline.run import INDEXES, index_of
 from xlrec.runtime.hadoop import FileSystem
 
 
-def tidy(lake: Lake, n_kept: int) -> int:
+def delete_old_indexes(lake: Lake, n_kept: int) -> int:
     """Number of item indexes deleted: all but those of the newest runs.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
@@ -18,11 +18,11 @@ def tidy(lake: Lake, n_kept: int) -> int:
         n_kept: Runs that stay, at least 1.
     """
     below = FileSystem(lake.spark, f"{lake.root}/{INDEXES}")
-    folders = [entry for entry in below.children() if entry.is_folder]
+    folders = [entry for entry in below.list_children() if entry.is_folder]
     newest = sorted(folders, key=lambda entry: _age(entry.name), reverse=True)
     for entry in newest[n_kept:]:
         with suppress(LakeError):
-            index_of(lake, entry.name).drop(lake.spark)
+            index_of(lake, entry.name).delete_everywhere(lake.spark)
     return sum(not below.exists(entry.name) for entry in newest[n_kept:])
 
 

@@ -19,13 +19,13 @@ from xlrec.index.learnt import write_learnt
 from xlrec.pipeline.run import Run
 from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel
-from xlrec.runtime.arrays import replace
-from xlrec.runtime.files import Files, fetched
-from xlrec.stages.train import first_moments, user_logs
+from xlrec.runtime.arrays import replace_file
+from xlrec.runtime.files import Files, fetched_copy
+from xlrec.stages.train import first_moments, logs_by_user
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.fusion_weights import Weighing
+    from xlrec.training.recommender.fusion_weights import FusionFit
 
 LogLine = Callable[[str], None]
 #: Folder below the index with the users' logs, by hashes of their ids.
@@ -38,7 +38,7 @@ TRANSFER: Final = "transfer"
 _DRAWN: Final = 1_000_000
 
 
-def learn(run: Run, index: Files, log: LogLine) -> tuple[str | None, "Weighing | None"]:
+def learn_recommender(run: Run, index: Files, log: LogLine) -> tuple[str | None, "FusionFit | None"]:
     """Fingerprint of the model whose vectors are now in the index, and the fitted weights of the sources.
 
     Both are None where the config turns the recommender off; the weights also where `rank.weights` states them.
@@ -49,15 +49,17 @@ def learn(run: Run, index: Files, log: LogLine) -> tuple[str | None, "Weighing |
     config = run.config.train.factors
     if not config.enabled:
         return None, None
-    opened = ItemIndex.open(index.folder)
+    opened = ItemIndex.open_folder(index.folder)
     by_market: dict[str | None, FactorModel] = {}
     for market, folder in config.models.items():
         if market not in opened.markets:
             raise LakeError(f"train.factors.models names market {market!r}, the lake has {', '.join(opened.markets)}")
-        folder = fetched(run.spark, folder)
+        folder = fetched_copy(run.spark, folder)
         check_encoder(folder, run.config)
         by_market[market] = factors.load(folder)
-    first_micros = ages_of(first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS)), opened.n_items)
+    first_micros = first_moments_array(
+        first_moments(run.lake.read_table(ITEMS), run.lake.read_table(EVENTS)), opened.n_items
+    )
     model, weighing = _train(run, index, first_micros, log)
     write_learnt(index.folder, {None: model, **by_market}, first_micros)
     run.counts["train.model_visits"] = int(model.facts["n_visits"])
@@ -66,10 +68,10 @@ def learn(run: Run, index: Files, log: LogLine) -> tuple[str | None, "Weighing |
 
 def model_files(run: Run, name: str) -> Files:
     """Folder of one of the lake's models."""
-    return run.lake.files(f"{MODELS}/{name}")
+    return run.lake.folder_of_files(f"{MODELS}/{name}")
 
 
-def identity(config: Config) -> dict[str, Any]:
+def model_identity(config: Config) -> dict[str, Any]:
     """Facts that a model depends on besides the logs."""
     return {
         "encoder": encoders.fingerprint(config.embed), "unify": config.unify,
@@ -84,7 +86,7 @@ def check_encoder(folder: str, config: Config) -> None:
     Raises:
         LakeError: there is no such model, or its encoder is another.
     """
-    facts, wanted = factors.facts_of(folder), identity(config)
+    facts, wanted = factors.model_facts(folder), model_identity(config)
     for name in ("encoder", "unify", "neutral"):
         if facts[name] != wanted[name]:
             raise LakeError(
@@ -95,44 +97,44 @@ def check_encoder(folder: str, config: Config) -> None:
 
 def _train(
     run: Run, index: Files, first_micros: NDArray[np.float64], log: LogLine
-) -> "tuple[FactorModel, Weighing | None]":
-    from xlrec.training.recommender import learn as learnt
-    from xlrec.training.recommender.fusion_weights import weigh
-    from xlrec.training.recommender.logs import items_of, read_shards
+) -> "tuple[FactorModel, FusionFit | None]":
+    from xlrec.training.recommender import fit_factor_model as learnt
+    from xlrec.training.recommender.fusion_weights import fit_fusion_weights
+    from xlrec.training.recommender.logs import items_from_index, read_logs
 
     config, files = run.config, model_files(run, run.run_id)
-    users, events = run.lake.read(USERS), run.lake.read(EVENTS)
+    users, events = run.lake.read_table(USERS), run.lake.read_table(EVENTS)
     share = config.train.factors.max_visits / max(1, events.where("weight > 0").count())
     drawn = users if share >= 1 else users.where(F.abs(F.xxhash64("user_id") % _DRAWN) < int(share * _DRAWN))
     if share < 1:
         log(f"learning from {share:.1%} of the users, by hash: train.factors.max_visits bounds the memory")
-    shards, opened = index.collect_rows(user_logs(drawn, events), LOGS), ItemIndex.open(index.folder)
-    facts = {**identity(config), "run_date": run.run_date.isoformat()}
-    logs, items = read_shards(shards, opened), items_of(opened, first_micros)
+    shards, opened = index.collect_rows(logs_by_user(drawn, events), LOGS), ItemIndex.open_folder(index.folder)
+    facts = {**model_identity(config), "run_date": run.run_date.isoformat()}
+    logs, items = read_logs(shards, opened), items_from_index(opened, first_micros)
     model = learnt(
         logs, items, config.train.factors, markets=opened.markets, item_ids=opened.item_ids, facts=facts,
         seed=config.seed,
     )  # fmt: skip
     save_with_card(model, Path(files.folder))
-    files.keep(run.spark)
+    files.keep_in_lake(run.spark)
     if config.rank.weights is not None:
         return model, None
     log("weighing the sources in each market on held-out choices")
-    weighing = weigh(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
+    weighing = fit_fusion_weights(logs, items, config, markets=opened.markets, item_ids=opened.item_ids)
     content = json.dumps(weighing.told(), ensure_ascii=False).encode()
-    replace(Path(index.folder) / FUSION, lambda file: file.write(content))
+    replace_file(Path(index.folder) / FUSION, lambda file: file.write(content))
     return model, weighing
 
 
 def save_with_card(model: FactorModel, folder: Path) -> None:
     """Writes a model and its card."""
-    from xlrec.training.recommender.card import card
+    from xlrec.training.recommender.card import recommender_card
 
-    model.save(folder)
-    (folder / "README.md").write_text(card(model), encoding="utf-8")
+    model.save_model(folder)
+    (folder / "README.md").write_text(recommender_card(model), encoding="utf-8")
 
 
-def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
+def first_moments_array(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
     """First moments of items by item_num: (n_items,) float64 microseconds, NaN where unknown; 12 bytes each."""
     micros = np.full(n_items, np.nan)
     table = moments.toArrow()
@@ -140,7 +142,7 @@ def ages_of(moments: DataFrame, n_items: int) -> NDArray[np.float64]:
     return micros
 
 
-def teller(stage: str) -> LogLine:
+def progress_writer(stage: str) -> LogLine:
     """Writes lines of a training to stderr, under the stage's name."""
 
     def log(line: str) -> None:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame
 
 from xlrec.config.models import Config
-from xlrec.runtime.tasks import Told
-from xlrec.stages.rank import ranking
-from xlrec.stages.retrieve import NextStage, retrieve
+from xlrec.runtime.tasks import TaskMessages
+from xlrec.stages.rank import ranking_in_worker
+from xlrec.stages.retrieve import NextStage, retrieve_candidates
 from xlrec.tables import RECOMMENDATIONS
 
 if TYPE_CHECKING:
     from pyspark import Accumulator
 
 
-def listed(
+def ranked_lists(
     users: DataFrame,
     events: DataFrame,
     config: Config,
@@ -24,8 +24,13 @@ def listed(
     run_id: str,
     run_date: date,
     queries: DataFrame | None = None,
-    first_passes: "Accumulator[Told] | None" = None,
+    first_passes: "Accumulator[TaskMessages] | None" = None,
 ) -> DataFrame:
-    """`RECOMMENDATIONS` of the users: ranked in the worker that retrieved; arguments as of `retrieve` and `rank`."""
-    ranked = NextStage(ranking(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)
-    return retrieve(users, events, config, index=index, queries=queries, first_passes=first_passes, next_stage=ranked)
+    """`RECOMMENDATIONS` of the users, ranked in the worker that retrieved.
+
+    Arguments are those of `retrieve_candidates` and `rank_candidates`.
+    """
+    ranked = NextStage(ranking_in_worker(config, index=index, run_id=run_id, run_date=run_date), RECOMMENDATIONS.schema)
+    return retrieve_candidates(
+        users, events, config, index=index, queries=queries, first_passes=first_passes, next_stage=ranked
+    )

@@ -8,11 +8,11 @@ from xlrec.config.models import Config
 from xlrec.errors import LakeError
 from xlrec.lake.releases import ENDED, Ledger
 from xlrec.pipeline.embed import embed
-from xlrec.pipeline.housekeeping import tidy
+from xlrec.pipeline.housekeeping import delete_old_indexes
 from xlrec.pipeline.prepare import dated_inputs, prepare
 from xlrec.pipeline.publish import publish
 from xlrec.pipeline.recommend import recommend
-from xlrec.pipeline.run import index_of, open_lake, running
+from xlrec.pipeline.run import index_of, open_lake, running_on
 from xlrec.pipeline.train import train
 from xlrec.pipeline.translation import translate
 from xlrec.runtime.progress import Progress
@@ -33,24 +33,24 @@ def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, co
     Raises:
         XlrecError: as its subclasses say; the live release is untouched.
     """
-    from xlrec.pipeline.evaluation import score
-    from xlrec.pipeline.reports import Results, finish
+    from xlrec.pipeline.evaluation import score_systems
+    from xlrec.pipeline.reports import Results, finish_report
 
     progress, lake = Progress(spark), open_lake(spark, config)
     inputs, run_date = dated_inputs(lake, config)
-    with running(lake, config, progress, run_date) as run:
+    with running_on(lake, config, progress, run_date) as run:
         market_logs = prepare(run, inputs)
         translate(run)
         embed(run)
         trained = train(run)
         recommend(run)
         published = publish(run)
-        tidy(lake, config.publish.kept_indexes)
-        run.ledger.forget_abandoned()
+        delete_old_indexes(lake, config.publish.kept_indexes)
+        run.ledger.delete_abandoned()
         if evaluating:
-            score(run, inputs)
+            score_systems(run, inputs)
     progress.print_summary()
-    finish(run, Results(market_logs, trained.weighing, published), config_file)
+    finish_report(run, Results(market_logs, trained.weighing, published), config_file)
     return run.run_id
 
 
@@ -64,14 +64,14 @@ def stage_alone(spark: SparkSession, config: Config, name: str) -> str:
     ledger = Ledger(lake, config.publish.heartbeat_s)
     if name == "prepare":
         inputs, run_date = dated_inputs(lake, config)
-        with running(lake, config, progress, run_date) as run:
+        with running_on(lake, config, progress, run_date) as run:
             prepare(run, inputs)
     elif name == "publish":
         source = _newest(ledger, "recommend", ("finished", "rejected"))
-        with running(lake, config, progress, None) as run:
+        with running_on(lake, config, progress, None) as run:
             publish(run, source)
     else:
-        with running(lake, config, progress, None) as run:
+        with running_on(lake, config, progress, None) as run:
             if name == "recommend":
                 recommend(run, index_of(lake, _newest(ledger, "train")))
             else:

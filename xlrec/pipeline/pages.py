@@ -30,7 +30,7 @@ def local_page(lake: str, name: str | None) -> Path | None:
     if folder is None:
         return None
     pages = [path.name for path in (folder / REPORTS).glob("*.html")]
-    return (folder / REPORTS / chosen(pages, name, lake)).absolute()
+    return (folder / REPORTS / chosen_page(pages, name, lake)).absolute()
 
 
 def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
@@ -47,13 +47,13 @@ def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
     from xlrec.runtime.hadoop import FileSystem
 
     pages = FileSystem(spark, f"{lake.rstrip('/')}/{REPORTS}")
-    page = chosen([entry.name for entry in pages.children()], name, lake)
+    page = chosen_page([entry.name for entry in pages.list_children()], name, lake)
     path = Path(tempfile.mkdtemp(prefix="xlrec-"), page)
     pages.get_file(page, path)
     return path
 
 
-def chosen(pages: Iterable[str], name: str | None, lake: str) -> str:
+def chosen_page(pages: Iterable[str], name: str | None, lake: str) -> str:
     """File name of the page of this name, or of the newest run by date and number.
 
     Raises:

@@ -44,7 +44,7 @@ def dated_inputs(lake: Lake, config: Config) -> tuple[Inputs, date]:
 
 def is_prepared(lake: Lake) -> bool:
     """Whether the lake holds the tables of `prepare`."""
-    return all(lake.exists(table) for table in (TEXTS, ITEMS, EVENTS, USERS))
+    return all(lake.has_table(table) for table in (TEXTS, ITEMS, EVENTS, USERS))
 
 
 def prepare(run: Run, inputs: Inputs) -> tuple[preparing.MarketLog, ...]:
@@ -61,7 +61,7 @@ def prepare(run: Run, inputs: Inputs) -> tuple[preparing.MarketLog, ...]:
         n_out = sum(n for (_, rule), n in counts.items() if rule == preparing.OPTED_OUT)
         market_logs, markets_note = quality.check_markets(run)
         notes = (f"{n_out} rows of users who opted out" if n_out else "", markets_note)
-        progress.done(
+        progress.record_result(
             rows_in=sum(counts.values()),
             rows_out=sum(counts.values()) - n_rejected - n_out,
             rejected=n_rejected,
@@ -77,17 +77,17 @@ def _write_tables(run: Run, inputs: Inputs) -> dict[tuple[str, str], int]:
     marked = {"catalog": preparing.mark_catalog(inputs.catalog, languages).persist()}
     run.replace_table("prepare", TEXTS, preparing.texts_of(marked["catalog"]))
     run.replace_table("prepare", ITEMS, preparing.items_of(marked["catalog"], run.run_date))
-    items = lake.read(ITEMS)
+    items = lake.read_table(ITEMS)
     if inputs.users is not None:
         marked["users"] = preparing.mark_users(inputs.users).persist()
     out = preparing.opted_out_of(marked["users"]) if "users" in marked else inputs.interactions.limit(0)
     events = preparing.mark_interactions(inputs.interactions, items, out, config, run.run_date).persist()
     marked["interactions"] = events
     run.replace_table("prepare", EVENTS, preparing.events_of(events, config))
-    run.replace_table("prepare", USERS, users_of(inputs, lake.read(EVENTS), items))
+    run.replace_table("prepare", USERS, users_of(inputs, lake.read_table(EVENTS), items))
     layout = {"catalog": CATALOG.names, "interactions": INTERACTIONS.names, "users": USERS_INPUT.names}
     rejects = preparing.rejects_of(marked, layout, run.run_id, run.run_date)
-    lake.replace(REJECTS, rejects, {"run_date": run.run_date, "run_id": run.run_id})
+    lake.replace_rows(REJECTS, rejects, {"run_date": run.run_date, "run_id": run.run_id})
     counts = {(row["input"], row["rule"]): row["n"] for row in bounded_rows(preparing.counts_by_rule(marked))}
     for frame in marked.values():
         frame.unpersist()
@@ -98,4 +98,4 @@ def users_of(inputs: Inputs, events: DataFrame, items: DataFrame) -> DataFrame:
     """Table users, from the users input and these events."""
     if inputs.users is None:
         return preparing.users_of(preparing.no_users(events), events, items)
-    return preparing.users_of(preparing.valid(preparing.mark_users(inputs.users)), events, items)
+    return preparing.users_of(preparing.valid_rows(preparing.mark_users(inputs.users)), events, items)

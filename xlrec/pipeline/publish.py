@@ -28,12 +28,12 @@ def publish(run: Run, source: str | None = None) -> Published:
     """
     lake, ledger, source = run.lake, run.ledger, source or run.run_id
     with run.stage("publish") as progress:
-        new, live = ledger.rows_of(source, run.run_date), ledger.live()
+        new, live = ledger.rows_of(source, run.run_date), ledger.live_release()
         old = ledger.rows_of(live.run_id, live.run_date) if live else None
-        measured = one_row(auditing.measure(new, old, lake.read(USERS), run.config.k))
+        measured = one_row(auditing.measure_lists(new, old, lake.read_table(USERS), run.config.k))
         for name in ("rows", "users_with_list", "short_lists", *(["live_rows"] if live else [])):
             run.counts[f"audit.{name}"] = int(measured[name])
-        verdicts = auditing.verdicts(measured, run.config.audit)
+        verdicts = auditing.audit_verdicts(measured, run.config.audit)
         failed = [str(verdict) for verdict in verdicts if not verdict.passed]
         if failed:
             raise AuditError(f"run {source} is not released, readers keep the last one: {'; '.join(failed)}")
@@ -41,5 +41,5 @@ def publish(run: Run, source: str | None = None) -> Published:
         ledger.check_held(run.run_id)  # a run that lost the lake meanwhile releases nothing
         ledger.release(source, run.run_date)
         run.log.status, run.log.content_hash = "published", content_hash
-        progress.done(rows_in=int(measured["rows"]), rows_out=int(measured["rows"]))
+        progress.record_result(rows_in=int(measured["rows"]), rows_out=int(measured["rows"]))
     return Published(tuple(verdicts), live, content_hash)

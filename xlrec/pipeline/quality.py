@@ -11,7 +11,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from xlrec import encoders
-from xlrec.encoders.lengths import cut
+from xlrec.encoders.lengths import truncated_texts
 from xlrec.kernels.text.text import canonical_language
 from xlrec.pipeline.rows import MAX_DRIVER_ROWS
 from xlrec.pipeline.run import Run
@@ -31,15 +31,15 @@ _NAMED: Final = 3
 
 def check_markets(run: Run) -> tuple[tuple[preparing.MarketLog, ...], str]:
     """How the markets log, those that disagree first, and a note on these, '' where none does."""
-    rows = preparing.logs_by_market(run.lake.read(EVENTS), run.config.prepare).take(MAX_DRIVER_ROWS + 1)
+    rows = preparing.logs_by_market(run.lake.read_table(EVENTS), run.config.prepare).take(MAX_DRIVER_ROWS + 1)
     if len(rows) > MAX_DRIVER_ROWS:
         return (), f"the markets' logs are not compared: more than {MAX_DRIVER_ROWS:,} markets and kinds of events"
     markets = preparing.compare_markets(map(Row.asDict, rows))
-    odd = [log for log in markets if log.said]
+    odd = [log for log in markets if log.disagreements]
     run.counts.update({"prepare.markets": len(markets), "prepare.markets_that_disagree": len(odd)})
     if not odd:
         return markets, ""
-    named = "; ".join(f"{log.market}: {', '.join(log.said)}" for log in odd[:_NAMED])
+    named = "; ".join(f"{log.market}: {', '.join(log.disagreements)}" for log in odd[:_NAMED])
     more = f"; and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
     return markets, f"{len(odd)} of {len(markets)} markets log otherwise: {named}{more}"
 
@@ -49,8 +49,8 @@ def check_texts(run: Run) -> str:
 
     The sample comes to the driver, where the encoder is loaded anyway: `CHECKED_TEXTS` bounds it.
     """
-    config, texts = run.config, run.lake.read(TEXTS)
-    mute = embedding.mute_texts(run.lake.read(ITEMS), texts)
+    config, texts = run.config, run.lake.read_table(TEXTS)
+    mute = embedding.shared_texts(run.lake.read_table(ITEMS), texts)
     sizes = preparing.texts_by_language(texts, mute).collect()  # a row per language
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in COUNTED}
     counts["texts"].update({row["language"]: row["n"] for row in sizes})
@@ -60,12 +60,12 @@ def check_texts(run: Run) -> str:
         stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
         rows = preparing.text_sample(texts, counts["texts"], CHECKED_TEXTS).collect()
         counts["checked"].update(row["language"] for row in rows)
-        flags = cut(encoders.load(config.embed), [row["text"] for row in rows])
+        flags = truncated_texts(encoders.load(config.embed), [row["text"] for row in rows])
         counts["cut"].update(row["language"] for row, flag in zip(rows, flags, strict=True) if flag)
         counts["other_language"].update(
             row["language"]
             for row in rows
-            if not row["language_detected"] and preparing.differs(row["text"], row["language"], stated)
+            if not row["language_detected"] and preparing.language_differs(row["text"], row["language"], stated)
         )
     for kind, by_language in counts.items():
         run.counts.update({f"quality.{kind}.{language}": n for language, n in sorted(by_language.items()) if n})
@@ -75,8 +75,8 @@ def check_texts(run: Run) -> str:
 def _emptied(run: Run) -> Counter[str]:
     """Catalogue rows of which cleaning left no title, by stated language."""
     counts: Counter[str] = Counter()
-    if run.lake.exists(REJECTS):
-        rejects = run.lake.read(REJECTS).where((F.col("run_id") == run.run_id) & (F.col("rule") == _EMPTY))
+    if run.lake.has_table(REJECTS):
+        rejects = run.lake.read_table(REJECTS).where((F.col("run_id") == run.run_id) & (F.col("rule") == _EMPTY))
         tag = F.get_json_object("row", "$.language").alias("tag")
         for row in rejects.groupBy(tag).count().take(MAX_DRIVER_ROWS):
             counts[canonical_language(row["tag"]) or UNKNOWN_LANGUAGE] += row["count"]

@@ -19,12 +19,12 @@ from xlrec.pipeline.run import Run
 from xlrec.pipeline.samples import sample_lists
 from xlrec.reporting import data
 from xlrec.reporting.console import print_run
-from xlrec.reporting.html import render
+from xlrec.reporting.html import render_report
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, USERS
 
 if TYPE_CHECKING:
-    from xlrec.training.recommender.fusion_weights import Weighing
+    from xlrec.training.recommender.fusion_weights import FusionFit
 
 #: Folder of the lake below which pages lie.
 REPORTS: Final = "_reports"
@@ -35,19 +35,19 @@ class Results:
     """Results of a run's steps that the report shows and no table holds."""
 
     market_logs: tuple[MarketLog, ...]
-    weighing: "Weighing | None" = None
+    weighing: "FusionFit | None" = None
     published: Published | None = None
 
 
-def finish(run: Run, results: Results, config_file: str | None) -> str:
+def finish_report(run: Run, results: Results, config_file: str | None) -> str:
     """Path or URL of the report, `_reports/<run_id>.html` below the lake; its main figures are printed."""
-    report = collect(run, results, config_file or "CONFIG")
-    page = run.lake.write_file(f"{REPORTS}/{run.run_id}.html", render(report).encode())
+    report = collect_report(run, results, config_file or "CONFIG")
+    page = run.lake.write_file(f"{REPORTS}/{run.run_id}.html", render_report(report).encode())
     print_run(report, table=run.lake.path(RECOMMENDATIONS), page=page)
     return page
 
 
-def collect(run: Run, results: Results, config_file: str) -> data.ReportData:
+def collect_report(run: Run, results: Results, config_file: str) -> data.ReportData:
     """Data of the run's report."""
     lake, config = run.lake, run.config
     record = run.ledger.run_record(run.run_id)
@@ -73,16 +73,16 @@ def collect(run: Run, results: Results, config_file: str) -> data.ReportData:
         market_logs=results.market_logs,
         parts=tuple(results.weighing.figures if results.weighing else ()),
         release=_release(run, results.published) if results.published else None,
-        lists=list_figures(lists, lake.read(USERS), config) if lists is not None else None,
+        lists=list_figures(lists, lake.read_table(USERS), config) if lists is not None else None,
         metrics=_metrics(lake, config),
         samples=sample_lists(lake, lists, config) if lists is not None else (),
     )
 
 
 def _rejects(run: Run) -> tuple[data.RejectRow, ...] | None:
-    if not run.lake.exists(REJECTS):
+    if not run.lake.has_table(REJECTS):
         return None
-    own = run.lake.read(REJECTS).where(F.col("run_id") == run.run_id)
+    own = run.lake.read_table(REJECTS).where(F.col("run_id") == run.run_id)
     rows = bounded_rows(own.groupBy("input", "rule").agg(F.count("*").alias("n")).orderBy("input", "rule"))
     return tuple(data.RejectRow(row["input"], row["rule"], row["n"]) for row in rows)
 
@@ -95,7 +95,7 @@ def _quality(counts: Mapping[str, int]) -> tuple[data.QualityRow, ...]:
 
 
 def _release(run: Run, published: Published) -> data.Release:
-    live = run.ledger.live()
+    live = run.ledger.live_release()
     return data.Release(
         number=live.release if live and live.run_id == run.run_id else None,
         rows=run.counts["audit.rows"],
@@ -139,9 +139,9 @@ def list_figures(lists: DataFrame, users: DataFrame, config: Config) -> data.Lis
 
 
 def _metrics(lake: Lake, config: Config) -> data.Metrics | None:
-    if not lake.exists(METRICS):
+    if not lake.has_table(METRICS):
         return None
-    metrics = lake.read(METRICS)
+    metrics = lake.read_table(METRICS)
     newest = one_row(metrics.agg(F.max("evaluated_at").alias("at")))["at"]
     if newest is None:
         return None

@@ -78,14 +78,14 @@ class Run:
     def replace_table(self, stage: str, table: Table, frame: DataFrame) -> int:
         """Number of rows written in place of the table, or of the run's own rows of the recommendations; counted."""
         own = {"run_date": self.run_date, "run_id": self.run_id} if table is RECOMMENDATIONS else None
-        rows = self.lake.replace(table, frame, own)
+        rows = self.lake.replace_rows(table, frame, own)
         self.counts[f"{stage}.{table.name}"] = rows
         return rows
 
 
 def index_of(lake: Lake, run_id: str) -> Files:
     """Item index of a run."""
-    return lake.files(f"{INDEXES}/{run_id}")
+    return lake.folder_of_files(f"{INDEXES}/{run_id}")
 
 
 def open_lake(spark: SparkSession, config: Config) -> Lake:
@@ -95,12 +95,12 @@ def open_lake(spark: SparkSession, config: Config) -> Lake:
         LakeError: the lake cannot be reached, or a worker does not see its folder.
     """
     lake = Lake(spark, config.lake)
-    lake.check_seen()
+    lake.check_reachable()
     return lake
 
 
 @contextmanager
-def running(lake: Lake, config: Config, progress: Progress, run_date: date | None) -> Iterator[Run]:
+def running_on(lake: Lake, config: Config, progress: Progress, run_date: date | None) -> Iterator[Run]:
     """A run that holds the lake; without a date it takes that of the newest run that prepared.
 
     `_runs` records the end of the block: the status of the log, rejected after an AuditError, or failed. Readers see
@@ -111,7 +111,7 @@ def running(lake: Lake, config: Config, progress: Progress, run_date: date | Non
         LeaseError: another run holds the lake.
         MachineError: `retrieve.search` is ann, and faiss is missing.
     """
-    used = versions()
+    used = package_versions()
     if config.retrieve.search == "ann":
         used |= {"faiss": ivf.require_faiss().__version__}
     effective = json.dumps(json.loads(config.model_dump_json()), ensure_ascii=False, sort_keys=True)
@@ -122,7 +122,7 @@ def running(lake: Lake, config: Config, progress: Progress, run_date: date | Non
         if prepared is None:
             raise LakeError(f"nothing was prepared in {config.lake} yet: run `xlrec prepare` or `xlrec run` first")
         run_date = prepared.run_date
-    run_id = ledger.begin(run_date, effective, used)
+    run_id = ledger.begin_run(run_date, effective, used)
     run = Run(lake, ledger, config, progress, run_id, run_date)
     try:
         with Heartbeat(lake, run_id, config.publish.heartbeat_s):
@@ -131,12 +131,12 @@ def running(lake: Lake, config: Config, progress: Progress, run_date: date | Non
         status = "rejected" if isinstance(error, AuditError) else "failed"
         # Only our own messages are free of texts and user ids.
         message = str(error) if isinstance(error, XlrecError) else type(error).__name__
-        ledger.end(run_id, status, run.log, message=message)
+        ledger.end_run(run_id, status, run.log, message=message)
         raise
-    ledger.end(run_id, run.log.status, run.log)
+    ledger.end_run(run_id, run.log.status, run.log)
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of the packages that a result depends on, by name."""
     packages = {"xlrec": __version__}
     for name in ("pyspark", "delta-spark", "numpy", "numba", "pyarrow", "torch", "sentence-transformers"):

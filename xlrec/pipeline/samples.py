@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import Config
 from xlrec.lake.delta import Lake
-from xlrec.reporting.data import Listed, Read, UserList, masked
+from xlrec.reporting.data import Listed, Read, UserList, masked_label
 from xlrec.tables import EVENTS, TEXTS, USERS
 
 #: History items shown of a user.
@@ -19,10 +19,10 @@ _N_SAMPLES = 6
 def sample_lists(lake: Lake, lists: DataFrame, config: Config) -> tuple[UserList, ...]:
     """Lists of a few users with a history: the first by hash of (seed, user_id) in each of several markets."""
     order = F.xxhash64(F.lit(config.seed), "user_id")
-    busy = lake.read(EVENTS).where("weight > 0").groupBy("user_id").agg(F.count_distinct("item_num").alias("n"))
+    busy = lake.read_table(EVENTS).where("weight > 0").groupBy("user_id").agg(F.count_distinct("item_num").alias("n"))
     shown = lists.where("rank = 1").select("user_id", "market").join(busy.where("n >= 3"), "user_id")
     chosen = shown.groupBy("market").agg(F.min_by("user_id", order).alias("user_id")).orderBy(order).take(_N_SAMPLES)
-    return user_lists(lake, lists, {row["user_id"]: masked(row["user_id"]) for row in chosen})
+    return user_lists(lake, lists, {row["user_id"]: masked_label(row["user_id"]) for row in chosen})
 
 
 def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple[UserList, ...]:
@@ -31,13 +31,13 @@ def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple
     The users must be in the table users. As many Spark jobs as for one user.
     """
     named = F.col("user_id").isin(*labels)
-    users = {row["user_id"]: row for row in lake.read(USERS).where(named).collect()}
+    users = {row["user_id"]: row for row in lake.read_table(USERS).where(named).collect()}
     listed = _by_user(lists.where(named).orderBy("user_id", "rank").collect(), labels)
-    past = _by_user(_newest(lake.read(EVENTS).where(named)).collect(), labels)
+    past = _by_user(_newest(lake.read_table(EVENTS).where(named)).collect(), labels)
     needed = {row["item_id"] for rows in (*listed.values(), *past.values()) for row in rows}
     needed |= {item for rows in listed.values() for row in rows for item in row["reason"]["because"]}
     texts: dict[str, dict[str, str]] = {}
-    titles = lake.read(TEXTS).where(F.col("item_id").isin(*sorted(needed))).select("item_id", "language", "title")
+    titles = lake.read_table(TEXTS).where(F.col("item_id").isin(*sorted(needed))).select("item_id", "language", "title")
     for row in titles.collect():
         texts.setdefault(row["item_id"], {})[row["language"]] = row["title"]
     return tuple(

@@ -20,13 +20,13 @@ from xlrec.pipeline import learning, translation
 from xlrec.pipeline.embed import embed, item_vectors
 from xlrec.pipeline.prepare import dated_inputs, is_prepared, prepare
 from xlrec.pipeline.reports import REPORTS
-from xlrec.pipeline.run import Run, open_lake, running
+from xlrec.pipeline.run import Run, open_lake, running_on
 from xlrec.recommenders import popularity
 from xlrec.recommenders.factors import FACTS, FactorModel
 from xlrec.reporting import transfer as reporting
 from xlrec.runtime.files import Files
 from xlrec.runtime.progress import Progress
-from xlrec.stages.train import first_moments, user_logs
+from xlrec.stages.train import first_moments, logs_by_user
 from xlrec.tables import EVENTS, ITEMS, USERS
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Route:
         return f"transfer-{'-'.join(self.sources)}-to-{'-'.join(self.targets)}"
 
 
-def transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> str:
+def run_transfer(spark: SparkSession, config: Config, route: Route, config_file: str | None = None) -> str:
     """Folder of the model, once the experiment has run, its page is written and its curve printed.
 
     Prepares and embeds what the lake lacks.
@@ -66,12 +66,12 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
         ConfigError: the route names what the lake has not, or the output is there already.
         InputError: inputs are needed and cannot be read.
     """
-    check(route, config)
+    check_route(route, config)
     progress, inputs, day = Progress(spark), None, None
     lake = open_lake(spark, config)
     if not is_prepared(lake):
         inputs, day = dated_inputs(lake, config)
-    with running(lake, config, progress, day) as run:
+    with running_on(lake, config, progress, day) as run:
         if inputs is not None:
             prepare(run, inputs)
         translation.translate(run)
@@ -79,14 +79,14 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
         with run.stage("transfer") as stage:
             experiment = _experiment(run, route)
             outcome, model = experiment.run(), experiment.model()
-            facts = {**learning.identity(config), **_facts(run, route, experiment)}
+            facts = {**learning.model_identity(config), **_facts(run, route, experiment)}
             name = f"{route.name}-{run.run_id}"
             files = Files(route.output) if route.output else learning.model_files(run, name)
             complete = FactorModel(model.arrays, model.item_ids, {**model.facts, **facts})
             learning.save_with_card(complete, Path(files.folder))
-            files.keep(spark)
+            files.keep_in_lake(spark)
             run.counts["transfer.users"] = outcome.n_users
-            stage.done(
+            stage.record_result(
                 rows_in=sum(outcome.n_visits.values()), rows_out=outcome.n_users, note=f"{facts['kept']} is kept"
             )
     progress.print_summary()
@@ -94,12 +94,12 @@ def transfer(spark: SparkSession, config: Config, route: Route, config_file: str
         route.by, route.sources, route.targets, run.run_id, run.run_date, config.lake, files.uri or files.folder,
         outcome, config_file or "CONFIG",
     )  # fmt: skip
-    page = run.lake.write_file(f"{REPORTS}/{name}.html", reporting.render(report).encode())
+    page = run.lake.write_file(f"{REPORTS}/{name}.html", reporting.render_transfer(report).encode())
     reporting.print_curve(report, page)
     return files.uri or files.folder
 
 
-def check(route: Route, config: Config) -> None:
+def check_route(route: Route, config: Config) -> None:
     """Refuses a route that cannot be taken, whatever the lake holds.
 
     Raises:
@@ -155,29 +155,29 @@ def _rows(
 
 
 def _experiment(run: Run, route: Route) -> "Experiment":
-    from xlrec.training.recommender.logs import items_of, read_shards
+    from xlrec.training.recommender.logs import items_from_index, read_logs
     from xlrec.training.transfer import Experiment
 
-    config, files = run.config, run.lake.files("_transfer")
+    config, files = run.config, run.lake.folder_of_files("_transfer")
     _write_index(run, files)
-    index = ItemIndex.open(files.folder)
+    index = ItemIndex.open_folder(files.folder)
     stated = F.when(F.col("languages_stated"), F.col("languages")).otherwise(F.array().cast("array<string>"))
-    users = run.lake.read(USERS).withColumn("languages", stated)
+    users = run.lake.read_table(USERS).withColumn("languages", stated)
     weights = F.when(F.col("languages_stated"), F.col("language_weights"))
     users = users.withColumn("language_weights", F.coalesce(weights, F.array().cast("array<double>")))
-    shards = files.collect_rows(user_logs(users, run.lake.read(EVENTS)), "logs")
-    catalogued = first_moments(run.lake.read(ITEMS), run.lake.read(EVENTS).limit(0))
-    items = items_of(index, learning.ages_of(catalogued, index.n_items))
-    domains = route_domains(route, read_shards(shards, index), items, index)
+    shards = files.collect_rows(logs_by_user(users, run.lake.read_table(EVENTS)), "logs")
+    catalogued = first_moments(run.lake.read_table(ITEMS), run.lake.read_table(EVENTS).limit(0))
+    items = items_from_index(index, learning.first_moments_array(catalogued, index.n_items))
+    domains = route_domains(route, read_logs(shards, index), items, index)
     shares = sorted({*route.shares, 1.0})
-    return Experiment(domains, index.item_ids, index.markets, config, shares, learning.teller("transfer"))
+    return Experiment(domains, index.item_ids, index.markets, config, shares, learning.progress_writer("transfer"))
 
 
 def _write_index(run: Run, files: Files) -> None:
     """Writes an item index beside the nightly one: text vectors, markets and languages; no neighbours."""
     lake, config = run.lake, run.config
-    items, events = lake.read(ITEMS), lake.read(EVENTS)
-    popular = popularity.fit(events, items, config.train.popularity, run.run_date).persist()
+    items, events = lake.read_table(ITEMS), lake.read_table(EVENTS)
+    popular = popularity.fit_popularity(events, items, config.train.popularity, run.run_date).persist()
     vectors = item_vectors(run)
     write_index(files, items, vectors, None, popular, dim=encoders.load(config.embed).dim)
     popular.unpersist()

@@ -26,20 +26,20 @@ def translate(run: Run) -> None:
     if config.unify == "vectors":
         return
     pivot, names = translating.pivot_of(config.translate), _translators(config)
-    lake.create(TRANSLATIONS)
-    foreign = translating.foreign_texts(lake.read(TEXTS), pivot)
+    lake.create_table(TRANSLATIONS)
+    foreign = translating.foreign_texts(lake.read_table(TEXTS), pivot)
     n_brought = _bring_translations(run, foreign, pivot) if config.inputs.translations else 0
-    new = translating.new_texts(foreign, lake.read(TRANSLATIONS), pivot, names)
+    new = translating.new_texts(foreign, lake.read_table(TRANSLATIONS), pivot, names)
     n_new = new.count() if config.translate.model else 0
     with run.stage("translate", total=n_new, unit="texts") as progress:
         if n_new:
             translator = translator_for_workers(lake, config.translate)
             rows = translating.translate(new, translator, names[-1], pivot, n_texts=n_new)
-            lake.append(TRANSLATIONS, rows)
-        left = translating.untranslated(foreign, lake.read(TRANSLATIONS), pivot, names).count()
+            lake.append_rows(TRANSLATIONS, rows)
+        left = translating.untranslated(foreign, lake.read_table(TRANSLATIONS), pivot, names).count()
         run.counts.update({"translate.brought": n_brought, "translate.texts": n_new, "translate.untranslated": left})
         note = f"{left} texts without a translation stand for themselves" if left else ""
-        progress.done(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
+        progress.record_result(rows_in=foreign.count(), rows_out=n_brought + n_new, note=note)
 
 
 def _translators(config: Config) -> tuple[str, ...]:
@@ -56,18 +56,18 @@ def _bring_translations(run: Run, foreign: DataFrame, pivot: str) -> int:
     brought = preparing.translations_of(raw, pivot)
     rows = translating.brought_translations(foreign, brought, pivot).persist()
     where = {"pivot": pivot, "translator": translating.BROUGHT}
-    old = lake.read(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)
+    old = lake.read_table(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)
     n_new = rows.exceptAll(old).count()
     if n_new or old.count() != rows.count():
-        lake.replace(TRANSLATIONS, rows, where)
+        lake.replace_rows(TRANSLATIONS, rows, where)
     rows.unpersist()
     return n_new
 
 
 def unified_texts(run: Run) -> DataFrame:
     """The texts that the items' vectors are made of: their own, their translations, or both, as `unify` says."""
-    config, texts = run.config, run.texts.read(TEXTS)
+    config, texts = run.config, run.texts.read_table(TEXTS)
     if config.unify == "vectors":
         return texts
-    pivot, known = translating.pivot_of(config.translate), run.texts.read(TRANSLATIONS)
+    pivot, known = translating.pivot_of(config.translate), run.texts.read_table(TRANSLATIONS)
     return translating.unified_texts(texts, known, config.unify, pivot, _translators(config))

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from xlrec.kernels.search.topk import Mask, prepare, top_k
+from xlrec.kernels.search.topk import Mask, prepare_items, top_k
 
 #: Fixed seconds of each stage, and core-seconds of a unit of its work, on a machine with two cores: by the first night
 #: of the demo, which also compiles the kernels, and by one of a million users. Units: texts and events of the inputs;
@@ -37,7 +37,7 @@ def measure_search_rate(n_items: int, dim: int) -> float:
     seen, words = (np.zeros(n_users + 1, np.int64), np.zeros(0, np.int32)), np.zeros((n_items, 1), np.uint64)
     mask = Mask(everything, group, *seen, words, words[:n_users], np.zeros(n_users, np.bool_))
     with threadpool_limits(1):
-        items = prepare([(0, vectors[:n_items])])
+        items = prepare_items([(0, vectors[:n_items])])
         for _ in range(5):  # the first compiles the loops
             began = process_time()
             top_k(vectors[n_items:], items, 100, mask)

@@ -25,14 +25,14 @@ _BUCKETS: Final = 256
 _CHECKPOINTED: Final = 2
 
 
-def fit(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS) -> tuple[DataFrame, DataFrame]:
+def fit_als(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BLOCKS) -> tuple[DataFrame, DataFrame]:
     """(item_vectors, queries): item_num or user_id with `vector`, binary of (rank,) little-endian float32.
 
     The score of an item for a user is the inner product. Only users and items with positive events have a row. The
     preference's strength is the sum of the event weights of a user and item.
 
-    With `blocks` = 1 the vectors are the same whatever the events' partitions and order. With more, blocks come over
-    the network in any order, and vectors may differ in their last digits from run to run.
+    With `table_blocks` = 1 the vectors are the same whatever the events' partitions and order. With more, blocks come
+    over the network in any order, and vectors may differ in their last digits from run to run.
 
     Args:
         events: Table events; those with weight 0 are left out.

@@ -26,12 +26,12 @@ class System:
     """Of train, retrieve and rank; k is at least the largest cut-off."""
     model: Literal["own", "itemknn", "als"]
     """own: the run's index. itemknn: an index with the neighbours of its config and no vectors (dim 1), built and
-    searched with `binary` events. als: an index with the item vectors of `als.fit`, searched with its queries."""
+    searched with `binary_events`. als: an index with the item vectors of `als.fit_als`, searched with its queries."""
     candidates: str
     """Systems with the same name here have the same candidates: retrieve once, rank each."""
 
 
-def systems(config: Config) -> dict[str, System]:
+def compared_systems(config: Config) -> dict[str, System]:
     """The systems of `evaluate` by name, xlrec first.
 
     Single sources and baselines are plain: no diversity, any language, no near-duplicates collapsed, no caps.
@@ -55,7 +55,7 @@ def systems(config: Config) -> dict[str, System]:
     return compared
 
 
-def binary(events: DataFrame) -> DataFrame:
+def binary_events(events: DataFrame) -> DataFrame:
     """One event per user and item, at their newest: weight 1 where any had a positive one, else 0. Schema of events."""
     newest = F.max(F.struct("timestamp", "event", "value", "market")).alias("newest")
     positive = F.max((F.col("weight") > 0).cast("double")).alias("weight")

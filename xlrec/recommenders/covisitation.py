@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import CovisitationConfig
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.history.covisits import Logs, Rules, pairs_of_block
+from xlrec.kernels.history.covisits import ChoiceLogs, Rules, pairs_of_block
 from xlrec.kernels.history.item_weights import Mixture, item_weights
 from xlrec.recommenders.pair_files import join_pairs, open_counts, save_pairs
-from xlrec.recommenders.popularity import markets_of
+from xlrec.recommenders.popularity import all_markets
 from xlrec.runtime.files import PARTS, Files, local_path
-from xlrec.runtime.tasks import shuffle_tasks, spread
+from xlrec.runtime.tasks import shuffle_tasks, spread_by_hash
 from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _BLOCKS: Final = 200  # of items, where the session does not say into how many t
 _ITEMS: Final = 1024  # whose scores lie in memory at once
 
 
-def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, files: Files) -> "DataFrame":
+def fit_neighbours(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, files: Files) -> "DataFrame":
     """`NEIGHBOURS`: for each market and history item, the items sold there that are chosen with it.
 
     A score (`kernels.history.item_weights.item_weights`) is a regression weight plus `sequence` times the closeness of
@@ -48,12 +48,12 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fil
         files: Emptied, and needed until the rows have been read; then drop it.
     """
     session = events.sparkSession
-    files.clear()
-    markets = sorted(row["market"] for row in markets_of(events, items).collect())  # a vocabulary
+    files.clear_folder()
+    markets = sorted(row["market"] for row in all_markets(events, items).collect())  # a vocabulary
     n_blocks = shuffle_tasks(session) or _BLOCKS
     _count_pairs(_by_block(events, config.max_history, n_blocks), markets, n_blocks, config, files)
-    files.keep(session)
-    mixture, place = mixture_of(config), files.offer(session)
+    files.keep_in_lake(session)
+    mixture, place = mixture_of(config), files.share_with_workers(session)
 
     def of_items(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         counts = open_counts(local_path(place))
@@ -67,7 +67,7 @@ def fit(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, fil
                 columns: list[Any] = [names.cast(pa.string()), *(pa.array(column) for column in weights[1:])]
                 yield pa.RecordBatch.from_arrays(columns, names=NEIGHBOURS.schema.names)
 
-    return spread(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
+    return spread_by_hash(items.select("item_num", "markets"), "item_num").mapInArrow(of_items, NEIGHBOURS.schema)
 
 
 def rules_of(config: CovisitationConfig) -> Rules:
@@ -88,7 +88,7 @@ def _by_block(events: "DataFrame", max_history: int, n_blocks: int) -> "DataFram
     micros = F.unix_micros("timestamp").alias("micros")
     positive = events.where("weight > 0").select("user_id", "item_num", micros, "market")
     newest = F.max(F.struct("micros", "market")).alias("newest")
-    chosen = spread(positive, "user_id").groupBy("user_id", "item_num").agg(newest)
+    chosen = spread_by_hash(positive, "user_id").groupBy("user_id", "item_num").agg(newest)
     choice = F.struct("newest.micros", "item_num", "newest.market")
     logs = chosen.groupBy("user_id").agg(F.sort_array(F.collect_list(choice)).alias("log"))
     cut = logs.select(F.expr(f"slice(log, -least({max_history}, size(log)), {max_history})").alias("log"))
@@ -108,18 +108,18 @@ def _count_pairs(
     def of_block(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
         block = key[0].as_py()
         pairs = pairs_of_block(_logs(table, markets), block, n_blocks, len(markets), rules)
-        return files.written(lambda folder: save_pairs(folder, block, pairs))
+        return files.written_parts(lambda folder: save_pairs(folder, block, pairs))
 
-    files.collect(blocks.groupBy("block").applyInArrow(of_block, PARTS))
+    files.collect_parts(blocks.groupBy("block").applyInArrow(of_block, PARTS))
     join_pairs(files.folder, n_blocks)
 
 
-def _logs(table: pa.Table, markets: list[str]) -> Logs:
+def _logs(table: pa.Table, markets: list[str]) -> ChoiceLogs:
     lists: Any = table["log"].combine_chunks()
     micros, nums = (column.to_numpy(zero_copy_only=False) for column in lists.flatten().flatten())
     sizes = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
     codes = pc.index_in(table["market"], value_set=pa.array(markets, pa.string()))
-    return Logs(indptr_of(sizes), nums, micros, codes.to_numpy().astype(np.int32))
+    return ChoiceLogs(indptr_of(sizes), nums, micros, codes.to_numpy().astype(np.int32))
 
 
 def _sold(column: "pa.Array[Any]", markets: list[str]) -> NDArray[np.bool_]:

@@ -33,7 +33,7 @@ ITEMS: Final = "items.arrow"
 ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pace")
 
 
-def strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
+def preference_strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
     """(n,) float64 confidences of preferences: (n,) summed event weights of a user with an item, at most 1.
 
     A view predicts less than a choice; a second choice or a purchase predicts no more.
@@ -56,7 +56,9 @@ def summed_preferences(
     cells, where = np.unique(owners.astype(np.int64) * n_items + nums, return_inverse=True)
     users, items = np.divmod(cells, n_items)
     totals = np.bincount(where, weights=weights, minlength=len(cells))
-    return Preferences(indptr_of(np.bincount(users, minlength=n_users)), items.astype(np.int32), strengths(totals))
+    return Preferences(
+        indptr_of(np.bincount(users, minlength=n_users)), items.astype(np.int32), preference_strengths(totals)
+    )
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class FactorModel:
 
     arrays: dict[str, NDArray[Any]]
     item_ids: "pa.Array[Any]"
-    """Items that had users in training, ascending; rows of `factors`."""
+    """Items that had users in training, ascending; rows of `item_factors`."""
     facts: dict[str, Any]
     """boost, text_dim, encoder, markets (rows of `moments`), n_visits, figures, …"""
 
@@ -83,37 +85,37 @@ class FactorModel:
         whole.update("\n".join(map(str, self.item_ids.to_pylist())).encode())
         return whole.hexdigest()[:16]
 
-    def taught(self, item_ids: "pa.Array[Any]") -> NDArray[np.int64]:
-        """(n_items,) int64 row of each item in `factors`; -1 for items that had no users in training."""
+    def factor_rows(self, item_ids: "pa.Array[Any]") -> NDArray[np.int64]:
+        """(n_items,) int64 row of each item in `item_factors`; -1 for items that had no users in training."""
         return np.asarray(pc.index_in(item_ids, value_set=self.item_ids).fill_null(-1).to_numpy(zero_copy_only=False))
 
-    def factors(self, texts: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    def item_factors(self, texts: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n_items, dim) float64 y of items: their own where they have one, else that of the text.
 
         Args:
             texts: (n_items, text_dim) float32 vectors of the items' texts; zero where there is none.
-            rows: (n_items,) int64 of `taught`.
+            rows: (n_items,) int64 of `factor_rows`.
         """
         vectors = with_intercept(texts) @ self.arrays["text_map"]
         vectors[rows >= 0] = self.arrays["factors"][rows[rows >= 0]]
         return np.asarray(vectors)
 
-    def inputs(self, factors: NDArray[np.float64]) -> NDArray[np.float32]:
+    def history_vectors(self, factors: NDArray[np.float64]) -> NDArray[np.float32]:
         """(n_items, dim) float32 p: items as parts of a history, from (n_items, dim) float64 y."""
         return np.asarray(factors @ self.arrays["whitening"], dtype=np.float32)
 
-    def outputs(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
+    def candidate_vectors(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
         """(n_items, dim) float32 v: items as candidates.
 
         Args:
             factors: (n_items, dim) float64 y.
-            exposure: (n_items,) float64 of `exposure`.
+            exposure: (n_items,) float64 of `item_exposure`.
         """
         norms, mean = np.linalg.norm(factors, axis=1), float(self.arrays["log_norm"][0])
         scales = item_scales(norms, mean, exposure, float(self.facts["boost"]))
         return np.asarray(scales[:, None] * (factors @ self.arrays["whitening"]), dtype=np.float32)
 
-    def exposure(
+    def item_exposure(
         self, first_micros: NDArray[np.floating[Any]], eligible: NDArray[np.bool_], markets: tuple[str, ...]
     ) -> NDArray[np.float64]:
         """(n_items,) float64 events that an average item of the same markets had since each item was there.
@@ -133,7 +135,7 @@ class FactorModel:
                 exposure += sold * self.arrays["pace"][row] * after
         return exposure
 
-    def save(self, folder: Path) -> None:
+    def save_model(self, folder: Path) -> None:
         """Writes the artefact; `model.json`, its last file, makes it whole."""
         from safetensors.numpy import save_file
 
@@ -145,7 +147,7 @@ class FactorModel:
         (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1, sort_keys=True), encoding="utf-8")
 
 
-def facts_of(folder: str) -> dict[str, Any]:
+def model_facts(folder: str) -> dict[str, Any]:
     """Facts in `model.json`.
 
     Raises:
@@ -170,7 +172,7 @@ def load(folder: str) -> FactorModel:
     Raises:
         LakeError: there is no whole model of this layout, or its files do not fit together.
     """
-    facts = facts_of(folder)
+    facts = model_facts(folder)
     return _load(folder, str(facts["fingerprint"]))
 
 
@@ -178,7 +180,7 @@ def load(folder: str) -> FactorModel:
 def _load(folder: str, fingerprint: str) -> FactorModel:
     from safetensors.numpy import load_file
 
-    facts = facts_of(folder)
+    facts = model_facts(folder)
     try:
         arrays = load_file(Path(folder) / WEIGHTS)
         table = pa.ipc.open_file(str(Path(folder) / ITEMS)).read_all()

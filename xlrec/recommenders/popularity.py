@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def fit(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_date: date) -> "DataFrame":
+def fit_popularity(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_date: date) -> "DataFrame":
     """`POPULARITY`: (n_m(i) + prior_strength · p(i)) / (N_m + prior_strength) in each market m, where above 0.
 
     n_m(i) is the decayed event weight of item i in m, N_m its sum over items, p(i) the item's share of the decayed
@@ -41,7 +41,7 @@ def fit(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_d
     counted = F.coalesce("n", F.lit(0.0)) + prior * F.col("p")
     score = F.coalesce(F.try_divide(counted, F.coalesce("n_market", F.lit(0.0)) + prior), F.col("p"))
     return (
-        markets_of(events, items)
+        all_markets(events, items)
         .join(sizes, "market", "left")
         .crossJoin(shares)
         .join(here, ["market", "item_num"], "left")
@@ -50,7 +50,7 @@ def fit(events: "DataFrame", items: "DataFrame", config: PopularityConfig, run_d
     )
 
 
-def markets_of(events: "DataFrame", items: "DataFrame") -> "DataFrame":
+def all_markets(events: "DataFrame", items: "DataFrame") -> "DataFrame":
     """(market) of events and items, and ZZ, each once.
 
     Args:

@@ -52,7 +52,7 @@ class QualityRow:
     language: str
     texts: int
     checked: int
-    """Size of the sample in which `cut` and `other_language` are counted."""
+    """Size of the sample in which `truncated_texts` and `other_language` are counted."""
     cut: int
     """Texts at least as long as the encoder's limit."""
     other_language: int
@@ -203,6 +203,6 @@ class ReportData:
     samples: tuple[UserList, ...] = ()
 
 
-def masked(user_id: str) -> str:
+def masked_label(user_id: str) -> str:
     """A user's label from a hash of the id, the same in every report: `user 3f9a1c`."""
     return f"user {sha256(user_id.encode()).hexdigest()[:6]}"

@@ -7,7 +7,7 @@ from xlrec.reporting import charts, views, words
 from xlrec.reporting.data import OURS, ReportData
 
 
-def render(report: ReportData) -> str:
+def render_report(report: ReportData) -> str:
     """The whole page. Equal data gives an equal page: no clock, no randomness."""
     page = page_environment().get_template("page.html")
     return page.render(

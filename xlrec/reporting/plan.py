@@ -11,7 +11,7 @@ from rich.text import Text
 
 from xlrec.planning.night import Forecast, Night, forecast_cost, what_if
 from xlrec.planning.rates import STAGE_RATES
-from xlrec.runtime.progress import duration
+from xlrec.runtime.progress import duration_text
 
 
 def print_plan(night: Night, console: Console | None = None) -> None:
@@ -23,7 +23,7 @@ def print_plan(night: Night, console: Console | None = None) -> None:
         facts.add_row(Text(name, style="dim"), Text(text))
     out.print(facts)
     source = f"scaled from run {night.last.run_id}" if night.last else "within a factor of two"
-    out.print(Text(f"The night takes about {duration(total)}, {source}.", style="bold"))
+    out.print(Text(f"The night takes about {duration_text(total)}, {source}.", style="bold"))
     if fixed > 0.8 * total:
         out.print("Nearly all of it is Spark's fixed time: no setting makes it much shorter.")
         return
@@ -31,7 +31,7 @@ def print_plan(night: Night, console: Console | None = None) -> None:
         table = Table(head, box=SIMPLE_HEAD)
         table.add_column("time", justify="right")
         for name, seconds in rows.items():
-            table.add_row(Text(name), duration(seconds))
+            table.add_row(Text(name), duration_text(seconds))
         out.print(table)
 
 
@@ -53,6 +53,9 @@ def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
         ("items", f"{sizes.items:,} in {sizes.markets} markets; {sizes.texts:,} texts, {sizes.new_texts:,} to embed"),
         ("executors", f"{cluster.executors} of {cluster.cores} cores; each needs {needed}"),
         ("driver", "on the same machine" if cluster.executors == 1 else driver),
-        ("search", f"{sizes.active:,} users × {sizes.items:,} items: {duration(searching)} of the stage recommend"),
+        (
+            "search",
+            f"{sizes.active:,} users × {sizes.items:,} items: {duration_text(searching)} of the stage recommend",
+        ),
         ("data", f"{decimal(cost.shuffle_bytes)} shuffled, {decimal(cost.lake_bytes)} more in the lake"),
     ]

@@ -18,12 +18,12 @@ from xlrec.reporting.views import Chart, history_length
 from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.figures import ALL, Difference, Figure
-from xlrec.training.transfer.strategies import AS_IT_IS, JOINT, TARGET_ONLY, WAYS
+from xlrec.training.transfer.strategies import JOINT, SOURCE_ONLY, STRATEGIES, TARGET_ONLY
 
 #: Every arm and its meaning, in the order of the tables.
 ARMS: Final = {
     ZERO_SHOT: "the source model; nothing of the target was learnt, its users are served from their histories",
-    AS_IT_IS.name: "the source model again, where a share of the target's logs is there to be learnt from",
+    SOURCE_ONLY.name: "the source model again, where a share of the target's logs is there to be learnt from",
     JOINT.name: "trained on the source's logs and the share together",
     TARGET_ONLY.name: "trained on the share alone",
     FEW_SHOT: "the best of those that use the source, by the inner split of the share",
@@ -74,8 +74,8 @@ class TransferView:
     def __init__(self, data: TransferData) -> None:
         """Looks the figures up."""
         self.data, outcome = data, data.outcome
-        self._figures = {(f.arm, f.share, f.metric, f.slice): f for f in outcome.figures}
-        self._differences = {(d.arm, d.share, d.other, d.other_share, d.metric): d for d in outcome.differences}
+        self._figures = {(f.strategy, f.share, f.metric, f.slice): f for f in outcome.figures}
+        self._differences = {(d.strategy, d.share, d.other, d.other_share, d.metric): d for d in outcome.differences}
         self.slices = list(dict.fromkeys(f.slice for f in outcome.figures if f.slice != ALL))
 
     def figure_of(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
@@ -86,7 +86,7 @@ class TransferView:
     def arm_rows(self) -> list[tuple[str, float, list[Figure | None]]]:
         """Every arm and share with its metrics: arms without the target first, then share by share."""
         rows = [(ZERO_SHOT, 0.0), (TEXT, 0.0), (POPULARITY, 1.0)]
-        rows += [(way.name, share) for share in self.data.few_shot_shares for way in WAYS]
+        rows += [(way.name, share) for share in self.data.few_shot_shares for way in STRATEGIES]
         return [(arm, share, [self.figure_of(arm, share, name) for name in METRICS]) for arm, share in rows]
 
     @property
@@ -152,11 +152,11 @@ class TransferView:
         return Mark(figure.value, figure.low, figure.high, series) if figure else None
 
 
-def render(data: TransferData) -> str:
+def render_transfer(data: TransferData) -> str:
     """The whole page."""
     return page_environment().get_template("transfer.html").render(
         t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent,
-        outcome=kept_summary(data), ways=[way.name for way in WAYS],
+        outcome=kept_summary(data), ways=[way.name for way in STRATEGIES],
         svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
     )  # fmt: skip
 

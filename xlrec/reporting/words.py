@@ -79,9 +79,9 @@ def format_signed(value: float | None) -> str:
 
 def format_seconds(value: float | None) -> str:
     """16 s, 4 min 05 s, or a dash."""
-    from xlrec.runtime.progress import duration  # which knows Spark
+    from xlrec.runtime.progress import duration_text  # which knows Spark
 
-    return NOTHING if value is None or not isfinite(value) else duration(value)
+    return NOTHING if value is None or not isfinite(value) else duration_text(value)
 
 
 def format_time(value: datetime) -> str:

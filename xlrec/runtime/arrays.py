@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _MAP_FROM_BYTES: Final = 1 << 16
 
 
-def load(path: Path) -> NDArray[Any]:
+def load_array(path: Path) -> NDArray[Any]:
     """Array of an .npy file, (n, ...) of any dtype, read-only: mapped where large, read where small."""
     if path.stat().st_size >= _MAP_FROM_BYTES:
         return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
@@ -20,7 +20,7 @@ def load(path: Path) -> NDArray[Any]:
     return array
 
 
-def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Writes a file that other processes see whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}")
@@ -32,17 +32,17 @@ def replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def save(path: Path, array: NDArray[Any]) -> None:
+def save_array(path: Path, array: NDArray[Any]) -> None:
     """Writes one .npy file.
 
     Args:
         path: The file.
         array: (n, ...) of any dtype.
     """
-    replace(path, lambda file: np.save(file, array))
+    replace_file(path, lambda file: np.save(file, array))
 
 
-def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
+def save_array_parts(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
     """Writes one .npy file part by part: memory holds one part at a time.
 
     Args:
@@ -58,4 +58,4 @@ def save_stream(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts
         for part in parts:
             file.write(part.tobytes())
 
-    replace(path, write)
+    replace_file(path, write)

@@ -16,7 +16,7 @@ _SSL_RPC: Final = "spark.ssl.rpc.enabled"
 _TELLING: Final = ("Cannot run program", "PYTHON_VERSION_MISMATCH", "ModuleNotFoundError", "ImportError")
 
 
-def lacking_secrets(session: SparkSession) -> list[str] | None:
+def missing_protection(session: SparkSession) -> list[str] | None:
     """Settings still to make, so that the cluster's processes authenticate each other and encrypt their traffic.
 
     None where Spark is one process, or where the platform takes care of it (Databricks).
@@ -33,7 +33,7 @@ def lacking_secrets(session: SparkSession) -> list[str] | None:
 
 def warn_of_open_network(session: SparkSession) -> None:
     """Prints the settings that protect a cluster's traffic, where they are missing."""
-    lacking = lacking_secrets(session)
+    lacking = missing_protection(session)
     if lacking:
         lines = " ".join(f"--conf {name}=true" for name in lacking)
         risk = "whoever reaches this cluster's network can read its data and run code on it; to prevent it, add"
@@ -46,7 +46,7 @@ def executor_count(session: SparkSession) -> int:
     return int(context._jsc.sc().getExecutorMemoryStatus().size()) - (not machine.is_local(str(context.master)))
 
 
-def reason(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """Most telling line of a Spark error: a worker's own where there is one, at most 400 characters."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     telling = [line for line in lines if any(word in line for word in _TELLING)]
@@ -73,8 +73,8 @@ def await_executor(session: SparkSession, seconds: float) -> None:
     answered = done.wait(seconds)
     if failed:
         raise MachineError(
-            f"a task of {context.master} fails before xlrec's code runs ({reason(failed[0])}): its machines need the "
-            "driver's Python; PYSPARK_PYTHON names it on both sides"
+            f"a task of {context.master} fails before xlrec's code runs ({error_line(failed[0])}): its machines need "
+            "the driver's Python; PYSPARK_PYTHON names it on both sides"
         )
     if not answered:
         conf = context.getConf()

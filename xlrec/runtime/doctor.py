@@ -64,7 +64,7 @@ def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
     ]
 
 
-def require(lake: str | None = None) -> None:
+def require_machine(lake: str | None = None) -> None:
     """Refuses a machine on which no session can start; takes well under a second.
 
     Raises:
@@ -84,12 +84,12 @@ def require(lake: str | None = None) -> None:
             raise MachineError(f"{check.name}: {check.seen}; {check.fix}")
 
 
-def failed(results: Iterable[Check]) -> list[str]:
+def failed_checks(results: Iterable[Check]) -> list[str]:
     """Names of the required checks that failed."""
     return [check.name for check in results if check.required and not check.ok]
 
 
-def table(results: Iterable[Check]) -> Table:
+def checks_table(results: Iterable[Check]) -> Table:
     """The checks as a table, with the remedy below each failed one."""
     shown = Table(box=SIMPLE_HEAD)
     for name in ("", "check", "seen"):
@@ -118,8 +118,8 @@ def check_java() -> Check:
 def check_python() -> Check:
     """Python of the driver."""
     here = sys.version_info[:3]
-    seen = f"Python {dotted(here)}, {sys.executable}"
-    allowed = _either([dotted(each) for each in PYTHON_VERSIONS])
+    seen = f"Python {version_text(here)}, {sys.executable}"
+    allowed = _either([version_text(each) for each in PYTHON_VERSIONS])
     return Check("Python", here[:2] in PYTHON_VERSIONS, seen, f"run xlrec with Python {allowed}")
 
 
@@ -129,9 +129,9 @@ def check_workers(modules: tuple[str, ...] = WORKER_MODULES) -> Check:
     unset = f"unset PYSPARK_PYTHON, or set it to {sys.executable}"
     if python.version is None:
         return Check(name, False, f"{python.path} does not run", unset)
-    seen = f"Python {dotted(python.version)}, {python.path}"
+    seen = f"Python {version_text(python.version)}, {python.path}"
     if python.version[:2] != sys.version_info[:2]:
-        return Check(name, False, f"{seen}, but the driver's is {dotted(sys.version_info[:2])}", unset)
+        return Check(name, False, f"{seen}, but the driver's is {version_text(sys.version_info[:2])}", unset)
     if python.missing:
         return Check(
             name, False, f"{seen}, without {', '.join(python.missing)}", f"install xlrec there too, or {unset}"
@@ -143,7 +143,11 @@ def check_versions() -> Check:
     """Spark and Delta of versions that were tried together."""
     from xlrec.runtime.session import DELTA_VERSION, SPARK_VERSIONS
 
-    name, spark, delta = "Spark and Delta", machine.installed("pyspark"), machine.installed("delta-spark")
+    name, spark, delta = (
+        "Spark and Delta",
+        machine.installed_version("pyspark"),
+        machine.installed_version("delta-spark"),
+    )
     fix = "pip install 'xlrec[local]' brings versions that were tried together"
     if spark is None and machine.is_submitted():  # a cluster's own, whose jars bring Delta's Python
         spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
@@ -235,7 +239,7 @@ def _scratch() -> str:
     return os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or tempfile.gettempdir()
 
 
-def dotted(parts: Iterable[int]) -> str:
+def version_text(parts: Iterable[int]) -> str:
     """Text of a version, such as 3.11.9."""
     return ".".join(map(str, parts))
 

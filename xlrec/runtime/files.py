@@ -22,7 +22,7 @@ import pyarrow.dataset as ds
 from xlrec.runtime.hadoop import MANIFEST, FileSystem
 from xlrec.runtime.machine import local_folder
 from xlrec.runtime.scratch import scratch_of
-from xlrec.runtime.worker import keep_light
+from xlrec.runtime.worker import keep_worker_light
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -46,22 +46,22 @@ class Files:
     apart: bool = False
     """Whether workers do not see `folder`."""
 
-    def below(self, name: str) -> "Files":
+    def subfolder(self, name: str) -> "Files":
         """A subfolder, which is copied by itself."""
         return Files(f"{self.folder}/{name}", self.uri and f"{self.uri}-{name}", self.apart)
 
-    def clear(self) -> None:
+    def clear_folder(self) -> None:
         """Empties the folder on the driver."""
         shutil.rmtree(self.folder, ignore_errors=True)
         Path(self.folder).mkdir(parents=True)
 
-    def written(self, write: Callable[[str], object]) -> pa.Table:
+    def written_parts(self, write: Callable[[str], object]) -> pa.Table:
         """In a task: the files that `write` makes, as rows of `PARTS` where workers do not see `folder`.
 
         Args:
             write: Takes the folder that it fills.
         """
-        keep_light()
+        keep_worker_light()
         if not self.apart:
             write(self.folder)
             return _ARROW.empty_table()
@@ -69,11 +69,11 @@ class Files:
             write(folder)
             return pa.Table.from_batches(list(parts_of(Path(folder))), _ARROW)
 
-    def collect(self, parts: "DataFrame") -> None:
+    def collect_parts(self, parts: "DataFrame") -> None:
         """Runs the tasks, and writes the files that they return into the folder on the driver, never in memory.
 
         Args:
-            parts: Rows of `PARTS`, from `written`.
+            parts: Rows of `PARTS`, from `written_parts`.
         """
         if not self.apart:
             parts.count()
@@ -83,7 +83,7 @@ class Files:
             self._through_lake(parts, "parts", str(rows))
             for batch in ds.dataset(str(rows), format="parquet", schema=_ARROW).to_batches(batch_size=16):
                 for name, start, data in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                    lay_part(files / name, start, data)
+                    write_part(files / name, start, data)
             for path in [path for path in files.rglob("*") if path.is_file()]:
                 target = Path(self.folder) / path.relative_to(files)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ class Files:
             self._through_lake(rows, name, str(new))
         return str(path)
 
-    def leave(self, name: str) -> None:
+    def delete_rows_folder(self, name: str) -> None:
         """Deletes a folder of `collect_rows` where the whole folder is copied: workers do not read it."""
         if self.uri is not None:
             shutil.rmtree(Path(self.folder) / name, ignore_errors=True)
@@ -114,22 +114,22 @@ class Files:
         rows.write.mode("overwrite").parquet(uri)
         between = FileSystem(rows.sparkSession, uri)
         Path(folder).mkdir(parents=True, exist_ok=True)
-        for entry in between.children():
+        for entry in between.list_children():
             if entry.name.endswith((".parquet", "_SUCCESS")):
                 between.get_file(entry.name, Path(folder) / entry.name)
         between.delete()
 
-    def keep(self, spark: "SparkSession") -> None:
+    def keep_in_lake(self, spark: "SparkSession") -> None:
         """Copies the folder into the lake, whole or not at all."""
         if self.uri is not None:
             FileSystem(spark, self.uri).put_folder(Path(self.folder))
 
-    def keep_once(self, spark: "SparkSession") -> None:
+    def keep_in_lake_once(self, spark: "SparkSession") -> None:
         """Copies a folder whose name identifies its content into the lake, unless it is there."""
         if self.uri is not None and not FileSystem(spark, self.uri).exists(MANIFEST):
-            self.keep(spark)
+            self.keep_in_lake(spark)
 
-    def fetch(self, spark: "SparkSession") -> None:
+    def fetch_from_lake(self, spark: "SparkSession") -> None:
         """Brings the folder from the lake to the driver, unless it is there.
 
         Raises:
@@ -139,8 +139,8 @@ class Files:
             with replaced_folder(Path(self.folder)) as new:
                 FileSystem(spark, self.uri).get_folder(new)
 
-    def offer(self, spark: "SparkSession") -> str:
-        """Name of the folder for `local_path` in workers. From the next job on executors have the copy of `keep`."""
+    def share_with_workers(self, spark: "SparkSession") -> str:
+        """Name of the folder for `local_path` in workers; from the next job on, executors have the kept copy."""
         if self.uri is None or not self.apart:
             return self.folder
         context: Any = spark.sparkContext
@@ -148,12 +148,12 @@ class Files:
             context.addFile(self.uri, recursive=True)
         return _FETCHED + self.uri.rstrip("/").rpartition("/")[2]
 
-    def drop(self, spark: "SparkSession") -> None:
+    def delete_everywhere(self, spark: "SparkSession") -> None:
         """Deletes the folder everywhere but on executors that have it; later executors do not look for it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.uri is not None:
             context: Any = spark.sparkContext
-            withdraw(context._jsc.sc().addedFiles(), self.uri.rstrip("/").rpartition("/")[2])
+            withdraw_added(context._jsc.sc().addedFiles(), self.uri.rstrip("/").rpartition("/")[2])
             FileSystem(spark, self.uri).delete()
 
 
@@ -174,7 +174,7 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         new.rename(folder)
 
 
-def withdraw(added: Any, name: str) -> None:
+def withdraw_added(added: Any, name: str) -> None:
     """Removes a file or archive from those that later executors fetch.
 
     Args:
@@ -192,7 +192,7 @@ def withdraw(added: Any, name: str) -> None:
                 urls.remove(url)
 
 
-def fetched(spark: "SparkSession", place: str) -> str:
+def fetched_copy(spark: "SparkSession", place: str) -> str:
     """Path on the driver's disk of a folder or file; a copy where it is in another file system.
 
     Raises:
@@ -214,22 +214,22 @@ def fetched(spark: "SparkSession", place: str) -> str:
 
 def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
     system = FileSystem(spark, place)
-    for entry in system.children():
+    for entry in system.list_children():
         if entry.is_folder:  # a sentence-transformers model has some
             _fetch_below(spark, f"{place.rstrip('/')}/{entry.name}", folder / entry.name)
         else:
             system.get_file(entry.name, folder / entry.name)
 
 
-def is_offered(place: str) -> bool:
-    """Whether executors fetch a folder that `Files.offer` named."""
+def is_shared(place: str) -> bool:
+    """Whether executors fetch a folder that `Files.share_with_workers` named."""
     return place.startswith(_FETCHED)
 
 
 def local_path(place: str) -> str:
-    """In a worker, which is cheap between tasks from here on: the local folder that `Files.offer` named."""
-    keep_light()
-    if not is_offered(place):
+    """In a worker, which is cheap between tasks from here on: the folder that `share_with_workers` named."""
+    keep_worker_light()
+    if not is_shared(place):
         return place
     from pyspark import SparkFiles
 
@@ -252,7 +252,7 @@ def parts_of(folder: Path) -> Iterator[pa.RecordBatch]:
                 )
 
 
-def lay_part(path: Path, start: int, data: bytes) -> None:
+def write_part(path: Path, start: int, data: bytes) -> None:
     """Writes a part of a file, in any order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("r+b" if path.exists() else "wb") as file:

@@ -51,7 +51,7 @@ def first_pass_for(shards: Shards, norms: NDArray[np.float64] | None = None, *, 
         return "float32"
     vectors = sample[ranks].astype(np.float64)
     spread = np.sqrt(((vectors - vectors.mean(axis=0)) ** 2).mean())  # of scores, in an average direction
-    return "int8" if np.median(PATHS["int8"].block(sample[ranks]).residuals) <= _COARSE * spread else finer
+    return "int8" if np.median(PATHS["int8"].round_vectors(sample[ranks]).residuals) <= _COARSE * spread else finer
 
 
 def supported_paths(flags: frozenset[str]) -> tuple[str, ...]:
@@ -81,12 +81,15 @@ def paths_by_speed(dim: int) -> tuple[str, ...]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[[0, _USERS]] = dim**-0.5  # the largest sums: a 16-bit overflow would show here
     seconds = dict.fromkeys(names, np.inf)
-    blocks = {name: (PATHS[name].block(vectors[:_USERS]), PATHS[name].block(vectors[_USERS:])) for name in names}
-    scratch = {name: PATHS[name].scratch(_USERS * _ITEMS) for name in names}
+    blocks = {
+        name: (PATHS[name].round_vectors(vectors[:_USERS]), PATHS[name].round_vectors(vectors[_USERS:]))
+        for name in names
+    }
+    scratch = {name: PATHS[name].new_scratch(_USERS * _ITEMS) for name in names}
     for _ in range(_ROUNDS):
         for name in names:
             began = perf_counter()
-            PATHS[name].product(*blocks[name], scratch[name])
+            PATHS[name].raw_scores(*blocks[name], scratch[name])
             seconds[name] = min(seconds[name], (perf_counter() - began) * _GAIN[name])
     sound = [name for name in names if name == "float32" or _within_bound(name, *blocks[name], vectors)]
     return tuple(sorted(sound, key=seconds.__getitem__))
@@ -95,7 +98,7 @@ def paths_by_speed(dim: int) -> tuple[str, ...]:
 def _within_bound(name: str, queries: Block, items: Block, vectors: NDArray[np.float32]) -> bool:
     """Whether this machine's product keeps within the error bound that the search relies on."""
     path = PATHS[name]
-    raw = path.product(queries, items, path.scratch(_USERS * _ITEMS))
+    raw = path.raw_scores(queries, items, path.new_scratch(_USERS * _ITEMS))
     values = (raw.astype(np.uint32) << 16).view(np.float32) if raw.dtype == np.uint16 else raw.astype(np.float64)
     scores = values[:_CHECKED] * queries.scales[:_CHECKED].astype(np.float64)[:, None] * items.scales
     exact = vectors[:_CHECKED].astype(np.float64) @ vectors[_USERS:].astype(np.float64).T

@@ -72,7 +72,7 @@ class FileSystem:
         with _lake_errors(self.place, "read"):
             return bool(self.system.exists(self.root) and self.system.getFileStatus(self.root).isFile())
 
-    def children(self) -> list[Entry]:
+    def list_children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
         with _lake_errors(self.place, "listed"):
             statuses = self.system.listStatus(self.root) if self.system.exists(self.root) else []
@@ -83,7 +83,7 @@ class FileSystem:
         with _lake_errors(self.place, "deleted from"):
             self.system.delete(self._path(name), True)
 
-    def read(self, name: str = "") -> bytes:
+    def read_file(self, name: str = "") -> bytes:
         """A small file."""
         with _lake_errors(f"{self.place}/{name}", "read"):
             stream = self.system.open(self._path(name))
@@ -120,7 +120,7 @@ class FileSystem:
         with _lake_errors(f"{self.place}/{name}", "written"):
             # As a stream: copyFromLocalFile of S3A asks more of a server than its writers do.
             copy(self.local, _local(self.jvm, path), self.system, self._path(name), False, True, self.settings)
-        return path.stat().st_size, checksum(path)
+        return path.stat().st_size, file_checksum(path)
 
     def get_folder(self, folder: Path) -> None:
         """Copies a folder of `put_folder` into a local one.
@@ -130,11 +130,11 @@ class FileSystem:
         """
         if not self.exists(MANIFEST):
             raise LakeError(f"{self.place} is absent or was never finished: run the job that writes it again")
-        contents: dict[str, list[int]] = json.loads(self.read(MANIFEST))
+        contents: dict[str, list[int]] = json.loads(self.read_file(MANIFEST))
 
         def fetch(name: str) -> None:
             self.get_file(name, folder / name)
-            if [(folder / name).stat().st_size, checksum(folder / name)] != contents[name]:
+            if [(folder / name).stat().st_size, file_checksum(folder / name)] != contents[name]:
                 raise LakeError(f"{self.place}/{name} is not what was written: run the job that writes it again")
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -151,7 +151,7 @@ class FileSystem:
             self.system.copyToLocalFile(False, self._path(name), _local(self.jvm, path), True)
 
 
-def checksum(path: Path) -> int:
+def file_checksum(path: Path) -> int:
     """CRC-32 of a file."""
     total = 0
     with path.open("rb") as file:

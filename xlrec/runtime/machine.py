@@ -78,7 +78,7 @@ class Executor(NamedTuple):
     """Names."""
 
 
-def executor(modules: tuple[str, ...]) -> Executor:
+def describe_executor(modules: tuple[str, ...]) -> Executor:
     """In a task: facts about its executor, and the missing ones of these modules."""
     from pyspark import SparkFiles
 
@@ -86,7 +86,7 @@ def executor(modules: tuple[str, ...]) -> Executor:
     lacking = tuple(name for name in modules if importlib.util.find_spec(name) is None)
     return Executor(
         socket.gethostname(), folder, (version.major, version.minor, version.micro), lacking,
-        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpus(),
+        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpu_names(),
     )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def worker_python(modules: tuple[str, ...] = ()) -> Python:
         return Python(path, None)
 
 
-def installed(package: str) -> str | None:
+def installed_version(package: str) -> str | None:
     """Version of an installed package; None where it is not installed."""
     try:
         return version(package)
@@ -148,7 +148,7 @@ def delta_jars(package: str) -> list[Path]:
     return []
 
 
-def imported(module: str, why: str, fix: str) -> Any:
+def imported_extra(module: str, why: str, fix: str) -> Any:
     """A module of an optional extra.
 
     Raises:
@@ -216,7 +216,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def gpus() -> tuple[str, ...]:
+def gpu_names() -> tuple[str, ...]:
     """Names of the NVIDIA GPUs of this machine, without torch; empty where its driver is absent."""
     names = _output(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]) if shutil.which("nvidia-smi") else None
     return tuple(filter(None, map(str.strip, (names or "").splitlines())))

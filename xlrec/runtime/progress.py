@@ -18,7 +18,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from xlrec.runtime.tracking import Tasks, context_of, job_group
+from xlrec.runtime.tracking import TaskCounts, context_of, job_group
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -49,24 +49,24 @@ class StageProgress:
         self.name = name
         self.unit = unit
         self.total = total
-        self.tasks = Tasks(0, 0)
+        self.tasks = TaskCounts(0, 0)
         self._share = 0.0
         self._measure: Callable[[], float] | None = None
         self._clock = clock
         self._started = clock()
         self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
 
-    def follow(self, measure: Callable[[], float]) -> None:
+    def follow_share(self, measure: Callable[[], float]) -> None:
         """Takes the share of units done from `measure`, where most of Spark's tasks do other work."""
         self._measure = measure
 
-    def done(
+    def record_result(
         self, rows_in: int | None = None, rows_out: int | None = None, rejected: int | None = None, note: str = ""
     ) -> None:
         """Records the result of the stage for the summary; a later call replaces an earlier one."""
         self._recorded = (rows_in, rows_out, rejected, note)
 
-    def see(self, tasks: Tasks) -> None:
+    def update_tasks(self, tasks: TaskCounts) -> None:
         """Updates the tasks. The share done never falls, although Spark learns of jobs one by one."""
         self.tasks = tasks
         self._share = max(self._share, self._measure() if self._measure else tasks.share)
@@ -86,7 +86,7 @@ class StageProgress:
         """Estimate from the share done; None before the first task ends."""
         return self.elapsed * (1 - self._share) / self._share if self._share > 0 else None
 
-    def line(self) -> str:
+    def status_line(self) -> str:
         """Status line of the stage: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
         parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks so far"] if self.tasks.known else []
         if self.total is not None:
@@ -95,21 +95,21 @@ class StageProgress:
             if rows:
                 parts.append(f"{_rate(rows, self.elapsed)} {self.unit}/s")
         if self.seconds_left:  # 0: Spark has done all that it knows of, and may learn of more
-            parts.append(f"{duration(self.seconds_left)} left")
+            parts.append(f"{duration_text(self.seconds_left)} left")
         return " · ".join(parts or ["working"])
 
-    def summary(self, failed: bool = False) -> StageSummary:
+    def stage_summary(self, failed: bool = False) -> StageSummary:
         """The stage as a row of the summary."""
         rows_in, rows_out, rejected, note = self._recorded
         return StageSummary(self.name, rows_in, rows_out, rejected, self.elapsed, note, failed)
 
     def last_line(self, failed: bool) -> str:
         """Last line of the stage, such as `10,000 in · 9,990 out · 10 rejected · 16 s · 625 texts/s`."""
-        figures = self.summary(failed)
+        figures = self.stage_summary(failed)
         named = (("in", figures.rows_in), ("out", figures.rows_out), ("rejected", figures.rejected))
         parts = ["failed"] if failed else []
         parts += [f"{count:,} {name}" for name, count in named if count is not None]
-        parts.append(duration(figures.seconds))
+        parts.append(duration_text(figures.seconds))
         if self.total and not failed:
             parts.append(f"{_rate(self.total, figures.seconds)} {self.unit}/s")
         return " · ".join([*parts, *filter(None, [figures.note])])
@@ -156,7 +156,7 @@ class Progress:
                 yield stage
                 failed = False
         finally:
-            self._finished.append(stage.summary(failed))
+            self._finished.append(stage.stage_summary(failed))
             self._write(stage, stage.last_line(failed), "red" if failed else "green")
 
     def summary(self) -> list[StageSummary]:
@@ -168,7 +168,7 @@ class Progress:
         self._console.print(summary_table(self._finished))
 
     @contextmanager
-    def _watched(self, stage: StageProgress, look: Callable[[], Tasks]) -> Iterator[None]:
+    def _watched(self, stage: StageProgress, look: Callable[[], TaskCounts]) -> Iterator[None]:
         """Polls Spark from a thread of its own until the block ends."""
         stop = threading.Event()
         follow = self._live if self._console.is_terminal else self._log
@@ -180,7 +180,7 @@ class Progress:
             stop.set()
             watcher.join(timeout=5.0)
 
-    def _live(self, stage: StageProgress, look: Callable[[], Tasks], stop: threading.Event) -> None:
+    def _live(self, stage: StageProgress, look: Callable[[], TaskCounts], stop: threading.Event) -> None:
         columns = (
             SpinnerColumn(),
             TextColumn("[bold]{task.description}"),
@@ -191,16 +191,16 @@ class Progress:
         with RichProgress(*columns, console=self._console, transient=True) as shown:
             task = shown.add_task(stage.name, total=None, line="")
             while not stop.wait(LIVE_SECONDS):
-                stage.see(look())
+                stage.update_tasks(look())
                 total = 1.0 if stage.share > 0 else None  # None: a bar that pulses
-                shown.update(task, total=total, completed=stage.share, line=stage.line())
+                shown.update(task, total=total, completed=stage.share, line=stage.status_line())
 
-    def _log(self, stage: StageProgress, look: Callable[[], Tasks], stop: threading.Event) -> None:
+    def _log(self, stage: StageProgress, look: Callable[[], TaskCounts], stop: threading.Event) -> None:
         if self._log_seconds <= 0:
             return
         while not stop.wait(self._log_seconds):
-            stage.see(look())
-            self._write(stage, stage.line(), "dim")
+            stage.update_tasks(look())
+            self._write(stage, stage.status_line(), "dim")
 
     def _write(self, stage: StageProgress, line: str, style: str) -> None:
         text = Text.assemble((f"{stage.name:<10}", f"bold {style}"), " ", line)
@@ -225,7 +225,7 @@ def summary_table(stages: Sequence[StageSummary]) -> Table:
     return table
 
 
-def duration(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Text of a duration: 0.4 s, 16 s, 4 min 05 s, 2 h 07 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"

@@ -48,7 +48,7 @@ def delta_package(spark_version: str = pyspark_version) -> str:
     return f"io.delta:delta-spark_{'.'.join(spark_version.split('.')[:2])}_2.13:{DELTA_VERSION}"
 
 
-def settings(config: SparkConfig, master: str) -> dict[str, str]:
+def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
     """Spark settings of a session on this master. Those given to spark-submit win over ours, `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
     ours = {
@@ -85,7 +85,7 @@ def settings(config: SparkConfig, master: str) -> dict[str, str]:
     return ours | config.conf
 
 
-def quiet(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
+def quiet_settings(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
     """The settings for a JVM that starts without a word: log4j's level from a file, Delta's jars without Ivy.
 
     The user's own packages, jars, Java options and files in Spark's conf folder win.
@@ -109,7 +109,7 @@ def quiet(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> d
     return ours
 
 
-def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
+def start_session(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     """A session with Delta. One that runs already, as in a notebook, is used as it is.
 
     Settings given to spark-submit win over ours, which suit the real master. Python workers get this interpreter, and
@@ -134,7 +134,9 @@ def start(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     if not submitted:
         builder = builder.master(config.master)
     own_host = given.contains("spark.driver.host")  # its bind address goes with it
-    ours = settings(config, master) if submitted else quiet(settings(config, master), os.environ)
+    ours = (
+        session_settings(config, master) if submitted else quiet_settings(session_settings(config, master), os.environ)
+    )
     for key, value in ours.items():
         if key in config.conf or not (given.contains(key) or (own_host and key == _BIND)):
             builder = builder.config(key, value)

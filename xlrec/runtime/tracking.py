@@ -17,7 +17,7 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Tasks:
+class TaskCounts:
     """Numbers of tasks: done, and known to Spark so far."""
 
     done: int
@@ -40,10 +40,10 @@ def context_of(spark: SparkSession | None) -> SparkContext | None:
 
 
 @contextmanager
-def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], Tasks]]:
+def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], TaskCounts]]:
     """A group for this thread's Spark jobs, and the function that counts their tasks. Groups may be nested."""
     if context is None:
-        yield lambda: Tasks(0, 0)
+        yield lambda: TaskCounts(0, 0)
         return
     group = f"{name} {next(_numbers)}"
     before = (context.getLocalProperty(_GROUP), context.getLocalProperty(_DESCRIPTION))
@@ -59,7 +59,7 @@ def job_group(context: SparkContext | None, name: str) -> Iterator[Callable[[], 
             pass  # the session ended within the block: there is nothing left to restore
 
 
-def _tasks(context: SparkContext, group: str) -> Tasks:
+def _tasks(context: SparkContext, group: str) -> TaskCounts:
     """Tasks of all jobs of the group. A stage shared by several jobs counts once, a skipped one not at all."""
     try:
         tracker = context.statusTracker()
@@ -75,6 +75,6 @@ def _tasks(context: SparkContext, group: str) -> Tasks:
                 seen.add(number)
                 done += stage.numCompletedTasks
                 known += stage.numCompletedTasks if ended else stage.numTasks
-        return Tasks(min(done, known), known)
+        return TaskCounts(min(done, known), known)
     except (Py4JError, OSError, AttributeError):
-        return Tasks(0, 0)  # the session ended meanwhile: progress is never a reason to fail
+        return TaskCounts(0, 0)  # the session ended meanwhile: progress is never a reason to fail

@@ -16,7 +16,7 @@ from zipimport import zipimporter
 REUSED: Final = "SPARK_REUSE_WORKER"
 
 
-def keep_light() -> None:
+def keep_worker_light() -> None:
     """Makes this process cheap between tasks, where it is a reused worker; a second call does nothing."""
     if REUSED in os.environ and _freeze not in gc.callbacks:
         gc.callbacks.append(_freeze)

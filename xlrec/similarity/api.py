@@ -17,10 +17,10 @@ from xlrec.config.models import EmbedConfig
 from xlrec.encoders import Encoder
 from xlrec.errors import ConfigError
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
-from xlrec.kernels.search.items import ITEM_BLOCK, prepare
+from xlrec.kernels.search.items import ITEM_BLOCK, prepare_items
 from xlrec.kernels.search.pairs import pair_mask
 from xlrec.kernels.search.topk import top_k
-from xlrec.kernels.text.text import clean
+from xlrec.kernels.text.text import clean_text
 from xlrec.runtime.first_pass import first_pass_for
 from xlrec.similarity import languages
 from xlrec.similarity.languages import COMMON_LANGUAGES, MAX_CHARS, known_languages, language_tags, language_words
@@ -94,7 +94,7 @@ def most_similar(
         words, others = _language_masks(left, right, left_languages, right_languages)
     mask = pair_mask(len(queries), words, others, np.arange(len(queries)) if itself else None)
     path = first_pass_for([(0, found)], n_queries=len(queries))
-    items = prepare([(0, found)], path=path, item_block=right_block)
+    items = prepare_items([(0, found)], path=path, item_block=right_block)
     rows, scores = top_k(queries, items, k, mask, user_block=left_block)
     scores = np.where(np.isfinite(scores), np.clip(scores, -1.0, 1.0), scores)
     low = scores < min_score
@@ -128,7 +128,7 @@ def _strings(texts: Texts) -> list[str]:
 
 def _vectors(texts: Texts, encoder: Encoder) -> NDArray[np.float32]:
     """(n, dim) float32, each different text encoded once; NaN, never a match, where it is empty."""
-    cleaned = [clean(text, MAX_CHARS) for text in _strings(texts)]
+    cleaned = [clean_text(text, MAX_CHARS) for text in _strings(texts)]
     places = {text: place for place, text in enumerate(dict.fromkeys(filter(None, cleaned)))}
     known = np.concatenate([encoder.encode(list(places)), np.full((1, encoder.dim), np.nan, dtype=np.float32)])
     return np.ascontiguousarray(known[[places.get(text, -1) for text in cleaned]], dtype=np.float32)

@@ -55,7 +55,7 @@ def candidate_languages(tables: list[DataFrame]) -> tuple[str, ...]:
 
 def clean_texts(rows: DataFrame, among: tuple[str, ...]) -> DataFrame:
     """(id, language, text, text_hash), kept on disk: cleaned, the language canonical or detected."""
-    cleaned = preparing.cleaned(among, True, MAX_CHARS, 1)
+    cleaned = preparing.cleaning_udf(among, True, MAX_CHARS, 1)
     parts = rows.select("id", cleaned("text", F.lit(None).cast("string"), "language").alias("t"))
     return parts.select("id", "t.language", "t.text", "t.text_hash").persist(StorageLevel.DISK_ONLY)
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from xlrec.errors import ConfigError
 from xlrec.index.catalogue import bits_of, words_for
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
-from xlrec.kernels.text.detection import detect
-from xlrec.kernels.text.text import canonical_language, clean
+from xlrec.kernels.text.detection import detect_language
+from xlrec.kernels.text.text import canonical_language, clean_text
 
 #: Longer texts are cut at a word.
 MAX_CHARS: Final = 5000
@@ -26,7 +26,7 @@ def detected_languages(
 ) -> list[str]:
     """The BCP 47 language of each text among some; `und` where none is likely or the text is empty."""
     tags = tuple(sorted(filter(None, map(canonical_language, among))))
-    return [detect(clean(text, MAX_CHARS), tags, min_confidence) for text in texts]
+    return [detect_language(clean_text(text, MAX_CHARS), tags, min_confidence) for text in texts]
 
 
 def language_tags(texts: Sequence[str], given: Sequence[str | None] | None) -> list[str]:

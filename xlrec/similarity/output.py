@@ -56,7 +56,7 @@ def write_pairs(pairs: DataFrame, path: str, form: Form) -> int:
     spark = pairs.sparkSession
     if form == "delta":
         root, _, name = path.rstrip("/").rpartition("/")
-        return Lake(spark, root).replace(replace(SIMILARITIES, name=name), pairs)
+        return Lake(spark, root).replace_rows(replace(SIMILARITIES, name=name), pairs)
     out = machine.local_folder(path)
     if out is None:
         pairs.write.mode("overwrite").parquet(path)

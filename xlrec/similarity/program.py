@@ -75,20 +75,20 @@ def run_similarity(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -
     try:
         with progress.stage("index"):
             _write_index(files, right, vectors, encoders.load(config).dim)
-            files.keep(spark)
+            files.keep_in_lake(spark)
         left = usable_rows(sides[0]).withColumn("num", F.lit(None).cast("int")) if pairing.right else right
         pairs = similar_pairs(
             left.join(vectors, "text_hash"),
             pairing.k,
-            index=files.offer(spark),
+            index=files.share_with_workers(spark),
             min_score=pairing.min_score,
             other_language_only=pairing.other_language_only,
         )
         with progress.stage("search") as stage:
             n_pairs = write_pairs(pairs, pairing.out, pairing.form)
-            stage.done(rows_in=n_left, rows_out=n_pairs)
+            stage.record_result(rows_in=n_left, rows_out=n_pairs)
     finally:
-        files.drop(spark)
+        files.delete_everywhere(spark)
         for frame in (*sides, right, vectors):
             frame.unpersist()
     return n_pairs
@@ -108,7 +108,7 @@ def _prepare(spark: SparkSession, pairing: Pairing, progress: Progress) -> tuple
         counts = {side: count_texts(rows, side) for side, rows in zip(paths, sides, strict=True)}
         n_rows, n_usable = (sum(getattr(count, name) for count in counts.values()) for name in ("rows", "usable"))
         note = _note(counts, pairing.other_language_only)
-        stage.done(rows_in=n_rows, rows_out=n_usable, rejected=n_rows - n_usable, note=note)
+        stage.record_result(rows_in=n_rows, rows_out=n_usable, rejected=n_rows - n_usable, note=note)
     return sides, counts["left"].usable
 
 
@@ -124,7 +124,7 @@ def _embed(sides: list[DataFrame], sent: EmbedConfig, fingerprint: str, progress
     with progress.stage("embed", total=n_texts, unit="texts") as stage:
         vectors = embedding.embed(texts, sent, fingerprint, n_texts=n_texts).select("text_hash", "vector")
         vectors = vectors.persist(StorageLevel.DISK_ONLY)
-        stage.done(rows_in=n_texts, rows_out=vectors.count())
+        stage.record_result(rows_in=n_texts, rows_out=vectors.count())
     return vectors
 
 
@@ -136,7 +136,7 @@ def _parent_lake(spark: SparkSession, out: str) -> Lake:
 def _index_folder(beside: Lake, out: str) -> Files:
     """A new folder for the index, beside the output."""
     name = out.rstrip("/").rpartition("/")[2]
-    files = beside.files(f".{name}-{os.urandom(4).hex()}")
+    files = beside.folder_of_files(f".{name}-{os.urandom(4).hex()}")
     Path(files.folder).mkdir(parents=True)
     Path(files.folder).chmod(0o777)  # workers may run as another user
     return files

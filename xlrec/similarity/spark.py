@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from xlrec.index.items import ItemIndex
-from xlrec.kernels.base.batches import blocks
+from xlrec.kernels.base.batches import table_blocks
 from xlrec.kernels.base.vectors import decode_vectors
 from xlrec.kernels.search.items import ITEM_BLOCK
 from xlrec.kernels.search.pairs import pair_mask
-from xlrec.kernels.search.topk import Mask, prepare, top_k
+from xlrec.kernels.search.topk import Mask, prepare_items, top_k
 from xlrec.runtime.files import local_path
 from xlrec.runtime.first_pass import first_pass_for
-from xlrec.runtime.tasks import spread
+from xlrec.runtime.tasks import spread_by_hash
 from xlrec.similarity.languages import known_languages, language_words
 from xlrec.tables import SIMILARITIES
 
@@ -42,8 +42,8 @@ def similar_pairs(
         left: (id, language, vector float32[dim] as binary of unit norm, num): num is the row of the index that is this
             row itself, null where it is none.
         k: At least 1.
-        index: The `ItemIndex` of the right rows, as `Files.offer` names it; its categories hold the one language of
-            each row, its languages the same where it is known.
+        index: The `ItemIndex` of the right rows, as `share_with_workers` names it; its categories hold the one
+            language of each row, its languages the same where it is known.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
         left_block: Left rows per matrix product.
@@ -55,12 +55,14 @@ def similar_pairs(
     """
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        pair_search = PairSearch(ItemIndex.open(local_path(index)), k, min_score, other_language_only, right_block)
-        for block in blocks(batches, left_block):
+        pair_search = PairSearch(
+            ItemIndex.open_folder(local_path(index)), k, min_score, other_language_only, right_block
+        )
+        for block in table_blocks(batches, left_block):
             yield from pair_search.pairs_of(block).to_batches()
 
     rows = left.select("id", "language", "vector", "num")
-    return spread(rows, "id").mapInArrow(search, SIMILARITIES.schema)
+    return spread_by_hash(rows, "id").mapInArrow(search, SIMILARITIES.schema)
 
 
 class PairSearch:
@@ -72,7 +74,7 @@ class PairSearch:
         self.other_language_only, self.ids = other_language_only, index.item_ids
         norms = np.asarray(index.norms)
         path = first_pass_for(index.shards, norms)
-        self.items = prepare(index.shards, norms=norms, path=path, item_block=right_block)
+        self.items = prepare_items(index.shards, norms=norms, path=path, item_block=right_block)
         self.codes = np.asarray(index.category_csr[1])
 
     def pairs_of(self, left: pa.Table) -> pa.Table:

@@ -35,7 +35,7 @@ class Verdict:
         return f"{self.name} is {self.value:.4g}, allowed is {bar} ({self.advice})"
 
 
-def measure(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) -> DataFrame:
+def measure_lists(new: DataFrame, live: DataFrame | None, users: DataFrame, k: int) -> DataFrame:
     """One row of numbers about the new lists, and their drift against the live ones.
 
     Columns: rows, users_with_list, users, short_lists (fewer than k rows), broken_lists (a gap or repetition in rank,
@@ -86,7 +86,7 @@ def _bit(place: Column) -> Column:
     return F.when(place.between(0, _WORD - 1), F.call_function("shiftleft", F.lit(1).cast("bigint"), place))
 
 
-def verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[Verdict]:
+def audit_verdicts(measured: Mapping[str, float | None], config: AuditConfig) -> list[Verdict]:
     """Every bar with its value; the drift bars only where there is a live run."""
 
     def number(name: str) -> float:

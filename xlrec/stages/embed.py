@@ -13,9 +13,9 @@ from xlrec.config.models import EmbedConfig
 from xlrec.encoders import BUILT_IN, Encoder, load
 from xlrec.encoders.on_worker import load_on_worker
 from xlrec.kernels.base.vectors import decode_vectors, encode_vectors, segment_means, vector_bytes
-from xlrec.kernels.text.neutral import Neutral
+from xlrec.kernels.text.neutral import LanguageOffsets
 from xlrec.runtime import devices
-from xlrec.runtime.worker import keep_light
+from xlrec.runtime.worker import keep_worker_light
 from xlrec.tables import EMBEDDINGS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Calla
     config_json = config.model_dump_json()
 
     def vectors(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        keep_light()
+        keep_worker_light()
         encoder = _encoder(config_json, fingerprint)
         for texts in batches:
             present = texts.notna()
@@ -103,7 +103,7 @@ def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_text
     def embedded(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        keep_light()
+        keep_worker_light()
         encoder = _encoder(config_json, fingerprint)
         for batch in batches:
             vectors = encode_vectors(encoder.encode(cast("list[str]", batch.column("text").to_pylist())))
@@ -144,7 +144,7 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
         yield means(held)
 
 
-def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> "Iterator[pa.RecordBatch]":
+def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: LanguageOffsets) -> "Iterator[pa.RecordBatch]":
     """(item_num, vector) of (item_num, language, vector), language-neutral."""
     import pyarrow as pa
 
@@ -156,7 +156,7 @@ def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: Neutral) -> 
             yield pa.RecordBatch.from_arrays([batch.column("item_num"), plain], ["item_num", "vector"])
 
 
-def mute_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
+def shared_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
     """(text_hash) of texts shared by more than 20 items and by more than the square root of all, such as "no title".
 
     They would make different items near-duplicates of each other, of which a list holds one.
@@ -171,11 +171,11 @@ def mute_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
 
 
 def item_vectors(
-    items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str, neutral: Neutral | None = None
+    items: DataFrame, texts: DataFrame, embeddings: DataFrame, fingerprint: str, neutral: LanguageOffsets | None = None
 ) -> DataFrame:
     """(item_num, vector): the mean of the vectors of each item's texts, at unit norm; no row for an item without texts.
 
-    Texts of `mute_texts` do not count.
+    Texts of `shared_texts` do not count.
 
     Args:
         items: `tables.ITEMS`.
@@ -186,7 +186,7 @@ def item_vectors(
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")
-    wanted = wanted.join(F.broadcast(mute_texts(items, texts)), "text_hash", "left_anti")
+    wanted = wanted.join(F.broadcast(shared_texts(items, texts)), "text_hash", "left_anti")
     rows = wanted.join(known, "text_hash").repartition("item_num")
     rows = rows.sortWithinPartitions("item_num", "language", "text_hash").select("item_num", "language", "vector")
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import NeutralConfig
 from xlrec.kernels.base.vectors import decode_vectors, vector_bytes
-from xlrec.kernels.text.neutral import Neutral, fit, fixed_sums
+from xlrec.kernels.text.neutral import LanguageOffsets, fit_language_offsets, fixed_sums
 from xlrec.tables import UNKNOWN_LANGUAGE
 
 if TYPE_CHECKING:
@@ -93,10 +93,10 @@ def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> li
     ordered = sorted(sums, key=lambda row: str(row["language"]))
     counts = np.array([row["n_texts"] for row in ordered], dtype=np.int64)
     totals = np.stack([np.frombuffer(row["sums"], dtype=_WHOLE) for row in ordered])
-    offsets, directions = fit(
+    offsets, directions = fit_language_offsets(
         counts, totals, min_texts=config.min_texts, prior_texts=config.prior_texts, n_directions=config.directions
     )
-    neutral = Neutral(tuple(str(row["language"]) for row in ordered), offsets, directions)
+    neutral = LanguageOffsets(tuple(str(row["language"]) for row in ordered), offsets, directions)
     whose: dict[str, Any] = {"fingerprint": fingerprint, "neutral": neutral.fingerprint}
     tags, n_texts = [*neutral.languages, None], [*counts.tolist(), None]
     offset_rows = [
@@ -109,7 +109,7 @@ def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> li
     ]
 
 
-def neutral_of(rows: Sequence[Row]) -> Neutral | None:
+def neutral_of(rows: Sequence[Row]) -> LanguageOffsets | None:
     """The fit that the rows of one encoder in `tables.LANGUAGE_PARTS` hold; None for no rows."""
     ordered = sorted(rows, key=lambda row: int(row["number"]))
     offsets = [row for row in ordered if row["kind"] == OFFSET]
@@ -117,7 +117,7 @@ def neutral_of(rows: Sequence[Row]) -> Neutral | None:
         return None
     directions = [row["vector"] for row in ordered if row["kind"] == DIRECTION]
     dim = len(offsets[0]["vector"]) // 4
-    return Neutral(
+    return LanguageOffsets(
         tuple(str(row["language"]) for row in offsets[:-1]),
         np.frombuffer(b"".join(row["vector"] for row in offsets), dtype="<f4").reshape(-1, dim),
         np.frombuffer(b"".join(directions), dtype="<f4").reshape(-1, dim),

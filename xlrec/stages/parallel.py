@@ -44,7 +44,7 @@ def chosen_pairs(
         items: `tables.ITEMS`.
         usable: What `usable_texts` gave.
         config: The bounds.
-        files: Where pairs are counted, as `covisitation.fit` wants it.
+        files: Where pairs are counted, as `covisitation.fit_neighbours` wants it.
     """
     model = CovisitationConfig(
         window_items=config.window_items,
@@ -57,7 +57,7 @@ def chosen_pairs(
     known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
     chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
     pooled = items.withColumn("markets", F.lit(None).cast("array<string>"))
-    near = covisitation.fit(chosen.withColumn("market", F.lit(None).cast("string")), pooled, model, files)
+    near = covisitation.fit_neighbours(chosen.withColumn("market", F.lit(None).cast("string")), pooled, model, files)
     both = near.select(
         F.least("item_num", "neighbour_num").alias("a"), F.greatest("item_num", "neighbour_num").alias("b")
     ).distinct()

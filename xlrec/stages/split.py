@@ -12,7 +12,9 @@ from xlrec.config.models import EvaluateConfig
 _SPAN_BITS: Final = 31
 
 
-def split(events: DataFrame, config: EvaluateConfig, *, exclude_seen: bool = True) -> tuple[DataFrame, DataFrame]:
+def split_events(
+    events: DataFrame, config: EvaluateConfig, *, exclude_seen: bool = True
+) -> tuple[DataFrame, DataFrame]:
     """(history, holdout), both in the schema of events.
 
     `time`: everything before the cut (`time_cut`) is history, what happens at or after it the holdout. All events of
@@ -58,7 +60,7 @@ def evaluation_date(history: DataFrame) -> DataFrame:
     return history.agg(F.date_add(F.max("timestamp").cast("date"), 1).alias("run_date"))
 
 
-def describe(config: EvaluateConfig) -> str:
+def describe_split(config: EvaluateConfig) -> str:
     """How history and holdout are cut, for the report and the metrics table."""
     where = " of the history (inner split)" if config.inner else ""
     if config.split == "time":

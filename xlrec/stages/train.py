@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def train(
+def train_counts(
     events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date, files: Files
 ) -> "tuple[DataFrame, DataFrame]":
     """`NEIGHBOURS` and `POPULARITY`.
@@ -26,12 +26,12 @@ def train(
         files: Where pairs of items are counted: needed until the rows have been read; then drop it.
     """
     return (
-        covisitation.fit(events, items, config.covisitation, files),
-        popularity.fit(events, items, config.popularity, run_date),
+        covisitation.fit_neighbours(events, items, config.covisitation, files),
+        popularity.fit_popularity(events, items, config.popularity, run_date),
     )
 
 
-def user_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
+def logs_by_user(users: "DataFrame", events: "DataFrame") -> "DataFrame":
     """One row per user with positive events, in the schema of `training.recommender.logs`; no user_id, only its hash.
 
     Args:

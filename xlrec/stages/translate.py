@@ -12,7 +12,7 @@ from xlrec.encoders.on_worker import load_on_worker
 from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 from xlrec.runtime.devices import gpu_profile, task_device
-from xlrec.runtime.worker import keep_light
+from xlrec.runtime.worker import keep_worker_light
 from xlrec.tables import TRANSLATIONS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
     def translated(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
-        keep_light()
+        keep_worker_light()
         translator = _translator(config_json, fingerprint)
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))

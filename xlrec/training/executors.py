@@ -18,8 +18,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from xlrec.errors import ConfigError, MachineError
-from xlrec.runtime.cluster import reason
-from xlrec.runtime.files import PARTS, lay_part, replaced_folder, withdraw
+from xlrec.runtime.cluster import error_line
+from xlrec.runtime.files import PARTS, replaced_folder, withdraw_added, write_part
 from xlrec.runtime.machine import cannot_write
 from xlrec.runtime.scratch import scratch_of
 from xlrec.training.barrier import OUTCOME, Inputs, run_in_task, with_output_rows
@@ -71,7 +71,7 @@ def run_on_executors(
                 return decode_outcome(_write_files(rows.repartition(_N_PARTS, "name", "start"), new))
         except (Py4JError, PySparkException, RuntimeError) as error:  # Spark's own, or TorchDistributor's
             raise MachineError(
-                f"the training failed on its executors ({reason(error)}): their logs say more"
+                f"the training failed on its executors ({error_line(error)}): their logs say more"
             ) from error
         except OSError as error:
             cause = error.strerror or error
@@ -119,7 +119,7 @@ def _write_files(rows: DataFrame, folder: Path) -> str:
         if row["name"] == OUTCOME:
             outcome = bytes(row["data"]).decode()
         else:
-            lay_part(folder / row["name"], row["start"], row["data"])
+            write_part(folder / row["name"], row["start"], row["data"])
     return outcome
 
 
@@ -188,4 +188,4 @@ def _archive_added(spark: SparkSession, archive: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        withdraw(context._jsc.sc().addedArchives(), archive.name)
+        withdraw_added(context._jsc.sc().addedArchives(), archive.name)

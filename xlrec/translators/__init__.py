@@ -12,7 +12,7 @@ from xlrec.encoders.weights import Weights
 from xlrec.errors import ConfigError
 from xlrec.translators.seq2seq import Seq2SeqTranslator
 
-__all__ = ["Seq2SeqTranslator", "fingerprint", "load", "locate"]
+__all__ = ["Seq2SeqTranslator", "fingerprint", "load", "locate_model"]
 
 #: Raise it whenever a translation changes.
 _VERSION = 1
@@ -33,22 +33,22 @@ def fingerprint(config: TranslateConfig) -> str:
     Raises:
         EncoderError: the model is missing or not pinned.
     """
-    facts = [_VERSION, weights.identity(_weights(config)), config.max_tokens, config.beams]
+    facts = [_VERSION, weights.content_identity(_weights(config)), config.max_tokens, config.beams]
     return f"seq2seq-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"
 
 
-def locate(config: TranslateConfig, *, local_only: bool = False) -> Path:
-    """Folder of the model on this machine, downloaded if need be; see `weights.locate`.
+def locate_model(config: TranslateConfig, *, local_only: bool = False) -> Path:
+    """Folder of the model on this machine, downloaded if need be; see `weights.locate_folder`.
 
     Raises:
         EncoderError: the model is missing, not pinned, cannot be reached, or may run code.
     """
-    return weights.locate(_weights(config), local_only=local_only)
+    return weights.locate_folder(_weights(config), local_only=local_only)
 
 
 @lru_cache(maxsize=1)
 def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -> Seq2SeqTranslator:
-    folder = locate(config, local_only=local_only)
+    folder = locate_model(config, local_only=local_only)
     return Seq2SeqTranslator(config, folder, device, fingerprint(config))
 
 
@@ -71,4 +71,4 @@ def load(
 
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         torch.set_num_threads(n_threads)
-    return _load(config, device, local_only, weights.stamp(_weights(config)))
+    return _load(config, device, local_only, weights.folder_stamp(_weights(config)))

@@ -21,7 +21,7 @@ class Family:
     """Token ids before every text: the pivot language, where the text carries it."""
 
 
-def family(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
+def family_of(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
     """Family of a model, by its type and by the language tokens of its vocabulary.
 
     Args:

@@ -7,7 +7,7 @@ import re
 _END = re.compile(r"(?<=[.!?…؟۔।])\s+|(?<=[。！？])")
 
 
-def split(text: str) -> list[list[str]]:
+def split_sentences(text: str) -> list[list[str]]:
     """Sentences of each line; a blank line has none. `join(split(text))` keeps the lines."""
     return [[part for part in _END.split(line.strip()) if part.strip()] for line in text.split("\n")]
 

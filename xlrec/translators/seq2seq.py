@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from xlrec.config.models import TranslateConfig
-from xlrec.encoders.packing import CPU_BATCH_TOKENS, pack
+from xlrec.encoders.packing import CPU_BATCH_TOKENS, padded_batches
 from xlrec.errors import EncoderError
-from xlrec.translators.families import family
-from xlrec.translators.sentences import join, split
+from xlrec.translators.families import family_of
+from xlrec.translators.sentences import join, split_sentences
 
 #: A translation has at most this many times the tokens of its text, and a few.
 _GROWTH, _SLACK = 2, 16
@@ -29,7 +29,7 @@ class Seq2SeqTranslator:
         self._config, self._device = config, device
         self._tokenizer, self._model = _read(folder, device)
         kind = str(self._model.config.model_type)
-        self._family = family(self._tokenizer, kind, config.pivot, str(folder))
+        self._family = family_of(self._tokenizer, kind, config.pivot, str(folder))
         limit = getattr(self._model.config, "max_position_embeddings", None) or config.max_tokens
         self._longest = min(config.max_tokens, limit)
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
@@ -42,7 +42,7 @@ class Seq2SeqTranslator:
             languages: canonical BCP 47 tag of each.
         """
         sources = [self._family.source(tag) for tag in languages]
-        lines = [[] if source is None else split(text) for text, source in zip(texts, sources, strict=True)]
+        lines = [[] if source is None else split_sentences(text) for text, source in zip(texts, sources, strict=True)]
         jobs = [
             self._ids(sentence, source or [])
             for parts, source in zip(lines, sources, strict=True)
@@ -70,7 +70,7 @@ class Seq2SeqTranslator:
         lengths = np.array([len(job) for job in jobs], dtype=np.int64)
         pad = self._tokenizer.pad_token_id or 0
         with torch.inference_mode():
-            for length, n_texts, rows in pack(lengths, self._longest, self._batch_tokens):
+            for length, n_texts, rows in padded_batches(lengths, self._longest, self._batch_tokens):
                 ids = np.full((len(rows), length), pad, dtype=np.int64)
                 for place, row in enumerate(rows.tolist()):
                     ids[place, : lengths[row]] = jobs[row]

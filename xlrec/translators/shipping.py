@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 from xlrec import encoders, translators
 from xlrec.config.models import Config, EmbedConfig, TranslateConfig
 from xlrec.lake.delta import Lake
-from xlrec.runtime.files import fetched, replaced_folder
+from xlrec.runtime.files import fetched_copy, replaced_folder
 from xlrec.runtime.machine import local_folder
 
 #: Folder of the lake below which models of texts lie, by fingerprint, for workers without access to the driver's disk.
@@ -23,11 +23,11 @@ def with_local_models(spark: SparkSession, config: Config) -> Config:
     """
     embed, translate = config.embed, config.translate
     if local_folder(embed.encoder) is None:
-        embed = embed.model_copy(update={"encoder": fetched(spark, embed.encoder)})
+        embed = embed.model_copy(update={"encoder": fetched_copy(spark, embed.encoder)})
     if embed.folder is not None:
-        embed = embed.model_copy(update={"folder": fetched(spark, embed.folder)})
+        embed = embed.model_copy(update={"folder": fetched_copy(spark, embed.folder)})
     if translate.model is not None and local_folder(translate.model) is None:
-        translate = translate.model_copy(update={"model": fetched(spark, translate.model)})
+        translate = translate.model_copy(update={"model": fetched_copy(spark, translate.model)})
     return config.model_copy(update={"embed": embed, "translate": translate})
 
 
@@ -38,7 +38,7 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
         EncoderError: the model cannot be had.
         LakeError: the lake cannot be written.
     """
-    folder = encoders.locate(config)
+    folder = encoders.locate_model(config)
     if folder is None or lake.on_one_machine:
         return config
     place = _offered(lake, folder, encoders.fingerprint(config))
@@ -52,7 +52,7 @@ def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConf
         EncoderError: the model cannot be had.
         LakeError: the lake cannot be written.
     """
-    folder = translators.locate(config)
+    folder = translators.locate_model(config)
     if lake.on_one_machine:
         return config
     place = _offered(lake, folder, translators.fingerprint(config))
@@ -60,9 +60,9 @@ def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConf
 
 
 def _offered(lake: Lake, folder: Path, fingerprint: str) -> str:
-    files = lake.files(f"{ENCODERS}/{fingerprint}")
+    files = lake.folder_of_files(f"{ENCODERS}/{fingerprint}")
     if not Path(files.folder).exists():
         with replaced_folder(Path(files.folder)) as new:
             shutil.copytree(folder, new, dirs_exist_ok=True)
-    files.keep_once(lake.spark)
-    return files.offer(lake.spark)
+    files.keep_in_lake_once(lake.spark)
+    return files.share_with_workers(lake.spark)

@@ -21,9 +21,9 @@ from pyspark import SparkFiles, TaskContext
 
 from xlrec.config.models import SparkConfig
 from xlrec.runtime.devices import gpu_profile
-from xlrec.runtime.session import start
+from xlrec.runtime.session import start_session
 
-spark = start(SparkConfig())
+spark = start_session(SparkConfig())
 
 
 def seen(batches):

@@ -27,16 +27,16 @@ from xlrec.pipeline.cluster import checks
 from xlrec.config.models import SparkConfig
 from xlrec.lake.delta import Lake
 from xlrec.pipeline.night import nightly
-from xlrec.runtime.session import start
-from xlrec.config.loading import validate
+from xlrec.runtime.session import start_session
+from xlrec.config.loading import validate_config
 from xlrec.tables import RUNS
 
-spark = start(SparkConfig())
+spark = start_session(SparkConfig())
 for values in json.loads(Path(sys.argv[1]).read_text()):
-    config = validate(values)
+    config = validate_config(values)
     lacking = [check.seen for check in checks(spark, config) if check.required and not check.ok]
     run_id = nightly(spark, config)
-    (row,) = Lake(spark, config.lake).read(RUNS).where(f"run_id = '{run_id}'").collect()
+    (row,) = Lake(spark, config.lake).read_table(RUNS).where(f"run_id = '{run_id}'").collect()
     print("RAN " + json.dumps([row["status"], row["content_hash"], lacking]))
 """
 
@@ -55,6 +55,6 @@ def test_nights_on_hdfs_and_s3_give_the_lists_of_one_machine(
     ran = [json.loads(line.removeprefix("RAN ")) for line in done.stdout.splitlines() if line.startswith("RAN ")]
     assert ran == [["published", alone, []]] * 2
     assert FileSystem(spark, f"{hdfs}/lake/_reports/2026-03-01.1.html").exists()
-    left = [one.name for one in FileSystem(spark, f"{hdfs}/lake/_index").children()]
+    left = [one.name for one in FileSystem(spark, f"{hdfs}/lake/_index").list_children()]
     assert left == ["2026-03-01.1"]  # no folder of a step
     assert not [*Path(hosts.folder).glob("hdfs:*"), *Path(hosts.folder).glob("s3a:*")]

@@ -22,12 +22,13 @@ import json, sys
 from xlrec.config.models import SparkConfig
 from xlrec.lake.delta import Lake
 from xlrec.lake.readers import read_recommendations
-from xlrec.runtime.session import start
+from xlrec.runtime.session import start_session
 from xlrec.tables import RUNS
 
-spark = start(SparkConfig())
+spark = start_session(SparkConfig())
 lake = Lake(spark, sys.argv[1])
-rows = lake.read(RUNS).orderBy("started_at").select("run_id", "status", "content_hash", "counts").toJSON().collect()
+runs = lake.read_table(RUNS).orderBy("started_at")
+rows = runs.select("run_id", "status", "content_hash", "counts").toJSON().collect()
 live = read_recommendations(spark, sys.argv[1]).select("run_id").first()["run_id"]
 print("FOUND " + json.dumps({"runs": [json.loads(row) for row in rows], "live": live}))
 """

@@ -15,7 +15,7 @@ from worlds.tiny_models import build_encoder
 from xlrec import encoders
 from xlrec.errors import MachineError
 from xlrec.lake.delta import Lake
-from xlrec.pipeline.adapting import adapt
+from xlrec.pipeline.adapting import adapt_encoder
 from xlrec.runtime.hadoop import FileSystem
 from xlrec.tables import EVENTS, ITEMS, TEXTS
 from xlrec.training.encoder import AdaptConfig
@@ -59,7 +59,7 @@ def check_as_here(hosts: Hosts, told: dict[str, Any], name: str) -> None:
     """Two hosts train the model that two processes of this machine train."""
     here = told | {"output": str(hosts.folder / name / "here"), "work": str(hosts.folder / name / "work-here")}
     there = told | {"output": str(hosts.folder / name / "there"), "work": str(hosts.folder / name / "work-there")}
-    found = adapt(AdaptConfig.model_validate(here), silent)
+    found = adapt_encoder(AdaptConfig.model_validate(here), silent)
     done = trained(hosts, there)
     assert not done.returncode, output_of(done)
     np.testing.assert_allclose(vectors(there["output"]), vectors(here["output"]), atol=1e-5)
@@ -87,12 +87,12 @@ def test_a_lake_a_model_and_texts_on_hdfs_reach_both(spark: "SparkSession", host
     texts = [(name[3:], tongue, text) for name, tongue, text in zip(*rows.values(), strict=True)]
     lake = Lake(spark, f"{url}/lake")
     values = [(item, tongue, False, text, None, text, f"{item}-{tongue}") for item, tongue, text in texts]
-    lake.replace(TEXTS, spark.createDataFrame(values, TEXTS.schema))
+    lake.replace_rows(TEXTS, spark.createDataFrame(values, TEXTS.schema))
     names = enumerate(sorted({item for item, _, _ in texts}))
-    lake.replace(
+    lake.replace_rows(
         ITEMS, spark.createDataFrame([(one, num, [], [], None, None, None, True) for num, one in names], ITEMS.schema)
     )
-    lake.replace(EVENTS, spark.createDataFrame([], EVENTS.schema))
+    lake.replace_rows(EVENTS, spark.createDataFrame([], EVENTS.schema))
     parts = {"path": f"{url}/texts/world.parquet", "lake": {"folder": f"{url}/lake"}, "dev_share": 0.1}
     finetune = told["finetune"] | {"model": f"{url}/model"}
     check_as_here(hosts, told | {"texts": parts, "finetune": finetune}, "urls")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 
-def blocks(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
+def table_blocks(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
     """The rows of batches of any size in tables of `size` rows; the last may be shorter, none is empty."""
     waiting: list[pa.RecordBatch] = []
     n_waiting = 0

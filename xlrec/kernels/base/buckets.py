@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 
-def buckets(bounds: Iterable[int]) -> list[tuple[int, int | None, str]]:
+def count_buckets(bounds: Iterable[int]) -> list[tuple[int, int | None, str]]:
     """(first, after, label) of the buckets that begin at 0 and at each bound; the last is open: after is None.
 
     A label is such as 0, 3-9 or 30+.

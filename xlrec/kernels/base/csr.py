@@ -16,7 +16,7 @@ def owners_of(indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
-def first_of(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def first_entries(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n_rows + 1,) int64 bounds, and (n,) int64 places among all entries, of the first `most` entries of each row."""
     sizes = np.minimum(np.diff(indptr), most)
     bounds = indptr_of(sizes)

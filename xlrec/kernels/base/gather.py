@@ -6,14 +6,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.numba_options import uncounted
-from xlrec.kernels.base.simd import fetch
+from xlrec.kernels.base.numba_options import njit_without_refcounts
+from xlrec.kernels.base.simd import prefetch
 
 _AHEAD: Final = 12  # rows that are prefetched before they are copied
 _LINE: Final = 16  # float32 numbers of a cache line
 
 
-def gather(
+def gather_rows(
     shards: Sequence[tuple[int, NDArray[np.float32]]],
     nums: NDArray[np.integer[Any]],
     dim: int,
@@ -36,7 +36,7 @@ def gather(
     return copies
 
 
-@uncounted
+@njit_without_refcounts
 def _put(vectors: Any, first: Any, nums: Any, copies: Any) -> Any:
     """Number of rows that lie in the shard; they are copied to `copies`."""
     n_put = 0
@@ -44,7 +44,7 @@ def _put(vectors: Any, first: Any, nums: Any, copies: Any) -> Any:
         later = nums[min(row + _AHEAD, len(nums) - 1)] - first
         if 0 <= later < len(vectors):
             for column in range(0, copies.shape[1], _LINE):
-                fetch(vectors[later], column)
+                prefetch(vectors[later], column)
         at = nums[row] - first
         if 0 <= at < len(vectors):
             n_put += 1

@@ -13,6 +13,6 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _OPTIONS: Final[Any] = {"cache": True, "_nrt": False}  # as `Any`: the stubs know no `_nrt`
 
 
-def uncounted(function: _Function) -> _Function:
+def njit_without_refcounts(function: _Function) -> _Function:
     """The compiled helper, without reference counting; it may allocate no array."""
     return cast(_Function, njit(**_OPTIONS)(function))

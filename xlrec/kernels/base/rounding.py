@@ -15,7 +15,7 @@ def _distance(left, right):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath={"reassoc"})
-def lengths(rows):  # type: ignore[no-untyped-def]
+def row_norms(rows):  # type: ignore[no-untyped-def]
     """(n,) float64 Euclidean norms of (n, dim) float32 rows; NaN or inf where a row is not finite."""
     norms = np.empty(len(rows))
     for row in range(len(rows)):
@@ -99,7 +99,7 @@ def query_norms(rows):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def to_units(rows, norms):  # type: ignore[no-untyped-def]
+def unit_rows(rows, norms):  # type: ignore[no-untyped-def]
     """(n, dim) float32 unit rows of (n, dim) float64 rows and (n,) float64 norms; 0 stays 0, NaN where a norm is."""
     units = np.empty(rows.shape, np.float32)
     for row in range(len(rows)):

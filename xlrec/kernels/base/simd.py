@@ -24,10 +24,10 @@ _INTS: Final = ir.VectorType(_INT, LANES)
 
 
 @_instruction
-def reaching(typing: Any, scores: Any, scales: Any, errors: Any, place: Any, scale: Any, relative: Any, threshold: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """uint32 mask of the LANES columns from `place` whose upper bound is at least the threshold; NaN never is.
+def threshold_mask(typing: Any, scores: Any, scales: Any, errors: Any, at: Any, scale: Any, rel: Any, least: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """uint32 mask of the LANES columns from `at` whose upper bound is at least the threshold; NaN never is.
 
-    The upper bound is s + relative · |s| + error, with s = score · column's scale · `scale`. Arrays are contiguous.
+    The upper bound is s + rel · |s| + error, with s = score · column's scale · `scale`. Arrays are contiguous.
     """
     signature = types.uint32(scores, scales, errors, types.intp, types.float32, types.float32, types.float32)
 
@@ -85,7 +85,7 @@ def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]  # noqa:
 
 
 @_instruction
-def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def blocked_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """float64 inner product of the first 8 · n_eights numbers of two contiguous rows, float64 and float32.
 
     Eight running sums, joined from first to last: the order of `xlrec.kernels.search.exact_scores`.
@@ -112,7 +112,7 @@ def whole_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignor
 
 
 @_instruction
-def fetch(typing: Any, row: Any, place: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
+def prefetch(typing: Any, row: Any, place: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """Prefetch of the cache line of row[place]."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:

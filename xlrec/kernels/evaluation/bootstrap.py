@@ -87,12 +87,12 @@ def fine_sums(values: Floats) -> NDArray[np.int64]:
     return sums
 
 
-def means(sums: Floats, counts: Floats) -> Floats:
+def replicate_means(sums: Floats, counts: Floats) -> Floats:
     """(n_replicates, …) weighted means; NaN where a replicate drew none of the users."""
     return np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), np.nan)
 
 
-def interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
+def percentile_interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
     """Ends of the percentile interval; replicates that are NaN are left out; (nan, nan) where all are."""
     known = replicates[~np.isnan(replicates)]
     if not len(known):
@@ -114,7 +114,7 @@ def p_value(differences: Floats) -> float:
     return min(1.0, 2.0 * (1 + tail) / (1 + len(known)))
 
 
-def paired(one: Floats, other: Floats, seed: int, n_replicates: int) -> tuple[float, float, float]:
+def paired_difference(one: Floats, other: Floats, seed: int, n_replicates: int) -> tuple[float, float, float]:
     """Mean difference of two systems on the same users, with its 95 % interval; (0, nan, nan) where there is no user.
 
     Args:
@@ -127,4 +127,4 @@ def paired(one: Floats, other: Floats, seed: int, n_replicates: int) -> tuple[fl
         return 0.0, float("nan"), float("nan")
     weights = poisson_weights(np.arange(len(one)), seed, n_replicates)
     sums = replicate_sums(weights, (one - other)[:, None])[:, 0]
-    return (float((one - other).mean()), *interval(means(sums, weights.sum(axis=0))))
+    return (float((one - other).mean()), *percentile_interval(replicate_means(sums, weights.sum(axis=0))))

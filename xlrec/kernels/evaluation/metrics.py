@@ -60,7 +60,7 @@ def hit_rate(hits: Bools, n_relevant: Ints, k: int) -> Floats:
     return _where_relevant(np.minimum(_sum(hits[:, :k]), 1.0), np.ones(len(hits)), n_relevant)
 
 
-def information(item_users: Ints, n_users: int | Ints) -> Floats:
+def self_information(item_users: Ints, n_users: int | Ints) -> Floats:
     """-log2((item_users + 1) / (n_users + 1)): information of choosing an item, in bits.
 
     item_users of n_users users interacted with the item in the history; the ones added keep items without any finite.
@@ -71,7 +71,7 @@ def information(item_users: Ints, n_users: int | Ints) -> Floats:
 
 
 def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
-    """Mean `information` of the items at ranks <= k, over min(k, list length); 0 for an empty list.
+    """Mean `self_information` of the items at ranks <= k, over min(k, list length); 0 for an empty list.
 
     Args:
         bits: (n_users, width) information of the item at each rank; columns beyond a list's end are not read.
@@ -152,7 +152,7 @@ def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> B
     return np.isin(keys, wanted) & _inside(width, lengths, width)
 
 
-def pad(values: NDArray[Any], lengths: Ints, width: int, fill: float) -> NDArray[Any]:
+def pad_runs(values: NDArray[Any], lengths: Ints, width: int, fill: float) -> NDArray[Any]:
     """(n_rows, width) array whose row r begins with the r-th of the runs that lie one after another in `values`.
 
     Args:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 NEVER, LAST, LISTED = range(3)
 
 
-def places(
+def wanted_places(
     scores: NDArray[np.float64], states: NDArray[np.uint8], wanted: NDArray[np.integer[Any]],
     weights: NDArray[np.float64],
 ) -> NDArray[np.int64]:  # fmt: skip

@@ -15,7 +15,7 @@ _PAIRS: Final = 1 << 23
 _DAY: Final = 86_400_000_000.0  # microseconds
 
 
-class Logs(NamedTuple):
+class ChoiceLogs(NamedTuple):
     """CSR over users, oldest first, each item at most once."""
 
     indptr: NDArray[np.int64]
@@ -40,7 +40,7 @@ class Rules(NamedTuple):
     """Closeness falls with places apart to this power."""
 
 
-class Pairs(NamedTuple):
+class PairCounts(NamedTuple):
     """Pairs of the items of a block; an item has a row for all users, then one for those of each market.
 
     Row (item_num // n_blocks) · (1 + n_markets) + side; side 0 is all users, side 1 + m those of market m.
@@ -59,9 +59,9 @@ class Pairs(NamedTuple):
 
 
 def pairs_of_block(
-    logs: Logs, block: int, n_blocks: int, n_markets: int, rules: Rules, pairs_at_once: int = _PAIRS
-) -> Pairs:
-    """`Pairs` of the items whose number leaves `block` when divided by `n_blocks`.
+    logs: ChoiceLogs, block: int, n_blocks: int, n_markets: int, rules: Rules, pairs_at_once: int = _PAIRS
+) -> PairCounts:
+    """`PairCounts` of the items whose number leaves `block` when divided by `n_blocks`.
 
     Args:
         logs: Of everybody who chose an item of the block.
@@ -89,7 +89,7 @@ def pairs_of_block(
         blocks.append(_add_up(starts, others, values, n_markets, scratch))
         low = high
     sizes, nums, counts, closeness = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    return Pairs(users.ravel(), sizes, nums, counts, closeness)
+    return PairCounts(users.ravel(), sizes, nums, counts, closeness)
 
 
 @njit(cache=True)
@@ -133,7 +133,7 @@ def _fill(logs, rules, distances, block, n_blocks, n_markets, first, last, start
 
 @njit(cache=True)
 def _add_up(starts, others, values, n_markets, scratch):  # type: ignore[no-untyped-def]
-    """Sizes of the rows of `Pairs`, and what lies in them."""
+    """Sizes of the rows of `PairCounts`, and what lies in them."""
     n_mine, at = (len(starts) - 1) // n_markets, 0
     sizes = np.zeros(n_mine * (1 + n_markets), np.int64)
     nums, counts = np.empty(2 * len(others), np.int32), np.empty(2 * len(others), np.int32)

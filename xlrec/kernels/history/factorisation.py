@@ -97,7 +97,7 @@ def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
 
-def whitening(items: _Floats, unseen: float, penalty: float) -> _Floats:
+def whitening_matrix(items: _Floats, unseen: float, penalty: float) -> _Floats:
     """(dim, dim) float64 W with which a fold-in is a Gaussian process of kernel ⟨p_h, p_i⟩, p_i = y_i W.
 
     W = V (Λ + λ_x)^(-1/2) for α YᵀY = V Λ Vᵀ: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each
@@ -128,7 +128,7 @@ def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
 
     Args:
         history: Of the users.
-        vectors: (n, dim) floating p of each history item, factors times `whitening`.
+        vectors: (n, dim) floating p of each history item, factors times `whitening_matrix`.
     """
     weights, queries = np.zeros(len(history.nums)), np.zeros((len(history.indptr) - 1, vectors.shape[1]))
     _fold_in(history.indptr, history.strengths, np.ascontiguousarray(vectors, dtype=np.float64), weights, queries)

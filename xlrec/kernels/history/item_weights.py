@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.history.covisits import Pairs
+from xlrec.kernels.history.covisits import PairCounts
 from xlrec.kernels.search.mask import first_from
 
 #: Regression weights smaller than this say nothing: solving leaves them where the true weight is 0.
@@ -50,7 +50,7 @@ class Weights(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """`Pairs` of blocks 0, 1, ... one after another."""
+    """`PairCounts` of blocks 0, 1, ... one after another."""
 
     starts: NDArray[np.int64]
     """(n_blocks + 1,) int64 first row of each block."""
@@ -65,7 +65,7 @@ class Counts(NamedTuple):
     """(n_pairs,) float64."""
 
     @staticmethod
-    def of(blocks: Sequence[Pairs]) -> "Counts":
+    def join_blocks(blocks: Sequence[PairCounts]) -> "Counts":
         """Counts of pairs in memory."""
         users, sizes, *entries = (np.concatenate(field) for field in zip(*blocks, strict=True))
         return Counts(indptr_of(np.array([len(block.users) for block in blocks])), users, indptr_of(sizes), *entries)

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import owners_of
-from xlrec.kernels.base.gather import gather
+from xlrec.kernels.base.gather import gather_rows
 from xlrec.kernels.search.topk import Shards
 
 _DAY: Final = 86_400_000_000.0  # microseconds
@@ -29,7 +29,7 @@ class Histories(NamedTuple):
     """(n_seen,) int32 item_nums of all events."""
 
 
-def histories(
+def weighted_histories(
     indptr: NDArray[np.int64],
     micros: NDArray[np.int64],
     nums: NDArray[np.int32],
@@ -62,7 +62,7 @@ def histories(
     return Histories(*arrays)
 
 
-def profiles(history: Histories, shards: Shards, dim: int) -> NDArray[np.float64]:
+def profile_vectors(history: Histories, shards: Shards, dim: int) -> NDArray[np.float64]:
     """(n_users, dim) float64 unit vectors: the weighted sum of the history's vectors, latest first, over its norm.
 
     NaN where a user has no history or one without any text; a search returns nothing for it.
@@ -74,7 +74,7 @@ def profiles(history: Histories, shards: Shards, dim: int) -> NDArray[np.float64
         limit = history.indptr[start] + _GATHER
         stop = max(start + 1, int(np.searchsorted(history.indptr, limit, side="right")) - 1)
         low, high = history.indptr[start], history.indptr[stop]
-        vectors = gather(shards, history.nums[low:high], dim)
+        vectors = gather_rows(shards, history.nums[low:high], dim)
         _add_up(history.indptr[start : stop + 1] - low, history.weights[low:high], vectors, units[start:stop])
         start = stop
     return units

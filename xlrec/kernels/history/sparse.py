@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.search.mask import readable
+from xlrec.kernels.search.mask import may_read
 
 
 class Neighbours(NamedTuple):
@@ -20,7 +20,7 @@ class Neighbours(NamedTuple):
     """(n,) float64, above 0."""
 
 
-class Market(NamedTuple):
+class MarketPopularity(NamedTuple):
     """Popularity of one market."""
 
     order: NDArray[np.int32]
@@ -29,7 +29,7 @@ class Market(NamedTuple):
     """(n_items,) float64."""
 
 
-class Union(NamedTuple):
+class CandidateUnion(NamedTuple):
     """Candidates of users; a row uses the first `sizes` of its columns."""
 
     sizes: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Union(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of `unite`, all 0 before and after."""
+    """Memory of `merge_candidates`, all 0 before and after."""
 
     sums: NDArray[np.float64]
     """(n_items,) float64 co-visitation."""
@@ -55,15 +55,15 @@ class Scratch(NamedTuple):
     """(n_items,) int32 places in the union, from 1; -1 for items that the user has seen."""
 
     @staticmethod
-    def of(n_items: int) -> "Scratch":
+    def empty_scratch(n_items: int) -> "Scratch":
         """Zeros for that many items."""
         return Scratch(np.zeros(n_items), np.zeros(n_items, np.int32))
 
 
-def empty_union(n_users: int, width: int, k: int) -> Union:
-    """Empty union for `unite`; `width` is 3 × the candidates of each source."""
+def empty_union(n_users: int, width: int, k: int) -> CandidateUnion:
+    """Empty union for `merge_candidates`; `width` is 3 × the candidates of each source."""
     shape = (n_users, width)
-    return Union(
+    return CandidateUnion(
         np.zeros(n_users, np.int64),
         np.full(shape, -1, np.int32),
         np.full(shape, np.nan),
@@ -74,7 +74,7 @@ def empty_union(n_users: int, width: int, k: int) -> Union:
 
 
 @njit(cache=True)
-def unite(users, similar, history, neighbours, market, mask, scratch, union, strict):  # type: ignore[no-untyped-def]
+def merge_candidates(users, similar, history, neighbours, market, mask, scratch, union, strict):  # type: ignore[no-untyped-def]
     """Merged candidates of some users of one market, written to their rows of `union`.
 
     Each source gives its best allowed items, as many as `similar` has columns: co-visitation and popularity only such
@@ -157,7 +157,7 @@ def _best_covisited(user, touched, sums, mask, places, n_best, chosen, n_chosen)
     nums, values = np.empty(len(touched), np.int32), np.empty(len(touched))
     eligible, n_nums = mask.eligible[mask.group[user]], 0
     for num in touched:
-        if eligible[num] and places[num] >= 0 and readable(mask, user, num):
+        if eligible[num] and places[num] >= 0 and may_read(mask, user, num):
             nums[n_nums], values[n_nums] = num, sums[num]
             n_nums += 1
     if n_nums <= n_best:
@@ -184,7 +184,7 @@ def _most_popular(user, market, mask, places, n_best, chosen, n_chosen):  # type
     for num in market.order:
         if count == n_best or market.scores[num] <= 0.0:
             break
-        if places[num] >= 0 and readable(mask, user, num):
+        if places[num] >= 0 and may_read(mask, user, num):
             n_chosen = _chosen(num, chosen, n_chosen, places)
             count += 1
     return n_chosen
@@ -199,11 +199,11 @@ def _fall_back(user, market, mask, places, strict, fallback):  # type: ignore[no
         for num in market.order:
             if count == len(fallback):
                 break
-            if places[num] == 0 and readable(mask, user, num) == wanted:
+            if places[num] == 0 and may_read(mask, user, num) == wanted:
                 fallback[count] = num
                 count += 1
 
 
-def used(sizes: NDArray[Any], width: int) -> NDArray[np.bool_]:
+def used_columns(sizes: NDArray[Any], width: int) -> NDArray[np.bool_]:
     """(n_users, width) bool: columns in use; `sizes` is (n_users,) int64."""
     return np.arange(width) < sizes[:, None]

@@ -25,18 +25,18 @@ class Visits(NamedTuple):
         """(n_visits,) int64 row of the user of each visit."""
         return owners_of(self.indptr)
 
-    def of(self, users: NDArray[np.integer[Any]]) -> "Visits":
+    def of_users(self, users: NDArray[np.integer[Any]]) -> "Visits":
         """Visits of some users, (n,) integer rows, in their order."""
         indptr, rows = entries_of(self.indptr, users)
         return Visits(indptr, self.nums[rows], self.micros[rows], self.weights[rows])
 
-    def where(self, kept: NDArray[np.bool_]) -> "Visits":
+    def keep_visits(self, kept: NDArray[np.bool_]) -> "Visits":
         """Visits that a (n_visits,) bool mask keeps; all users keep their rows."""
         sizes = np.bincount(self.owners[kept], minlength=len(self.indptr) - 1)
         return Visits(indptr_of(sizes), self.nums[kept], self.micros[kept], self.weights[kept])
 
 
-def visits(
+def visits_from_events(
     indptr: NDArray[np.int64], micros: NDArray[np.int64], nums: NDArray[np.int32], weights: NDArray[np.float64]
 ) -> Visits:
     """Visits of all users; events of weight 0 are left out.

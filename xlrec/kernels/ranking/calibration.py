@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import owners_of
-from xlrec.kernels.base.numba_options import uncounted
+from xlrec.kernels.base.numba_options import njit_without_refcounts
 
 #: Share of p that is mixed into q, so that a language which the list lacks costs much, but not infinitely much.
 ALPHA: Final = 0.01
@@ -72,7 +72,7 @@ def shown_languages(
     return groups, shown
 
 
-@uncounted
+@njit_without_refcounts
 def _shown_languages(
     bits: Any, item_nums: Any, indptr: Any, reads: Any, reads_indptr: Any, groups: Any, shown: Any
 ) -> None:
@@ -88,12 +88,12 @@ def _shown_languages(
                 shown[i] = _first(bits, item_nums[i])
 
 
-@uncounted
+@njit_without_refcounts
 def _has(bits: Any, item: Any, language: Any) -> Any:
     return bits[item, language // 64] & (np.uint64(1) << np.uint64(language % 64)) != 0
 
 
-@uncounted
+@njit_without_refcounts
 def _first(bits: Any, item: Any) -> Any:
     for language in range(64 * bits.shape[1]):
         if _has(bits, item, language):

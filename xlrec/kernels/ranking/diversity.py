@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.numba_options import uncounted
-from xlrec.kernels.search.exact_scores import simd_dot
+from xlrec.kernels.base.numba_options import njit_without_refcounts
+from xlrec.kernels.search.exact_scores import dot_by_simd
 
 _EPSILON: Final = float(np.finfo(np.float32).eps)
 
@@ -41,7 +41,7 @@ def _keep_distinct(vectors: Any, products: Any, threshold: Any, rounding: Any, k
             kept[i] = not _near_kept(i, vectors, products[i], least, threshold, kept)
 
 
-@uncounted
+@njit_without_refcounts
 def _n_near(products: Any, least: Any, i: Any) -> Any:
     """Better items that may be near."""
     n_near, own = np.int32(0), least[i]
@@ -54,12 +54,12 @@ def _n_near(products: Any, least: Any, i: Any) -> Any:
 def _near_kept(i: Any, vectors: Any, products: Any, least: Any, threshold: Any, kept: Any) -> Any:
     """Whether the item is near a better one that stays."""
     wide = vectors[i].astype(np.float64)
-    square = simd_dot(wide, vectors[i])
+    square = dot_by_simd(wide, vectors[i])
     for j in range(i):
         if kept[j] and not products[j] < least[i] * least[j]:
-            dot = simd_dot(wide, vectors[j])
+            dot = dot_by_simd(wide, vectors[j])
             # Squares, not roots: a copy then has a cosine of exactly 1.
-            other = simd_dot(vectors[j].astype(np.float64), vectors[j])
+            other = dot_by_simd(vectors[j].astype(np.float64), vectors[j])
             if dot > 0 and dot * dot >= threshold * threshold * square * other:
                 return True
     return False

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.search.exact_scores import simd_dot
+from xlrec.kernels.search.exact_scores import dot_by_simd
 
 _Floats = NDArray[np.float64]
 _Nums = NDArray[np.int32]
@@ -75,7 +75,7 @@ def _most_similar(history: Any, weights: Any, visits: Any, items: Any, indptr: A
         if profile.any():  # one that cancels out scores nothing; its norm scales all terms alike
             for i in range(end - start):
                 for h in range(last - first):
-                    terms[i, h] = simd_dot(weighted[h], items[start + i])
+                    terms[i, h] = dot_by_simd(weighted[h], items[start + i])
         _write_largest(terms, first, best[start:end])
 
 

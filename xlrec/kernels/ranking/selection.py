@@ -11,9 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.csr import entries_of
-from xlrec.kernels.base.numba_options import uncounted
+from xlrec.kernels.base.numba_options import njit_without_refcounts
 from xlrec.kernels.ranking.calibration import ALPHA, Mix
-from xlrec.kernels.search.exact_scores import simd_dot
+from xlrec.kernels.search.exact_scores import dot_by_simd
 
 
 class Candidates(NamedTuple):
@@ -105,7 +105,7 @@ def _select(taken: Any, free: Any, candidates: Any, diversity: Any, mix: Any, ca
     if diversity > 0:
         wide = vectors.astype(np.float64)
         for i in range(n):
-            norms[i] = np.sqrt(simd_dot(wide[i], vectors[i]))
+            norms[i] = np.sqrt(dot_by_simd(wide[i], vectors[i]))
     state = _State(
         free, (1 - diversity) * relevance, wide, norms, np.zeros(n), np.zeros(n, dtype=np.int64),
         np.zeros(len(mix.target), dtype=np.int64), np.zeros(len(mix.target)), _no_counts(caps),
@@ -124,7 +124,7 @@ def _select(taken: Any, free: Any, candidates: Any, diversity: Any, mix: Any, ca
     return len(taken)
 
 
-@uncounted
+@njit_without_refcounts
 def _best(taken: Any, size: Any, candidates: Any, diversity: Any, mix: Any, caps: Any, state: Any) -> Any:
     """The first free item of the largest gain that the caps allow; -1 where there is none.
 
@@ -140,7 +140,7 @@ def _best(taken: Any, size: Any, candidates: Any, diversity: Any, mix: Any, caps
         while diversity > 0 and state.n_met[i] < size and gain > most_gain:
             other = taken[state.n_met[i]]
             norms = state.norms[i] * state.norms[other]
-            cosine = simd_dot(state.wide[i], candidates.vectors[other]) / norms if norms > 0 else 0.0
+            cosine = dot_by_simd(state.wide[i], candidates.vectors[other]) / norms if norms > 0 else 0.0
             state.nearest[i] = max(state.nearest[i], cosine)
             state.n_met[i] += 1
             gain = _gain(i, candidates, diversity, mix, state)
@@ -149,7 +149,7 @@ def _best(taken: Any, size: Any, candidates: Any, diversity: Any, mix: Any, caps
     return best
 
 
-@uncounted
+@njit_without_refcounts
 def _gain(i: Any, candidates: Any, diversity: Any, mix: Any, state: Any) -> Any:
     gain = state.base[i]
     if diversity > 0:
@@ -157,7 +157,7 @@ def _gain(i: Any, candidates: Any, diversity: Any, mix: Any, state: Any) -> Any:
     return (1 - mix.weight) * gain - state.costs[candidates.groups[i]] if mix.weight > 0 else gain
 
 
-@uncounted
+@njit_without_refcounts
 def _write_costs(mix: Any, counts: Any, size: Any, costs: Any) -> None:
     """Writes the weighted KL(p ‖ q̃) after one more item of each group."""
     for group in range(len(mix.target)):
@@ -175,7 +175,7 @@ def _no_counts(caps: Any) -> Any:
     return np.zeros(caps.codes.max() + 1 if len(caps.codes) else 0, dtype=np.int64)
 
 
-@uncounted
+@njit_without_refcounts
 def _full(i: Any, caps: Any, counts: Any) -> Any:
     if caps.most > 0:
         for at in range(caps.indptr[i], caps.indptr[i + 1]):
@@ -184,7 +184,7 @@ def _full(i: Any, caps: Any, counts: Any) -> Any:
     return False
 
 
-@uncounted
+@njit_without_refcounts
 def _count(i: Any, caps: Any, counts: Any) -> Any:
     if caps.most > 0:
         for at in range(caps.indptr[i], caps.indptr[i + 1]):

@@ -205,7 +205,7 @@ def _product(queries: Tensor, items: Tensor) -> tuple[Tensor, float]:
 
 
 def _inner_products(wide: Tensor, rows: Tensor, vectors: Tensor, columns: Tensor) -> Tensor:
-    """(n,) float64 inner products, summed as `xlrec.kernels.search.exact_scores.simd_dot` does."""
+    """(n,) float64 inner products, summed as `exact_scores.dot_by_simd` does."""
     dim = wide.shape[1]
     step, whole = max(1, _NUMBERS // max(1, dim)), dim // 8 * 8
     products = torch.empty(len(rows), dtype=torch.float64, device=wide.device)

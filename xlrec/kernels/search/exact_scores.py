@@ -5,14 +5,14 @@ from typing import Final
 import numpy as np
 from numba import njit
 
-from xlrec.kernels.base.simd import fetch, whole_dot
+from xlrec.kernels.base.simd import blocked_dot, prefetch
 
 _AHEAD: Final = 3  # vectors prefetched before they are read
 _NEAR: Final = 64  # items whose vectors are neighbours in memory
 
 
 @njit(cache=True, inline="always")
-def simd_dot(left, right):  # type: ignore[no-untyped-def]
+def dot_by_simd(left, right):  # type: ignore[no-untyped-def]
     """float64 inner product of two contiguous rows, float64 and float32, in the one order of all exact scores.
 
     Eight running sums of every eighth term are joined in pairs, from first to last; the terms that are left over are
@@ -22,7 +22,7 @@ def simd_dot(left, right):  # type: ignore[no-untyped-def]
     rest = 0.0
     for j in range(8 * eights, len(left)):
         rest += left[j] * np.float64(right[j])
-    return whole_dot(left, right, eights) + rest
+    return blocked_dot(left, right, eights) + rest
 
 
 @njit(cache=True)
@@ -37,13 +37,13 @@ def inner_products_in(queries, rows, nums, first, vectors, products):  # type: i
             _fetch_row(vectors[nums[places[turn]] - first])
         if turn >= _AHEAD:
             j = places[turn - _AHEAD]
-            products[j] = simd_dot(queries[rows[j]], vectors[nums[j] - first])
+            products[j] = dot_by_simd(queries[rows[j]], vectors[nums[j] - first])
 
 
 @njit(cache=True, inline="always")
 def _fetch_row(vector):  # type: ignore[no-untyped-def]
     for place in range(0, len(vector), 16):
-        fetch(vector, place)
+        prefetch(vector, place)
 
 
 @njit(cache=True)
@@ -56,7 +56,7 @@ def rescore_entries(users, cuts, queries, lengths, first, vectors, buffers):  # 
             _fetch_row(vectors[nums[rows[j], slots[j]] - first])
         if j >= _AHEAD:
             user, slot = rows[j - _AHEAD], slots[j - _AHEAD]
-            score = simd_dot(queries[user], vectors[nums[user, slot] - first])
+            score = dot_by_simd(queries[user], vectors[nums[user, slot] - first])
             length = lengths[user] if lengths[user] > 0 else 1.0
             exact[user, slot] = score
             lower[user, slot] = rounded_down(score / length)

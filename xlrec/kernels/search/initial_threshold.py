@@ -51,7 +51,7 @@ def initial_thresholds(
     ranks = some.eligible & (norms >= smallest) & (norms < np.inf)
     errors = np.where(ranks, np.float32(0), np.float32(np.nan))
     buffers = Buffers.empty(thresholds, place, 4 * place + 128)
-    product = items.path.product(queries, block, items.path.scratch(n_users * len(nums)))
+    product = items.path.raw_scores(queries, block, items.path.new_scratch(n_users * len(nums)))
     places, none = np.zeros(n_users, dtype=np.int64), np.float32(0)
     scan_tile(product, 0, queries.scales, none, block.scales, errors, some.group, zero, place, some, places, buffers)
     tighten_buffers(np.arange(n_users), place, buffers)

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.gather import gather
-from xlrec.kernels.base.rounding import lengths
+from xlrec.kernels.base.gather import gather_rows
+from xlrec.kernels.base.rounding import row_norms
 from xlrec.kernels.search.paths import PATHS, Block, Float32
 
 #: Vectors of items row-aligned by item_num: (first item_num, (rows, dim) float32), ascending, without gaps.
@@ -22,7 +22,7 @@ _LARGEST_ITEM: Final = 2.0**120
 
 def norms_of(shards: Shards) -> NDArray[np.float64]:
     """(n_items,) float64 Euclidean norms; NaN or inf where a vector is not finite."""
-    norms = [lengths(np.asarray(rows)) for _, rows in shards]
+    norms = [row_norms(np.asarray(rows)) for _, rows in shards]
     return np.concatenate(norms) if norms else np.zeros(0)
 
 
@@ -46,7 +46,7 @@ def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[
 
 
 class Items:
-    """Items to search in; make it by `prepare`, once for all blocks of users. Not for several threads at once."""
+    """Items to search in; make it by `prepare_items`, once for all blocks of users. Not for several threads at once."""
 
     def __init__(
         self, shards: Shards, norms: NDArray[np.float64], path: type[Float32], item_block: int, kept_bytes: int
@@ -70,13 +70,13 @@ class Items:
         """(size,) item_nums drawn evenly, ascending, always the same; and their rounded vectors, which are kept."""
         if size not in self._samples:
             nums = np.sort(np.random.default_rng(0).choice(self.n_items, size, replace=False))
-            self._samples[size] = nums, self.path.block(gather(self.shards, nums, self.dim))
+            self._samples[size] = nums, self.path.round_vectors(gather_rows(self.shards, nums, self.dim))
         return self._samples[size]
 
     def _tile(self, first: int, vectors: NDArray[np.float32]) -> Block:
         block = self._kept.get(first)
         if block is None:
-            block = self.path.block(vectors)
+            block = self.path.round_vectors(vectors)
             size = vectors.size * self.path.bytes_each
             if size <= self._left:
                 self._left -= size
@@ -84,7 +84,7 @@ class Items:
         return block
 
 
-def prepare(
+def prepare_items(
     shards: Shards,
     *,
     norms: NDArray[np.float64] | None = None,

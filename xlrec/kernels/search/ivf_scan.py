@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from xlrec.kernels.base.simd import LANES, lowest_bit
-from xlrec.kernels.search.mask import allowed
+from xlrec.kernels.search.mask import may_get
 from xlrec.kernels.search.scan import compact_buffer, hit_mask
 
 
@@ -66,7 +66,7 @@ def _scan_row(scores, user, nums, errors, ones, mask, k, place, buffers):  # typ
         while hits != 0:
             column = place + lowest_bit(hits)
             score, error = scores[column], errors[column]
-            if score + error >= threshold and allowed(mask, user, nums[column]):
+            if score + error >= threshold and may_get(mask, user, nums[column]):
                 if count == capacity:
                     threshold, count = compact_buffer(user, count, k, threshold, buffers)
                     if count == capacity:

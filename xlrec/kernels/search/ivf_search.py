@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.kernels.search.engine import ExactSearch, TopK
-from xlrec.kernels.search.items import Items, prepare
+from xlrec.kernels.search.items import Items, prepare_items
 from xlrec.kernels.search.ivf_lists import InvertedLists
 from xlrec.kernels.search.ivf_scan import Probed, ivf_scan
 from xlrec.kernels.search.mask import Mask
@@ -55,7 +55,7 @@ class IvfSearch:
         self.n_probes = np.minimum(n_probes, len(lists.means))
         self._exact = ExactSearch(items)
         self._vectors = np.asarray(lists.vectors)
-        self._means = prepare([(0, np.asarray(lists.means))])
+        self._means = prepare_items([(0, np.asarray(lists.means))])
         norm_factor, _, added = error_factors(len(scales), Float32.roundoff, 0.0)
         self._errors = (norm_factor * items.norms[lists.nums] + added).astype(np.float32)
 
@@ -110,7 +110,7 @@ class IvfSearch:
         """(n_users, any width) item_nums, padded with -1: the k best of each user's lists, and near-ties."""
         n_users, n_probes = len(units), self.n_probes[mask.group]
         nearest = self._nearest_lists(units, int(n_probes.max()))
-        buffers = Buffers.empty(np.full(n_users, -np.inf, dtype=np.float32), k, Float32.capacity(k))
+        buffers = Buffers.empty(np.full(n_users, -np.inf, dtype=np.float32), k, Float32.buffer_capacity(k))
         columns, early = np.arange(nearest.shape[1]), -(-n_probes // _EARLY)
         for low, high in ((np.zeros_like(early), early), (early, n_probes)):
             chosen = (columns >= low[:, None]) & (columns < high[:, None])

@@ -85,15 +85,15 @@ def first_from(nums, low, high, num):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def readable(mask, user, num):  # type: ignore[no-untyped-def]
+def may_read(mask, user, num):  # type: ignore[no-untyped-def]
     """Whether the user reads one of the item's languages, or takes any."""
     return not mask.restricted[user] or shares(mask.user_words[user], mask.item_words[num])
 
 
 @njit(cache=True)
-def allowed(mask, user, num):  # type: ignore[no-untyped-def]
+def may_get(mask, user, num):  # type: ignore[no-untyped-def]
     """Whether the user may get the item: eligible, in a readable language, not seen."""
-    if not mask.eligible[mask.group[user], num] or not readable(mask, user, num):
+    if not mask.eligible[mask.group[user], num] or not may_read(mask, user, num):
         return False
     end = mask.seen_indptr[user + 1]
     place = first_from(mask.seen_nums, mask.seen_indptr[user], end, num)

@@ -36,22 +36,22 @@ class Float32:
     bytes_each: ClassVar = 0  # a copy takes, per number
 
     @staticmethod
-    def capacity(k: int) -> int:
+    def buffer_capacity(k: int) -> int:
         """Entries of a user's buffer."""
         return 2 * k + 128
 
     @staticmethod
-    def block(vectors: Vectors) -> Block:
+    def round_vectors(vectors: Vectors) -> Block:
         """Nothing is rounded."""
         return Block(vectors, np.ones(len(vectors), np.float32), np.zeros(len(vectors)))
 
     @staticmethod
-    def scratch(size: int) -> Any:
+    def new_scratch(size: int) -> Any:
         """Memory for the raw scores of a tile."""
         return np.empty(size, dtype=np.float32)
 
     @staticmethod
-    def product(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
+    def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) raw scores, in the scratch memory."""
         scores: NDArray[np.float32] = _tile(queries, items, scratch)
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors never rank
@@ -67,7 +67,7 @@ class Bf16(Float32):
     bytes_each: ClassVar = 2
 
     @staticmethod
-    def block(vectors: Vectors) -> Block:
+    def round_vectors(vectors: Vectors) -> Block:
         """Rounds to the nearest; subnormal numbers become 0, so that no hardware flushes them."""
         import torch
 
@@ -78,14 +78,14 @@ class Bf16(Float32):
         return Block(data, np.ones(len(vectors), np.float32), residuals)
 
     @staticmethod
-    def scratch(size: int) -> Any:
+    def new_scratch(size: int) -> Any:
         """A bfloat16 tensor."""
         import torch
 
         return torch.empty(size, dtype=torch.bfloat16)
 
     @staticmethod
-    def product(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
+    def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) bits of the raw scores, in the scratch memory."""
         import torch
 
@@ -104,12 +104,12 @@ class Int8(Float32):
     bytes_each: ClassVar = 1
 
     @staticmethod
-    def capacity(k: int) -> int:
+    def buffer_capacity(k: int) -> int:
         """Its scores are coarse: many are near the k-th."""
         return min(16 * k, 4 * k + 4096) + 512
 
     @staticmethod
-    def block(vectors: Vectors) -> Block:
+    def round_vectors(vectors: Vectors) -> Block:
         """Rounds to the nearest multiple of a row's scale."""
         import torch
 
@@ -119,14 +119,14 @@ class Int8(Float32):
         return Block(torch.from_numpy(whole), scales, residuals)
 
     @staticmethod
-    def scratch(size: int) -> Any:
+    def new_scratch(size: int) -> Any:
         """An int32 tensor."""
         import torch
 
         return torch.empty(size, dtype=torch.int32)
 
     @staticmethod
-    def product(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
+    def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) int32 raw scores, in the scratch memory."""
         import torch
 

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.simd import LANES, lowest_bit, reaching, value_at
+from xlrec.kernels.base.simd import LANES, lowest_bit, threshold_mask, value_at
 from xlrec.kernels.search.mask import first_from, shares
 
 
@@ -122,7 +122,7 @@ def hit_mask(scores, columns, error, place, scale, relative, threshold):  # type
     left = len(scores) - place
     if left < LANES:
         return np.uint32(np.uint32(0xFFFFFFFF) >> np.uint32(LANES - left))
-    return reaching(scores, columns, error, place, scale, relative, threshold)
+    return threshold_mask(scores, columns, error, place, scale, relative, threshold)
 
 
 @njit(cache=True)

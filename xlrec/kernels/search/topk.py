@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.rounding import query_norms, to_units
+from xlrec.kernels.base.rounding import query_norms, unit_rows
 from xlrec.kernels.search.exact_scores import (
     best_rows,
     cut_to_best,
@@ -34,12 +34,12 @@ from xlrec.kernels.search.exact_scores import (
     rescore_entries,
 )
 from xlrec.kernels.search.initial_threshold import initial_thresholds
-from xlrec.kernels.search.items import ITEM_BLOCK, Items, Shards, norms_of, prepare
+from xlrec.kernels.search.items import ITEM_BLOCK, Items, Shards, norms_of, prepare_items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.paths import Block, error_factors
 from xlrec.kernels.search.scan import Buffers, error_bounds, scan_tile, tighten_buffers
 
-__all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare", "top_k"]
+__all__ = ["Items", "Mask", "Shards", "inner_products", "norms_of", "prepare_items", "top_k"]
 
 _QUERY_RANGE: Final = (1e-100, 1e100)
 _FEW_SHARDS: Final = 16  # up to so many, all pairs are filtered for each shard; with more, sorting the pairs costs less
@@ -78,7 +78,7 @@ def top_k(
     """
     wide = np.ascontiguousarray(queries, dtype=np.float64)
     if not isinstance(items, Items):
-        items = prepare(items, norms=norms, item_block=item_block)
+        items = prepare_items(items, norms=norms, item_block=item_block)
     units, lengths = unit_queries(wide)
     ids = np.full((len(wide), k), -1, dtype=np.int32)
     scores = np.full((len(wide), k), -np.inf)
@@ -173,7 +173,7 @@ def unit_queries(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDA
         ValueError: As of `query_lengths`.
     """
     lengths = query_lengths(queries)
-    return to_units(queries, lengths), lengths
+    return unit_rows(queries, lengths), lengths
 
 
 def _short_of(
@@ -188,13 +188,13 @@ def _search_users(
     users: Users, items: Items, units: NDArray[np.float32]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """`_search` from initial thresholds; users whose lists do not reach theirs are searched again without."""
-    queries = items.path.block(units)
+    queries = items.path.round_vectors(units)
     initial = initial_thresholds(queries, items, users.k, users.mask, users.lengths == 0.0, users.smallest)
     ids, scores = _search(users, items, queries, initial.copy())
     rows = _short_of(initial, scores[:, -1], users.lengths)
     if len(rows):
         nothing = np.full(len(rows), -np.inf, dtype=np.float32)
-        ids[rows], scores[rows] = _search(users.of_rows(rows), items, items.path.block(units[rows]), nothing)
+        ids[rows], scores[rows] = _search(users.of_rows(rows), items, items.path.round_vectors(units[rows]), nothing)
     return ids, scores
 
 
@@ -203,14 +203,14 @@ def _search(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Ids and scores of one block of users, of items that reach these thresholds, which rise."""
     n_users, k = len(thresholds), users.k
-    buffers = Buffers.empty(thresholds, k, items.path.capacity(k))
+    buffers = Buffers.empty(thresholds, k, items.path.buffer_capacity(k))
     factors = error_factors(items.dim, items.path.roundoff, float(queries.residuals.max(initial=0.0)))
     zero = users.lengths == 0.0
     groups, rows = np.unique(users.mask.group, return_inverse=True)
-    scratch = items.path.scratch(n_users * items.item_block)
+    scratch = items.path.new_scratch(n_users * items.item_block)
     nowhere = np.full(n_users, -np.inf, dtype=np.float32)
     for first, block in items.tiles():
-        product = items.path.product(queries, block, scratch)
+        product = items.path.raw_scores(queries, block, scratch)
         errors = np.empty((len(groups), product.shape[1]), dtype=np.float32)
         error_bounds(items.norms, block.residuals, users.mask.eligible, groups, first, users.smallest, factors, errors)
         places = np.zeros(n_users, dtype=np.int64)

@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.int32]
 
 
 @njit(cache=True)
-def gather(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: int) -> tuple[Ints, Longs]:
+def join_bags(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: int) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n + 1,) int64 offsets of bags, each joined of several.
 
     Args:
@@ -42,7 +42,7 @@ def gather(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: i
 
 
 @njit(cache=True)
-def expanded(
+def expand_tokens(
     numbers: Ints, offsets: Longs, parts: Ints, part_offsets: Longs, chosen: npt.NDArray[np.bool_]
 ) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n_bags + 1,) int64 offsets of the bags, chosen tokens replaced by their parts.
@@ -77,7 +77,7 @@ def expanded(
 
 
 @njit(cache=True)
-def distinct(numbers: Ints, slots: Ints) -> tuple[Ints, Ints]:
+def distinct_numbers(numbers: Ints, slots: Ints) -> tuple[Ints, Ints]:
     """(n_distinct,) int32 distinct numbers in order of first occurrence, and (n,) int32 place of each among them.
 
     Args:
@@ -134,7 +134,7 @@ def bag_gradients(gradients: Floats, numbers: Ints, offsets: Longs, n_rows: int)
 
 
 @njit(cache=True, fastmath=True)
-def adagrad(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats, rate: float) -> None:
+def adagrad_step(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats, rate: float) -> None:
     """Row-wise Adagrad in place: a row's step is divided by the root of its summed mean squared gradients.
 
     Source: Duchi et al. 2011, with one accumulator a row, as is usual for embedding tables.
@@ -160,7 +160,7 @@ def adagrad(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats, rat
 
 
 @njit(cache=True, fastmath=True)
-def composed(own: Floats, shared: Floats, tokens: Ints, numbers: Ints, offsets: Longs) -> Floats:
+def composed_rows(own: Floats, shared: Floats, tokens: Ints, numbers: Ints, offsets: Longs) -> Floats:
     """(n_tokens, dim) own row of each token plus the sum of its shared rows over the root of their number."""
     dim = own.shape[1]
     found = np.empty((len(tokens), dim), dtype=np.float32)
@@ -183,7 +183,7 @@ def composed(own: Floats, shared: Floats, tokens: Ints, numbers: Ints, offsets: 
 def shared_gradients(
     gradients: Floats, tokens: Ints, numbers: Ints, offsets: Longs, slots: Ints
 ) -> tuple[Ints, Floats]:
-    """(numbers, (n, dim) gradients) of the shared rows that these tokens have; `slots` as in `distinct`."""
+    """(numbers, (n, dim) gradients) of the shared rows that these tokens have; `slots` as in `distinct_numbers`."""
     total = 0
     for token in tokens:
         total += offsets[token + 1] - offsets[token]
@@ -193,7 +193,7 @@ def shared_gradients(
         for index in range(offsets[token], offsets[token + 1]):
             flat[target] = numbers[index]
             target += 1
-    met, places = distinct(flat, slots)
+    met, places = distinct_numbers(flat, slots)
     dim = gradients.shape[1]
     found = np.zeros((len(met), dim), dtype=np.float32)
     target = 0

@@ -37,7 +37,7 @@ _MANY: Final = 20
 _MAX_CHARS: Final = 600
 
 
-def differs(text: str, stated: str, languages: tuple[str, ...]) -> bool:
+def language_differs(text: str, stated: str, languages: tuple[str, ...]) -> bool:
     """True where the text surely is in another one of the languages than stated; False where nobody can be sure.
 
     Nobody is where the text has few letters, or where lingua does not know the stated language but others of its
@@ -45,7 +45,7 @@ def differs(text: str, stated: str, languages: tuple[str, ...]) -> bool:
     """
     if sum(c.isalpha() for c in text[:_MAX_CHARS]) < _MIN_LETTERS:
         return False
-    found = detect(text, languages, _SURE)
+    found = detect_language(text, languages, _SURE)
     if found in (UNKNOWN_LANGUAGE, stated):
         return False
     script = script_of_language(found)
@@ -55,7 +55,7 @@ def differs(text: str, stated: str, languages: tuple[str, ...]) -> bool:
     return stated in _detector(fitting)[1].values()
 
 
-def detect(text: str, languages: tuple[str, ...], min_confidence: float = _MIN_CONFIDENCE) -> str:
+def detect_language(text: str, languages: tuple[str, ...], min_confidence: float = _MIN_CONFIDENCE) -> str:
     """The text's language, one of these canonical tags; `und` where none is likely or the text has no letters.
 
     Only languages of the text's script come in question: a single one is the answer. Of several, lingua chooses among

@@ -15,15 +15,15 @@ from numba import njit
 from numpy.typing import NDArray
 
 #: Binary digits behind the point of a fixed-point sum: 2^31 vectors of unit norm add up without overflow.
-POINT: Final = 32
+FIXED_POINT_BITS: Final = 32
 #: A vector that is this short once its language is removed holds nothing else: it becomes zero.
 _NOTHING: Final = 1e-6
 #: Between-language directions whose singular value is below this share of the largest are roundings.
 _RANK: Final = 1e-6
 
 
-class Neutral(NamedTuple):
-    """Offsets and directions of languages, as `fit` estimates them; small enough to go to every worker."""
+class LanguageOffsets(NamedTuple):
+    """Offsets and directions of languages, as `fit_language_offsets` estimates them; small enough for every worker."""
 
     languages: tuple[str, ...]
     """Sorted."""
@@ -41,7 +41,7 @@ class Neutral(NamedTuple):
         return total.hexdigest()[:32]
 
     def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) float32 language-neutral vectors, as `neutralise` gives them.
+        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them.
 
         Args:
             vectors: (n, dim) float32, unit norm.
@@ -49,7 +49,7 @@ class Neutral(NamedTuple):
         """
         places = {tag: row for row, tag in enumerate(self.languages)}
         rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
-        return neutralise(vectors, rows, self.offsets, self.directions)
+        return remove_language(vectors, rows, self.offsets, self.directions)
 
 
 def fixed_sums(
@@ -81,7 +81,7 @@ def _add(vectors, rows, counts, sums):  # type: ignore[no-untyped-def]
         counts[rows[row]] += np.int64(some)
 
 
-def fit(
+def fit_language_offsets(
     counts: NDArray[np.int64], sums: NDArray[np.int64], *, min_texts: int, prior_texts: float, n_directions: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(n_languages + 1, dim) float32 offsets, the last one for other languages; (n_found, dim) float32 directions.
@@ -103,9 +103,9 @@ def fit(
     if known.sum() < 2:
         return np.zeros((n_languages + 1, dim), dtype=np.float32), np.zeros((0, dim), dtype=np.float32)
     total = int(counts.sum())
-    whole = sums.sum(axis=0, dtype=np.float64) / 2.0**POINT / total
+    whole = sums.sum(axis=0, dtype=np.float64) / 2.0**FIXED_POINT_BITS / total
     weights = np.where(known, counts / (np.maximum(counts, 1) + prior_texts), 0.0)
-    ways = weights[:, None] * (sums / 2.0**POINT / np.maximum(counts, 1)[:, None] - whole)
+    ways = weights[:, None] * (sums / 2.0**FIXED_POINT_BITS / np.maximum(counts, 1)[:, None] - whole)
     _, sizes, axes = np.linalg.svd(np.sqrt(counts / total)[:, None] * ways, full_matrices=False)
     real = sizes > _RANK * max(float(sizes[0]), _RANK)
     directions = axes[: min(n_directions, int(real.sum()))]
@@ -113,7 +113,7 @@ def fit(
     return offsets.astype(np.float32), directions.astype(np.float32)
 
 
-def neutralise(
+def remove_language(
     vectors: NDArray[np.float32],
     rows: NDArray[np.integer],
     offsets: NDArray[np.float32],
@@ -126,8 +126,8 @@ def neutralise(
     Args:
         vectors: (n, dim) float32, unit norm.
         rows: (n,) integer row of each vector's language in offsets.
-        offsets: (n_languages, dim) float32 of `fit`.
-        directions: (n_directions, dim) float32 of `fit`.
+        offsets: (n_languages, dim) float32 of `fit_language_offsets`.
+        directions: (n_directions, dim) float32 of `fit_language_offsets`.
     """
     found = np.zeros(vectors.shape, dtype=np.float32)
     _take_out(np.ascontiguousarray(vectors), rows.astype(np.int64), offsets, directions, found)

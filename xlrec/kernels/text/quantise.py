@@ -31,7 +31,7 @@ class CodedTable(NamedTuple):
 
 
 @njit(cache=True, fastmath=True)
-def nearest(points: Floats, centroids: Floats) -> Bytes:
+def nearest_centroids(points: Floats, centroids: Floats) -> Bytes:
     """(n,) uint8 nearest of (≤ 256, part) float32 centroids to (n, part) float32 points; ties to the lower one."""
     n_centroids, part = centroids.shape
     across = np.ascontiguousarray(centroids.T)  # inner loops run over the centroids, many at once
@@ -87,9 +87,9 @@ def quantise(
         fitted = points[sample]
         start = fitted[rng.permutation(len(sample))[:N_CENTROIDS]]
         for _ in range(n_rounds):
-            start = _means(fitted, weights[sample], nearest(fitted, start), start)
+            start = _means(fitted, weights[sample], nearest_centroids(fitted, start), start)
         books[number, : len(start)] = start
-        codes[:, number] = nearest(points, start)
+        codes[:, number] = nearest_centroids(points, start)
     return Codes(norms, codes, books)
 
 
@@ -115,7 +115,7 @@ def _rows(coded: Codes) -> Floats:
     return np.asarray(np.concatenate(parts, axis=1) * norms[:, None], dtype=np.float32)
 
 
-def restored(coded: CodedTable) -> Floats:
+def restored_table(coded: CodedTable) -> Floats:
     """(n, dim) float32, the table that the codes stand for."""
     table = _rows(coded.every)
     table[coded.rows] += _rows(coded.finer)

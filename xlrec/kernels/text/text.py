@@ -47,7 +47,7 @@ _RAW_MIN: Final = 100_000
 _MIN_KEPT: Final = 0.8
 
 
-def clean(text: str | None, max_chars: int) -> str:
+def clean_text(text: str | None, max_chars: int) -> str:
     """The text as a person reads it: NFKC, no mark-up, no control or invisible characters, single spaces.
 
     NFKC and not NFC, as this is what gets compared, hashed and embedded: full-width Latin, half-width kana and

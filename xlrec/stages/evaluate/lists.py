@@ -17,7 +17,7 @@ from xlrec.index.items import ItemIndex
 from xlrec.kernels.evaluation import metrics
 from xlrec.runtime.files import local_path
 
-#: Metrics per user, each at every cut-off; `coverage` joins them for a system as a whole.
+#: Metrics per user, each at every cut-off; `catalogue_coverage` joins them for a system as a whole.
 METRICS: Final = (
     "ndcg",
     "recall",
@@ -40,14 +40,14 @@ def metric_names(config: EvaluateConfig) -> list[str]:
     return [f"{metric}@{k}" for metric in METRICS for k in config.cutoffs]
 
 
-def per_user(
+def user_metrics(
     recommendations: DataFrame, truth: DataFrame, reach: DataFrame, config: EvaluateConfig, *, index: str, system: str
 ) -> DataFrame:
     """One row per user with ground truth: user_id, system, slices and a double column per metric and cut-off.
 
     Users with ground truth but no list score 0 (1 for the language mix error, where 1 is worst). Users with a list but
-    no ground truth are not in it: `counts` says how many. A metric is null where a user has nothing to be measured by,
-    whatever the system: no foreign or cold relevant item, or languages that nobody knows.
+    no ground truth are not in it: `list_counts` says how many. A metric is null where a user has nothing to be
+    measured by, whatever the system: no foreign or cold relevant item, or languages that nobody knows.
 
     Args:
         recommendations: Table recommendations of one run, with lists of at least the largest cut-off.
@@ -76,7 +76,9 @@ def per_user(
     return scored.withColumn("system", F.lit(system))
 
 
-def coverage(recommendations: DataFrame, items: DataFrame, config: EvaluateConfig, *, system: str) -> DataFrame:
+def catalogue_coverage(
+    recommendations: DataFrame, items: DataFrame, config: EvaluateConfig, *, system: str
+) -> DataFrame:
     """Catalogue coverage@k, one row per cut-off: system, metric, value.
 
     Distinct items at ranks <= k of all lists, over the items that are available and sold in at least one market.
@@ -92,7 +94,7 @@ def coverage(recommendations: DataFrame, items: DataFrame, config: EvaluateConfi
     return shown.select(F.lit(system).alias("system"), F.inline(rows))
 
 
-def counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
+def list_counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
     """One row of denominators of a system.
 
     users_with_truth (scored), users_without_list (of these: they score 0), lists_without_truth (not scored), relevant
@@ -111,7 +113,7 @@ def counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
 
 
 def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    opened = ItemIndex.open(local_path(index))
+    opened = ItemIndex.open_folder(local_path(index))
     for batch in batches:
         for first in range(0, batch.num_rows, _BLOCK):
             yield _score_block(cutoffs, opened, batch.slice(first, _BLOCK))
@@ -120,7 +122,7 @@ def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatc
 def _score_block(cutoffs: tuple[int, ...], index: ItemIndex, block: pa.RecordBatch) -> pa.RecordBatch:
     width = max(cutoffs)
     values, lengths = _runs(block, "items")
-    items = metrics.pad(values, lengths, width, 0)
+    items = metrics.pad_runs(values, lengths, width, 0)
     scored = _accuracy(block, items, lengths) | _beyond(block, items, lengths, index)
     columns = {f"{metric}@{k}": pa.array(scored[metric](k), from_pandas=True) for metric in METRICS for k in cutoffs}
     return pa.RecordBatch.from_pydict({"user_id": block["user_id"], "slices": block["slices"], **columns})
@@ -145,8 +147,10 @@ def _accuracy(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any])
 
 def _beyond(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any], index: ItemIndex) -> dict[str, Metric]:
     width = items.shape[1]
-    bits = metrics.pad(metrics.information(_runs(block, "n_users")[0], _runs(block, "n_all")[0]), lengths, width, 0.0)
-    vectors = index.gather(items.ravel()).reshape(*items.shape, index.dim)
+    bits = metrics.pad_runs(
+        metrics.self_information(_runs(block, "n_users")[0], _runs(block, "n_all")[0]), lengths, width, 0.0
+    )
+    vectors = index.gather_vectors(items.ravel()).reshape(*items.shape, index.dim)
     codes, user_codes, weights = _languages(block, lengths, width)
     return {
         "novelty": partial(metrics.novelty, bits, lengths),
@@ -167,9 +171,9 @@ def _languages(block: pa.RecordBatch, lengths: NDArray[Any], width: int) -> tupl
 
     weights, n_weights = _runs(block, "language_weights")
     return (
-        metrics.pad(codes(shown), lengths, width, -2),
-        metrics.pad(codes(read), n_read, n, -1),
-        metrics.pad(weights, n_weights, n, 0.0),
+        metrics.pad_runs(codes(shown), lengths, width, -2),
+        metrics.pad_runs(codes(read), n_read, n, -1),
+        metrics.pad_runs(weights, n_weights, n, 0.0),
     )
 
 

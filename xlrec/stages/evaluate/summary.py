@@ -53,15 +53,15 @@ class Sums:
     @property
     def value(self) -> NDArray[np.float64]:
         """(M,) means; NaN where there is no user."""
-        return bootstrap.means(self.sums / bootstrap.FINE_QUANTUM, self.counts.astype(np.float64))
+        return bootstrap.replicate_means(self.sums / bootstrap.FINE_QUANTUM, self.counts.astype(np.float64))
 
     @property
     def replicates(self) -> NDArray[np.float64]:
         """(B, M) means of each replicate."""
-        return bootstrap.means(self.weighted_sums, self.weighted_counts)
+        return bootstrap.replicate_means(self.weighted_sums, self.weighted_counts)
 
 
-def summarise(
+def summarise_metrics(
     per_user: DataFrame, coverage: DataFrame, *, split: str, evaluated_at: datetime, seed: int, n_bootstrap: int
 ) -> DataFrame:
     """Table metrics: every system, slice and metric, with 95 % intervals and the paired difference to xlrec.
@@ -72,8 +72,8 @@ def summarise(
     null, its n_users 0.
 
     Args:
-        per_user: Union of `per_user` of all systems: columns user_id, system, slices, and the metrics.
-        coverage: Union of `coverage` of all systems.
+        per_user: Union of `user_metrics` of all systems: columns user_id, system, slices, and the metrics.
+        coverage: Union of `catalogue_coverage` of all systems.
         split: How history and holdout were cut.
         evaluated_at: Wall clock.
         seed: Seed of the run.
@@ -209,14 +209,14 @@ def _rows(system: str, sums: Sums, reference: Sums | None, names: tuple[str, ...
     for num, name in enumerate(names):
         if not sums.counts[num]:
             continue  # nobody in this slice can be measured by it
-        low, high = bootstrap.interval(replicates[:, num])
+        low, high = bootstrap.percentile_interval(replicates[:, num])
         row: dict[str, Any] = {
             "system": system, "metric": name, "value": sums.value[num], "low": low, "high": high,
             "n_users": int(sums.counts[num]),
         }  # fmt: skip
         if reference is not None and against is not None:
             gaps = against[:, num] - replicates[:, num]
-            low, high = bootstrap.interval(gaps)
+            low, high = bootstrap.percentile_interval(gaps)
             row |= {"difference": reference.value[num] - sums.value[num], "p_value": bootstrap.p_value(gaps)}
             row |= {"difference_low": low, "difference_high": high}
         rows.append(row)

@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from xlrec.config.models import EvaluateConfig
-from xlrec.kernels.base.buckets import buckets
+from xlrec.kernels.base.buckets import count_buckets
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 
@@ -22,8 +22,8 @@ def ground_truth(
     relevant item is cold).
 
     Args:
-        holdout: Of `split`: one row per user and relevant item.
-        history: Of `split`.
+        holdout: Of `split_events`: one row per user and relevant item.
+        history: Of `split_events`.
         users: Table users; derived from history, since later events would give away the languages of the holdout.
         items: Table items.
         config: Section evaluate.
@@ -90,7 +90,7 @@ def _relevant(holdout: DataFrame, history: DataFrame, items: DataFrame) -> DataF
 
 def _bucket(n: Column, bounds: tuple[int, ...]) -> Column:
     """The label of the bucket that holds n, such as 3-9; the last is open, such as 30+."""
-    *closed, (_, _, last) = buckets(bounds)
+    *closed, (_, _, last) = count_buckets(bounds)
     label_of: Column = F.lit(last)
     for _, after, label in reversed(closed):
         label_of = F.when(n < F.lit(after), label).otherwise(label_of)

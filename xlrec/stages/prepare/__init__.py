@@ -1,6 +1,6 @@
 """Prepare: the inputs into texts, items, events and users; every unused row goes to rejects."""
 
-from xlrec.kernels.text.detection import differs
+from xlrec.kernels.text.detection import language_differs
 from xlrec.stages.prepare.catalog import (
     items_of,
     mark_catalog,
@@ -11,24 +11,24 @@ from xlrec.stages.prepare.catalog import (
 )
 from xlrec.stages.prepare.dates import days_of, default_run_date
 from xlrec.stages.prepare.interactions import events_of, mark_interactions
-from xlrec.stages.prepare.languages import cleaned
+from xlrec.stages.prepare.languages import cleaning_udf
 from xlrec.stages.prepare.markets import MarketLog, compare_markets, logs_by_market
 from xlrec.stages.prepare.quality import text_sample, texts_by_language
-from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid
+from xlrec.stages.prepare.rules import OPTED_OUT, check_rejected, counts_by_rule, rejects_of, valid_rows
 from xlrec.stages.prepare.users import mark_users, no_users, opted_out_of, users_of
 
 __all__ = [
     "OPTED_OUT",
     "MarketLog",
     "check_rejected",
-    "cleaned",
+    "cleaning_udf",
     "compare_markets",
     "counts_by_rule",
     "days_of",
     "default_run_date",
-    "differs",
     "events_of",
     "items_of",
+    "language_differs",
     "logs_by_market",
     "mark_catalog",
     "mark_interactions",
@@ -42,6 +42,6 @@ __all__ = [
     "texts_of",
     "translations_of",
     "users_of",
-    "valid",
+    "valid_rows",
     "with_availability",
 ]

@@ -7,8 +7,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xlrec.lake.inputs import BAD
-from xlrec.stages.prepare.languages import canonical, cleaned, market_code
-from xlrec.stages.prepare.rules import bad_cast, broken, mark, mark_more, valid
+from xlrec.stages.prepare.languages import canonical_udf, cleaning_udf, market_code
+from xlrec.stages.prepare.rules import bad_cast, broken_rule, mark_more, mark_rows, valid_rows
 
 #: Longest title and description; longer ones are cut at a word.
 MAX_TITLE_CHARS: Final = 500
@@ -18,7 +18,7 @@ MAX_DESCRIPTION_CHARS: Final = 5000
 def stated_languages(catalog: DataFrame) -> DataFrame:
     """Canonical languages that the catalogue states, one a row: column language."""
     tags = catalog.select("language").distinct()
-    return tags.select(canonical("language").alias("language")).where("language IS NOT NULL").distinct()
+    return tags.select(canonical_udf("language").alias("language")).where("language IS NOT NULL").distinct()
 
 
 def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
@@ -28,17 +28,19 @@ def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
         catalog: Of `xlrec.lake.inputs`.
         languages: Of `stated_languages`, sorted: missing ones are detected among these.
     """
-    clean_texts = cleaned(languages, True, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
+    clean_texts = cleaning_udf(languages, True, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = catalog.withColumn("_text", clean_texts("title", "description", "language"))
     backwards = F.col("available_until") <= F.col("available_from")
-    marked = mark(
+    marked = mark_rows(
         rows,
         [
             bad_cast(F.col(BAD)),
-            broken("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
-            broken("missing_title", F.col("title").isNull(), "title is null"),
-            broken("empty_after_cleaning", F.col("_text.title") == "", "nothing is left of the title without mark-up"),
-            broken(
+            broken_rule("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
+            broken_rule("missing_title", F.col("title").isNull(), "title is null"),
+            broken_rule(
+                "empty_after_cleaning", F.col("_text.title") == "", "nothing is left of the title without mark-up"
+            ),
+            broken_rule(
                 "bad_availability",
                 backwards,
                 "available_until ",
@@ -57,12 +59,12 @@ def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
     )
     repeated = F.row_number().over(same) > 1
     reason = ("the item has another text in ", F.col("_text.language"), ": one row per item and language")
-    return mark_more(marked, broken("duplicate_text", repeated, *reason))
+    return mark_more(marked, broken_rule("duplicate_text", repeated, *reason))
 
 
 def texts_of(marked: DataFrame) -> DataFrame:
     """Table texts from the marked catalogue's valid rows."""
-    return valid(marked).select(
+    return valid_rows(marked).select(
         "item_id",
         "_text.language",
         F.col("_text.detected").alias("language_detected"),
@@ -82,7 +84,7 @@ def translations_of(translations: DataFrame, pivot: str) -> DataFrame:
         translations: Of `xlrec.lake.inputs`.
         pivot: Canonical BCP 47.
     """
-    clean_texts = cleaned((), False, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
+    clean_texts = cleaning_udf((), False, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = translations.select("item_id", clean_texts("title", "description", "language").alias("t"))
     rows = rows.where((F.col("t.language") == pivot) & (F.col("t.title") != "") & (F.trim("item_id") != ""))
     best = F.min(F.struct(F.col("t.description").isNull(), F.col("t.text"))).alias("best")
@@ -96,7 +98,7 @@ def items_of(marked: DataFrame, run_date: date) -> DataFrame:
     count only where no row has any (null: everywhere). Availability is the time that all rows allow.
     """
     codes = F.transform("markets", market_code)
-    rows = valid(marked).select(
+    rows = valid_rows(marked).select(
         "item_id", "_text.language", "categories", codes.alias("markets"), "available_from", "available_until"
     )
     no_names = F.array().cast("array<string>")

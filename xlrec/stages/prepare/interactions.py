@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from xlrec.config.models import PrepareConfig
 from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import market_code
-from xlrec.stages.prepare.ratings import least_positive, rated
-from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more, valid
+from xlrec.stages.prepare.ratings import is_rated, least_positive
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, mark_more, mark_rows, valid_rows
 from xlrec.tables import UNKNOWN_MARKET
 
 #: Events before this day are impossible.
@@ -35,19 +35,19 @@ def mark_interactions(
     rows = rows.join(out, rows["user_id"] == out["_out"], "left")
     first, end = F.lit(_FIRST_DAY).cast("timestamp"), F.lit(run_date).cast("timestamp")
     impossible = (F.col("timestamp") < first) | (F.col("timestamp") >= end)
-    marked = mark(
+    marked = mark_rows(
         rows,
         [
-            broken(OPTED_OUT, F.col("_out").isNotNull(), ""),
+            broken_rule(OPTED_OUT, F.col("_out").isNotNull(), ""),
             bad_cast(F.col(BAD)),
-            broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
-            broken("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
-            broken("missing_timestamp", F.col("timestamp").isNull(), "timestamp is null"),
-            broken(
+            broken_rule("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
+            broken_rule("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
+            broken_rule("missing_timestamp", F.col("timestamp").isNull(), "timestamp is null"),
+            broken_rule(
                 "impossible_timestamp", impossible, "timestamp ", F.col("timestamp"), " is not from ", first,
                 " until before ", end,
             ),
-            broken("unknown_item", F.col("item_num").isNull(), "the catalog has no valid row of this item"),
+            broken_rule("unknown_item", F.col("item_num").isNull(), "the catalog has no valid row of this item"),
         ],
     ).drop("_out", BAD)  # fmt: skip
     # One shuffle, and one sort by user, day and all else, serve every window below.
@@ -56,7 +56,7 @@ def mark_interactions(
     best = (F.col("market").asc_nulls_last(), F.col("value").desc_nulls_last())
     same = Window.partitionBy("user_id", "_day", "item_id", "_event", "timestamp", "_fine").orderBy(*best, "event")
     marked = mark_more(
-        marked, broken("duplicate", F.row_number().over(same) > 1, "same user, item, event and timestamp")
+        marked, broken_rule("duplicate", F.row_number().over(same) > 1, "same user, item, event and timestamp")
     )
     if config.max_events_per_user_day is not None:
         marked = _mark_bots(marked, config.max_events_per_user_day)
@@ -74,7 +74,7 @@ def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
     counted = marked.withColumn("_n_day", n_day).withColumn("_busiest", F.max("_n_day").over(per_user))
     bot = F.col("_busiest") > limit
     reason = ("the user has ", F.col("_busiest"), " events on one day, allowed are ", F.lit(limit))
-    return mark_more(counted, broken("bot", bot, *reason)).drop("_n_day", "_busiest")
+    return mark_more(counted, broken_rule("bot", bot, *reason)).drop("_n_day", "_busiest")
 
 
 def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
@@ -82,7 +82,7 @@ def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
 
     Where `rating_scale` depends on the markets' ratings, a row per market and rating event is joined.
     """
-    rows = valid(marked).select(
+    rows = valid_rows(marked).select(
         "user_id",
         "item_id",
         "item_num",
@@ -103,6 +103,6 @@ def _weight(config: PrepareConfig) -> Column:
     weight: Column = F.lit(config.default_event_weight)
     for event, strength in sorted(config.event_weights.items()):
         weight = F.when(F.col("event") == event, F.lit(strength)).otherwise(weight)
-    no_value = F.col("event").isin(*config.rating_events) & ~rated(config)
+    no_value = F.col("event").isin(*config.rating_events) & ~is_rated(config)
     weight = F.when(no_value, F.lit(config.default_event_weight)).otherwise(weight)
-    return F.when(rated(config) & (F.col("value") < F.col("least_positive")), F.lit(0.0)).otherwise(weight)
+    return F.when(is_rated(config) & (F.col("value") < F.col("least_positive")), F.lit(0.0)).otherwise(weight)

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from xlrec.config.models import PrepareConfig
-from xlrec.stages.prepare.ratings import STARS, THUMBS, rated
+from xlrec.stages.prepare.ratings import STARS, THUMBS, is_rated
 
 #: Kinds of events that `event_weights` does not name, together: they all have the default weight.
 OTHER: Final = "other"
@@ -32,7 +32,7 @@ class MarketLog(NamedTuple):
     high: float | None
     positive: float | None
     """Share of the ratings that count as a preference."""
-    said: tuple[str, ...]
+    disagreements: tuple[str, ...]
     """Disagreements with the other markets, in words; empty for none, or with too few events."""
 
 
@@ -45,7 +45,7 @@ def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
     """
     named = {*config.event_weights, *config.rating_events}
     kind = F.when(F.col("event").isin(*sorted(named)), F.col("event")).otherwise(OTHER)
-    rating = rated(config)
+    rating = is_rated(config)
     value = F.when(rating, F.col("value"))
     return events.groupBy("market", kind.alias("kind")).agg(
         F.count("*").alias("n"),
@@ -74,7 +74,7 @@ def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX
         whole.update({row["kind"]: row["n"] for row in parts})
     usual = _usual_scales([row for parts in by_market.values() for row in parts])
     logs = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
-    return tuple(sorted(logs, key=lambda log: (not log.said, -log.n_events, log.market)))
+    return tuple(sorted(logs, key=lambda log: (not log.disagreements, -log.n_events, log.market)))
 
 
 def _compared(

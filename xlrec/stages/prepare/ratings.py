@@ -13,7 +13,7 @@ STARS: Final = 5.0
 THUMBS: Final = 1.0
 
 
-def rated(config: PrepareConfig) -> Column:
+def is_rated(config: PrepareConfig) -> Column:
     """Whether a row is a rating with a value."""
     return F.col("event").isin(*config.rating_events) & F.col("value").isNotNull()
 
@@ -29,7 +29,7 @@ def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
         events: market, event, value; rows that are no rating are left out.
         config: `rating_scale`, `rating_events` and `positive_rating`.
     """
-    counts = events.where(rated(config)).groupBy("market", "event", "value").agg(F.count("*").alias("n"))
+    counts = events.where(is_rated(config)).groupBy("market", "event", "value").agg(F.count("*").alias("n"))
     kind = Window.partitionBy("market", "event")
     upto = F.sum("n").over(kind.orderBy("value"))
     upper = 2 * upto - F.col("n") >= F.sum("n").over(kind)  # twice the ratings below, and those equal

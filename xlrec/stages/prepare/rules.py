@@ -15,7 +15,7 @@ BROKEN = "_broken"
 OPTED_OUT = "opted_out"
 
 
-def broken(rule: str, condition: Column, *reason: Column | str) -> Column:
+def broken_rule(rule: str, condition: Column, *reason: Column | str) -> Column:
     """Struct (rule, reason) where the condition holds, else null; the reason's parts are joined."""
     parts = [F.lit(p) if isinstance(p, str) else F.coalesce(p.cast("string"), F.lit("null")) for p in reason]
     return F.when(condition, F.struct(F.lit(rule).alias("rule"), F.concat(*parts).alias("reason")))
@@ -23,10 +23,10 @@ def broken(rule: str, condition: Column, *reason: Column | str) -> Column:
 
 def bad_cast(bad: Column) -> Column:
     """The rule of values that `xlrec.lake.inputs` could not read as the layout's type."""
-    return broken("bad_cast", F.size(bad) > 0, "cannot be read as the layout's type: ", F.concat_ws(", ", bad))
+    return broken_rule("bad_cast", F.size(bad) > 0, "cannot be read as the layout's type: ", F.concat_ws(", ", bad))
 
 
-def mark(frame: DataFrame, rules: Iterable[Column]) -> DataFrame:
+def mark_rows(frame: DataFrame, rules: Iterable[Column]) -> DataFrame:
     """The frame with `_broken`: the first rule, in this order, that each row breaks."""
     return frame.withColumn(BROKEN, F.coalesce(*rules))
 
@@ -36,7 +36,7 @@ def mark_more(frame: DataFrame, rule: Column) -> DataFrame:
     return frame.withColumn(BROKEN, F.coalesce(BROKEN, rule))
 
 
-def valid(marked: DataFrame) -> DataFrame:
+def valid_rows(marked: DataFrame) -> DataFrame:
     """The rows that broke no rule."""
     return marked.where(F.col(BROKEN).isNull())
 

@@ -7,9 +7,9 @@ from pyspark.sql import functions as F
 
 from xlrec.lake.inputs import BAD
 from xlrec.runtime.sums import exact_sum
-from xlrec.runtime.tasks import spread
-from xlrec.stages.prepare.languages import canonical_all, market_code
-from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken, mark, mark_more
+from xlrec.runtime.tasks import spread_by_hash
+from xlrec.stages.prepare.languages import canonical_lists_udf, market_code
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, mark_more, mark_rows
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 #: Languages under this share of a history are left out: everyone clicks on something foreign once.
@@ -22,22 +22,22 @@ def mark_users(users: DataFrame) -> DataFrame:
     A user with several rows is opted out where any row says so; of the others that with a market, then with languages,
     then the first by content is kept.
     """
-    rows = users.withColumns({"_market": market_code(F.col("market")), "_languages": canonical_all("languages")})
+    rows = users.withColumns({"_market": market_code(F.col("market")), "_languages": canonical_lists_udf("languages")})
     everyone = Window.partitionBy("user_id")
     rows = rows.withColumn("_out", F.coalesce(F.max(F.col("opted_out").cast("int")).over(everyone), F.lit(0)) == 1)
-    marked = mark(
+    marked = mark_rows(
         rows,
         [
-            broken(OPTED_OUT, F.col("_out") & F.col("user_id").isNotNull(), ""),
+            broken_rule(OPTED_OUT, F.col("_out") & F.col("user_id").isNotNull(), ""),
             bad_cast(F.col(BAD)),
-            broken("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
+            broken_rule("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
         ],
     ).drop("_out")
     fullest = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
     same = Window.partitionBy("user_id", F.col("_broken").isNull()).orderBy(
         *fullest, "_languages", "market", "languages", "opted_out"
     )
-    return mark_more(marked, broken("duplicate_user", F.row_number().over(same) > 1, "the user has another row"))
+    return mark_more(marked, broken_rule("duplicate_user", F.row_number().over(same) > 1, "the user has another row"))
 
 
 def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFrame:
@@ -75,7 +75,7 @@ def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
     """user_id, shares: the history's languages as array<struct<language, share>>; positives only."""
     tongues = items.select("item_num", F.array_remove("languages", UNKNOWN_LANGUAGE).alias("languages"))
     read = events.where("weight > 0").join(tongues, "item_num").where(F.size("languages") > 0)
-    read = spread(read.select("user_id", "weight", "languages"), "user_id")  # one shuffle for both groupings
+    read = spread_by_hash(read.select("user_id", "weight", "languages"), "user_id")  # one shuffle for both groupings
     parts = read.select(
         "user_id", F.explode("languages").alias("language"), (F.col("weight") / F.size("languages")).alias("part")
     )

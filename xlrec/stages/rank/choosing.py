@@ -84,7 +84,7 @@ class Chooser:
         """Positions of the user's list. The shortlist grows until half of it are no near-duplicates."""
         threshold, nums = self.config.near_duplicate, ordered.nums
         rows = np.arange(min(self.shortlist, len(nums)))
-        vectors = self.index.gather(nums[rows], self.room)
+        vectors = self.index.gather_vectors(nums[rows], self.room)
         kept = keep_distinct(vectors, threshold)
         enough = (self.shortlist + 1) // 2
         for start in range(self.shortlist, len(nums), self.shortlist):
@@ -92,7 +92,7 @@ class Chooser:
                 break
             more = np.arange(start, min(start + self.shortlist, len(nums)))
             rows = np.concatenate([rows[kept], more])
-            vectors = np.concatenate([vectors[kept], self.index.gather(nums[more])])
+            vectors = np.concatenate([vectors[kept], self.index.gather_vectors(nums[more])])
             kept = keep_distinct(vectors, threshold)
         candidates = Candidates(ordered.relevance[rows], vectors, ordered.groups[rows])
         return rows[select_items(self.k, candidates, self.config.diversity, ordered.mix, self._caps(nums[rows]), kept)]
@@ -108,7 +108,7 @@ class Chooser:
         nums, n_candidates = np.concatenate([ordered.nums, rest[readable]]), len(ordered.nums)
         order = np.concatenate([taken, np.setdiff1d(np.arange(len(nums)), taken)])
         copies = np.zeros(len(nums), dtype=np.bool_)
-        copies[order] = ~keep_distinct(self.index.gather(nums[order]), self.config.near_duplicate)
+        copies[order] = ~keep_distinct(self.index.gather_vectors(nums[order]), self.config.near_duplicate)
         taken = fill_list(self.k, taken, n_candidates, copies, self._caps(nums))
         columns = np.concatenate([ordered.columns, np.full(len(nums) - n_candidates, -1)])
         return nums[taken], columns[taken]

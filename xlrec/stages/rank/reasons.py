@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xlrec.index.items import ItemIndex
-from xlrec.index.learnt import Models, places_of
+from xlrec.index.learnt import LearntModels, places_of
 from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.ranking.reasons import most_covisited, most_similar
 from xlrec.stages.rank.users import Users
@@ -19,7 +19,7 @@ _Places = NDArray[np.int64]
 class Reasons:
     """Reasons on one index."""
 
-    def __init__(self, index: ItemIndex, models: Models | None, n_because: int) -> None:
+    def __init__(self, index: ItemIndex, models: LearntModels | None, n_because: int) -> None:
         """`n_because`: most history items named."""
         self.index, self.models, self.n_because = index, models, n_because
 
@@ -50,7 +50,11 @@ class Reasons:
         return because
 
     def _vectors(self, nums: _Nums, place: int, *, history: bool) -> NDArray[np.float32]:
-        return self.index.gather(nums) if self.models is None else self.models.each[place].gather(nums, history=history)
+        return (
+            self.index.gather_vectors(nums)
+            if self.models is None
+            else self.models.each[place].gather(nums, history=history)
+        )
 
     def covisited_items(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
         """The same for `covisited`, whose items are distinct within each user."""

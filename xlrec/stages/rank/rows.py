@@ -23,7 +23,7 @@ _SLICE: Final = 1024
 Ranking = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
-def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
+def rank_candidates(candidates: "DataFrame", config: Config, *, index: str, run_id: str, run_date: date) -> "DataFrame":
     """`RECOMMENDATIONS`: k rows a user, fewer only where the candidates and the fallback together are fewer.
 
     `score` is the sum of weight_s · score_s by `rank.weights`, or by the learnt weights of the market, or the score of
@@ -35,23 +35,23 @@ def rank(candidates: "DataFrame", config: Config, *, index: str, run_id: str, ru
 
     Args:
         candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
-        config: `rank` and `k` are used.
-        index: The `ItemIndex`, as `Files.offer` names it.
+        config: `rank_candidates` and `k` are used.
+        index: The `ItemIndex`, as `Files.share_with_workers` names it.
         run_id: Written into every row.
         run_date: Written into every row.
 
     Raises:
         LakeError: In the worker: arrays of a row that do not fit together, or no index.
     """
-    ranked = ranking(config, index=index, run_id=run_id, run_date=run_date)
+    ranked = ranking_in_worker(config, index=index, run_id=run_id, run_date=run_date)
     return candidates.select(*CANDIDATES.schema.names).mapInArrow(ranked, RECOMMENDATIONS.schema)
 
 
-def ranking(config: Config, *, index: str, run_id: str, run_date: date) -> Ranking:
-    """`rank` in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
+def ranking_in_worker(config: Config, *, index: str, run_id: str, run_date: date) -> Ranking:
+    """`rank_candidates` in a worker: from batches of `CANDIDATES` to batches of `RECOMMENDATIONS`."""
 
     def ranked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        ranker = Ranker(ItemIndex.open(local_path(index)), config)
+        ranker = Ranker(ItemIndex.open_folder(local_path(index)), config)
         for batch in batches:
             for start in range(0, batch.num_rows, _SLICE):
                 yield recommendations_of(batch.slice(start, _SLICE), ranker, run_id, run_date)

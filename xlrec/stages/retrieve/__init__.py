@@ -11,10 +11,10 @@ from pyspark.sql.types import StructType
 from xlrec.config.models import Config
 from xlrec.index.items import ItemIndex
 from xlrec.index.search import IndexSearch
-from xlrec.kernels.base.batches import blocks
+from xlrec.kernels.base.batches import table_blocks
 from xlrec.runtime.devices import gpu_profile, task_device
 from xlrec.runtime.files import local_path
-from xlrec.runtime.tasks import Told, spread
+from xlrec.runtime.tasks import TaskMessages, spread_by_hash
 from xlrec.stages.retrieve.candidates import USER_COLUMNS, Retriever
 from xlrec.tables import CANDIDATES
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark import Accumulator
     from pyspark.sql import DataFrame
 
-__all__ = ["NextStage", "Retriever", "retrieve", "with_logs"]
+__all__ = ["NextStage", "Retriever", "retrieve_candidates", "with_logs"]
 
 
 class NextStage(NamedTuple):
@@ -34,14 +34,14 @@ class NextStage(NamedTuple):
     """Of its result."""
 
 
-def retrieve(
+def retrieve_candidates(
     users: "DataFrame",
     events: "DataFrame",
     config: Config,
     *,
     index: str,
     queries: "DataFrame | None" = None,
-    first_passes: "Accumulator[Told] | None" = None,
+    first_passes: "Accumulator[TaskMessages] | None" = None,
     next_stage: NextStage | None = None,
 ) -> "DataFrame":
     """`CANDIDATES`: one row per user, whatever the partitions; tasks are cut by user_id, so that no market is one task.
@@ -56,8 +56,8 @@ def retrieve(
     Args:
         users: `USERS`.
         events: `EVENTS` whose item_nums are the index's.
-        config: `retrieve`, `k` and `rank.languages` are used.
-        index: The `ItemIndex`, as `Files.offer` names it; its model serves where `train.factors` is enabled.
+        config: `retrieve_candidates`, `k` and `rank.languages` are used.
+        index: The `ItemIndex`, as `share_with_workers` names it; its model serves where `train.factors` is enabled.
         queries: (user_id, vector binary float32[dim]) instead of profiles; users without one get nothing `similar`.
         first_passes: Each task adds the names of its first passes of the top-k, and ''.
         next_stage: Applied to the candidates in the same worker.
@@ -66,7 +66,7 @@ def retrieve(
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.
         MachineError: In the worker: the device is a GPU, and there is none.
     """
-    rows = with_logs(spread(users.select(*USER_COLUMNS), "user_id"), events)
+    rows = with_logs(spread_by_hash(users.select(*USER_COLUMNS), "user_id"), events)
     if queries is not None:
         rows = rows.join(queries.select("user_id", "vector"), "user_id", "left")
 
@@ -80,20 +80,20 @@ def retrieve(
 
 
 def _candidates(
-    batches: Iterable[pa.RecordBatch], config: Config, index: str, first_passes: "Accumulator[Told] | None"
+    batches: Iterable[pa.RecordBatch], config: Config, index: str, first_passes: "Accumulator[TaskMessages] | None"
 ) -> Iterator[pa.RecordBatch]:
-    opened, context = ItemIndex.open(local_path(index)), TaskContext.get()
+    opened, context = ItemIndex.open_folder(local_path(index)), TaskContext.get()
     search = IndexSearch(opened, config, device=task_device(config.retrieve.device, "retrieve.device"))
     retriever = Retriever(opened, config, search)
-    for block in blocks(batches, config.retrieve.user_block):
-        yield from retriever.rows(block).to_batches()
+    for block in table_blocks(batches, config.retrieve.user_block):
+        yield from retriever.candidates_of(block).to_batches()
     if first_passes is not None:
         task = context.partitionId() if context else 0
-        first_passes.add(Told((task, name) for name in ("", *search.first_passes)))
+        first_passes.add(TaskMessages((task, name) for name in ("", *search.first_passes)))
 
 
 def with_logs(users: "DataFrame", events: "DataFrame") -> "DataFrame":
-    """Users as `Retriever.rows` takes them: each with a log of micros, item_num and weight, empty without events."""
+    """Users as `Retriever.candidates_of` takes them: with a log of micros, item_num, weight; empty without events."""
     event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight")
     logs = events.groupBy("user_id").agg(F.collect_list(event).alias("log"))
     rows = users.select(*USER_COLUMNS).join(logs, "user_id", "left")

@@ -10,12 +10,20 @@ from numpy.typing import NDArray
 from xlrec.config.models import Config
 from xlrec.errors import LakeError
 from xlrec.index.items import ItemIndex
-from xlrec.index.queries import asked
+from xlrec.index.queries import block_queries
 from xlrec.index.search import IndexSearch, VectorSpace
 from xlrec.kernels.base.csr import indptr_of, owners_of
 from xlrec.kernels.base.vectors import decode_vectors
-from xlrec.kernels.history.profiles import Histories, histories, profiles
-from xlrec.kernels.history.sparse import Market, Neighbours, Scratch, Union, empty_union, unite, used
+from xlrec.kernels.history.profiles import Histories, profile_vectors, weighted_histories
+from xlrec.kernels.history.sparse import (
+    CandidateUnion,
+    MarketPopularity,
+    Neighbours,
+    Scratch,
+    empty_union,
+    merge_candidates,
+    used_columns,
+)
 from xlrec.kernels.search.items import Shards
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.topk import inner_products
@@ -48,9 +56,9 @@ class Retriever:
         self.search = search or IndexSearch(index, config)
         self.languages = config.rank.languages
         self.half_life_items = (index.fusion or {}).get("half_life_items") or np.inf
-        self.scratch = Scratch.of(index.n_items)
+        self.scratch = Scratch.empty_scratch(index.n_items)
 
-    def rows(self, users: pa.Table) -> pa.Table:
+    def candidates_of(self, users: pa.Table) -> pa.Table:
         """A block of users as a `CANDIDATES` table, in the same order.
 
         Args:
@@ -69,7 +77,7 @@ class Retriever:
     def _rows(self, users: pa.Table, market_nums: NDArray[np.int32], space_num: int) -> pa.Table:
         space = self.search.spaces[space_num]
         log = self._log(users)
-        history = histories(
+        history = weighted_histories(
             *log,
             max_history=self.config.max_history,
             half_life_days=self.config.half_life_days,
@@ -79,17 +87,21 @@ class Retriever:
         if space.learnt is None or "vector" in users.column_names:
             queries, weights = self._queries(users, history, space), history.weights
         else:
-            weights, queries = asked(space.learnt, history, log.indptr, log.nums, log.weights, self.half_life_items)
+            weights, queries = block_queries(
+                space.learnt, history, log.indptr, log.nums, log.weights, self.half_life_items
+            )
             queries[np.diff(history.indptr) == 0] = np.nan
         similar = self.search.best_items(queries, mask, space_num)
         strict = self.languages == "only"
         union = empty_union(users.num_rows, 3 * self.config.candidates, self.k)
         for num in np.unique(market_nums):
             name = self.index.markets[num]
-            market = Market(np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name)))
+            market = MarketPopularity(
+                np.asarray(self.index.popular_order(name)), np.asarray(self.index.popularity(name))
+            )
             neighbours, rows = Neighbours(*self.index.neighbours(name)), np.flatnonzero(market_nums == num)
-            unite(rows, similar, history, neighbours, market, mask, self.scratch, union, strict=strict)
-        filled = used(union.sizes, union.nums.shape[1])
+            merge_candidates(rows, similar, history, neighbours, market, mask, self.scratch, union, strict=strict)
+        filled = used_columns(union.sizes, union.nums.shape[1])
         owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
         similarities = _completed(queries, owners, nums, union.similar[filled], space.shards)
         scores = {
@@ -137,7 +149,7 @@ class Retriever:
     def _queries(self, users: pa.Table, history: Histories, space: VectorSpace) -> NDArray[np.float64]:
         """(n_users, dim) float64 queries; NaN where a user has none."""
         if "vector" not in users.column_names:
-            return profiles(history, space.shards, space.dim)
+            return profile_vectors(history, space.shards, space.dim)
         queries = np.full((users.num_rows, space.dim), np.nan)
         vectors = _array(users["vector"])
         try:
@@ -186,7 +198,7 @@ def _table(
     users: pa.Table,
     history: Histories,
     attention: NDArray[np.float64],
-    union: Union,
+    union: CandidateUnion,
     nums: NDArray[np.int32],
     scores: dict[str, NDArray[np.float64]],
 ) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Encoder training: `adapt` trains a compact encoder from parallel texts, or fine-tunes one that exists.
+"""Encoder training: `adapt_encoder` trains a compact encoder from parallel texts, or fine-tunes one that exists.
 
 Nothing here knows Spark but `distributed`: a lake's texts and choices come as Parquet, which `xlrec.pipeline.adapting`
 writes.
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from xlrec.training.encoder.backends import Backend
     from xlrec.training.encoder.texts import Texts
 
-__all__ = ["AdaptConfig", "adapt"]
+__all__ = ["AdaptConfig", "adapt_encoder"]
 
 Recalls = dict[tuple[str, str], float]
 
 
-def adapt(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
+def adapt_encoder(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
     """Recall at 1 on dev of each (source, language), once the model is trained and written.
 
     A run that was broken off goes on from its last checkpoint in the work folder.
@@ -40,11 +40,11 @@ def adapt(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
 
 
 def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int = 0) -> Recalls:
-    """As `adapt`, in this process; of several processes only rank 0 writes.
+    """As `adapt_encoder`, in this process; of several processes only rank 0 writes.
 
     Raises:
-        InputError: as `adapt`.
-        EncoderError: as `adapt`.
+        InputError: as `adapt_encoder`.
+        EncoderError: as `adapt_encoder`.
     """
     from pathlib import Path
 

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.encoders.folder import rounded, write_coded, write_static
+from xlrec.encoders.folder import rounded_to_half, write_coded, write_static
 from xlrec.kernels.text import bags
-from xlrec.kernels.text.quantise import CodedTable, quantise_twice, restored
+from xlrec.kernels.text.quantise import CodedTable, quantise_twice, restored_table
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs
@@ -88,7 +88,7 @@ class StaticBackend(Backend):
         """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
         numbers, offsets = [], [np.zeros(1, dtype=np.int64)]
         for rows in (pairs.a, pairs.b):
-            tokens, bounds = bags.gather(
+            tokens, bounds = bags.join_bags(
                 self._bags.numbers, self._bags.offsets, rows, pairs.starts, self._config.batch.max_tokens
             )
             numbers.append(tokens)
@@ -98,7 +98,7 @@ class StaticBackend(Backend):
         share = self._config.static.split_share
         if share:
             chosen = rng.random(len(self.model.own)) < share
-            flat, bounds = bags.expanded(flat, bounds, self._parts.numbers, self._parts.offsets, chosen)
+            flat, bounds = bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, chosen)
         return flat, bounds, hashes
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
@@ -116,7 +116,7 @@ class StaticBackend(Backend):
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
-        table = self.model.folded_table() if self._coded is None else restored(self._coded)
+        table = self.model.folded_table() if self._coded is None else restored_table(self._coded)
         return encode_bags(table, self._bags, rows, 10**6)
 
     def checkpoint_state(self) -> dict[str, Floats]:
@@ -139,14 +139,14 @@ class StaticBackend(Backend):
         pulled = np.argsort(-self.model.own_squares, kind="stable")[: compress.finer_tokens]
         table, n_bytes = self.model.folded_table(), compress.bytes_per_token
         coded = quantise_twice(table, weights, n_bytes, np.sort(pulled), self._config.seed)
-        self._coded = rounded(coded)
+        self._coded = rounded_to_half(coded)
 
     def write_model(self, folder: Path) -> None:
         """As `Backend.write_model`; the small form goes to its own folder."""
         if self._coded is None or self._config.compress is None:
             write_static(folder, self._tokenizer, self.model.folded_table())
             return
-        write_static(folder, self._tokenizer, restored(self._coded))
+        write_static(folder, self._tokenizer, restored_table(self._coded))
         write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)
 
     def unknown_shares(self) -> dict[str, float]:

@@ -36,14 +36,14 @@ def _one_process(config_json: str, paths: Mapping[str, str] | None = None, folde
 
 
 def adapt_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
-    """As `adapt`, in `finetune.processes` processes; needs a running Spark session.
+    """As `adapt_encoder`, in `finetune.processes` processes; needs a running Spark session.
 
     On a cluster they are tasks on executors: inputs travel there, and the model comes back to `output` whole. A run on
     executors that was broken off starts anew: its checkpoints lay on their disks.
 
     Raises:
-        EncoderError: a process failed, or as `adapt`.
-        InputError: as `adapt`.
+        EncoderError: a process failed, or as `adapt_encoder`.
+        InputError: as `adapt_encoder`.
         ConfigError: `output` holds something else than a model, on a cluster.
         MachineError: the cluster has no room or lacks packages, or `output` cannot be written.
     """

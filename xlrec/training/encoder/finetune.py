@@ -30,12 +30,12 @@ def _read(folder: str, device: str) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from xlrec.encoders.weights import check
+    from xlrec.encoders.weights import check_folder
 
     path = Path(folder).expanduser()
     if not path.is_dir():
         raise EncoderError(f"finetune.model: no folder {folder!r} on this machine: name a sentence-transformers folder")
-    check(path)
+    check_folder(path)
     arguments = {"use_safetensors": True, "dtype": torch.float32}
     return SentenceTransformer(str(path), device=device, local_files_only=True, model_kwargs=arguments).float()
 

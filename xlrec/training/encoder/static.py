@@ -38,8 +38,8 @@ class StaticModel:
             numbers: (n_tokens,) int32 tokens of all bags.
             offsets: (n_bags + 1,) int64 bounds of each bag.
         """
-        tokens, places = bags.distinct(numbers, self._slots)
-        rows = bags.composed(self.own, self.shared, tokens, self.grams, self.offsets)
+        tokens, places = bags.distinct_numbers(numbers, self._slots)
+        rows = bags.composed_rows(self.own, self.shared, tokens, self.grams, self.offsets)
         self._met = (tokens, places, offsets)
         return bags.bag_means(rows, places, offsets)
 
@@ -48,13 +48,13 @@ class StaticModel:
         tokens, places, offsets = self._met
         of_tokens = bags.bag_gradients(gradients, places, offsets, len(tokens))
         met, of_grams = bags.shared_gradients(of_tokens, tokens, self.grams, self.offsets, self._slots)
-        bags.adagrad(self.own, self.own_squares, tokens, of_tokens, rate)
-        bags.adagrad(self.shared, self.shared_squares, met, of_grams, rate)
+        bags.adagrad_step(self.own, self.own_squares, tokens, of_tokens, rate)
+        bags.adagrad_step(self.shared, self.shared_squares, met, of_grams, rate)
 
     def folded_table(self) -> Floats:
         """(n_tokens, dim) float32 table that gives the same vectors without n-grams."""
         every = np.arange(len(self.own), dtype=np.int32)
-        return bags.composed(self.own, self.shared, every, self.grams, self.offsets)
+        return bags.composed_rows(self.own, self.shared, every, self.grams, self.offsets)
 
     def checkpoint_state(self) -> dict[str, Floats]:
         """Arrays of a checkpoint."""
@@ -84,6 +84,6 @@ def encode_bags(table: Floats, texts: Bags, rows: npt.NDArray[np.int64], longest
     for start in range(0, len(rows), _SLAB):
         some = rows[start : start + _SLAB]
         starts = np.arange(len(some) + 1)
-        means = bags.bag_means(table, *bags.gather(texts.numbers, texts.offsets, some, starts, longest))
+        means = bags.bag_means(table, *bags.join_bags(texts.numbers, texts.offsets, some, starts, longest))
         parts.append(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
     return np.concatenate(parts) if parts else np.empty((0, table.shape[1]), dtype=np.float32)

@@ -7,14 +7,20 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from xlrec.config.models import FactorsConfig
-from xlrec.kernels.history.factorisation import Penalties, Preferences, factorise_preferences, mean_log_norm, whitening
+from xlrec.kernels.history.factorisation import (
+    Penalties,
+    Preferences,
+    factorise_preferences,
+    mean_log_norm,
+    whitening_matrix,
+)
 from xlrec.recommenders.factors import FactorModel, summed_preferences
 from xlrec.training.recommender.logs import Items, Logs
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["learn", "user_preferences"]
+__all__ = ["fit_factor_model", "user_preferences"]
 
 #: Quantiles of a market's event times that a model keeps, at most.
 _MOMENTS: Final = 512
@@ -22,7 +28,7 @@ _MOMENTS: Final = 512
 _START, _NOISE = 0.3, 0.03
 
 
-def learn(
+def fit_factor_model(
     logs: Logs,
     items: Items,
     config: FactorsConfig,
@@ -65,7 +71,7 @@ def _learn(
     arrays = {
         "text_map": fitted.text_map.astype(np.float32),
         "factors": fitted.items[rows].astype(np.float32),
-        "whitening": whitening(fitted.items, config.unseen, user).astype(np.float32),
+        "whitening": whitening_matrix(fitted.items, config.unseen, user).astype(np.float32),
         "log_norm": np.array([mean_log_norm(np.linalg.norm(fitted.items, axis=1), item_users)]),
         "moments": moments,
         "pace": pace,

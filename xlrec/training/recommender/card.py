@@ -6,7 +6,7 @@ from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.quality import METRICS
 
 
-def card(model: FactorModel) -> str:
+def recommender_card(model: FactorModel) -> str:
     """Markdown text of the card; counts, figures and names only, no texts and no ids."""
     facts = model.facts
     constants = ", ".join(f"{name} {value}" for name, value in facts.get("train", {}).items())

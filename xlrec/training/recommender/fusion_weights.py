@@ -59,7 +59,7 @@ class Figure(NamedTuple):
     """Parts that lead the list by more than a standard error of the difference."""
 
 
-class Weighing(NamedTuple):
+class FusionFit(NamedTuple):
     """Weights of all markets, with the figures behind them."""
 
     joint: Weights
@@ -75,7 +75,9 @@ class Weighing(NamedTuple):
         return {**self._asdict(), "figures": [figure._asdict() for figure in self.figures]}
 
 
-def weigh(logs: Logs, items: Items, config: Config, *, markets: tuple[str, ...], item_ids: "pa.Array[Any]") -> Weighing:
+def fit_fusion_weights(
+    logs: Logs, items: Items, config: Config, *, markets: tuple[str, ...], item_ids: "pa.Array[Any]"
+) -> FusionFit:
     """Weights of each market, and figures of the list beside its parts; the defaults where nobody can be held out.
 
     Args:
@@ -85,18 +87,18 @@ def weigh(logs: Logs, items: Items, config: Config, *, markets: tuple[str, ...],
         markets: Names, row-aligned with `items.eligible`.
         item_ids: Of the items.
     """
-    with threadpool_limits(1):  # as in `learn`
+    with threadpool_limits(1):  # as in `fit_factor_model`
         return _weigh(logs, items, config, markets, item_ids)
 
 
 def _weigh(
     logs: Logs, items: Items, config: Config, markets: tuple[str, ...], item_ids: "pa.Array[Any]"
-) -> Weighing:  # fmt: skip
+) -> FusionFit:  # fmt: skip
     held = hold_out_newest(logs, items, config.train.fusion.users, config.seed)
     present = [int(market) for market in np.unique(held.known.markets[held.users])]
     if not present:
         start = FusionWeights()
-        return Weighing((start.similar, start.covisited, start.popular), {}, None, ())
+        return FusionFit((start.similar, start.covisited, start.popular), {}, None, ())
     ranks = HeldOutRanks(held, config, markets, item_ids)
     half_life = _best_half_life(ranks, present)
     gains = {market: _gains(ranks, market, [*_USUAL, *_ALONE], half_life) for market in present}
@@ -115,7 +117,7 @@ def _weigh(
     figures = [_figure("", None, everyone), *([_figure(NEW, None, everyone[:, new])] if new.any() else [])]
     figures += [_figure(markets[market], chosen[market], values[market]) for market in gains]
     by_name = {markets[market]: _sources(mix) for market, mix in chosen.items()}
-    return Weighing(_sources(joint), by_name, None if half_life == np.inf else half_life, tuple(figures))
+    return FusionFit(_sources(joint), by_name, None if half_life == np.inf else half_life, tuple(figures))
 
 
 def _best_half_life(ranks: HeldOutRanks, markets: list[int]) -> float:

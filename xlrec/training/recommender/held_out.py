@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no types of its own
 
 from xlrec.config.models import Config
-from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, places
-from xlrec.kernels.history.profiles import profiles
-from xlrec.training.recommender import learn, user_preferences
+from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, wanted_places
+from xlrec.kernels.history.profiles import profile_vectors
+from xlrec.training.recommender import fit_factor_model, user_preferences
 from xlrec.training.recommender.item_neighbours import item_neighbours
 from xlrec.training.recommender.logs import Items, Logs, first_meetings, select_events
 from xlrec.training.recommender.scores import (
@@ -100,7 +100,7 @@ class HeldOutRanks:
         self.held, self.config = held, config.retrieve
         # Held-out choices have fewer new items than the coming ones: weights would take back what the boost gives.
         plain = train.factors.model_copy(update={"boost": 1.0})
-        model = learn(known, items, plain, markets=markets, item_ids=item_ids, facts={}, seed=config.seed)
+        model = fit_factor_model(known, items, plain, markets=markets, item_ids=item_ids, facts={}, seed=config.seed)
         self.vectors, self.preferences = served_vectors(model, item_ids, items), user_preferences(known)
         self.neighbours = item_neighbours(known, items.eligible, train.covisitation)
         moment = float(known.event_micros.max(initial=0)) + 1
@@ -147,7 +147,7 @@ class HeldOutRanks:
             return np.asarray(queries @ self.vectors.outputs[sold].T.astype(np.float64))
 
         def texts() -> _Floats:
-            mean = profiles(history, [(0, items.texts)], items.texts.shape[1])
+            mean = profile_vectors(history, [(0, items.texts)], items.texts.shape[1])
             mean = np.where(np.isfinite(mean), mean, 0.0)  # without a history or without its texts
             return np.asarray(mean @ items.texts[sold].T.astype(np.float64))
 
@@ -159,4 +159,4 @@ class HeldOutRanks:
         }
         used = [column for column in range(len(PARTS)) if weights[:, column].any()]
         scores = np.stack([parts[PARTS[column]]() for column in used])
-        return places(scores, states, np.searchsorted(sold, self.held.nums[rows]), weights[:, used])
+        return wanted_places(scores, states, np.searchsorted(sold, self.held.nums[rows]), weights[:, used])

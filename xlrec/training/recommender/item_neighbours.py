@@ -31,7 +31,7 @@ def item_neighbours(logs: Logs, sold: NDArray[np.bool_], config: CovisitationCon
     choices, blocks = newest_choices(logs, config.max_history), []
     if len(choices.nums):
         pairs = covisits.pairs_of_block(choices, 0, 1, n_markets, rules_of(config))
-        counts, wanted, mixture = Counts.of([pairs]), np.ascontiguousarray(sold.T), mixture_of(config)
+        counts, wanted, mixture = Counts.join_blocks([pairs]), np.ascontiguousarray(sold.T), mixture_of(config)
         known = int(choices.nums.max()) + 1
         parts = [np.arange(first, min(first + _ITEMS, known), dtype=np.int32) for first in range(0, known, _ITEMS)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -43,7 +43,7 @@ def item_neighbours(logs: Logs, sold: NDArray[np.bool_], config: CovisitationCon
     return [csr_matrix((score[mask], (history[mask], item[mask])), shape) for mask in masks]
 
 
-def newest_choices(logs: Logs, max_history: int) -> covisits.Logs:
+def newest_choices(logs: Logs, max_history: int) -> covisits.ChoiceLogs:
     """Each user's newest `max_history` items, oldest first, each at its newest event; her market is that of the newest.
 
     Args:
@@ -61,4 +61,4 @@ def newest_choices(logs: Logs, max_history: int) -> covisits.Logs:
     indptr = indptr_of(np.bincount(users[kept], minlength=logs.n_users))
     some, own = np.diff(indptr) > 0, np.zeros(logs.n_users, dtype=np.int32)
     own[some] = markets[kept[indptr[1:][some] - 1]]
-    return covisits.Logs(indptr, nums[kept], micros[kept], own)
+    return covisits.ChoiceLogs(indptr, nums[kept], micros[kept], own)

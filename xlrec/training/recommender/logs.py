@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from xlrec.index.catalogue import language_matrix
 from xlrec.index.items import ItemIndex
-from xlrec.index.queries import reads_of
+from xlrec.index.queries import language_shares
 from xlrec.kernels.base.csr import indptr_of, owners_of
-from xlrec.kernels.history.visits import Visits, visits
+from xlrec.kernels.history.visits import Visits, visits_from_events
 
 
 class Items(NamedTuple):
@@ -51,7 +51,7 @@ class Logs(NamedTuple):
         return len(self.markets)
 
 
-def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
+def items_from_index(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
     """Items of an index, whose text vectors become one array.
 
     Args:
@@ -64,14 +64,14 @@ def items_of(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
     return Items(joined, languages, np.asarray(index.eligible_rows), first_micros)
 
 
-def read_shards(folder: str | Path, index: ItemIndex) -> Logs:
-    """Logs from the Parquet of `stages.train.user_logs`, in an order that no partitioning changes."""
+def read_logs(folder: str | Path, index: ItemIndex) -> Logs:
+    """Logs from the Parquet of `stages.train.logs_by_user`, in an order that no partitioning changes."""
     table = ds.dataset(str(folder), format="parquet").to_table()
     return logs_from_table(table, index.market_num, index.languages)
 
 
 def logs_from_table(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
-    """Logs from rows of `stages.train.user_logs`.
+    """Logs from rows of `stages.train.logs_by_user`.
 
     Args:
         table: One row per user, any order: user_key, market, languages, language_weights, log.
@@ -92,9 +92,9 @@ def logs_from_table(table: pa.Table, market_num: Callable[[str | None], int], la
     positive = arrays[2] > 0
     users = owners_of(indptr).astype(np.int32)
     return Logs(
-        visits(indptr, *arrays),
+        visits_from_events(indptr, *arrays),
         _numbers(table["market"], market_num),
-        reads_of(table["languages"], table["language_weights"], languages).astype(np.float32),
+        language_shares(table["languages"], table["language_weights"], languages).astype(np.float32),
         users[positive],
         arrays[1][positive],
         arrays[0][positive],
@@ -136,7 +136,7 @@ def select_events(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]
         events: (n_events,) bool events that stay.
     """
     return logs._replace(
-        visits=logs.visits.where(kept),
+        visits=logs.visits.keep_visits(kept),
         event_users=logs.event_users[events],
         event_nums=logs.event_nums[events],
         event_micros=logs.event_micros[events],

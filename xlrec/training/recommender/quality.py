@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xlrec.config.models import PopularityConfig, RetrieveConfig
 from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.evaluation import metrics
-from xlrec.kernels.history.profiles import profiles
+from xlrec.kernels.history.profiles import profile_vectors
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scores import Scores, Truth, mask_scores, popularity_at, top_items, user_histories
 
@@ -34,7 +34,7 @@ def text_scores(items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
     """Scores by the cosine with the decayed mean of the history's text vectors; nothing is learnt."""
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
-        vectors = profiles(user_histories(logs, users, config), [(0, items.texts)], items.texts.shape[1])
+        vectors = profile_vectors(user_histories(logs, users, config), [(0, items.texts)], items.texts.shape[1])
         vectors = np.where(np.isfinite(vectors), vectors, 0.0)  # without history no text is nearer than another
         return mask_scores(vectors @ items.texts.T.astype(np.float64), items, logs, users)
 
@@ -84,7 +84,7 @@ def whole_order_ndcg(scores: Scores, truth: Truth, items: Items) -> NDArray[np.f
 
 def _cross_lingual(truth: Truth, items: Items, logs: Logs) -> NDArray[np.bool_]:
     """(len(truth.nums),) bool: the item has languages, and none of those of the user's history (which has some)."""
-    visits = logs.visits.of(truth.users)
+    visits = logs.visits.of_users(truth.users)
     known = np.zeros((len(truth.users), items.languages.shape[1]), dtype=np.float32)
     np.maximum.at(known, visits.owners, items.languages[visits.nums])
     rows, own = owners_of(truth.indptr), items.languages[truth.nums]

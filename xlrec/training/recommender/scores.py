@@ -8,10 +8,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config.models import PopularityConfig, RetrieveConfig
-from xlrec.index.queries import recent
+from xlrec.index.queries import recent_preferences
 from xlrec.kernels.base.csr import entries_of, indptr_of
 from xlrec.kernels.history.factorisation import Preferences, fold_in
-from xlrec.kernels.history.profiles import Histories, histories
+from xlrec.kernels.history.profiles import Histories, weighted_histories
 from xlrec.kernels.history.visits import Visits
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender import user_preferences
@@ -70,7 +70,7 @@ def sample_truth(visits: Visits, rows: NDArray[np.int64], moment: float, most: i
 def popularity_at(
     logs: Logs, n_markets: int, n_items: int, moment: float, config: PopularityConfig
 ) -> NDArray[np.float64]:
-    """(n_markets, n_items) float64 popularity as `recommenders.popularity.fit`, from events before the moment."""
+    """(n_markets, n_items) float64 popularity as `popularity.fit_popularity`, from events before the moment."""
     known = logs.event_micros < moment
     nums, markets = logs.event_nums[known], logs.event_markets[known]
     weights = logs.event_weights[known] * 0.5 ** ((moment - logs.event_micros[known]) / (_DAY * config.half_life_days))
@@ -94,9 +94,9 @@ class ServedVectors(NamedTuple):
 
 def served_vectors(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) -> ServedVectors:
     """Vectors of all items by a model, whose markets are the rows of `items.eligible`."""
-    factors = model.factors(items.texts, model.taught(item_ids))
-    exposure = model.exposure(items.first_micros, items.eligible, tuple(model.facts["markets"]))
-    return ServedVectors(model.outputs(factors, exposure), model.inputs(factors))
+    factors = model.item_factors(items.texts, model.factor_rows(item_ids))
+    exposure = model.item_exposure(items.first_micros, items.eligible, tuple(model.facts["markets"]))
+    return ServedVectors(model.candidate_vectors(factors, exposure), model.history_vectors(factors))
 
 
 def model_scores(vectors: ServedVectors, items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
@@ -131,11 +131,11 @@ def user_queries(
         preferences: Of all users.
         users: (n_users,) int64 rows.
         history: Of these users.
-        half_life_items: Of `index.queries.recent`.
+        half_life_items: Of `queries.recent_preferences`.
     """
     indptr, rows = entries_of(preferences.indptr, users)
     own = Preferences(indptr, preferences.nums[rows], preferences.strengths[rows])
-    return fold_in(recent(own, history, half_life_items), vectors.inputs[history.nums]).queries
+    return fold_in(recent_preferences(own, history, half_life_items), vectors.inputs[history.nums]).queries
 
 
 def user_histories(logs: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:
@@ -146,8 +146,8 @@ def user_histories(logs: Logs, users: NDArray[np.int64], config: RetrieveConfig)
         users: (n_users,) int64 rows.
         config: How much of a history counts.
     """
-    visits = logs.visits.of(users)
-    return histories(
+    visits = logs.visits.of_users(users)
+    return weighted_histories(
         visits.indptr, visits.micros, visits.nums, visits.weights, max_history=config.max_history,
         half_life_days=config.half_life_days, half_life_items=config.half_life_items,
     )  # fmt: skip
@@ -164,7 +164,7 @@ def mask_scores(scores: NDArray[np.float64], items: Items, logs: Logs, users: ND
     """
     scores[~items.eligible[logs.markets[users]]] = -np.inf
     scores[~readable_items(items, logs, users)] -= UNREADABLE
-    visits = logs.visits.of(users)
+    visits = logs.visits.of_users(users)
     scores[visits.owners, visits.nums] = -np.inf
     return scores
 
@@ -179,7 +179,7 @@ def readable_items(items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArra
         logs: Histories and languages.
         users: (n_users,) int64 rows.
     """
-    visits, reads = logs.visits.of(users), logs.reads[users] > 0
+    visits, reads = logs.visits.of_users(users), logs.reads[users] > 0
     restricted = np.asarray(reads.any(axis=1))
     np.logical_or.at(reads, visits.owners, items.languages[visits.nums] > 0)
     readable = np.asarray(reads.astype(np.float32) @ items.languages.T) > 0

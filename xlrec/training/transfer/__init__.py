@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from xlrec.config.models import Config
-from xlrec.kernels.evaluation.bootstrap import paired
+from xlrec.kernels.evaluation.bootstrap import paired_difference
 from xlrec.recommenders.factors import FactorModel
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.quality import popularity_scores, text_scores, user_metrics
@@ -21,9 +21,9 @@ from xlrec.training.recommender.scores import Scores
 from xlrec.training.transfer.domains import Domains, HoldoutSplit, nested_samples, split_newest
 from xlrec.training.transfer.figures import Difference, Figure, Key, Summary
 from xlrec.training.transfer.strategies import (
-    AS_IT_IS,
+    SOURCE_ONLY,
+    STRATEGIES,
     TARGET_ONLY,
-    WAYS,
     InnerSplit,
     Strategy,
     Trainer,
@@ -115,15 +115,15 @@ class Experiment:
     def _costs(self) -> list[float]:
         """Visits of each training to come, about, in the order in which they come."""
         source, target = self.outcome.n_visits["source"], self.outcome.n_visits["target"]
-        shares = [source * s.source + share * target * s.target for share in self.samples for s in WAYS]
+        shares = [source * s.source + share * target * s.target for share in self.samples for s in STRATEGIES]
         return [float(source), *map(float, shares), float(source + target)]
 
     def run(self) -> Outcome:
         """Figures of all strategies and baselines; `model` afterwards makes the artefact."""
         self._measure_baselines()
-        source = self.trainer.fit_strategy(AS_IT_IS, None)
+        source = self.trainer.fit_strategy(SOURCE_ONLY, None)
         self.log(f"source model of {source.facts['n_visits']:,} events{self._clock.tick()}")
-        self._measure((ZERO_SHOT, 0.0), self.trainer.strategy_scores(AS_IT_IS, None, source))
+        self._measure((ZERO_SHOT, 0.0), self.trainer.strategy_scores(SOURCE_ONLY, None, source))
         for share, sampled in self.samples.items() if self.outcome.n_visits["target"] else ():
             self._try_share(share, sampled)
         self._summarise()
@@ -139,9 +139,9 @@ class Experiment:
 
     def _try_share(self, share: float, sampled: NDArray[np.bool_]) -> None:
         inner, trials = InnerSplit(self.trainer, sampled, hold_out_users=share < 1), {}
-        for strategy in WAYS:
+        for strategy in STRATEGIES:
             trials[strategy] = inner.strategy_ndcg(strategy)
-            if strategy is AS_IT_IS:  # no share changes it
+            if strategy is SOURCE_ONLY:  # no share changes it
                 self.outcome.values[strategy.name, share] = self.outcome.values[ZERO_SHOT, 0.0]
             else:
                 model = self.trainer.fit_strategy(strategy, sampled)
@@ -158,8 +158,8 @@ class Experiment:
         everyone = np.ones(self.whole.logs.n_users, dtype=np.bool_)
         domains = self.whole.known_before(np.where(everyone, np.inf, 0))
         trainer = Trainer(domains, self.ids, self.markets, self.config)
-        kept = self.outcome.choices[-1].kept if self.outcome.choices else AS_IT_IS.name
-        strategy = next(strategy for strategy in WAYS if strategy.name == kept)
+        kept = self.outcome.choices[-1].kept if self.outcome.choices else SOURCE_ONLY.name
+        strategy = next(strategy for strategy in STRATEGIES if strategy.name == kept)
         model = trainer.fit_strategy(strategy, everyone)
         self.log(f"{strategy.name} on everything{self._clock.tick()}")
         return model
@@ -180,7 +180,7 @@ class Experiment:
         for key in ours:
             beside = [(ZERO_SHOT, 0.0), (TARGET_ONLY.name, key[1])] if key[1] else []
             for other in dict.fromkeys([*rivals, *beside]):
-                outcome.differences += summary.difference(outcome.values, key, other)
+                outcome.differences += summary.paired_differences(outcome.values, key, other)
 
 
 def choose_strategy(share: float, trials: dict[Strategy, NDArray[np.float64]], config: Config, *, sure: bool) -> Choice:
@@ -196,7 +196,7 @@ def choose_strategy(share: float, trials: dict[Strategy, NDArray[np.float64]], c
     few_shot = carried[simplest([trials[strategy] for strategy in carried], sure=sure)]
     kept = (few_shot, TARGET_ONLY)[simplest([trials[few_shot], trials[TARGET_ONLY]], sure=sure)]
     ahead = {
-        strategy.name: paired(trials[kept], other, config.seed, config.transfer.bootstrap)
+        strategy.name: paired_difference(trials[kept], other, config.seed, config.transfer.bootstrap)
         for strategy, other in trials.items()
         if strategy is not kept
     }

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.buckets import buckets
+from xlrec.kernels.base.buckets import count_buckets
 from xlrec.kernels.evaluation import bootstrap
 from xlrec.training.recommender.quality import METRICS
 
@@ -20,7 +20,7 @@ NEWCOMERS: Final = "history=0"
 class Figure:
     """One mean over users."""
 
-    arm: str
+    strategy: str
     share: float
     """Of the target's users whose logs were learnt from; 0 for none."""
     metric: str
@@ -33,9 +33,9 @@ class Figure:
 
 @dataclass(frozen=True)
 class Difference:
-    """Mean paired difference of two arms, `arm` at `share` minus `other` at `other_share`, over users with history."""
+    """Mean paired difference of two strategies over users with history: at `share` minus `other` at `other_share`."""
 
-    arm: str
+    strategy: str
     share: float
     other: str
     other_share: float
@@ -63,7 +63,7 @@ class Summary:
         """
         self.weights = bootstrap.poisson_weights(np.arange(len(n_history)), seed, n_replicates)
         self.slices = {ALL: n_history > 0, NEWCOMERS: n_history == 0}
-        for first, after, label in buckets(bounds):
+        for first, after, label in count_buckets(bounds):
             if first > 0:
                 self.slices[f"history={label}"] = (n_history >= first) & (n_history < (after or np.inf))
 
@@ -78,7 +78,7 @@ class Summary:
                         figures.append(Figure(arm, share, metric, name, *row))
         return figures
 
-    def difference(self, values: Values, key: Key, other: Key) -> list[Difference]:
+    def paired_differences(self, values: Values, key: Key, other: Key) -> list[Difference]:
         """A row per metric; none where an arm was not run."""
         differences: list[Difference] = []
         for column, metric in enumerate(METRICS if key in values and other in values else ()):
@@ -92,7 +92,7 @@ class Summary:
         if not kept.any():
             return None
         weights = self.weights[kept]
-        replicates = bootstrap.means(
+        replicates = bootstrap.replicate_means(
             bootstrap.replicate_sums(weights, values[kept][:, None])[:, 0], weights.sum(axis=0)
         )
-        return (float(values[kept].mean()), *bootstrap.interval(replicates), int(kept.sum()))
+        return (float(values[kept].mean()), *bootstrap.percentile_interval(replicates), int(kept.sum()))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xlrec.config.models import Config
 from xlrec.recommenders.factors import FactorModel
-from xlrec.training.recommender import learn
+from xlrec.training.recommender import fit_factor_model
 from xlrec.training.recommender.logs import Logs
 from xlrec.training.recommender.quality import user_metrics, whole_order_ndcg
 from xlrec.training.recommender.scores import Scores, Truth, model_scores, served_vectors
@@ -34,11 +34,11 @@ class Strategy(NamedTuple):
     """Those of the target's sample are."""
 
 
-AS_IT_IS: Final = Strategy("source as it is", source=True, target=False)
+SOURCE_ONLY: Final = Strategy("source as it is", source=True, target=False)
 TARGET_ONLY: Final = Strategy("target only", source=False, target=True)
 JOINT: Final = Strategy("joint", source=True, target=True)
 #: In the order of preference where none is ahead for sure: within a joint model evidence weighs source and target.
-WAYS: Final = (JOINT, AS_IT_IS, TARGET_ONLY)
+STRATEGIES: Final = (JOINT, SOURCE_ONLY, TARGET_ONLY)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Trainer:
         """Logs that a strategy learns from.
 
         Args:
-            strategy: Of `WAYS`.
+            strategy: Of `STRATEGIES`.
             sampled: (n_users,) bool users whose target logs may be used; None: nobody's.
         """
         return self.domains.training_logs(sampled if strategy.target else None, source=strategy.source)
@@ -63,12 +63,12 @@ class Trainer:
         """Model of a strategy; it knows the items' ages from the strategy's own logs.
 
         Args:
-            strategy: Of `WAYS`.
+            strategy: Of `STRATEGIES`.
             sampled: (n_users,) bool, as in `training_logs`.
         """
         logs = self.training_logs(strategy, sampled)
         items, config = self.domains.items_known(logs), self.config
-        return learn(
+        return fit_factor_model(
             logs, items, config.train.factors, markets=self.markets, item_ids=self.item_ids, facts={}, seed=config.seed
         )
 
@@ -76,7 +76,7 @@ class Trainer:
         """Scores of a strategy's model for the target's users, from their histories.
 
         Args:
-            strategy: Of `WAYS`.
+            strategy: Of `STRATEGIES`.
             sampled: (n_users,) bool, as in `training_logs`.
             model: Of `fit_strategy`.
         """
