@@ -14,9 +14,8 @@ from xlrec.errors import LakeError
 from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel, preference_strengths
 from xlrec.training.recommender import fit_factor_model, user_preferences
-from xlrec.training.recommender.card import recommender_card
 from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
-from xlrec.training.recommender.quality import popularity_scores, text_scores, user_metrics
+from xlrec.training.recommender.quality import popularity_scores, recommender_card, text_scores, user_metrics
 from xlrec.training.recommender.scores import Truth, model_scores, popularity_at, sample_truth, served_vectors
 
 ITEMS, LOGS, TRUTH = planted()

@@ -24,25 +24,16 @@ def block_queries(
 ) -> FoldIn:
     """Queries of a block of users, and the weight of each history item in them.
 
-    Args:
-        learnt: Vectors of the items.
-        history: Of the users.
-        indptr: (n_users + 1,) int64 bounds of each user's events in the next two.
-        nums: (n_events,) int32 item_nums.
-        weights: (n_events,) float64.
-        half_life_items: Of `recent_preferences`.
+    Events are (n_events,) item_nums and weights, bounded by (n_users + 1,) int64 `indptr`.
     """
     met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
     return fold_in(recent_preferences(met, history, half_life_items), learnt.gather(history.nums, history=True))
 
 
 def recent_preferences(met: Preferences, history: Histories, half_life_items: float) -> Preferences:
-    """Preferences for the items of histories, whose confidence halves after so many later items.
+    """Preferences for the items of histories, latest first, whose confidence halves after so many later items.
 
-    Args:
-        met: Of the same users, for all their items.
-        history: Items that count, latest first.
-        half_life_items: Above 0; infinite: all items count alike.
+    `met` are those of the same users for all their items; an infinite half-life counts all items alike.
     """
     owners, n_items = owners_of(history.indptr), int(max(met.nums.max(initial=0), history.nums.max(initial=0))) + 1
     cells, wanted = owners_of(met.indptr) * n_items + met.nums, owners * n_items + history.nums
@@ -54,10 +45,7 @@ def recent_preferences(met: Preferences, history: Histories, half_life_items: fl
 def language_shares(names: Any, weights: Any, languages: tuple[str, ...]) -> NDArray[np.float64]:
     """(n_users, n_languages) float64 share of each language that the users read; other languages are left out.
 
-    Args:
-        names: Arrow lists of languages, a list per user; null is empty.
-        weights: Arrow lists of shares, as long.
-        languages: Those of the columns.
+    Names and weights are Arrow lists, one per user; null is empty.
     """
     rows = owners_of(indptr_of(pc.fill_null(pc.list_value_length(names), 0).to_numpy(zero_copy_only=False)))
     codes = pc.index_in(pc.list_flatten(names), value_set=pa.array(languages, pa.string()))

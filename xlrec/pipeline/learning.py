@@ -128,7 +128,7 @@ def _train(
 
 def save_with_card(model: FactorModel, folder: Path) -> None:
     """Writes a model and its card."""
-    from xlrec.training.recommender.card import recommender_card
+    from xlrec.training.recommender.quality import recommender_card
 
     model.save_model(folder)
     (folder / "README.md").write_text(recommender_card(model), encoding="utf-8")

@@ -31,16 +31,9 @@ def fit_als(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BL
     The score of an item for a user is the inner product. Only users and items with positive events have a row. The
     preference's strength is the sum of the event weights of a user and item.
 
-    With `table_blocks` = 1 the vectors are the same whatever the events' partitions and order. With more, blocks come
-    over the network in any order, and vectors may differ in their last digits from run to run.
-
-    Args:
-        events: Table events; those with weight 0 are left out.
-        config: Section evaluate.als.
-        seed: Seed of the first vectors.
-        blocks: Parallelism.
-
-    More than a few sweeps need a folder for checkpoints that all executors reach: `SparkContext.setCheckpointDir`.
+    With `blocks` = 1 the vectors are the same whatever the events' partitions and order. With more, blocks come over
+    the network in any order, and vectors may differ in their last digits from run to run. More than a few sweeps need
+    a folder for checkpoints that all executors reach: `SparkContext.setCheckpointDir`.
 
     Raises:
         InputError: No event has a positive weight.

@@ -30,22 +30,14 @@ def fit_neighbours(events: "DataFrame", items: "DataFrame", config: Covisitation
     """`NEIGHBOURS`: for each market and history item, the items sold there that are chosen with it.
 
     A score (`kernels.history.item_weights.item_weights`) is a regression weight plus `sequence` times the closeness of
-    both items in the histories. A user counts once for an item, at her newest choice of it (events of
-    weight > 0), with her newest `max_history` items, in the market of the newest of them; no market is ZZ. Markets are
-    those of events and items, and ZZ; items without markets are sold in all.
-
-    ItemKNN with cosine is this without a regression, with `sequence` 1, `other_markets` 1, `normalisation` 0.5,
-    `distance_decay` 0, and `window_items`, `max_gap_days` and `gap_half_life_days` far beyond the data.
+    both items in the histories. A user counts once for an item, at her newest choice of it (events of weight > 0),
+    with her newest `max_history` items, in the market of the newest of them; no market is ZZ. Markets are those of
+    events and items, and ZZ; items without markets are sold in all.
 
     Pairs are never rows: each user's log goes once to every block of items that it touches, a task counts the pairs of
-    its block into files, and later tasks map the files of all blocks. Counts are integers, and each item's
-    scores come from its own counts: how work is cut changes no bit.
-
-    Args:
-        events: `EVENTS`; read at once.
-        items: `ITEMS`.
-        config: The constants.
-        files: Emptied, and needed until the rows have been read; then drop it.
+    its block into files, and later tasks map the files of all blocks. Counts are integers, and each item's scores come
+    from its own counts: how work is cut changes no bit. Events are read at once; `files` is emptied, and needed until
+    the rows have been read; then drop it.
     """
     session = events.sparkSession
     files.clear_folder()

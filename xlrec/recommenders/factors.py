@@ -46,11 +46,7 @@ def summed_preferences(
 ) -> Preferences:
     """Distinct items of each user, ascending, with the confidence that their events give together.
 
-    Args:
-        owners: (n_events,) integer row of the user of each event.
-        nums: (n_events,) int32 item_nums.
-        weights: (n_events,) float64.
-        n_users: Number of users.
+    Owners (rows of users), item_nums and weights are (n_events,).
     """
     n_items = int(nums.max(initial=0)) + 1
     cells, where = np.unique(owners.astype(np.int64) * n_items + nums, return_inverse=True)
@@ -92,9 +88,7 @@ class FactorModel:
     def item_factors(self, texts: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """(n_items, dim) float64 y of items: their own where they have one, else that of the text.
 
-        Args:
-            texts: (n_items, text_dim) float32 vectors of the items' texts; zero where there is none.
-            rows: (n_items,) int64 of `factor_rows`.
+        Texts are (n_items, text_dim) float32, zero where there is none; rows are (n_items,) int64 of `factor_rows`.
         """
         vectors = with_intercept(texts) @ self.arrays["text_map"]
         vectors[rows >= 0] = self.arrays["factors"][rows[rows >= 0]]
@@ -105,12 +99,7 @@ class FactorModel:
         return np.asarray(factors @ self.arrays["whitening"], dtype=np.float32)
 
     def candidate_vectors(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(n_items, dim) float32 v: items as candidates.
-
-        Args:
-            factors: (n_items, dim) float64 y.
-            exposure: (n_items,) float64 of `item_exposure`.
-        """
+        """(n_items, dim) float32 v: items as candidates, from (n_items, dim) float64 y and (n_items,) exposures."""
         norms, mean = np.linalg.norm(factors, axis=1), float(self.arrays["log_norm"][0])
         scales = item_scales(norms, mean, exposure, float(self.facts["boost"]))
         return np.asarray(scales[:, None] * (factors @ self.arrays["whitening"]), dtype=np.float32)
@@ -120,10 +109,8 @@ class FactorModel:
     ) -> NDArray[np.float64]:
         """(n_items,) float64 events that an average item of the same markets had since each item was there.
 
-        Args:
-            first_micros: (n_items,) floating first moment of each item; NaN: it was always there.
-            eligible: (n_markets, n_items) bool: sold there.
-            markets: Names; a market that the model does not know has no events.
+        `first_micros` is (n_items,), NaN: it was always there; `eligible` is (n_markets, n_items) bool: sold there. A
+        market that the model does not know has no events.
         """
         since = np.where(np.isnan(first_micros), -np.inf, first_micros)
         exposure = np.zeros(len(since))

@@ -17,13 +17,8 @@ def fit_popularity(events: "DataFrame", items: "DataFrame", config: PopularityCo
     """`POPULARITY`: (n_m(i) + prior_strength · p(i)) / (N_m + prior_strength) in each market m, where above 0.
 
     n_m(i) is the decayed event weight of item i in m, N_m its sum over items, p(i) the item's share of the decayed
-    weight of all markets. A market without events gets p(i). Markets are those of events and items, and ZZ.
-
-    Args:
-        events: `EVENTS`.
-        items: `ITEMS`.
-        config: Half-life and prior.
-        run_date: Ages are counted back from its first moment; later events count as of that moment.
+    weight of all markets. A market without events gets p(i). Markets are those of events and items, and ZZ. Ages are
+    counted back from the first moment of `run_date`; later events count as of that moment.
     """
     start = F.unix_micros(F.lit(f"{run_date.isoformat()} 00:00:00+00:00").cast("timestamp"))
     days = F.greatest(F.lit(0.0), (start - F.unix_micros("timestamp")) / F.lit(86_400_000_000.0))
@@ -51,12 +46,7 @@ def fit_popularity(events: "DataFrame", items: "DataFrame", config: PopularityCo
 
 
 def all_markets(events: "DataFrame", items: "DataFrame") -> "DataFrame":
-    """(market) of events and items, and ZZ, each once.
-
-    Args:
-        events: `EVENTS`.
-        items: `ITEMS`.
-    """
+    """(market) of events and items, and ZZ, each once."""
     unknown = events.sparkSession.createDataFrame([(UNKNOWN_MARKET,)], "market string")
     named = events.select("market").union(items.select(F.explode("markets"))).union(unknown)
     return named.where(F.col("market").isNotNull()).distinct()

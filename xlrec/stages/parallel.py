@@ -19,12 +19,7 @@ _HASHES: Final = 2**31
 
 
 def usable_texts(texts: DataFrame, config: "LakeConfig") -> DataFrame:
-    """(item_id, language, text) long enough, in a known language, of at most about `max_items` items.
-
-    Args:
-        texts: `tables.TEXTS`; it holds no rejected and no empty text.
-        config: The bounds.
-    """
+    """(item_id, language, text) of `TEXTS`, long enough, in a known language, of at most about `max_items` items."""
     letters = F.length(F.regexp_replace("text", r"[^\p{L}\p{M}\p{N}]", ""))
     kept = texts.where((letters >= config.min_letters) & (F.col("language") != UNKNOWN_LANGUAGE))
     kept = kept.select("item_id", "language", "text")
@@ -36,15 +31,8 @@ def chosen_pairs(
 ) -> DataFrame:
     """(left_id, right_id), left_id < right_id: items that at least `min_users` users chose, soon after one another.
 
-    Each item is joined to the `pairs_per_item` that are closest to it in histories, whatever the market; of all pairs a
-    share is kept by hash where there are more than `max_pairs`.
-
-    Args:
-        events: `tables.EVENTS`, without those of the holdout.
-        items: `tables.ITEMS`.
-        usable: What `usable_texts` gave.
-        config: The bounds.
-        files: Where pairs are counted, as `covisitation.fit_neighbours` wants it.
+    Each item is joined to the `pairs_per_item` that are closest to it in histories, whatever the market; of all pairs
+    a share is kept by hash where there are more than `max_pairs`. `files` is as in `covisitation.fit_neighbours`.
     """
     model = CovisitationConfig(
         window_items=config.window_items,
@@ -73,12 +61,8 @@ def chosen_pairs(
 def parallel_texts(usable: DataFrame, pairs: DataFrame) -> DataFrame:
     """(concept_id, language, text, source, licence): a concept an item.
 
-    Source `lake-texts` has different texts in two languages or more, `lake-choices` is in a pair only; other items
-    are left out.
-
-    Args:
-        usable: What `usable_texts` gave.
-        pairs: What `chosen_pairs` gave.
+    Source `lake-texts` has different texts in two languages or more, `lake-choices` is in a pair only; other items are
+    left out.
     """
     own = Window.partitionBy("item_id")
     several = (F.size(F.collect_set("language").over(own)) > 1) & (F.size(F.collect_set("text").over(own)) > 1)

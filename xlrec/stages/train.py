@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 def train_counts(
     events: "DataFrame", items: "DataFrame", config: TrainConfig, run_date: date, files: Files
 ) -> "tuple[DataFrame, DataFrame]":
-    """`NEIGHBOURS` and `POPULARITY`.
+    """`NEIGHBOURS` and `POPULARITY`; ages are counted back from `run_date`.
 
-    Args:
-        events: `EVENTS`.
-        items: `ITEMS`.
-        config: Both models' constants.
-        run_date: Ages are counted back from it.
-        files: Where pairs of items are counted: needed until the rows have been read; then drop it.
+    Pairs of items are counted in `files`: needed until the rows have been read; then drop it.
     """
     return (
         covisitation.fit_neighbours(events, items, config.covisitation, files),
@@ -32,12 +27,7 @@ def train_counts(
 
 
 def logs_by_user(users: "DataFrame", events: "DataFrame") -> "DataFrame":
-    """One row per user with positive events, in the schema of `training.recommender.logs`; no user_id, only its hash.
-
-    Args:
-        users: `USERS`; events of others are left out.
-        events: `EVENTS`.
-    """
+    """One row per user of `USERS` with positive events, as `training.recommender.logs` has it; user_ids are hashed."""
     event = F.struct(F.unix_micros("timestamp").alias("micros"), "item_num", "weight", "market")
     logs = events.where("weight > 0").groupBy("user_id").agg(F.sort_array(F.collect_list(event)).alias("log"))
     known = users.select("user_id", "market", "languages", "language_weights")
@@ -47,12 +37,7 @@ def logs_by_user(users: "DataFrame", events: "DataFrame") -> "DataFrame":
 
 
 def first_moments(items: "DataFrame", events: "DataFrame") -> "DataFrame":
-    """item_num, first_micros double: first availability or event of each item, epoch microseconds; null: unknown.
-
-    Args:
-        items: `ITEMS`.
-        events: `EVENTS`.
-    """
+    """item_num, first_micros double: first availability or event of each item, epoch microseconds; null: unknown."""
     first_events = events.groupBy("item_num").agg(F.min("timestamp").alias("first_event"))
     first = F.least("available_from", "first_event")  # of those that are not null
     joined = items.select("item_num", "available_from").join(first_events, "item_num", "left")

@@ -47,8 +47,7 @@ class Inputs(NamedTuple):
 def with_output_rows(task: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[..., Iterator[pa.RecordBatch]]:
     """TorchDistributor's task, which also returns the files of the first process: rows of `files.PARTS`.
 
-    Args:
-        task: Gives the pickled result of `run_in_task` in chunks in the first task, and nothing in others.
+    The task gives the pickled result of `run_in_task` in chunks in the first task, and nothing in others.
     """
 
     def returning_files(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -162,9 +161,6 @@ def interface_towards(hosts: Iterable[str]) -> str | None:
 
     gloo would look up this machine's own name, which often means 127.0.1.1, or another machine's address where
     containers share a name; then it listens where nobody else reaches it.
-
-    Args:
-        hosts: Names or IPv4 addresses of other machines.
     """
     for host in hosts:
         try:

@@ -21,12 +21,7 @@ def save_checkpoint(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[
 
 
 def load_checkpoint(file: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
-    """(state, facts) of the checkpoint; None where there is none, or another config's.
-
-    Args:
-        file: Of `save_checkpoint`.
-        key: That `facts["key"]` must equal.
-    """
+    """(state, facts) of the checkpoint; None where there is none, or one of another `facts["key"]`."""
     from safetensors import safe_open
 
     if not file.is_file():

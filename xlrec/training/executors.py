@@ -40,18 +40,10 @@ def run_on_executors(
     use_gpu: bool,
     within_s: float,
 ) -> Any:
-    """Result of the first process's work, once the files that it wrote are in `output`.
+    """Result of the first process's work, once the files that it wrote are in `output`, replaced as a whole.
 
-    Args:
-        spark: The session, on a cluster.
-        n_processes: Tasks that run at once; each joins the others by `process_group`.
-        work: Takes the argument, the path of each input on its machine, and a folder of its own, whose folder `output`
-            comes back. Gives what JSON can hold.
-        argument: Of the work.
-        inputs: Files and folders of the driver, by name.
-        output: Folder of the driver, replaced as a whole.
-        use_gpu: Tasks are given GPUs.
-        within_s: Seconds until the cluster has room for the processes.
+    `work` takes `argument`, the path of each input on its machine and a folder of its own, whose folder `output` comes
+    back; it gives what JSON can hold. The cluster has `within_s` seconds to make room.
 
     Raises:
         XlrecError: of the work.
@@ -79,12 +71,7 @@ def run_on_executors(
 
 
 def pack_archive(archive: Path, inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Path within the archive of each input, once it is written.
-
-    Args:
-        archive: A zip, which Spark unpacks; weights would not shrink, so nothing is compressed.
-        inputs: Files and folders by the names of the folders that they get in the archive.
-    """
+    """Path within the zip of each input, once it is written; weights would not shrink: nothing is compressed."""
     with zipfile.ZipFile(archive, "w", strict_timestamps=False) as opened:
         for name, place in inputs.items():
             paths = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
@@ -95,11 +82,7 @@ def pack_archive(archive: Path, inputs: Mapping[str, Path]) -> dict[str, str]:
 
 
 def require_replaceable(folder: Path, mark: str) -> None:
-    """Returns where an output may take the folder's place.
-
-    Args:
-        folder: May be absent.
-        mark: A file that only an older output holds.
+    """Returns where an output may take the folder's place: it is absent, empty, or holds the file `mark`.
 
     Raises:
         ConfigError: the folder holds something else.

@@ -16,10 +16,6 @@ def process_placement(master: str | None, settings: Mapping[str, str]) -> dict[s
 
     With a local master they run on this machine and see all its GPUs. With any other they run on the executors, in one
     barrier stage, with a GPU each where a task gets a whole one.
-
-    Args:
-        master: Of the session.
-        settings: Of the session.
     """
     local = master is not None and is_local(master)
     gpus_per_task = float(settings.get("spark.task.resource.gpu.amount", "0"))
@@ -29,10 +25,7 @@ def process_placement(master: str | None, settings: Mapping[str, str]) -> dict[s
 def run_processes(n_processes: int, work: Callable[..., Any], *arguments: Any) -> Any:
     """Result of `work(*arguments)` in the first of several processes on this machine; needs a running Spark session.
 
-    Args:
-        n_processes: How many; each joins the others by `process_group`.
-        work: Gives what JSON can hold, the same in all processes.
-        arguments: Of the work.
+    Each joins the others by `process_group`; `work` gives what JSON can hold, the same in all processes.
 
     Raises:
         XlrecError: of the work.
@@ -74,8 +67,7 @@ def decode_outcome(outcome: str) -> Any:
 def process_group(*, gpu: bool) -> Iterator[tuple[int, int]]:
     """(rank, number of processes) of this process, whose group of torch.distributed lasts for the block.
 
-    Args:
-        gpu: NCCL with a GPU for each process where there are enough; else gloo.
+    With `gpu` it is NCCL where there is a GPU for each process; else gloo.
     """
     from datetime import timedelta
 

@@ -63,13 +63,7 @@ def pairs_of_block(
 ) -> PairCounts:
     """`PairCounts` of the items whose number leaves `block` when divided by `n_blocks`.
 
-    Args:
-        logs: Of everybody who chose an item of the block.
-        block: Which items.
-        n_blocks: At least 1.
-        n_markets: Above every market of the logs.
-        rules: How close two choices are.
-        pairs_at_once: Bounds memory, never changes a result.
+    `logs` are of everybody who chose an item of the block; `pairs_at_once` bounds memory, never changes a result.
     """
     n_items = int(logs.nums.max(initial=-1)) + 1
     n_mine = -(-max(0, n_items - block) // n_blocks)

@@ -66,12 +66,9 @@ def factorise_preferences(
 ) -> Factors:
     """Item factors and text map after alternating least squares, each half sweep in closed form.
 
-    Args:
-        seen: Of all users; users who saw nothing change nothing.
-        texts: (n_items, text_dim) floating; a zero row is an item without a text, whose prior is 0.
-        start: (n_items, dim) float64 factors of the items before the first half sweep.
-        penalties: Constants of the objective.
-        sweeps: At least 1; users, then B (not in the first one, whose factors say nothing yet), then items.
+    Texts are (n_items, text_dim); a zero row is an item without a text, whose prior is 0. `start` is (n_items, dim)
+    float64: the items' factors before the first half sweep. A sweep fits users, then B (not in the first one, whose
+    factors say nothing yet), then items; users who saw nothing change nothing.
     """
     by_item = _transposed(seen, len(start))
     known = np.diff(by_item.indptr) / (np.diff(by_item.indptr) + penalties.half_visits)
@@ -88,11 +85,7 @@ def factorise_preferences(
 
 
 def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
-    """(n_items, text_dim + 1) float64 texts with a last column of 1; a zero row stays zero.
-
-    Args:
-        texts: (n_items, text_dim) floating.
-    """
+    """(n_items, text_dim + 1) float64: (n_items, text_dim) texts with a last column of 1; a zero row stays zero."""
     has_text = np.any(texts != 0, axis=1)
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
@@ -101,12 +94,7 @@ def whitening_matrix(items: _Floats, unseen: float, penalty: float) -> _Floats:
     """(dim, dim) float64 W with which a fold-in is a Gaussian process of kernel ⟨p_h, p_i⟩, p_i = y_i W.
 
     W = V (Λ + λ_x)^(-1/2) for α YᵀY = V Λ Vᵀ: score(u, i) = Σ_h w_h ⟨p_h, p_i⟩ with w of `fold_in`, so that each
-    history item's term in a score is exact.
-
-    Args:
-        items: (n_items, dim) float64 of `Factors.items`.
-        unseen: α.
-        penalty: λ_x, above 0.
+    history item's term in a score is exact. `items` is (n_items, dim) float64, `unseen` α, `penalty` λ_x > 0.
     """
     values, directions = np.linalg.eigh(unseen * items.T @ items)
     return np.asarray(directions / np.sqrt(np.maximum(values, 0.0) + penalty))
@@ -124,11 +112,8 @@ class FoldIn(NamedTuple):
 def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
     """Least-squares user factors of the objective, given the items, and each history item's weight in them.
 
-    An item that others of the history explain already adds little, or takes away.
-
-    Args:
-        history: Of the users.
-        vectors: (n, dim) floating p of each history item, factors times `whitening_matrix`.
+    An item that others of the history explain already adds little, or takes away. `vectors` is (n, dim): p of each
+    history item, factors times `whitening_matrix`.
     """
     weights, queries = np.zeros(len(history.nums)), np.zeros((len(history.indptr) - 1, vectors.shape[1]))
     _fold_in(history.indptr, history.strengths, np.ascontiguousarray(vectors, dtype=np.float64), weights, queries)
@@ -138,9 +123,7 @@ def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
 def mean_log_norm(norms: _Floats, n_users: NDArray[np.integer[Any]]) -> float:
     """Mean of log √norm over items that at least five users chose, weighted by up to ten of them; 0 without such items.
 
-    Args:
-        norms: (n,) float64 of the items' factors.
-        n_users: (n,) integer count of users who chose each.
+    Norms of the items' factors and counts of users are (n,).
     """
     weights = np.where((n_users >= _FEW) & (norms > 0), np.minimum(n_users, _MANY), 0)
     total = float(weights.sum())
@@ -152,13 +135,8 @@ def item_scales(norms: _Floats, mean_log: float, exposure: _Floats, boost: float
 
     The norm of a factor grows with popularity, which a list wants at its root only, and shrinks where the text alone
     speaks, which says nothing about the item. So an item that had no chance to be chosen gets the norm of those that
-    were: log scaled norm = e / (e + 1) · log √norm + 1 / (e + 1) · (mean + log boost), e its exposure.
-
-    Args:
-        norms: (n_items,) float64 of the factors; a zero norm gives scale 0.
-        mean_log: Of `mean_log_norm`.
-        exposure: (n_items,) float64 events that an average item of the same markets had since the item was there.
-        boost: Of items without exposure; 1 is none.
+    were: log scaled norm = e / (e + 1) · log √norm + 1 / (e + 1) · (mean + log boost), e its exposure. Norms and
+    exposures are (n_items,) float64; a zero norm gives scale 0; boost 1 is none.
     """
     logs = 0.5 * np.log(np.where(norms > 0, norms, 1.0))
     known = exposure / (exposure + 1.0)

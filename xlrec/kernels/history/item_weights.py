@@ -79,13 +79,8 @@ def item_weights(counts: Counts, items: NDArray[np.int32], sold: NDArray[np.bool
     market and `others` elsewhere: G_hi is the weighed number of users who chose both, n_h that of h, C_hi their
     closeness. The predictors N are the `n_predictors` items with the largest G_hi / √n_h, without a regression those
     with the largest score; ties by item_num. An item never predicts itself. With N = all items, i is predicted as by
-    EASE without its own column.
-
-    Args:
-        counts: Of all items.
-        items: (n,) int32 item_nums.
-        sold: (n, n_markets) bool markets for which weights are wanted.
-        mixture: Constants.
+    EASE without its own column. Items are (n,) int32; `sold` is (n, n_markets) bool: markets for which weights are
+    wanted.
     """
     n_items = (len(counts.starts) - 1) * int(np.diff(counts.starts).max() // (1 + sold.shape[1]))
     rows: tuple[Any, ...] = _weights(counts, items, sold, mixture, np.full(n_items, -1, dtype=np.int32))

@@ -42,17 +42,12 @@ def weighted_histories(
     """Newest distinct items of each user with their decayed weights, and all items the user has seen.
 
     Items are in the order of their newest weighted event, latest first, ties by item_num. An item weighs the sum over
-    its events of event weight × 0.5 ** (days before the user's newest weighted event / half_life_days), times
-    0.5 ** (its place, from 0 / half_life_items); the kept items' weights are divided by their total.
+    its events of event weight × 0.5 ** (days before the user's newest weighted event / half_life_days), times 0.5 **
+    (its place, from 0 / half_life_items), which matters more than time where a user is busy within a day; the kept
+    items' weights are divided by their total.
 
-    Args:
-        indptr: (n_users + 1,) int64 bounds of each user in the next three.
-        micros: (n_events,) int64 microseconds, in any order.
-        nums: (n_events,) int32 item_nums.
-        weights: (n_events,) float64, at least 0; events of weight 0 are seen, but not in the history.
-        max_history: Items kept per user.
-        half_life_days: Decay by time.
-        half_life_items: Decay by order, which matters more than time where a user is busy within a day.
+    Events are (n_events,) in any order, bounded by (n_users + 1,) int64 `indptr`; `micros` are microseconds, weights
+    at least 0; events of weight 0 are seen, but not in the history.
     """
     users = owners_of(indptr)
     order = np.lexsort((weights, -micros, nums, users))

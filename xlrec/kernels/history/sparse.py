@@ -82,16 +82,8 @@ def merge_candidates(users, similar, history, neighbours, market, mask, scratch,
     next allowed items in popular order that are not in the union, whatever their score: those that the user may read,
     then others, unless `strict`.
 
-    Args:
-        users: (n,) int64 rows in all per-user arrays.
-        similar: (n_users, n_candidates) int32 item_nums padded with -1, and float64 scores.
-        history: Of the users.
-        neighbours: Co-visitation in the market.
-        market: Popularity.
-        mask: What each user may get.
-        scratch: Of all items.
-        union: Of `empty_union`.
-        strict: Leaves out items that the user may not read.
+    `users` are (n,) int64 rows in all per-user arrays; `similar` is (n_users, n_candidates) int32 item_nums padded
+    with -1, and float64 scores.
     """
     ids, scores = similar
     n_candidates = ids.shape[1]

@@ -21,11 +21,7 @@ Recalls = dict[tuple[str, str], float]
 def adapt_encoder(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
     """Recall at 1 on dev of each (source, language), once the model is trained and written.
 
-    A run that was broken off goes on from its last checkpoint in the work folder.
-
-    Args:
-        config: See `AdaptConfig`.
-        log: Takes lines of progress, which hold counts and names only.
+    A run that was broken off goes on from its last checkpoint in the work folder; `log` gets counts and names only.
 
     Raises:
         InputError: the texts are missing or give no pairs.

@@ -25,13 +25,7 @@ class Backend(Protocol):
     """Model that learns from pairs of texts."""
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
-        """Loss of a batch before the optimiser's step on it.
-
-        Args:
-            pairs: Rows of the texts.
-            left: Share of the run that is left, in [0, 1].
-            rng: Of this step alone.
-        """
+        """Loss of a batch before the optimiser's step; `left` is the share of the run that is left, in [0, 1]."""
 
     def encode(self, rows: Longs) -> Floats:
         """(n, dim) float32 unit vectors of (n,) int64 rows of the texts."""
@@ -55,12 +49,7 @@ class Backend(Protocol):
 
 
 def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
-    """(n_bags,) int64 hash of each bag's tokens, in any order.
-
-    Args:
-        numbers: (n_tokens,) int32.
-        offsets: (n_bags + 1,) int64.
-    """
+    """(n_bags,) int64 hash of each bag's (n_tokens,) int32 tokens, in any order; `offsets` is (n_bags + 1,)."""
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     sums = np.concatenate([[np.uint64(0)], np.cumsum(mixed * np.uint64(0xBF58476D1CE4E5B9))])

@@ -46,12 +46,9 @@ def no_choices() -> Choices:
 
 
 def read_choices(folder: Path, ids: list[str], dev_concept: Flags) -> Choices:
-    """Pairs of (left_id, right_id) whose items both have a text, in order of their numbers, each once.
+    """Pairs of (left_id, right_id) in Parquet whose items both have a text, in order of their numbers, each once.
 
-    Args:
-        folder: Parquet.
-        ids: concept_id of each concept number.
-        dev_concept: (n_concepts,) bool.
+    `ids` are concept_ids by number, `dev_concept` is (n_concepts,) bool.
     """
     table = pq.read_table(folder, columns=["left_id", "right_id"])
     known = pa.array(ids, pa.string())
@@ -68,12 +65,7 @@ def draw_choice_texts(
 ) -> tuple[Longs, Longs]:
     """(n_pairs,) int64 texts of the left and of the right items; -1 where there is none as wanted.
 
-    Args:
-        rows: Texts that may be drawn.
-        choices: The pairs.
-        language: (n_texts,) int64.
-        across: (n_pairs,) bool: the two texts must be in different languages.
-        rng: Source of randomness.
+    `language` is (n_texts,) int64; where `across`, (n_pairs,) bool, the two texts must be in different languages.
     """
     left = rows.in_any(choices.left, rng)
     other = rows.in_another(choices.right, np.where(left < 0, 0, language[left]), rng)

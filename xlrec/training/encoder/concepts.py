@@ -10,14 +10,7 @@ class ConceptRows:
     """Index of some texts by concept and language; every draw takes one random number a concept."""
 
     def __init__(self, concept: Longs, language: Longs, rows: Longs, n_languages: int) -> None:
-        """Sorts the rows.
-
-        Args:
-            concept: (n_texts,) int64 of each text.
-            language: (n_texts,) int64 of each text, below n_languages.
-            rows: (n,) int64 texts that may be drawn.
-            n_languages: Number of languages.
-        """
+        """Sorts (n,) int64 rows that may be drawn by the (n_texts,) concept and language of each text."""
         self._n_languages = n_languages
         key = concept[rows] * n_languages + language[rows]
         order = np.argsort(key, kind="stable")

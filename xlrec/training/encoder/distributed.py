@@ -18,13 +18,7 @@ _MODULES: Final = "modules.json"
 
 
 def _one_process(config_json: str, paths: Mapping[str, str] | None = None, folder: str = "") -> list[list[Any]]:
-    """(source, language, recall) of one process, once it has trained on its own batches.
-
-    Args:
-        config_json: As the driver has it.
-        paths: On an executor, those of the inputs, by the names of `_READ`.
-        folder: On an executor, for what the process makes.
-    """
+    """(source, language, recall) of one process; on an executor `paths` are its inputs, `folder` is for its output."""
     from xlrec.training.encoder import adapt_in_process
 
     config = AdaptConfig.model_validate_json(config_json)
@@ -79,13 +73,7 @@ def local_inputs(config: AdaptConfig) -> dict[str, Path]:
 
 
 def config_on_executor(config: AdaptConfig, paths: Mapping[str, str], folder: str) -> AdaptConfig:
-    """Config of an executor, which has the inputs elsewhere.
-
-    Args:
-        config: As the driver has it.
-        paths: Of inputs there, by the names of `_READ`; others keep their places.
-        folder: For what the process makes.
-    """
+    """Config of an executor: inputs are at `paths`, by the names of `_READ`, and outputs go below `folder`."""
     settings = json.loads(config.model_dump_json())
     for name, path in paths.items():
         *sections, key = _READ[name]

@@ -52,16 +52,7 @@ class Loop:
         log: Callable[[str], None],
         rank: int = 0,
     ) -> None:
-        """Takes a model and its data.
-
-        Args:
-            config: Steps, batches and measurements.
-            backend: The model.
-            sampler: Draws the pairs of a step.
-            tasks: Measured on dev; with none, the last state counts as the best.
-            log: Takes lines of progress.
-            rank: Of this process; only the first writes checkpoints.
-        """
+        """Takes a model and its data; without tasks the last state is the best; only rank 0 writes checkpoints."""
         self._config, self._backend, self._sampler, self._tasks = config, backend, sampler, tasks
         self._log, self._rank = log, rank
         self._folder = Path(config.work) / f"run-{run_key(config)}"

@@ -18,13 +18,9 @@ Longs = npt.NDArray[np.int64]
 
 
 def batch_loss(vectors: "Tensor", same: tuple[Longs, Longs], config: LossConfig, rng: np.random.Generator) -> "Tensor":
-    """InfoNCE of a batch, and of one Matryoshka cut of its vectors where the config names some.
+    """InfoNCE of a batch, and of one Matryoshka cut of its vectors where the config names some; `rng` draws it.
 
-    Args:
-        vectors: (2 n_pairs, dim) float32 of any norm, left sides first.
-        same: Of `same_pairs`.
-        config: Temperature and cuts.
-        rng: Draws the cut.
+    Vectors are (2 n_pairs, dim) float32 of any norm, left sides first; `same` is of `same_pairs`.
     """
     import torch
 
@@ -44,11 +40,7 @@ def same_pairs(pairs: Pairs, concept: Longs, spelling: Longs) -> tuple[Longs, Lo
     """(rows, columns), rows ≠ columns: pairs of a batch that share a concept, or a text on the same side.
 
     Of items that the same users chose, a pair holds two concepts: neither is a negative of another pair that has one.
-
-    Args:
-        pairs: The batch.
-        concept: (n_texts,) int64 concept of each text.
-        spelling: (2 n_pairs,) int64 number of each side's text, left sides first; equal texts have equal numbers.
+    `concept` is (n_texts,) int64; `spelling`, (2 n_pairs,) int64 with left sides first, is equal for equal texts.
     """
     n_pairs = len(pairs)
     owners = np.repeat(np.arange(n_pairs), np.diff(pairs.starts))
@@ -62,9 +54,7 @@ def same_pairs(pairs: Pairs, concept: Longs, spelling: Longs) -> tuple[Longs, Lo
 def shared_rows(groups: list[tuple[Longs, Longs]], n_rows: int) -> tuple[Longs, Longs]:
     """(rows, columns), rows ≠ columns: rows that hold a common value in any of the groups.
 
-    Args:
-        groups: (row, value) of each group, both (n,) int64; a row may occur more than once.
-        n_rows: Number of rows.
+    A group is (row, value), both (n,) int64; a row may occur more than once.
     """
     from scipy.sparse import coo_matrix  # type: ignore[import-untyped]  # has no types of its own
 
@@ -82,11 +72,8 @@ def shared_rows(groups: list[tuple[Longs, Longs]], n_rows: int) -> tuple[Longs, 
 def info_nce(left: "Tensor", right: "Tensor", same: tuple["Tensor", "Tensor"], temperature: float) -> "Tensor":
     """Mean cross-entropy of finding right[i] from left[i] among all rights, and left[i] from right[i] among all lefts.
 
-    Args:
-        left: (n_pairs, dim) float32, unit norm.
-        right: (n_pairs, dim) float32, unit norm.
-        same: (rows, columns) of pairs that say the same: neither is the other's negative.
-        temperature: Divides the cosines.
+    Both are (n_pairs, dim) float32, unit norm; `same` (rows, columns) are pairs that are no negatives of each other.
+    The temperature divides the cosines.
     """
     import torch
     from torch.nn.functional import cross_entropy

@@ -32,12 +32,7 @@ class StaticModel:
         self._slots = np.full(max(len(tokens), config.buckets), -1, dtype=np.int32)
 
     def mean_vectors(self, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
-        """(n_bags, dim) float32 mean vectors; keeps what `descend` needs.
-
-        Args:
-            numbers: (n_tokens,) int32 tokens of all bags.
-            offsets: (n_bags + 1,) int64 bounds of each bag.
-        """
+        """(n_bags, dim) float32 means of (n_tokens,) tokens by (n_bags + 1,) offsets; keeps them for `descend`."""
         tokens, places = bags.distinct_numbers(numbers, self._slots)
         rows = bags.composed_rows(self.own, self.shared, tokens, self.grams, self.offsets)
         self._met = (tokens, places, offsets)
@@ -74,11 +69,7 @@ class StaticModel:
 def encode_bags(table: Floats, texts: Bags, rows: npt.NDArray[np.int64], longest: int) -> Floats:
     """(n_rows, dim) float32 unit vectors of texts from a folded table; zero where a text has no token.
 
-    Args:
-        table: (n_tokens, dim) float32.
-        texts: Of all texts.
-        rows: (n_rows,) int64 texts wanted.
-        longest: Tokens of a text that count, at most.
+    `table` is (n_tokens, dim) float32, `rows` (n_rows,) int64; at most `longest` tokens of a text count.
     """
     parts = []
     for start in range(0, len(rows), _SLAB):

@@ -48,11 +48,7 @@ class Texts:
         return len(self.text)
 
     def take(self, rows: npt.NDArray[np.int64]) -> list[str]:
-        """Texts of some rows.
-
-        Args:
-            rows: (n,) int64.
-        """
+        """Texts of (n,) int64 rows."""
         return [str(text) for text in self.text.take(pa.array(rows)).to_pylist()]
 
 

@@ -76,13 +76,9 @@ def _ranked(counts: Counter[str], min_count: int) -> list[str]:
 
 
 def stems_and_endings(lists: list[list[str]], size: int) -> list[str]:
-    """Beginnings and ends of words, those first that spell the most letters of distinct words.
+    """Beginnings and ends of each language's distinct words, those first that spell the most letters of them.
 
     Much faster than pieces by likelihood, which take many minutes for a million words.
-
-    Args:
-        lists: Distinct words of each language.
-        size: Pieces, at most.
     """
     counts: Counter[str] = Counter()
     for words in lists:
@@ -126,14 +122,7 @@ def _share_out(lists: dict[str, list[str]], config: VocabularyConfig, weights: d
 def build_tokenizer(
     texts: Texts, config: VocabularyConfig, chosen: TextsConfig, log: Callable[[str], None]
 ) -> tuple[Any, frozenset[str]]:
-    """(tokenizer, its tokens that are whole words) from the training texts.
-
-    Args:
-        texts: Dev rows are left out.
-        config: Number of tokens of each kind.
-        chosen: Languages with more weight get more words.
-        log: Takes lines of progress.
-    """
+    """(tokenizer, its tokens that are whole words) from the training texts; `chosen` weighs the languages."""
     lists, spaceless, letters = {}, [], Counter(map(str, range(10)))
     for num, name in enumerate(texts.languages):
         runs, words = frequent_words(texts, num)

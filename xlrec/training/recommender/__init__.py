@@ -41,16 +41,8 @@ def fit_factor_model(
     """Model of the least-squares objective of `kernels.history.factorisation`, fitted to some logs.
 
     No log at all leaves a model whose items are all zero. λ of a side is `penalty` · √(`unseen` · rows of the other),
-    so that it stands to the unseen pairs as in Rendle et al. 2022.
-
-    Args:
-        logs: Preferences to fit.
-        items: All items, row-aligned by item_num.
-        config: Constants.
-        markets: Names, row-aligned with `items.eligible`.
-        item_ids: Of the items.
-        facts: More facts for the artefact.
-        seed: Of the noise in the first factors.
+    so that it stands to the unseen pairs as in Rendle et al. 2022. `markets` names the rows of `items.eligible`,
+    `facts` are more facts for the artefact, the seed is that of the noise in the first factors.
     """
     with threadpool_limits(1):  # the order of sums, and so every bit, depends on the number of threads
         return _learn(logs, items, config, markets, item_ids, facts, seed)

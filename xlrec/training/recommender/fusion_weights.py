@@ -80,12 +80,7 @@ def fit_fusion_weights(
 ) -> FusionFit:
     """Weights of each market, and figures of the list beside its parts; the defaults where nobody can be held out.
 
-    Args:
-        logs: What the night learns from.
-        items: All items.
-        config: `train`, `retrieve` and `seed` are used.
-        markets: Names, row-aligned with `items.eligible`.
-        item_ids: Of the items.
+    `markets` names the rows of `items.eligible`.
     """
     with threadpool_limits(1):  # as in `fit_factor_model`
         return _weigh(logs, items, config, markets, item_ids)
@@ -146,11 +141,7 @@ def _plateaus(gains: _Gains) -> NDArray[np.float64]:
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) float64 means of each value and the one or two beside it.
-
-    Args:
-        values: (n,) float64.
-    """
+    """(n,) float64 means of each of (n,) values and the one or two beside it."""
     ones = np.ones(3)
     return np.asarray(np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same"))
 

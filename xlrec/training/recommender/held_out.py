@@ -52,11 +52,7 @@ class HeldOut(NamedTuple):
 def hold_out_newest(logs: Logs, items: Items, most: int, seed: int) -> HeldOut:
     """Newest first meeting of some users with an item sold to them; their logs end before it.
 
-    Args:
-        logs: All.
-        items: All.
-        most: Users of each market, drawn where there are more, among those with an earlier history.
-        seed: Of the draw.
+    At most `most` users of each market, drawn by the seed from those with an earlier history.
     """
     visits, owners, rows = logs.visits, logs.visits.owners, first_meetings(logs.visits)
     newest = rows[np.flatnonzero(np.diff(owners[rows], append=-1))]
@@ -88,14 +84,7 @@ class HeldOutRanks:
     """Ranks of the held-out choices by any weights of `PARTS`, with what a night would learn from the known logs."""
 
     def __init__(self, held: HeldOut, config: Config, markets: tuple[str, ...], item_ids: "pa.Array[Any]") -> None:
-        """Fits the model, the neighbours and popularity on the known logs.
-
-        Args:
-            held: Choices and known logs.
-            config: `train`, `retrieve` and `seed` are used.
-            markets: Names, row-aligned with the items' `eligible`.
-            item_ids: Of the items.
-        """
+        """Fits the model, the neighbours and popularity on the known logs; `markets` names the rows of `eligible`."""
         train, known, items = config.train, held.known, held.items
         self.held, self.config = held, config.retrieve
         # Held-out choices have fewer new items than the coming ones: weights would take back what the boost gives.
@@ -109,13 +98,9 @@ class HeldOutRanks:
     def market_ranks(
         self, market: int, weights: _Floats, half_life_items: float, most: int | None = None
     ) -> NDArray[np.int64]:
-        """(n_weights, n_users) int64 items listed before each choice of the market's users.
+        """(n_weights, n_users) int64 items listed before each choice of the market's users, of `most` users at most.
 
-        Args:
-            market: Row of the market.
-            weights: (n_weights, len(PARTS)) float64.
-            half_life_items: Of the model's queries.
-            most: Users of the market, at most; None: all.
+        Weights are (n_weights, len(PARTS)) float64; `half_life_items` is that of the model's queries.
         """
         rows = np.flatnonzero(self.held.known.markets[self.held.users] == market)[:most]
         sold = np.flatnonzero(self.held.items.eligible[market])

@@ -22,10 +22,7 @@ _ITEMS: Final = 1024
 def item_neighbours(logs: Logs, sold: NDArray[np.bool_], config: CovisitationConfig) -> list[Any]:
     """(n_items, n_items) sparse float64 scores of each market, a row per history item, as `recommenders.covisitation`.
 
-    Args:
-        logs: Their positive events are counted.
-        sold: (n_markets, n_items) bool: where each item is sold.
-        config: The constants.
+    Positive events count; `sold` is (n_markets, n_items) bool.
     """
     n_markets, n_items = sold.shape
     choices, blocks = newest_choices(logs, config.max_history), []
@@ -44,12 +41,7 @@ def item_neighbours(logs: Logs, sold: NDArray[np.bool_], config: CovisitationCon
 
 
 def newest_choices(logs: Logs, max_history: int) -> covisits.ChoiceLogs:
-    """Each user's newest `max_history` items, oldest first, each at its newest event; her market is that of the newest.
-
-    Args:
-        logs: Positive events.
-        max_history: At least 1.
-    """
+    """Each user's newest `max_history` items, each at its newest event, oldest first; hers is the last's market."""
     users, nums, micros, markets = logs.event_users, logs.event_nums, logs.event_micros, logs.event_markets
     order = np.lexsort((markets, micros, nums, users))
     last = np.ones(len(order), dtype=np.bool_)

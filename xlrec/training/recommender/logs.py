@@ -52,12 +52,7 @@ class Logs(NamedTuple):
 
 
 def items_from_index(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
-    """Items of an index, whose text vectors become one array.
-
-    Args:
-        index: Of a run.
-        first_micros: (n_items,) float64 as in `Items`.
-    """
+    """Items of an index, whose text vectors become one array; `first_micros` is as in `Items`."""
     texts = [np.asarray(vectors) for _, vectors in index.shards]
     joined = np.concatenate(texts) if texts else np.zeros((0, index.dim), dtype=np.float32)
     languages = language_matrix(np.asarray(index.language_bits), len(index.languages))
@@ -71,12 +66,9 @@ def read_logs(folder: str | Path, index: ItemIndex) -> Logs:
 
 
 def logs_from_table(table: pa.Table, market_num: Callable[[str | None], int], languages: tuple[str, ...]) -> Logs:
-    """Logs from rows of `stages.train.logs_by_user`.
+    """Logs from rows of `stages.train.logs_by_user`, in any order.
 
-    Args:
-        table: One row per user, any order: user_key, market, languages, language_weights, log.
-        market_num: Row of a market's name in the items' markets, whatever the name.
-        languages: Names, column-aligned with the items' languages.
+    `market_num` gives the row of any market's name; `languages` are the columns of the items' languages.
     """
     table = table.sort_by("user_key").combine_chunks()
     log: Any = pc.list_flatten(table["log"])
@@ -111,13 +103,7 @@ def _numbers(names: Any, market_num: Callable[[str | None], int]) -> NDArray[np.
 
 
 def logs_before(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float64] | float" = np.inf) -> Logs:
-    """Logs of some users before a moment; the others keep their rows, with no visits.
-
-    Args:
-        logs: All.
-        users: (n_users,) bool users whose visits stay.
-        before: (n_users,) float64 microseconds, or one moment for all: later visits and events go.
-    """
+    """Logs of (n_users,) bool users before (n_users,) float64 microseconds or one moment; others keep empty rows."""
     cuts = np.broadcast_to(np.asarray(before, dtype=np.float64), users.shape)
     owners = logs.visits.owners
     return select_events(
@@ -128,13 +114,7 @@ def logs_before(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float6
 
 
 def select_events(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
-    """Logs with some of the visits and events; all users keep their rows.
-
-    Args:
-        logs: All.
-        kept: (n_visits,) bool visits that stay.
-        events: (n_events,) bool events that stay.
-    """
+    """Logs with some of the visits, (n_visits,) bool, and events, (n_events,) bool; all users keep their rows."""
     return logs._replace(
         visits=logs.visits.keep_visits(kept),
         event_users=logs.event_users[events],

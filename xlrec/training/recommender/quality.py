@@ -9,6 +9,8 @@ from xlrec.config.models import PopularityConfig, RetrieveConfig
 from xlrec.kernels.base.csr import owners_of
 from xlrec.kernels.evaluation import metrics
 from xlrec.kernels.history.profiles import profile_vectors
+from xlrec.recommenders.factors import FactorModel
+from xlrec.training.cards import render_card
 from xlrec.training.recommender.logs import Items, Logs
 from xlrec.training.recommender.scores import Scores, Truth, mask_scores, popularity_at, top_items, user_histories
 
@@ -16,16 +18,13 @@ K: Final = 10
 METRICS: Final = (f"ndcg@{K}", f"recall@{K}", f"cross_lingual_recall@{K}")
 
 
-def popularity_scores(items: Items, events: Logs, logs: Logs, moment: float, config: PopularityConfig) -> Scores:
-    """Scores by popularity in the user's market.
+def recommender_card(model: FactorModel) -> str:
+    """Markdown text of a learnt model's card: its data, its constants, the gain of a transfer if it comes from one."""
+    return render_card("recommender", model=model, facts=model.facts, metric=METRICS[0])
 
-    Args:
-        items: All.
-        events: Logs whose events before the moment are counted.
-        logs: Histories of the users.
-        moment: Microseconds.
-        config: Half-life and prior.
-    """
+
+def popularity_scores(items: Items, events: Logs, logs: Logs, moment: float, config: PopularityConfig) -> Scores:
+    """Scores by popularity in the user's market, from `events` before the moment in microseconds."""
     shares = popularity_at(events, len(items.eligible), len(items.texts), moment, config)
     return lambda users: mask_scores(shares[logs.markets[users]], items, logs, users)
 
@@ -44,11 +43,7 @@ def text_scores(items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
 def user_metrics(scores: Scores, truth: Truth, items: Items, logs: Logs) -> NDArray[np.float64]:
     """(n_users, 3) float64 METRICS of each user of the truth; NaN where a user has nothing cross-lingual to find.
 
-    Args:
-        scores: -inf for items that are not listed.
-        truth: Users and their choices.
-        items: All.
-        logs: Histories; a choice in none of their languages is cross-lingual.
+    Scores are -inf for items that are not listed; a choice in no language of the user's history is cross-lingual.
     """
     parts = [np.zeros((0, len(METRICS)))]
     for block in truth.blocks(len(items.texts)):

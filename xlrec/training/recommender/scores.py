@@ -48,15 +48,7 @@ class Truth(NamedTuple):
 
 
 def sample_truth(visits: Visits, rows: NDArray[np.int64], moment: float, most: int, seeds: list[int]) -> Truth:
-    """Some visits as the truth of their users; of more than `most` users a sample.
-
-    Args:
-        visits: All.
-        rows: (n,) int64 rows of the visits that count, ascending.
-        moment: Of the truth.
-        most: Users kept.
-        seeds: Of the draw.
-    """
+    """Visits at (n,) int64 ascending rows as the truth of their users; of more than `most` users a sample."""
     owners = visits.owners[rows]
     users = np.unique(owners)
     if len(users) > most:
@@ -100,14 +92,7 @@ def served_vectors(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) 
 
 
 def model_scores(vectors: ServedVectors, items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
-    """Scores of users by a model; -inf for items that are not sold to a user, or were met already.
-
-    Args:
-        vectors: Of `served_vectors`.
-        items: All.
-        logs: Histories of the users, as they are known.
-        config: How much of a history counts.
-    """
+    """Scores of users by a model and their histories; -inf for items not sold to a user, or met already."""
     preferences, outputs = user_preferences(logs), vectors.outputs.T.astype(np.float64)
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -124,28 +109,14 @@ def user_queries(
     history: Histories,
     half_life_items: float = np.inf,
 ) -> NDArray[np.float64]:
-    """(n_users, dim) float64 queries of some users.
-
-    Args:
-        vectors: Of `served_vectors`.
-        preferences: Of all users.
-        users: (n_users,) int64 rows.
-        history: Of these users.
-        half_life_items: Of `queries.recent_preferences`.
-    """
+    """(n_users, dim) float64 queries of (n_users,) int64 rows; preferences are of all users, the history of these."""
     indptr, rows = entries_of(preferences.indptr, users)
     own = Preferences(indptr, preferences.nums[rows], preferences.strengths[rows])
     return fold_in(recent_preferences(own, history, half_life_items), vectors.inputs[history.nums]).queries
 
 
 def user_histories(logs: Logs, users: NDArray[np.int64], config: RetrieveConfig) -> Histories:
-    """Weighted histories of some users, as `stages.retrieve` has them.
-
-    Args:
-        logs: All.
-        users: (n_users,) int64 rows.
-        config: How much of a history counts.
-    """
+    """Weighted histories of (n_users,) int64 rows, as `stages.retrieve` has them."""
     visits = logs.visits.of_users(users)
     return weighted_histories(
         visits.indptr, visits.micros, visits.nums, visits.weights, max_history=config.max_history,
@@ -154,14 +125,7 @@ def user_histories(logs: Logs, users: NDArray[np.int64], config: RetrieveConfig)
 
 
 def mask_scores(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n_users, n_items) float64, the scores themselves: -inf where not sold or met already; unreadable items last.
-
-    Args:
-        scores: (n_users, n_items) float64, changed in place.
-        items: All.
-        logs: Histories and markets.
-        users: (n_users,) int64 rows.
-    """
+    """(n_users, n_items) float64, the scores themselves: -inf where not sold or met already; unreadable items last."""
     scores[~items.eligible[logs.markets[users]]] = -np.inf
     scores[~readable_items(items, logs, users)] -= UNREADABLE
     visits = logs.visits.of_users(users)
@@ -172,12 +136,7 @@ def mask_scores(scores: NDArray[np.float64], items: Items, logs: Logs, users: ND
 def readable_items(items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(n_users, n_items) bool: the item has a language that the user reads or that her history has.
 
-    True of all items for users who read nothing.
-
-    Args:
-        items: All.
-        logs: Histories and languages.
-        users: (n_users,) int64 rows.
+    True of all items for users who read nothing; `users` are (n_users,) int64 rows.
     """
     visits, reads = logs.visits.of_users(users), logs.reads[users] > 0
     restricted = np.asarray(reads.any(axis=1))
@@ -189,9 +148,7 @@ def readable_items(items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArra
 def top_items(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n_users, k) int64 item_nums by score, ties by item_num, and (n_users,) how many of each row are finite.
 
-    Args:
-        scores: (n_users, n_items) float64.
-        k: Columns wanted; fewer where there are fewer items.
+    Scores are (n_users, n_items) float64; there are fewer columns where there are fewer items.
     """
     n_items = scores.shape[1]
     k = min(k, n_items)

@@ -87,13 +87,8 @@ class Experiment:
     ) -> None:
         """Splits; trains nothing yet.
 
-        Args:
-            domains: Logs of source and target.
-            item_ids: Of all items.
-            markets: Names, row-aligned with the items' `eligible`.
-            config: `train`, `retrieve`, `transfer`, `evaluate.history_slices` and `seed` are used.
-            shares: Of the target's users whose logs are learnt from, ascending, the last one 1.
-            log: Takes lines of progress, which hold counts and names only.
+        Shares of the target's users are ascending, the last one 1; `markets` names the rows of the items' `eligible`;
+        `log` gets counts and names only.
         """
         self.whole, self.config, self.ids, self.markets, self.log = domains, config, item_ids, markets, log
         limits = config.transfer
@@ -186,11 +181,7 @@ class Experiment:
 def choose_strategy(share: float, trials: dict[Strategy, NDArray[np.float64]], config: Config, *, sure: bool) -> Choice:
     """The best strategy that uses the source, and the best of all; by `simplest` where too few users were measured.
 
-    Args:
-        share: Of the target's logs.
-        trials: (n_users,) float64 NDCG of each strategy.
-        config: Seed and replicates of the intervals.
-        sure: There are users enough.
+    `trials` holds (n_users,) float64 NDCG of each strategy.
     """
     carried = [strategy for strategy in trials if strategy is not TARGET_ONLY]
     few_shot = carried[simplest([trials[strategy] for strategy in carried], sure=sure)]
@@ -205,12 +196,7 @@ def choose_strategy(share: float, trials: dict[Strategy, NDArray[np.float64]], c
 
 
 def history_lengths(histories: Logs, users: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n_users,) int64 distinct items in each history.
-
-    Args:
-        histories: Of all users.
-        users: (n_users,) int64 rows of those wanted.
-    """
+    """(n_users,) int64 distinct items in the history of each of (n_users,) int64 rows."""
     indptr, nums = histories.visits.indptr, histories.visits.nums
     return np.array([len(np.unique(nums[indptr[user] : indptr[user + 1]])) for user in users], dtype=np.int64)
 

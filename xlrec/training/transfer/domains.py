@@ -39,12 +39,7 @@ class Domains(NamedTuple):
     """(n_events,)."""
 
     def training_logs(self, sampled: NDArray[np.bool_] | None, *, source: bool) -> Logs:
-        """Training logs: the target's of some users, with or without the source's.
-
-        Args:
-            sampled: (n_users,) bool; None: nobody.
-            source: The source's logs are among them.
-        """
+        """Training logs: the target's of (n_users,) bool sampled users (None: nobody), with the source's or without."""
         if sampled is None:
             sampled = np.zeros(self.logs.n_users, dtype=np.bool_)
         visits = self.from_target & sampled[self.logs.visits.owners]
@@ -58,11 +53,7 @@ class Domains(NamedTuple):
         return logs_before(self.logs, self.users)
 
     def known_before(self, cuts: NDArray[np.float64]) -> "Domains":
-        """Domains as they were known at each user's cut.
-
-        Args:
-            cuts: (n_users,) float64 microseconds.
-        """
+        """Domains as they were known at each user's cut, (n_users,) float64 microseconds."""
         log = self.logs
         visits = log.visits.micros < cuts[log.visits.owners]
         events = log.event_micros < cuts[log.event_users]
@@ -90,13 +81,9 @@ class Domains(NamedTuple):
 
 
 def domains_by_market(logs: Logs, items: Items, sources: Sequence[int], targets: Sequence[int]) -> Domains:
-    """Domains of users: those of some markets are the source, those of others the target.
+    """Domains of users: those of some markets, by row, are the source, those of others the target.
 
-    Args:
-        logs: All; `reads` holds the languages that users state.
-        items: All.
-        sources: Rows of the markets.
-        targets: Rows of the markets.
+    `logs.reads` holds the languages that users state.
     """
     source_users, users = np.isin(logs.markets, sources), np.isin(logs.markets, targets)
     everything = np.ones(len(items.texts), dtype=np.bool_)
@@ -109,16 +96,10 @@ def domains_by_market(logs: Logs, items: Items, sources: Sequence[int], targets:
 
 
 def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], targets: Sequence[int]) -> Domains:
-    """Domains of items: those with a text in some languages are the source, those in others the target.
+    """Domains of items: those with a text in some languages, by column, are the source, those in others the target.
 
     Items that have both are the target's: nothing of the target is learnt from before its share. Users with any visit
-    of target items get lists, from their whole histories.
-
-    Args:
-        logs: All; `reads` holds the languages that users state.
-        items: All.
-        sources: Columns of the languages.
-        targets: Columns of the languages.
+    of target items get lists, from their whole histories. `logs.reads` holds the languages that users state.
     """
     wanted = np.asarray(items.languages[:, list(targets)].any(axis=1))
     in_source = np.asarray(items.languages[:, list(sources)].any(axis=1)) & ~wanted
@@ -133,10 +114,8 @@ def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], target
 def languages_read(stated: NDArray[np.float32], logs: Logs, items: Items) -> NDArray[np.float32]:
     """(n_users, n_languages) float32 shares of the languages that users read, by the rule of `stages.prepare.users`.
 
-    Args:
-        stated: (n_users, n_languages) above 0 where the user states the language; such users read nothing else.
-        logs: Known by now.
-        items: Their languages; several share an event evenly.
+    `stated`, as large, is above 0 where the user states the language; such users read nothing else. Several languages
+    of an item share an event evenly.
     """
     spread = items.languages / np.maximum(items.languages.sum(axis=1, keepdims=True), 1)
     met = np.zeros(stated.shape)
@@ -169,13 +148,8 @@ def split_newest(
 ) -> HoldoutSplit:
     """Holdout of the newest share of the target's visits; of each user's newest meetings where too few have a history.
 
-    Args:
-        domains: All logs.
-        share: Newest part of the target's visits.
-        min_users: With fewer users with a history, the split is by user.
-        most: Users kept of those with a history, and of those without, drawn by the seed.
-        seed: Of the draw.
-        newest: Share of each user's meetings that the split by user takes, at least one.
+    Of users with a history, and of those without, `most` are drawn by the seed. With fewer than `min_users` the split
+    is by user: the `newest` share of each one's meetings, at least one.
     """
     micros = domains.logs.visits.micros
     if domains.from_target.any():
@@ -217,12 +191,7 @@ def _meetings(domains: Domains) -> NDArray[np.int64]:
 def nested_samples(domains: Domains, shares: Sequence[float], seed: int) -> list[NDArray[np.bool_]]:
     """(n_users,) bool users of each share whose target logs are learnt from; each share holds the smaller ones.
 
-    At least one user, of those with target visits.
-
-    Args:
-        domains: All logs.
-        shares: Of the users with target visits.
-        seed: Of the draw.
+    At least one user, of those with target visits, drawn by the seed.
     """
     there = np.unique(domains.logs.visits.owners[domains.from_target])
     order = np.random.default_rng([seed, 23]).permutation(there)

@@ -53,14 +53,7 @@ class Summary:
     """The same replicates for all arms, so that differences are paired."""
 
     def __init__(self, n_history: NDArray[np.int64], bounds: Sequence[int], seed: int, n_replicates: int) -> None:
-        """Draws the replicates.
-
-        Args:
-            n_history: (n_users,) distinct items of each history; 0 for newcomers.
-            bounds: Lower bounds of the slices by history length.
-            seed: Of the replicates.
-            n_replicates: How many.
-        """
+        """Draws the replicates; `n_history` is (n_users,) distinct items, `bounds` are the slices' lower bounds."""
         self.weights = bootstrap.poisson_weights(np.arange(len(n_history)), seed, n_replicates)
         self.slices = {ALL: n_history > 0, NEWCOMERS: n_history == 0}
         for first, after, label in count_buckets(bounds):

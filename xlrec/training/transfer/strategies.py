@@ -51,21 +51,11 @@ class Trainer:
     config: Config
 
     def training_logs(self, strategy: Strategy, sampled: NDArray[np.bool_] | None) -> Logs:
-        """Logs that a strategy learns from.
-
-        Args:
-            strategy: Of `STRATEGIES`.
-            sampled: (n_users,) bool users whose target logs may be used; None: nobody's.
-        """
+        """Logs that a strategy learns from, the target's of (n_users,) bool sampled users; None: nobody's."""
         return self.domains.training_logs(sampled if strategy.target else None, source=strategy.source)
 
     def fit_strategy(self, strategy: Strategy, sampled: NDArray[np.bool_] | None) -> FactorModel:
-        """Model of a strategy; it knows the items' ages from the strategy's own logs.
-
-        Args:
-            strategy: Of `STRATEGIES`.
-            sampled: (n_users,) bool, as in `training_logs`.
-        """
+        """Model of a strategy; it knows the items' ages from the strategy's own logs."""
         logs = self.training_logs(strategy, sampled)
         items, config = self.domains.items_known(logs), self.config
         return fit_factor_model(
@@ -73,13 +63,7 @@ class Trainer:
         )
 
     def strategy_scores(self, strategy: Strategy, sampled: NDArray[np.bool_] | None, model: FactorModel) -> Scores:
-        """Scores of a strategy's model for the target's users, from their histories.
-
-        Args:
-            strategy: Of `STRATEGIES`.
-            sampled: (n_users,) bool, as in `training_logs`.
-            model: Of `fit_strategy`.
-        """
+        """Scores of a strategy's model for the target's users, from their histories."""
         items = self.domains.items_known(self.training_logs(strategy, sampled))
         sold = self.domains._replace(items=items).for_sale
         vectors = served_vectors(model, self.item_ids, sold)
@@ -104,13 +88,7 @@ class InnerSplit:
     """
 
     def __init__(self, trainer: Trainer, sampled: NDArray[np.bool_], *, hold_out_users: bool) -> None:
-        """Splits.
-
-        Args:
-            trainer: On the domains as they are known.
-            sampled: (n_users,) bool users whose target logs may be used.
-            hold_out_users: Holds users out, not the newest visits of all.
-        """
+        """Splits the target logs of (n_users,) bool sampled users; holds users out, or the newest visits of all."""
         if hold_out_users:
             users = np.random.default_rng([trainer.config.seed, 24]).permutation(np.flatnonzero(sampled))
             parts = [users[at::_FOLDS] for at in range(_FOLDS if len(users) < _FOLDS * LEAST_USERS else 1)]
@@ -144,11 +122,8 @@ def _fold_ndcg(fold: Fold, strategy: Strategy, *, sure: bool) -> NDArray[np.floa
 def simplest(trials: Sequence[NDArray[np.float64]], *, sure: bool) -> int:
     """Place of the best mean; where that is not sure, of the first no more than a standard error behind it.
 
-    Source: Breiman et al. 1984, the one-standard-error rule.
-
-    Args:
-        trials: (n_users,) float64 values of each, the preferred first; no users have mean 0.
-        sure: There are users enough.
+    Values are (n_users,) float64 each, the preferred first; no users have mean 0. Source: Breiman et al. 1984, the
+    one-standard-error rule.
     """
     best = int(np.argmax([mean_ndcg(values) for values in trials]))
     if sure or len(trials[best]) < 2:  # a standard error takes two
