@@ -8,8 +8,7 @@ from worlds.choices import items, settings_of_lake, write_copy
 
 from xlrec.errors import ConfigError, InputError
 from xlrec.training.encoder import AdaptConfig, adapt_encoder
-from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS
-from xlrec.training.encoder.concepts import ConceptRows
+from xlrec.training.encoder.choices import LAKE_CHOICES, LAKE_TEXTS, ConceptRows
 from xlrec.training.encoder.config import BatchConfig, LakeConfig, TextsConfig
 from xlrec.training.encoder.losses import same_pairs
 from xlrec.training.encoder.retrieval import choice_tasks, share_nearer

@@ -1,6 +1,8 @@
 """Item-to-item scores of every market from choices of the same users, those of other markets at a lower weight."""
 
+import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,10 +13,10 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import CovisitationConfig
 from xlrec.kernels.base.csr import indptr_of
-from xlrec.kernels.history.covisits import ChoiceLogs, Rules, pairs_of_block
-from xlrec.kernels.history.item_weights import Mixture, item_weights
-from xlrec.recommenders.pair_files import join_pairs, open_counts, save_pairs
+from xlrec.kernels.history.covisits import ChoiceLogs, PairCounts, Rules, pairs_of_block
+from xlrec.kernels.history.item_weights import Counts, Mixture, item_weights
 from xlrec.recommenders.popularity import all_markets
+from xlrec.runtime.arrays import load_array, save_array, save_array_parts
 from xlrec.runtime.files import PARTS, Files, local_path
 from xlrec.runtime.tasks import shuffle_tasks, spread_by_hash
 from xlrec.tables import NEIGHBOURS, UNKNOWN_MARKET
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _BLOCKS: Final = 200  # of items, where the session does not say into how many tasks it shuffles
 _ITEMS: Final = 1024  # whose scores lie in memory at once
+#: Types of the files of counted pairs: one set per block from the tasks, joined by the driver, mapped by later tasks.
+_KINDS: Final = {"users": np.int32, "sizes": np.int64, "nums": np.int32, "counts": np.int32, "closeness": np.float64}
 
 
 def fit_neighbours(events: "DataFrame", items: "DataFrame", config: CovisitationConfig, files: Files) -> "DataFrame":
@@ -121,3 +125,32 @@ def _sold(column: "pa.Array[Any]", markets: list[str]) -> NDArray[np.bool_]:
     for row, names in enumerate(column.to_pylist()):
         sold[row, slice(None) if names is None else [codes[name] for name in names]] = True
     return sold
+
+
+def save_pairs(folder: str, block: int, pairs: PairCounts) -> None:
+    """Writes one file per field of a block."""
+    for field, array in pairs._asdict().items():
+        save_array(_piece(folder, field, block), array)
+
+
+def join_pairs(folder: str, n_blocks: int) -> None:
+    """Joins each field of all blocks into one file; a block without choices has none."""
+    for field, kind in _KINDS.items():
+        paths = [_piece(folder, field, block) for block in range(n_blocks)]
+        pieces = [load_array(path) if path.exists() else np.zeros(0, kind) for path in paths]  # mapped
+        lengths = np.array([len(piece) for piece in pieces])
+        if field == "sizes":
+            save_array(Path(folder) / "indptr.npy", indptr_of(np.concatenate(pieces)))
+            save_array(Path(folder) / "starts.npy", indptr_of(lengths))
+        else:
+            save_array_parts(Path(folder) / f"{field}.npy", np.dtype(kind), (int(lengths.sum()),), iter(pieces))
+    shutil.rmtree(Path(folder) / "blocks", ignore_errors=True)
+
+
+def open_counts(folder: str) -> Counts:
+    """Counts that `join_pairs` wrote, memory-mapped."""
+    return Counts(*(load_array(Path(folder) / f"{field}.npy") for field in Counts._fields))
+
+
+def _piece(folder: str, field: str, block: int) -> Path:
+    return Path(folder) / "blocks" / f"{field}-{block:05d}.npy"

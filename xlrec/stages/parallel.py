@@ -35,13 +35,9 @@ def chosen_pairs(
     a share is kept by hash where there are more than `max_pairs`. `files` is as in `covisitation.fit_neighbours`.
     """
     model = CovisitationConfig(
-        window_items=config.window_items,
-        max_gap_days=config.max_gap_days,
-        regression=False,
-        sequence=1.0,
-        normalisation=0.5,
-        predictors=config.pairs_per_item,
-    )
+        window_items=config.window_items, max_gap_days=config.max_gap_days, regression=False, sequence=1.0,
+        normalisation=0.5, predictors=config.pairs_per_item,
+    )  # fmt: skip
     known = items.join(usable.select("item_id").distinct(), "item_id", "left_semi").select("item_num", "item_id")
     chosen = events.where("weight > 0").join(known.select("item_num"), "item_num", "left_semi")
     pooled = items.withColumn("markets", F.lit(None).cast("array<string>"))

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fcntl import ioctl
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pyarrow as pa
 from pyspark import cloudpickle
@@ -33,15 +33,6 @@ _GET_ADDRESS: Final = 0x8915  # Linux: SIOCGIFADDR
 _KILLED: Final = "its log says why; most often the machine had no memory left (spark.executor.memoryOverhead)"
 #: Words in the error of a process that lost another one.
 _CONSEQUENCES: Final = ("gloo", "NCCL", "Connection", "DistNetworkError", "DistStoreError", "Broken pipe")
-
-
-class Inputs(NamedTuple):
-    """Inputs of a training as they reach an executor."""
-
-    archive: str
-    """Name of the archive among Spark's files."""
-    paths: dict[str, str]
-    """Path within the archive of each input."""
 
 
 def with_output_rows(task: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[..., Iterator[pa.RecordBatch]]:
@@ -65,11 +56,13 @@ def with_output_rows(task: Callable[..., Iterator[pa.RecordBatch]]) -> Callable[
 
 
 def run_in_task(
-    params: dict[str, Any], work: Callable[..., Any], run: Callable[..., Any], argument: str, inputs: Inputs
-) -> tuple[str, str]:
+    params: dict[str, Any], work: Callable[..., Any], run: Callable[..., Any], argument: str, archive: str,
+    inputs: dict[str, str],
+) -> tuple[str, str]:  # fmt: skip
     """(outcome of the work as JSON, folder whose `output` the work wrote or '') in one barrier task.
 
-    Tasks share a failure, so that all end: Spark would retry what fails each time.
+    `archive` is its name among Spark's files, `inputs` are paths within it. Tasks share a failure, so that all end:
+    Spark would retry what fails each time.
     """
     from pyspark import BarrierTaskContext, SparkFiles
 
@@ -79,8 +72,7 @@ def run_in_task(
     failure = _first_failure(context, _missing_packages(hosts[rank]))
     if failure:
         return failure, ""
-    root = Path(SparkFiles.get(inputs.archive))
-    paths = {name: str(root / inner) for name, inner in inputs.paths.items()}
+    paths = {name: str(Path(SparkFiles.get(archive)) / inner) for name, inner in inputs.items()}
     folder = tempfile.mkdtemp(prefix="xlrec-", dir=Path(SparkFiles.getRootDirectory()).absolute())
     keep = False
     try:
@@ -137,23 +129,17 @@ def _missing_packages(host: str) -> str:
 @contextmanager
 def _environment(hosts: list[str], rank: int) -> Iterator[None]:
     """For the block, a process started here imports xlrec as this one does, and reaches the other machines."""
-    settings: dict[str, str | None] = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), REUSED: None}
-    if _INTERFACE not in os.environ:
-        settings[_INTERFACE] = interface_towards(host for host in hosts if host != hosts[rank])
-    before = {name: os.environ.get(name) for name in settings}
-    _set_variables(settings)
+    before = dict(os.environ)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    os.environ.pop(REUSED, None)
+    interface = before.get(_INTERFACE) or interface_towards(host for host in hosts if host != hosts[rank])
+    if interface is not None:
+        os.environ[_INTERFACE] = interface
     try:
         yield
     finally:
-        _set_variables(before)
-
-
-def _set_variables(settings: Mapping[str, str | None]) -> None:
-    for name, value in settings.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def interface_towards(hosts: Iterable[str]) -> str | None:

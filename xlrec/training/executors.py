@@ -22,7 +22,7 @@ from xlrec.runtime.cluster import error_line
 from xlrec.runtime.files import PARTS, replaced_folder, withdraw_added, write_part
 from xlrec.runtime.machine import cannot_write
 from xlrec.runtime.scratch import scratch_of
-from xlrec.training.barrier import OUTCOME, Inputs, run_in_task, with_output_rows
+from xlrec.training.barrier import OUTCOME, run_in_task, with_output_rows
 from xlrec.training.processes import decode_outcome
 
 #: Parts in which the output comes back: Spark has one of them in memory at a time.
@@ -56,10 +56,10 @@ def run_on_executors(
     require_slots(spark, distributor.num_tasks, within_s)
     with tempfile.TemporaryDirectory(prefix="inputs-", dir=scratch_of(spark)) as folder:
         archive = Path(folder, f"{Path(folder).name}.zip")  # a name that no other archive has
-        packed = Inputs(archive.name, pack_archive(archive, inputs))
+        packed = pack_archive(archive, inputs)
         try:
             with replaced_folder(output) as new, _archive_added(spark, archive), _log_server(spark, distributor):
-                rows = _barrier_stage(spark, distributor, work, argument, packed)
+                rows = _barrier_stage(spark, distributor, work, argument, archive.name, packed)
                 return decode_outcome(_write_files(rows.repartition(_N_PARTS, "name", "start"), new))
         except (Py4JError, PySparkException, RuntimeError) as error:  # Spark's own, or TorchDistributor's
             raise MachineError(
@@ -106,13 +106,11 @@ def _write_files(rows: DataFrame, folder: Path) -> str:
     return outcome
 
 
-def _barrier_stage(
-    spark: SparkSession, distributor: Any, work: Callable[..., Any], argument: str, inputs: Inputs
-) -> DataFrame:
+def _barrier_stage(spark: SparkSession, distributor: Any, work: Callable[..., Any], *arguments: Any) -> DataFrame:
     """Rows of `PARTS` from one barrier stage; as `TorchDistributor.run`, which would collect them into memory."""
     distributor._check_encryption()
     run = distributor._run_training_on_pytorch_file
-    task = distributor._get_spark_task_function(run_in_task, work, run, None, argument, inputs)
+    task = distributor._get_spark_task_function(run_in_task, work, run, None, *arguments)
     n_tasks = distributor.num_tasks
     return spark.range(0, n_tasks, 1, n_tasks).mapInArrow(with_output_rows(task), PARTS, barrier=True)
 

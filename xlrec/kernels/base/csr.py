@@ -16,6 +16,13 @@ def owners_of(indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
 
 
+def run_starts(*columns: NDArray[Any]) -> NDArray[np.bool_]:
+    """(n,) bool: the entry differs from the one before it in any of the columns, (n,) each; the first one does."""
+    starts = np.ones(len(columns[0]), dtype=np.bool_)
+    starts[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return starts
+
+
 def first_entries(indptr: NDArray[np.int64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n_rows + 1,) int64 bounds, and (n,) int64 places among all entries, of the first `most` entries of each row."""
     sizes = np.minimum(np.diff(indptr), most)

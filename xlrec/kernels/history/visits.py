@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.csr import entries_of, indptr_of, owners_of
+from xlrec.kernels.base.csr import entries_of, indptr_of, owners_of, run_starts
 
 
 class Visits(NamedTuple):
@@ -48,9 +48,7 @@ def visits_from_events(
     kept = np.flatnonzero(weights > 0)
     order = kept[np.lexsort((weights[kept], nums[kept], micros[kept], users[kept]))]
     users, nums, micros, weights = users[order], nums[order], micros[order], weights[order]
-    starts = np.ones(len(order), dtype=np.bool_)
-    starts[1:] = (users[1:] != users[:-1]) | (nums[1:] != nums[:-1])
-    first = np.flatnonzero(starts)
+    first = np.flatnonzero(run_starts(users, nums))
     total = np.add.reduceat(weights, first) if len(first) else np.zeros(0)
     ends = np.searchsorted(users[first], np.arange(len(indptr)))
     return Visits(ends.astype(np.int64), nums[first].astype(np.int32), micros[first], total)

@@ -36,12 +36,7 @@ def adapt_encoder(config: AdaptConfig, log: Callable[[str], None]) -> Recalls:
 
 
 def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int = 0) -> Recalls:
-    """As `adapt_encoder`, in this process; of several processes only rank 0 writes.
-
-    Raises:
-        InputError: as `adapt_encoder`.
-        EncoderError: as `adapt_encoder`.
-    """
+    """As `adapt_encoder`, in this process; of several processes only rank 0 writes."""
     from pathlib import Path
 
     from xlrec.training.encoder.card import encoder_card
@@ -51,10 +46,10 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
     from xlrec.training.encoder.texts import read_texts
 
     texts = read_texts(config.texts)
-    log(f"{len(texts):,} texts in {len(texts.languages)} languages, {int(texts.is_dev.sum()):,} of them dev")
+    log(f"{len(texts):,} texts in {len(texts.languages)} languages, {texts.is_dev.sum():,} of them dev")
     sampler = Sampler(texts, config.texts, config.batch)
     if len(texts.choices):
-        n_dev = int(texts.choices.is_dev.sum())
+        n_dev = texts.choices.is_dev.sum()
         log(f"{len(texts.choices):,} pairs of items that the same users chose, {n_dev:,} of them dev")
     tasks = dev_tasks(texts, config.measure, config.batch.pivot, config.seed)
     tasks += choice_tasks(texts, config.measure, config.seed)

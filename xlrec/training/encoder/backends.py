@@ -19,6 +19,8 @@ from xlrec.training.encoder.vocabulary import without_words
 
 Longs = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
+#: Share of the whole words that a batch meets as pieces, so that pieces learn too.
+_SPLIT = 0.1
 
 
 class Backend(Protocol):
@@ -66,29 +68,17 @@ class StaticBackend(Backend):
         vocabulary = self._tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
         self.model = StaticModel(tokens, words, config.static, config.seed)
-        self._parts = self._word_parts(tokens, words)
-
-    def _word_parts(self, tokens: list[str], words: frozenset[str]) -> Bags:
-        """Pieces of every whole word, none of the other tokens."""
-        other = without_words(self._tokenizer, words)
-        return token_bags(other, [token if token in words else "" for token in tokens])
+        pieces = without_words(self._tokenizer, words)  # of every whole word, none of the other tokens
+        self._parts = token_bags(pieces, [token if token in words else "" for token in tokens])
 
     def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[npt.NDArray[np.int32], Longs, Longs]:
         """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
-        numbers, offsets = [], [np.zeros(1, dtype=np.int64)]
-        for rows in (pairs.a, pairs.b):
-            tokens, bounds = bags.join_bags(
-                self._bags.numbers, self._bags.offsets, rows, pairs.starts, self._config.batch.max_tokens
-            )
-            numbers.append(tokens)
-            offsets.append(bounds[1:] + offsets[-1][-1])
-        flat, bounds = np.concatenate(numbers), np.concatenate(offsets)
+        rows, starts = np.concatenate([pairs.a, pairs.b]), np.append(pairs.starts, len(pairs.a) + pairs.starts[1:])
+        longest = self._config.batch.max_tokens
+        flat, bounds = bags.join_bags(self._bags.numbers, self._bags.offsets, rows, starts, longest)
         hashes = bag_hashes(flat, bounds)
-        share = self._config.static.split_share
-        if share:
-            chosen = rng.random(len(self.model.own)) < share
-            flat, bounds = bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, chosen)
-        return flat, bounds, hashes
+        split = rng.random(len(self.model.own)) < _SPLIT
+        return *bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, split), hashes
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
         """As `Backend.train_step`."""
@@ -143,9 +133,7 @@ class StaticBackend(Backend):
         vocabulary = self._tokenizer.get_vocab()
         is_byte = np.zeros(len(vocabulary), dtype=np.int64)
         is_byte[[vocabulary[f"<0x{byte:02X}>"] for byte in range(256)]] = 1
-        sums = np.concatenate([[0], np.cumsum(is_byte[self._bags.numbers])])
-        n_bytes = sums[self._bags.offsets[1:]] - sums[self._bags.offsets[:-1]]
-        n_languages = len(self._texts.languages)
-        unknown = np.bincount(self._texts.language, weights=n_bytes, minlength=n_languages)
-        every = np.bincount(self._texts.language, weights=np.diff(self._bags.offsets), minlength=n_languages)
+        language, n_languages = np.repeat(self._texts.language, np.diff(self._bags.offsets)), len(self._texts.languages)
+        unknown = np.bincount(language, weights=is_byte[self._bags.numbers], minlength=n_languages)
+        every = np.bincount(language, minlength=n_languages)
         return dict(zip(self._texts.languages, (unknown / np.maximum(every, 1)).tolist(), strict=True))

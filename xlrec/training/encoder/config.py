@@ -54,9 +54,7 @@ class TextsConfig(Section):
     dev_share: Share = 0.02
     """Share of the concepts that are dev, chosen by hash, where there is no `split` column."""
     source_weights: dict[str, Weight] = Field(default_factory=dict)
-    """Weight of a source against the others; 0 never trains on it."""
-    default_source_weight: Weight = 1.0
-    """Weight of a source that source_weights does not name."""
+    """Weight of a source against the others, 1 where it is not named; 0 never trains on it."""
     language_weights: dict[str, Weight] = Field(default_factory=dict)
     """Weight of a language against the others, besides its temperature."""
     temperature: Share = 0.5
@@ -96,8 +94,6 @@ class StaticConfig(Section):
     """N-grams of a token, at most; 0: tokens share nothing."""
     learning_rate: Positive = 0.05
     """Of row-wise Adagrad; falls linearly to zero over the run."""
-    split_share: Share = 0.1
-    """Share of the whole words that a batch meets as pieces, so that pieces learn too."""
 
 
 class FineTuneConfig(Section):
@@ -109,10 +105,6 @@ class FineTuneConfig(Section):
     """Whether the table of token vectors stays as it is: less to learn, and unseen words stay in place."""
     learning_rate: Positive = 2e-5
     """Of AdamW; warms up over the first tenth of the steps, then falls linearly to zero."""
-    weight_decay: Weight = 0.01
-    """Of AdamW."""
-    bfloat16_on_cpu: bool = False
-    """Products in bfloat16 on a CPU too: twice as fast on one with AVX-512 BF16 or AMX, slower on others."""
     max_tokens: Count = 128
     """Longer texts are cut."""
     processes: Count = 1

@@ -36,8 +36,7 @@ def adapt_in_processes(config: AdaptConfig) -> dict[tuple[str, str], float]:
     executors that was broken off starts anew: its checkpoints lay on their disks.
 
     Raises:
-        EncoderError: a process failed, or as `adapt_encoder`.
-        InputError: as `adapt_encoder`.
+        XlrecError: as `adapt_encoder`.
         ConfigError: `output` holds something else than a model, on a cluster.
         MachineError: the cluster has no room or lacks packages, or `output` cannot be written.
     """

@@ -49,9 +49,7 @@ def _table_of(model: Any) -> Any:
     backbone = getattr(model[0], "auto_model", None)
     table = backbone.get_input_embeddings() if backbone is not None else getattr(model[0], "embedding", None)
     if table is None:
-        raise EncoderError(
-            "finetune.freeze_embeddings: the model has no table of tokens that is known: set it to false"
-        )
+        raise EncoderError("finetune.freeze_embeddings: the model has no known table of tokens: set it to false")
     return table
 
 
@@ -73,15 +71,10 @@ class FineTuneBackend(Backend):
         self.model = _read(self._settings.model, self._device)
         if self.model.max_seq_length and self.model.max_seq_length != float("inf"):
             self.model.max_seq_length = min(self._settings.max_tokens, int(self.model.max_seq_length))
-        backbone = getattr(self.model[0], "auto_model", None)
-        if self._device == "cpu" and self._settings.bfloat16_on_cpu and backbone is not None:
-            backbone.set_attn_implementation("eager")  # torch's fused attention is slow in bfloat16 on a CPU
         if self._settings.freeze_embeddings:
             _table_of(self.model).requires_grad_(False)
         self._parameters = [one for one in self.model.parameters() if one.requires_grad]
-        self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
-        )
+        self._optimiser = torch.optim.AdamW(self._parameters, lr=self._settings.learning_rate, weight_decay=0.01)
 
     def _vectors(self, texts: list[str]) -> Any:
         """(n_texts, dim) vectors with gradients; texts of like length go through together, so that little is padded."""
@@ -97,8 +90,7 @@ class FineTuneBackend(Backend):
         import torch
         from sentence_transformers.util import batch_to_device
 
-        low = self._device == "cuda" or self._settings.bfloat16_on_cpu
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=low):
+        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._device == "cuda"):
             return self.model(batch_to_device(features, self.model.device))["sentence_embedding"].float()
 
     def _joined(self, rows: Longs, starts: Longs) -> list[str]:
@@ -147,9 +139,7 @@ class FineTuneBackend(Backend):
 
     def checkpoint_state(self) -> dict[str, Floats]:
         """As `Backend.checkpoint_state`: parameters, and the moments of AdamW."""
-        state = {
-            f"{number}.value": parameter.detach().cpu().numpy() for number, parameter in enumerate(self._parameters)
-        }
+        state = {f"{row}.value": parameter.detach().cpu().numpy() for row, parameter in enumerate(self._parameters)}
         for number, moments in self._optimiser.state_dict()["state"].items():
             state |= {f"{number}.{name}": np.asarray(value.cpu().numpy()) for name, value in moments.items()}
         return state

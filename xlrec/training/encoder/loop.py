@@ -4,14 +4,17 @@ A step's draws depend on the seed and the step's number alone, so that a resumed
 """
 
 import hashlib
+import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from xlrec.training import checkpoint
 from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.retrieval import Task, measure_tasks, source_means, watched_mean
@@ -75,7 +78,7 @@ class Loop:
             if self.progress.step % self._config.measure.every_steps == 0 or self.progress.step == total:
                 self._measure()
         if self.progress.step >= total or self._has_stalled():
-            best = checkpoint.load_checkpoint(self._folder / "best.safetensors", run_key(self._config))
+            best = load_checkpoint(self._folder / "best.safetensors", run_key(self._config))
             if best is not None:
                 self._backend.restore_state(best[0])
 
@@ -104,10 +107,10 @@ class Loop:
     def _save(self, name: str) -> None:
         if self._rank == 0:  # every process holds the same state
             facts = {"key": run_key(self._config), **vars(self.progress)}
-            checkpoint.save_checkpoint(self._folder / f"{name}.safetensors", self._backend.checkpoint_state(), facts)
+            save_checkpoint(self._folder / f"{name}.safetensors", self._backend.checkpoint_state(), facts)
 
     def _resume(self) -> None:
-        newest = checkpoint.load_checkpoint(self._folder / "newest.safetensors", run_key(self._config))
+        newest = load_checkpoint(self._folder / "newest.safetensors", run_key(self._config))
         if newest is not None:
             state, facts = newest
             self._backend.restore_state(state)
@@ -118,3 +121,26 @@ class Loop:
         """Whether the last measurements brought nothing better."""
         later = [entry for entry in self.progress.history if entry["step"] > self.progress.best_step]
         return len(later) >= self._config.measure.patience
+
+
+def save_checkpoint(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) -> None:
+    """Replaces the checkpoint in one move; the facts are JSON in the file's own metadata."""
+    from safetensors.numpy import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    other = file.with_suffix(".new")
+    save_file(state, other, metadata={"facts": json.dumps(facts)})
+    os.replace(other, file)
+
+
+def load_checkpoint(file: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
+    """(state, facts) of the checkpoint; None where there is none, or one of another `facts["key"]`."""
+    from safetensors import safe_open
+
+    if not file.is_file():
+        return None
+    with safe_open(file, framework="numpy") as opened:
+        facts = json.loads((opened.metadata() or {}).get("facts", "{}"))
+        if facts.get("key") != key:
+            return None
+        return {name: opened.get_tensor(name) for name in opened.keys()}, facts  # noqa: SIM118  # not a dict

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from xlrec.training.encoder.choices import LAKE_CHOICES, crosses_languages, draw_choice_texts
-from xlrec.training.encoder.concepts import ConceptRows
+from xlrec.training.encoder.choices import LAKE_CHOICES, ConceptRows, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.config import MeasureConfig
 from xlrec.training.encoder.texts import Texts
 

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.errors import InputError
-from xlrec.training.encoder.choices import LAKE_CHOICES, crosses_languages, draw_choice_texts
-from xlrec.training.encoder.concepts import ConceptRows
+from xlrec.training.encoder.choices import LAKE_CHOICES, ConceptRows, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.config import BatchConfig, TextsConfig
 from xlrec.training.encoder.texts import Texts
 
@@ -69,11 +68,11 @@ class Sampler:
         within = languages[self._cell_language] * counts**chosen.temperature
         sums = np.bincount(self._cell_source, weights=within, minlength=len(texts.sources))
         self._within = within / sums[self._cell_source]
-        weights = [chosen.source_weights.get(name, chosen.default_source_weight) for name in texts.sources]
+        weights = [chosen.source_weights.get(name, 1.0) for name in texts.sources]
         self._source_weights = np.where(sums > 0, weights, 0.0)
         self._language_weights = languages
         if len(self._choices):  # one more source with one cell, the last
-            weight = chosen.source_weights.get(LAKE_CHOICES, chosen.default_source_weight)
+            weight = chosen.source_weights.get(LAKE_CHOICES, 1.0)
             self._cell_source = np.append(self._cell_source, len(self._source_weights))
             self._within, self._source_weights = np.append(self._within, 1.0), np.append(self._source_weights, weight)
         if self._source_weights.sum() <= 0:

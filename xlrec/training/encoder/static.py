@@ -53,12 +53,7 @@ class StaticModel:
 
     def checkpoint_state(self) -> dict[str, Floats]:
         """Arrays of a checkpoint."""
-        return {
-            "own": self.own,
-            "shared": self.shared,
-            "own_squares": self.own_squares,
-            "shared_squares": self.shared_squares,
-        }
+        return {name: getattr(self, name) for name in ("own", "shared", "own_squares", "shared_squares")}
 
     def restore_state(self, state: dict[str, Floats]) -> None:
         """Takes the arrays of `checkpoint_state`."""

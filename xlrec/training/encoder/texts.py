@@ -81,8 +81,7 @@ def _read_file(file: Path) -> pa.Table:
     table = pq.read_table(file, columns=[*_NEEDED, *(name for name in _OPTIONAL if name in names)])
     for name in _OPTIONAL:
         if name not in names:
-            constant = file.stem if name == "source" else ""
-            table = table.append_column(name, pa.array([constant] * len(table), pa.string()))
+            table = table.append_column(name, pa.repeat(file.stem if name == "source" else "", len(table)))
     columns = [pc.fill_null(table[name].cast(pa.string()), "") for name in (*_NEEDED, *_OPTIONAL)]
     return pa.table(columns, names=[*_NEEDED, *_OPTIONAL])
 
@@ -96,11 +95,8 @@ def is_dev_concept(concept_id: str, share: float) -> bool:
 def _numbered(column: Any) -> tuple[npt.NDArray[np.int64], list[str]]:
     """(n,) int64 number of each value, and the values in order: numbers do not depend on the order of files."""
     encoded = pc.dictionary_encode(column).combine_chunks()
-    values = [str(value) for value in encoded.dictionary.to_pylist()]
-    order = sorted(range(len(values)), key=values.__getitem__)
-    rank = np.empty(len(values), dtype=np.int64)
-    rank[order] = np.arange(len(values))
-    return rank[encoded.indices.to_numpy()], [values[place] for place in order]
+    values, rank = np.unique(np.array(encoded.dictionary.to_pylist(), dtype=object), return_inverse=True)
+    return rank[encoded.indices.to_numpy()], values.tolist()
 
 
 def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:

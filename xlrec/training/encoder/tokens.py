@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from xlrec.kernels.base.csr import indptr_of
 from xlrec.training.encoder import vocabulary
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.texts import Texts
@@ -17,8 +18,7 @@ from xlrec.training.encoder.texts import Texts
 _SLAB = 131_072
 
 
-@dataclass(frozen=True)
-class Bags:
+class Bags(NamedTuple):
     """Tokens of texts: those of text i are `numbers[offsets[i]:offsets[i + 1]]`."""
 
     numbers: npt.NDArray[np.int32]
@@ -29,27 +29,15 @@ class Bags:
 
 def token_bags(tokenizer: Any, texts: list[str]) -> Bags:
     """Token bags of texts, without special tokens."""
-    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    ids = [encoding.ids for encoding in encodings]
-    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum([len(bag) for bag in ids], out=offsets[1:])
-    numbers = np.fromiter((number for bag in ids for number in bag), dtype=np.int32, count=int(offsets[-1]))
-    return Bags(numbers, offsets)
-
-
-def _joined(parts: list[Bags]) -> Bags:
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    return Bags(np.concatenate([part.numbers for part in parts]), np.concatenate([[0], np.cumsum(lengths)]))
+    ids = [encoding.ids for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    offsets = indptr_of(np.array([len(bag) for bag in ids]))
+    return Bags(np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1])), offsets)
 
 
 def _key(texts: Texts, config: AdaptConfig) -> str:
     """Hash of all that the vocabulary and the tokens depend on."""
-    facts: list[object] = [
-        config.vocabulary.model_dump(),
-        config.texts.language_weights,
-        texts.sources,
-        texts.languages,
-    ]
+    weights = config.texts.language_weights
+    facts: list[object] = [config.vocabulary.model_dump(), weights, texts.sources, texts.languages]
     if config.texts.lake is not None:
         facts.append(config.texts.lake.copied)  # names the state of the lake, whose texts may change
     rows = hashlib.sha256(texts.concept.tobytes() + texts.is_dev.tobytes()).hexdigest()
@@ -67,14 +55,11 @@ def tokenised_texts(texts: Texts, config: AdaptConfig, log: Callable[[str], None
         tokenizer.save(str(folder / "tokenizer.json"))
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))  # the built one is far slower
         (folder / "words.json").write_text(json.dumps(sorted(words)), encoding="utf-8")
-        parts = []
-        for start in range(0, len(texts), _SLAB):
-            rows = np.arange(start, min(start + _SLAB, len(texts)))
-            parts.append(token_bags(tokenizer, texts.take(rows)))
+        rows = np.arange(len(texts))
+        parts = [token_bags(tokenizer, texts.take(rows[at : at + _SLAB])) for at in range(0, len(texts), _SLAB)]
         log(f"tokens: {len(tokenizer.get_vocab()):,} kinds in {len(texts):,} texts")
-        bags = _joined(parts)
-        np.save(folder / "numbers.npy", bags.numbers)
-        np.save(folder / "offsets.npy", bags.offsets)
+        np.save(folder / "numbers.npy", np.concatenate([part.numbers for part in parts]))
+        np.save(folder / "offsets.npy", indptr_of(np.concatenate([np.diff(part.offsets) for part in parts])))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     words = frozenset(json.loads((folder / "words.json").read_text(encoding="utf-8")))
     return tokenizer, words, Bags(np.load(folder / "numbers.npy"), np.load(folder / "offsets.npy"))

@@ -4,6 +4,7 @@ It is a Unigram model whose scores make it take the fewest tokens, and among as 
 word is one token, and a text in a script without spaces falls into long known pieces. Unknown characters become bytes.
 """
 
+import json
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -91,8 +92,6 @@ def stems_and_endings(lists: list[list[str]], size: int) -> list[str]:
 
 def frequent_pieces(batches: Iterator[list[str]], size: int, longest: int) -> list[str]:
     """Pieces of a Unigram model (Kudo 2018), the likeliest first."""
-    import json
-
     from tokenizers import models, trainers
 
     tokenizer = untrained_tokenizer()
@@ -144,25 +143,23 @@ def build_tokenizer(
 
 def _unigram(ranked: list[list[str]]) -> Any:
     """Tokenizer that takes the fewest tokens; earlier lists, and in them earlier tokens, win among as many."""
-    from tokenizers import models
-
     scores: dict[str, float] = {PAD: -40.0, UNKNOWN: -40.0, **{f"<0x{byte:02X}>": -40.0 for byte in range(256)}}
     for level, tokens in enumerate(ranked):
         for rank, token in enumerate(tokens):
             scores.setdefault(token, -10.0 - 0.3 * (level + rank / len(tokens)))
-    tokenizer = untrained_tokenizer()
-    tokenizer.model = models.Unigram(list(scores.items()), unk_id=1, byte_fallback=True)
-    return tokenizer
+    return _with_scores(list(scores.items()))
 
 
 def without_words(tokenizer: Any, words: frozenset[str]) -> Any:
     """Tokenizer with the same token numbers that takes a whole word only where it has no few pieces for it."""
-    import json
-
-    from tokenizers import models
-
     vocabulary = json.loads(tokenizer.to_str())["model"]["vocab"]
     scores = [(token, -60.0 if token in words and len(token) > 1 else score) for token, score in vocabulary]
-    other = untrained_tokenizer()
-    other.model = models.Unigram(scores, unk_id=1, byte_fallback=True)
-    return other
+    return _with_scores(scores)
+
+
+def _with_scores(scores: list[tuple[str, float]]) -> Any:
+    from tokenizers import models
+
+    tokenizer = untrained_tokenizer()
+    tokenizer.model = models.Unigram(scores, unk_id=1, byte_fallback=True)
+    return tokenizer

@@ -44,26 +44,21 @@ def fit_factor_model(
     so that it stands to the unseen pairs as in Rendle et al. 2022. `markets` names the rows of `items.eligible`,
     `facts` are more facts for the artefact, the seed is that of the noise in the first factors.
     """
-    with threadpool_limits(1):  # the order of sums, and so every bit, depends on the number of threads
-        return _learn(logs, items, config, markets, item_ids, facts, seed)
-
-
-def _learn(
-    logs: Logs, items: Items, config: FactorsConfig, markets: tuple[str, ...], item_ids: "pa.Array[Any]",
-    facts: dict[str, Any], seed: int,
-) -> FactorModel:  # fmt: skip
     seen, n_items = user_preferences(logs), len(items.texts)
     n_users = int((np.diff(seen.indptr) > 0).sum())
     user, item = (config.penalty * float(np.sqrt(config.unseen * max(1, n))) for n in (n_items, n_users))
     penalties = Penalties(config.unseen, user, item, config.text_penalty, config.half_visits)
-    fitted = factorise_preferences(seen, items.texts, _start(items.texts, config.dim, seed), penalties, config.sweeps)
+    with threadpool_limits(1):  # the order of sums, and so every bit, depends on the number of threads
+        start = _start(items.texts, config.dim, seed)
+        fitted = factorise_preferences(seen, items.texts, start, penalties, config.sweeps)
+        whitening = whitening_matrix(fitted.items, config.unseen, user)
     item_users = np.bincount(seen.nums, minlength=n_items)
     rows = np.flatnonzero(item_users)
     moments, pace = _activity(logs, items)
     arrays = {
         "text_map": fitted.text_map.astype(np.float32),
         "factors": fitted.items[rows].astype(np.float32),
-        "whitening": whitening_matrix(fitted.items, config.unseen, user).astype(np.float32),
+        "whitening": whitening.astype(np.float32),
         "log_norm": np.array([mean_log_norm(np.linalg.norm(fitted.items, axis=1), item_users)]),
         "moments": moments,
         "pace": pace,

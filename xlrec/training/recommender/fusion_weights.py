@@ -82,19 +82,16 @@ def fit_fusion_weights(
 
     `markets` names the rows of `items.eligible`.
     """
-    with threadpool_limits(1):  # as in `fit_factor_model`
-        return _weigh(logs, items, config, markets, item_ids)
-
-
-def _weigh(
-    logs: Logs, items: Items, config: Config, markets: tuple[str, ...], item_ids: "pa.Array[Any]"
-) -> FusionFit:  # fmt: skip
     held = hold_out_newest(logs, items, config.train.fusion.users, config.seed)
     present = [int(market) for market in np.unique(held.known.markets[held.users])]
     if not present:
         start = FusionWeights()
         return FusionFit((start.similar, start.covisited, start.popular), {}, None, ())
-    ranks = HeldOutRanks(held, config, markets, item_ids)
+    with threadpool_limits(1):  # as in `fit_factor_model`
+        return _weigh(HeldOutRanks(held, config, markets, item_ids), present, markets)
+
+
+def _weigh(ranks: HeldOutRanks, present: list[int], markets: tuple[str, ...]) -> FusionFit:
     half_life = _best_half_life(ranks, present)
     gains = {market: _gains(ranks, market, [*_USUAL, *_ALONE], half_life) for market in present}
     joint = _USUAL[int(np.argmax(sum(_plateaus(own) for own in gains.values())))]
@@ -108,6 +105,7 @@ def _weigh(
             chosen[market] = [*_USUAL, *_OTHERS][int(np.argmax(sums))]
     values = {market: _list_and_parts(own, chosen[market]) for market, own in gains.items()}
     everyone = np.concatenate(list(values.values()), axis=1)
+    held = ranks.held
     new = held.new[np.argsort(held.known.markets[held.users], kind="stable")]
     figures = [_figure("", None, everyone), *([_figure(NEW, None, everyone[:, new])] if new.any() else [])]
     figures += [_figure(markets[market], chosen[market], values[market]) for market in gains]

@@ -12,7 +12,7 @@ from xlrec.kernels.evaluation.places import LAST, LISTED, NEVER, wanted_places
 from xlrec.kernels.history.profiles import profile_vectors
 from xlrec.training.recommender import fit_factor_model, user_preferences
 from xlrec.training.recommender.item_neighbours import item_neighbours
-from xlrec.training.recommender.logs import Items, Logs, first_meetings, select_events
+from xlrec.training.recommender.logs import Items, Logs, first_events, first_meetings, select_events
 from xlrec.training.recommender.scores import (
     popularity_at,
     readable_items,
@@ -68,16 +68,10 @@ def hold_out_newest(logs: Logs, items: Items, most: int, seed: int) -> HeldOut:
     cuts = np.full(logs.n_users, np.inf)
     cuts[owners[kept]] = visits.micros[kept]
     known = select_events(logs, visits.micros < cuts[owners], logs.event_micros < cuts[logs.event_users])
-    known_items = items._replace(first_micros=_first_micros(items.first_micros, logs, known))
-    return HeldOut(known, known_items, owners[kept], visits.nums[kept])
-
-
-def _first_micros(first: _Floats, logs: Logs, known: Logs) -> _Floats:
-    """(n_items,) first moments by the known logs, of items whose moment came from the logs."""
-    before, after = (np.full(len(first), np.inf) for _ in range(2))
-    np.minimum.at(before, logs.event_nums, logs.event_micros.astype(np.float64))
-    np.minimum.at(after, known.event_nums, known.event_micros.astype(np.float64))
-    return np.where(first == before, np.where(np.isfinite(after), after, np.nan), first)
+    first, n_items = items.first_micros, len(items.first_micros)
+    from_logs = first == first_events(logs, n_items)  # other moments are the catalogue's
+    first = np.where(from_logs, first_events(known, n_items), first)
+    return HeldOut(known, items._replace(first_micros=first), owners[kept], visits.nums[kept])
 
 
 class HeldOutRanks:

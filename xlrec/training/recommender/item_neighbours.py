@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix  # type: ignore[import-untyped]  # has no types of its own
 
 from xlrec.config.models import CovisitationConfig
-from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.base.csr import indptr_of, run_starts
 from xlrec.kernels.history import covisits
 from xlrec.kernels.history.item_weights import Counts, item_weights
 from xlrec.recommenders.covisitation import mixture_of, rules_of
@@ -44,9 +44,7 @@ def newest_choices(logs: Logs, max_history: int) -> covisits.ChoiceLogs:
     """Each user's newest `max_history` items, each at its newest event, oldest first; hers is the last's market."""
     users, nums, micros, markets = logs.event_users, logs.event_nums, logs.event_micros, logs.event_markets
     order = np.lexsort((markets, micros, nums, users))
-    last = np.ones(len(order), dtype=np.bool_)
-    last[:-1] = (users[order][1:] != users[order][:-1]) | (nums[order][1:] != nums[order][:-1])
-    kept = order[last]
+    kept = order[run_starts(users[order][::-1], nums[order][::-1])[::-1]]  # the last of each user and item
     kept = kept[np.lexsort((nums[kept], micros[kept], users[kept]))]
     ends = np.searchsorted(users[kept], np.arange(logs.n_users), side="right")
     kept = kept[ends[users[kept]] - np.arange(len(kept)) <= max_history]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xlrec.index.catalogue import language_matrix
 from xlrec.index.items import ItemIndex
 from xlrec.index.queries import language_shares
-from xlrec.kernels.base.csr import indptr_of, owners_of
+from xlrec.kernels.base.csr import indptr_of, owners_of, run_starts
 from xlrec.kernels.history.visits import Visits, visits_from_events
 
 
@@ -129,6 +129,11 @@ def first_meetings(visits: Visits) -> NDArray[np.int64]:
     """(n,) int64 rows of the visits, ascending, at which a user meets an item for the first time."""
     owners, nums = visits.owners, visits.nums
     order = np.lexsort((visits.micros, nums, owners))
-    first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = (owners[order][1:] != owners[order][:-1]) | (nums[order][1:] != nums[order][:-1])
-    return np.sort(order[first])
+    return np.sort(order[run_starts(owners[order], nums[order])])
+
+
+def first_events(logs: Logs, n_items: int) -> NDArray[np.float64]:
+    """(n_items,) float64 microseconds of each item's first event; NaN where it has none."""
+    first = np.full(n_items, np.inf)
+    np.minimum.at(first, logs.event_nums, logs.event_micros.astype(np.float64))
+    return np.where(np.isfinite(first), first, np.nan)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
+from xlrec.training.recommender.logs import Items, Logs, first_events, first_meetings, logs_before, select_events
 from xlrec.training.recommender.scores import Truth, sample_truth
 
 #: Least share of a history for a language that its user reads; as in `stages.prepare.users`.
@@ -68,11 +68,8 @@ class Domains(NamedTuple):
 
     def items_known(self, logs: Logs) -> Items:
         """Items with their first moments from the catalogue and from the events of some logs alone."""
-        met = np.full(len(self.items.texts), np.inf)
-        np.minimum.at(met, logs.event_nums, logs.event_micros.astype(np.float64))
-        return self.items._replace(
-            first_micros=np.fmin(self.items.first_micros, np.where(np.isfinite(met), met, np.nan))
-        )
+        met = first_events(logs, len(self.items.texts))
+        return self.items._replace(first_micros=np.fmin(self.items.first_micros, met))
 
     @property
     def for_sale(self) -> Items:
