@@ -48,11 +48,8 @@ def learn_models(run: Run, index: Files) -> Trained:
     n_rows = run.replace_table("train", NEIGHBOURS, neighbours) + run.replace_table("train", POPULARITY, popularity)
     pairs.delete_everywhere(run.spark)
     dim = encoders.load(config.embed).dim
-    tables, n_neighbours = (
-        (lake.read_table(NEIGHBOURS), lake.read_table(POPULARITY)),
-        config.train.covisitation.neighbours,
-    )
-    write_index(index, items, item_vectors(run), *tables, dim=dim, n_neighbours=n_neighbours)
+    tables, most = [lake.read_table(table) for table in (NEIGHBOURS, POPULARITY)], config.train.covisitation.neighbours
+    write_index(index, items, item_vectors(run), *tables, dim=dim, n_neighbours=most)
     run.counts["index.items"] = ItemIndex.open_folder(index.folder).n_items
     model, weighing = learning.learn_recommender(run, index, learning.progress_writer("train"))
     approximation.write_lists(run, index.folder)

@@ -55,8 +55,8 @@ def fit_als(events: DataFrame, config: AlsConfig, *, seed: int, blocks: int = BL
         implicitPrefs=True, seed=seed, numUserBlocks=blocks, numItemBlocks=blocks, checkpointInterval=_CHECKPOINTED,
         userCol="user_num", itemCol="item_num", ratingCol="weight",
     ).fit(ratings)  # fmt: skip
-    items = _vectors(model.itemFactors).withColumnRenamed("id", "item_num")
-    users = _vectors(model.userFactors).withColumnRenamed("id", "user_num")
+    items = model.itemFactors.mapInArrow(_pack, "item_num int, vector binary")
+    users = model.userFactors.mapInArrow(_pack, "user_num int, vector binary")
     return items, users.join(numbers, "user_num").select("user_id", "vector")
 
 
@@ -70,14 +70,10 @@ def _numbers(users: DataFrame) -> DataFrame:
     return numbered.select("user_id", (F.col("first") + F.col("place")).cast("int").alias("user_num"))
 
 
-def _vectors(factors: DataFrame) -> DataFrame:
-    return factors.mapInArrow(_pack, "id int, vector binary")
-
-
 def _pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         if batch.num_rows:
             values = pc.list_flatten(batch["features"]).to_numpy(zero_copy_only=False)
             rows = np.asarray(values, dtype="<f4").reshape(batch.num_rows, -1)
             vectors = pa.array([row.tobytes() for row in rows], pa.binary())
-            yield pa.RecordBatch.from_pydict({"id": batch["id"], "vector": vectors})
+            yield pa.RecordBatch.from_arrays([batch["id"], vectors], ["num", "vector"])

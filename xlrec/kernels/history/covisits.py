@@ -18,10 +18,8 @@ _DAY: Final = 86_400_000_000.0  # microseconds
 class ChoiceLogs(NamedTuple):
     """CSR over users, oldest first, each item at most once."""
 
-    indptr: NDArray[np.int64]
-    """(n_users + 1,) int64."""
-    nums: NDArray[np.int32]
-    """(n,) int32 item_nums."""
+    indptr: NDArray[np.int64]  # (n_users + 1,)
+    nums: NDArray[np.int32]  # (n,) item_nums
     micros: NDArray[np.int64]
     """(n,) int64 microseconds."""
     markets: NDArray[np.int32]

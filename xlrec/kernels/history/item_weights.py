@@ -41,12 +41,10 @@ class Mixture(NamedTuple):
 class Weights(NamedTuple):
     """Scores above 0 of `item` for a user of `market` with `history` in her history, row for row."""
 
-    market: NDArray[np.int32]
-    """(n,) int32, as the next two."""
+    market: NDArray[np.int32]  # (n,), as the next two
     history: NDArray[np.int32]
     item: NDArray[np.int32]
-    score: NDArray[np.float64]
-    """(n,) float64."""
+    score: NDArray[np.float64]  # (n,)
 
 
 class Counts(NamedTuple):
@@ -54,15 +52,12 @@ class Counts(NamedTuple):
 
     starts: NDArray[np.int64]
     """(n_blocks + 1,) int64 first row of each block."""
-    users: NDArray[np.int32]
-    """(n_rows,) int32."""
+    users: NDArray[np.int32]  # (n_rows,)
     indptr: NDArray[np.int64]
     """(n_rows + 1,) int64 bounds in the next three."""
-    nums: NDArray[np.int32]
-    """(n_pairs,) int32, as `counts`."""
+    nums: NDArray[np.int32]  # (n_pairs,), as `counts`
     counts: NDArray[np.int32]
-    closeness: NDArray[np.float64]
-    """(n_pairs,) float64."""
+    closeness: NDArray[np.float64]  # (n_pairs,)
 
     @staticmethod
     def join_blocks(blocks: Sequence[PairCounts]) -> "Counts":

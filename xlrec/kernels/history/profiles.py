@@ -17,14 +17,11 @@ _GATHER: Final = 1 << 15  # history vectors copied at once
 class Histories(NamedTuple):
     """CSR over users: weighted items, latest first, and all seen items, ascending."""
 
-    indptr: NDArray[np.int64]
-    """(n_users + 1,) int64."""
-    nums: NDArray[np.int32]
-    """(n,) int32 item_nums."""
+    indptr: NDArray[np.int64]  # (n_users + 1,)
+    nums: NDArray[np.int32]  # (n,) item_nums
     weights: NDArray[np.float64]
     """(n,) float64, of sum 1 within a user."""
-    seen_indptr: NDArray[np.int64]
-    """(n_users + 1,) int64."""
+    seen_indptr: NDArray[np.int64]  # (n_users + 1,)
     seen_nums: NDArray[np.int32]
     """(n_seen,) int32 item_nums of all events."""
 

@@ -12,8 +12,7 @@ from xlrec.kernels.search.mask import may_read
 class Neighbours(NamedTuple):
     """Item-to-item scores of one market as CSR over items."""
 
-    indptr: NDArray[np.int64]
-    """(n_items + 1,) int64."""
+    indptr: NDArray[np.int64]  # (n_items + 1,)
     nums: NDArray[np.int32]
     """(n,) int32 neighbours."""
     scores: NDArray[np.float64]
@@ -25,23 +24,19 @@ class MarketPopularity(NamedTuple):
 
     order: NDArray[np.int32]
     """(n_eligible,) int32 item_nums, best first."""
-    scores: NDArray[np.float64]
-    """(n_items,) float64."""
+    scores: NDArray[np.float64]  # (n_items,)
 
 
 class CandidateUnion(NamedTuple):
     """Candidates of users; a row uses the first `sizes` of its columns."""
 
-    sizes: NDArray[np.int64]
-    """(n_users,) int64."""
+    sizes: NDArray[np.int64]  # (n_users,)
     nums: NDArray[np.int32]
     """(n_users, width) int32 item_nums, ascending."""
     similar: NDArray[np.float64]
     """(n_users, width) float64; NaN where the search did not score the item."""
-    covisited: NDArray[np.float64]
-    """(n_users, width) float64."""
-    popular: NDArray[np.float64]
-    """(n_users, width) float64."""
+    covisited: NDArray[np.float64]  # (n_users, width)
+    popular: NDArray[np.float64]  # (n_users, width)
     fallback: NDArray[np.int32]
     """(n_users, k) int32, filled up with -1."""
 

@@ -11,10 +11,8 @@ from xlrec.kernels.base.csr import entries_of, indptr_of, owners_of, run_starts
 class Visits(NamedTuple):
     """CSR over users, oldest first, ties by item_num: one entry per run of events with one item."""
 
-    indptr: NDArray[np.int64]
-    """(n_users + 1,) int64."""
-    nums: NDArray[np.int32]
-    """(n_visits,) int32 item_nums."""
+    indptr: NDArray[np.int64]  # (n_users + 1,)
+    nums: NDArray[np.int32]  # (n_visits,) item_nums
     micros: NDArray[np.int64]
     """(n_visits,) int64 microseconds of the run's first event."""
     weights: NDArray[np.float64]

@@ -5,13 +5,8 @@ writes.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from xlrec.training.encoder.config import AdaptConfig
-
-if TYPE_CHECKING:
-    from xlrec.training.encoder.backends import Backend
-    from xlrec.training.encoder.texts import Texts
 
 __all__ = ["AdaptConfig", "adapt_encoder"]
 
@@ -39,11 +34,14 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
     """As `adapt_encoder`, in this process; of several processes only rank 0 writes."""
     from pathlib import Path
 
+    from xlrec.training.encoder.backends import Backend, StaticBackend
     from xlrec.training.encoder.card import encoder_card
+    from xlrec.training.encoder.finetune import FineTuneBackend
     from xlrec.training.encoder.loop import Loop
     from xlrec.training.encoder.retrieval import choice_tasks, dev_tasks, measure_tasks
     from xlrec.training.encoder.sampler import Sampler
     from xlrec.training.encoder.texts import read_texts
+    from xlrec.training.encoder.tokens import tokenised_texts
 
     texts = read_texts(config.texts)
     log(f"{len(texts):,} texts in {len(texts.languages)} languages, {texts.is_dev.sum():,} of them dev")
@@ -56,7 +54,10 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
     if not tasks:
         log("no source and language has measure.min_pairs dev pairs: nothing is measured, the last step is kept")
     watched = [task for task in tasks if task.language in config.measure.languages] or tasks
-    backend = _backend(config, texts, log)
+    if config.mode == "static":
+        backend: Backend = StaticBackend(config, texts, tokenised_texts(texts, config, log))
+    else:
+        backend = FineTuneBackend(config, texts)
     loop = Loop(config, backend, sampler, watched, log, rank)
     loop.run()
     backend.finish_model()
@@ -67,14 +68,3 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
         for folder in (config.output, *([config.compress.output] if config.compress else [])):
             (Path(folder) / "README.md").write_text(text, encoding="utf-8")
     return recalls
-
-
-def _backend(config: AdaptConfig, texts: "Texts", log: Callable[[str], None]) -> "Backend":
-    if config.mode == "static":
-        from xlrec.training.encoder import tokens
-        from xlrec.training.encoder.backends import StaticBackend
-
-        return StaticBackend(config, texts, tokens.tokenised_texts(texts, config, log))
-    from xlrec.training.encoder.finetune import FineTuneBackend
-
-    return FineTuneBackend(config, texts)

@@ -58,7 +58,7 @@ def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
     return np.asarray((sums[offsets[1:]] - sums[offsets[:-1]]).view(np.int64))
 
 
-class StaticBackend(Backend):
+class StaticBackend(StaticModel, Backend):
     """The bag of tokens, on the CPU, with the compiled kernels."""
 
     def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
@@ -67,7 +67,7 @@ class StaticBackend(Backend):
         self._coded: CodedTable | None = None
         vocabulary = self._tokenizer.get_vocab()
         tokens = sorted(vocabulary, key=vocabulary.__getitem__)
-        self.model = StaticModel(tokens, words, config.static, config.seed)
+        super().__init__(tokens, words, config.static, config.seed)
         pieces = without_words(self._tokenizer, words)  # of every whole word, none of the other tokens
         self._parts = token_bags(pieces, [token if token in words else "" for token in tokens])
 
@@ -77,7 +77,7 @@ class StaticBackend(Backend):
         longest = self._config.batch.max_tokens
         flat, bounds = bags.join_bags(self._bags.numbers, self._bags.offsets, rows, starts, longest)
         hashes = bag_hashes(flat, bounds)
-        split = rng.random(len(self.model.own)) < _SPLIT
+        split = rng.random(len(self.own)) < _SPLIT
         return *bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, split), hashes
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
@@ -85,26 +85,18 @@ class StaticBackend(Backend):
         import torch
 
         numbers, offsets, spelling = self._sides(pairs, rng)
-        means = torch.from_numpy(self.model.mean_vectors(numbers, offsets)).requires_grad_()
+        means = torch.from_numpy(self.mean_vectors(numbers, offsets)).requires_grad_()
         same = losses.same_pairs(pairs, self._texts.concept, spelling)
         loss = losses.batch_loss(means, same, self._config.loss, rng)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
         assert means.grad is not None  # noqa: S101  # for the type checker
-        self.model.descend(means.grad.numpy(), self._config.static.learning_rate * left)
+        self.descend(means.grad.numpy(), self._config.static.learning_rate * left)
         return float(loss.detach())
 
     def encode(self, rows: Longs) -> Floats:
         """As `Backend.encode`."""
-        table = self.model.folded_table() if self._coded is None else restored_table(self._coded)
+        table = self.folded_table() if self._coded is None else restored_table(self._coded)
         return encode_bags(table, self._bags, rows, 10**6)
-
-    def checkpoint_state(self) -> dict[str, Floats]:
-        """As `Backend.checkpoint_state`."""
-        return self.model.checkpoint_state()
-
-    def restore_state(self, state: dict[str, Floats]) -> None:
-        """As `Backend.restore_state`."""
-        self.model.restore_state(state)
 
     def finish_model(self) -> None:
         """As `Backend.finish_model`: quantises the rows; the errors of frequent tokens weigh more.
@@ -114,16 +106,16 @@ class StaticBackend(Backend):
         compress = self._config.compress
         if compress is None:
             return
-        weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.model.own))).astype(np.float32)
-        pulled = np.argsort(-self.model.own_squares, kind="stable")[: compress.finer_tokens]
-        table, n_bytes = self.model.folded_table(), compress.bytes_per_token
+        weights = np.sqrt(1 + np.bincount(self._bags.numbers, minlength=len(self.own))).astype(np.float32)
+        pulled = np.argsort(-self.own_squares, kind="stable")[: compress.finer_tokens]
+        table, n_bytes = self.folded_table(), compress.bytes_per_token
         coded = quantise_twice(table, weights, n_bytes, np.sort(pulled), self._config.seed)
         self._coded = rounded_to_half(coded)
 
     def write_model(self, folder: Path) -> None:
         """As `Backend.write_model`; the small form goes to its own folder."""
         if self._coded is None or self._config.compress is None:
-            write_static(folder, self._tokenizer, self.model.folded_table())
+            write_static(folder, self._tokenizer, self.folded_table())
             return
         write_static(folder, self._tokenizer, restored_table(self._coded))
         write_coded(Path(self._config.compress.output), self._tokenizer, self._coded)

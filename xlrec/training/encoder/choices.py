@@ -24,11 +24,9 @@ LAKE_TEXTS, LAKE_CHOICES = "lake-texts", "lake-choices"
 class Choices:
     """Pairs of concepts, left ≠ right."""
 
-    left: Longs
-    """(n_pairs,) int64, as `right`."""
+    left: Longs  # (n_pairs,), as `right`
     right: Longs
-    is_dev: Flags
-    """(n_pairs,) bool."""
+    is_dev: Flags  # (n_pairs,)
 
     def __len__(self) -> int:
         return len(self.left)

@@ -31,8 +31,7 @@ class LakeConfig(Section):
     max_gap_days: Positive = 7.0
     """Pairs reach this many days ahead."""
     until: date | None = None
-    """Events from this day on (UTC) make no pairs: the day of the evaluation's cut, where the encoder's lists are
-    evaluated. null: all events."""
+    """Events from this day on (UTC) make no pairs: the day of an evaluation's cut. null: all events."""
     copied: str | None = None
     """Folder with texts and choices as Parquet, once Spark has read the lake: the program sets it."""
 
@@ -41,8 +40,7 @@ class TextsConfig(Section):
     """Training texts and their weights: parallel texts, a lake's own, or both."""
 
     path: str | None = None
-    """Parquet file or folder, also as a URL: concept_id, language, text; optional source, licence, split (`train` or
-    `dev`)."""
+    """Parquet file or folder, also a URL: concept_id, language, text; optional source, licence, split (train, dev)."""
     lake: LakeConfig | None = None
     """Texts and choices of the user's own lake; null: none."""
     exclude_licences: tuple[str, ...] = ()
@@ -108,9 +106,8 @@ class FineTuneConfig(Section):
     max_tokens: Count = 128
     """Longer texts are cut."""
     processes: Count = 1
-    """Processes of TorchDistributor; each draws its own batches, and gradients are averaged. Where Spark's master is
-    local they run on this machine, one GPU each if there are enough; else as tasks on the executors, with a GPU where
-    spark.task.resource.gpu.amount is 1: what they read travels there, and the model comes back to output."""
+    """Processes of TorchDistributor; each draws its own batches, and gradients are averaged. With a local master they
+    run on this machine; else as tasks on the executors, with a GPU where spark.task.resource.gpu.amount is 1."""
 
 
 class LossConfig(Section):

@@ -22,11 +22,7 @@ _GPU_TEXTS, _CPU_TEXTS = 512, 16
 
 
 def _read(folder: str, device: str) -> Any:
-    """The model in float32 on the device.
-
-    Raises:
-        EncoderError: the folder holds no model, a pickle, or code of its own.
-    """
+    """The model in float32 on the device."""
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -41,11 +37,7 @@ def _read(folder: str, device: str) -> Any:
 
 
 def _table_of(model: Any) -> Any:
-    """The module that holds the token vectors.
-
-    Raises:
-        EncoderError: there is none that is known.
-    """
+    """The module that holds the token vectors."""
     backbone = getattr(model[0], "auto_model", None)
     table = backbone.get_input_embeddings() if backbone is not None else getattr(model[0], "embedding", None)
     if table is None:
@@ -60,7 +52,7 @@ class FineTuneBackend(Backend):
         """Reads the model; with several processes, torch.distributed is started already.
 
         Raises:
-            EncoderError: see `_read`.
+            EncoderError: the folder holds no model, a pickle, or code of its own, or its table of tokens is not known.
         """
         import torch
 
@@ -79,19 +71,17 @@ class FineTuneBackend(Backend):
     def _vectors(self, texts: list[str]) -> Any:
         """(n_texts, dim) vectors with gradients; texts of like length go through together, so that little is padded."""
         import torch
+        from sentence_transformers.util import batch_to_device
 
         order = np.argsort([len(text) for text in texts], kind="stable")
         n_texts = _GPU_TEXTS if self._device == "cuda" else _CPU_TEXTS
         blocks = [order[start : start + n_texts] for start in range(0, len(order), n_texts)]
-        parts = [self._forward(self.model.preprocess([texts[place] for place in block])) for block in blocks]
+        parts = []
+        for block in blocks:
+            features = batch_to_device(self.model.preprocess([texts[place] for place in block]), self.model.device)
+            with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._device == "cuda"):
+                parts.append(self.model(features)["sentence_embedding"].float())
         return torch.cat(parts)[torch.from_numpy(np.argsort(order)).to(self._device)]
-
-    def _forward(self, features: dict[str, Any]) -> Any:
-        import torch
-        from sentence_transformers.util import batch_to_device
-
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._device == "cuda"):
-            return self.model(batch_to_device(features, self.model.device))["sentence_embedding"].float()
 
     def _joined(self, rows: Longs, starts: Longs) -> list[str]:
         texts = self._texts.take(rows)

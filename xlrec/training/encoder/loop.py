@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig
-from xlrec.training.encoder.retrieval import Task, measure_tasks, source_means, watched_mean
+from xlrec.training.encoder.retrieval import Task, measure_tasks, source_means
 from xlrec.training.encoder.sampler import Sampler
 from xlrec.training.processes import broadcast_value
 
@@ -90,13 +90,13 @@ class Loop:
     def _measure(self) -> None:
         """Measures on dev; keeps the newest state, and the best one."""
         recalls = measure_tasks(self._tasks, self._backend.encode)
-        mean = watched_mean(recalls, self._config.measure.languages)
+        means = source_means(recalls, self._config.measure.languages)
+        mean = float(np.mean(list(means.values()))) if means else 0.0
         if self._config.finetune is not None:
             mean = broadcast_value(mean)  # all processes stop at the same step, or some would wait for the others
         progress = self.progress
         progress.history.append({"step": progress.step, "recall_at_1": mean})
         if recalls:
-            means = source_means(recalls, self._config.measure.languages)
             parts = " · ".join(f"{source} {value:.3f}" for source, value in sorted(means.items()))
             self._log(f"dev at step {progress.step:,}: mean {mean:.4f} · {parts}")
         if mean > progress.best or not self._tasks:

@@ -4,7 +4,7 @@ Items that the same users chose have no single right answer: there it is how oft
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,7 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(NamedTuple):
     """Queries of one source and language with their candidates, all texts distinct.
 
     With `also_right` a candidate is no translation but an item that the same users chose, and texts may repeat.
@@ -88,18 +87,18 @@ def choice_tasks(texts: Texts, config: MeasureConfig, seed: int) -> list[Task]:
     for language in np.unique(texts.language[left]).tolist():
         mine = np.flatnonzero(texts.language[left] == language)[: config.candidates]
         if len(mine) >= config.min_pairs:
-            task = Task(LAKE_CHOICES, texts.languages[language], left[mine], right[mine])
-            tasks.append(replace(task, also_right=_also_right(texts, task)))
+            also_right = _also_right(texts, left[mine], right[mine])
+            tasks.append(Task(LAKE_CHOICES, texts.languages[language], left[mine], right[mine], also_right))
     return tasks
 
 
-def _also_right(texts: Texts, task: Task) -> Flags:
+def _also_right(texts: Texts, queries: Longs, candidates: Longs) -> Flags:
     """(n, n) whether candidate j is query i's own item, or one that the same users chose with it."""
     n_concepts = int(texts.concept.max(initial=0)) + 1
     known = np.concatenate([
         texts.choices.left * n_concepts + texts.choices.right, texts.choices.right * n_concepts + texts.choices.left
     ])  # fmt: skip
-    concepts, others = texts.concept[task.queries][:, None], texts.concept[task.candidates][None, :]
+    concepts, others = texts.concept[queries][:, None], texts.concept[candidates][None, :]
     return np.asarray((concepts == others) | np.isin(concepts * n_concepts + others, known), dtype=np.bool_)
 
 
@@ -154,8 +153,3 @@ def source_means(recalls: dict[tuple[str, str], float], languages: tuple[str, ..
     for (source, _), value in watched.items():
         by_source.setdefault(source, []).append(value)
     return {source: float(np.mean(values)) for source, values in by_source.items()}
-
-
-def watched_mean(recalls: dict[tuple[str, str], float], languages: tuple[str, ...]) -> float:
-    """Mean of `source_means`; 0 where nothing was measured."""
-    return float(np.mean(list(source_means(recalls, languages).values()))) if recalls else 0.0

@@ -23,8 +23,7 @@ class Pairs:
     a: Longs
     """(n_texts,) int64 rows of the texts, as `b`."""
     b: Longs
-    starts: Longs
-    """(n_pairs + 1,) int64."""
+    starts: Longs  # (n_pairs + 1,)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -70,7 +69,7 @@ class Sampler:
         self._within = within / sums[self._cell_source]
         weights = [chosen.source_weights.get(name, 1.0) for name in texts.sources]
         self._source_weights = np.where(sums > 0, weights, 0.0)
-        self._language_weights = languages
+        self._languages = languages / languages.sum()
         if len(self._choices):  # one more source with one cell, the last
             weight = chosen.source_weights.get(LAKE_CHOICES, 1.0)
             self._cell_source = np.append(self._cell_source, len(self._source_weights))
@@ -89,10 +88,6 @@ class Sampler:
         sources = rng.choice(len(share), size=n_sources, replace=False, p=share)
         weights = np.where(np.isin(self._cell_source, sources), self._within, 0.0)
         return rng.choice(len(weights), size=n, p=weights / weights.sum())
-
-    def _other_languages(self, n: int, rng: np.random.Generator) -> Longs:
-        share = self._language_weights / self._language_weights.sum()
-        return rng.choice(len(share), size=n, p=share)
 
     def draw_pairs(self, rng: np.random.Generator, n: int | None = None) -> Pairs:
         """About n pairs, or as many as the config says; pairs without a text in the drawn language are left out."""
@@ -121,16 +116,12 @@ class Sampler:
         place = self._starts[cells][slot] + (rng.random(len(slot)) * self._counts[cells][slot]).astype(np.int64)
         a = self._rows[place]
         to_pivot = (rng.random(n) < self._config.pivot_share) & (self.pivot >= 0)
-        languages = np.where(to_pivot, self.pivot, self._other_languages(n, rng))
+        languages = np.where(to_pivot, self.pivot, rng.choice(len(self._languages), size=n, p=self._languages))
         b = self._partners(a, languages[slot], rng)
         if self.pivot >= 0:  # a drawn language that this concept lacks becomes the pivot, for all of a pair
             lacking = np.bincount(slot, weights=b < 0, minlength=n) > 0
             languages = np.where(lacking, self.pivot, languages)
             b = np.where(lacking[slot], self._partners(a, languages[slot], rng), b)
-        return self._kept(a, b, slot, languages)
-
-    def _kept(self, a: Longs, b: Longs, slot: Longs, languages: Longs) -> Pairs:
-        """The pairs that have a text on both sides, in two languages."""
         keep = (b >= 0) & (self._language[a] != languages[slot])
         a, b, slot = a[keep], b[keep], slot[keep]
         starts = np.append(np.flatnonzero(np.diff(slot, prepend=-1)), len(slot))

@@ -31,12 +31,10 @@ class Texts:
 
     text: Any
     """Arrow array of strings."""
-    concept: npt.NDArray[np.int64]
-    """(n_texts,) int64, as the next two."""
+    concept: npt.NDArray[np.int64]  # (n_texts,), as the next two
     language: npt.NDArray[np.int64]
     source: npt.NDArray[np.int64]
-    is_dev: npt.NDArray[np.bool_]
-    """(n_texts,) bool."""
+    is_dev: npt.NDArray[np.bool_]  # (n_texts,)
     languages: tuple[str, ...]
     sources: tuple[str, ...]
     licences: dict[str, tuple[str, ...]]
@@ -53,11 +51,7 @@ class Texts:
 
 
 def _files(path: str, key: str = "texts.path") -> list[Path]:
-    """Parquet files at the path, in order of their names; `key` of the config names it.
-
-    Raises:
-        InputError: there are none.
-    """
+    """Parquet files at the path, in order of their names; `key` of the config names it."""
     place = Path(path)
     files = sorted(place.rglob("*.parquet")) if place.is_dir() else [place] if place.is_file() else []
     if not files:
@@ -66,11 +60,7 @@ def _files(path: str, key: str = "texts.path") -> list[Path]:
 
 
 def _read_file(file: Path) -> pa.Table:
-    """(concept_id, language, text, source, licence, split) of one file; a missing source is its name, others are ''.
-
-    Raises:
-        InputError: a needed column is missing.
-    """
+    """(concept_id, language, text, source, licence, split) of one file; a missing source is its name, others are ''."""
     names = pq.read_schema(file).names
     missing = [name for name in _NEEDED if name not in names]
     if missing:
@@ -113,11 +103,7 @@ def _kept(table: pa.Table, config: TextsConfig) -> pa.Table:
 
 
 def _copied(lake: LakeConfig) -> Path:
-    """Folder with the lake's texts and choices, which Spark wrote.
-
-    Raises:
-        InputError: it has not written them.
-    """
+    """Folder with the lake's texts and choices, which Spark wrote."""
     if lake.copied is None:
         raise InputError("texts.lake is not read yet: Spark does it, call xlrec.pipeline.adapting.adapt")
     return Path(lake.copied)
@@ -134,11 +120,7 @@ def _read(config: TextsConfig) -> pa.Table:
 
 
 def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept: Any) -> npt.NDArray[np.bool_]:
-    """(n_concepts,) bool: a row of the concept says dev or is of a measured source; of the others a share.
-
-    Raises:
-        InputError: a measured source is not there.
-    """
+    """(n_concepts,) bool: a row of the concept says dev or is of a measured source; of the others a share."""
     sources = sorted(str(name) for name in pc.unique(table["source"]).to_pylist())
     unknown = sorted(set(config.measure_sources) - set(sources))
     if unknown:
@@ -153,18 +135,11 @@ def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept:
     return is_dev
 
 
-def _without_twins(table: pa.Table, is_dev: npt.NDArray[np.bool_]) -> pa.Table:
-    """Table without training rows whose text equals a dev text."""
-    of_dev = pc.unique(table["text"].filter(pa.array(is_dev)))
-    twins = pc.is_in(table["text"], value_set=of_dev.cast(pa.string())).to_numpy()
-    return table.filter(pa.array(is_dev | ~twins))
-
-
 def read_texts(config: TextsConfig) -> Texts:
     """Texts that the config does not exclude, split into training and dev.
 
     Raises:
-        InputError: no file, a column is missing, or no row is left.
+        InputError: no file, column or measured source is there, or no row is left.
     """
     table = _kept(_read(config), config)
     if not len(table):
@@ -175,9 +150,10 @@ def read_texts(config: TextsConfig) -> Texts:
     choices = no_choices()
     if config.lake is not None:
         choices = read_choices(_copied(config.lake) / "choices", ids, dev_concept)
-        numbered = table.append_column("concept", pa.array(concept))
-        numbered = _without_twins(numbered, dev_concept[concept])
-        table, concept = numbered, numbered["concept"].to_numpy()
+        is_dev = dev_concept[concept]
+        of_dev = pc.unique(table["text"].filter(pa.array(is_dev))).cast(pa.string())
+        kept = is_dev | ~pc.is_in(table["text"], value_set=of_dev).to_numpy()  # no training text equals a dev text
+        table, concept = table.filter(pa.array(kept)), concept[kept]
     language, languages = _numbered(table["language"])
     source, sources = _numbered(table["source"])
     is_dev = dev_concept[concept]

@@ -21,10 +21,8 @@ _SLAB = 131_072
 class Bags(NamedTuple):
     """Tokens of texts: those of text i are `numbers[offsets[i]:offsets[i + 1]]`."""
 
-    numbers: npt.NDArray[np.int32]
-    """(n_tokens,) int32."""
-    offsets: npt.NDArray[np.int64]
-    """(n_texts + 1,) int64."""
+    numbers: npt.NDArray[np.int32]  # (n_tokens,)
+    offsets: npt.NDArray[np.int64]  # (n_texts + 1,)
 
 
 def token_bags(tokenizer: Any, texts: list[str]) -> Bags:

@@ -115,14 +115,8 @@ def logs_before(logs: Logs, users: NDArray[np.bool_], before: "NDArray[np.float6
 
 def select_events(logs: Logs, kept: NDArray[np.bool_], events: NDArray[np.bool_]) -> Logs:
     """Logs with some of the visits, (n_visits,) bool, and events, (n_events,) bool; all users keep their rows."""
-    return logs._replace(
-        visits=logs.visits.keep_visits(kept),
-        event_users=logs.event_users[events],
-        event_nums=logs.event_nums[events],
-        event_micros=logs.event_micros[events],
-        event_weights=logs.event_weights[events],
-        event_markets=logs.event_markets[events],
-    )
+    of_events = {name: getattr(logs, name)[events] for name in Logs._fields if name.startswith("event_")}
+    return logs._replace(visits=logs.visits.keep_visits(kept), **of_events)
 
 
 def first_meetings(visits: Visits) -> NDArray[np.int64]:

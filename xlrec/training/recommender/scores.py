@@ -78,10 +78,8 @@ def popularity_at(
 class ServedVectors(NamedTuple):
     """Vectors of the items as they are served."""
 
-    outputs: NDArray[np.float32]
-    """(n_items, dim) float32, as candidates."""
-    inputs: NDArray[np.float32]
-    """(n_items, dim) float32, as parts of a history."""
+    outputs: NDArray[np.float32]  # (n_items, dim), as candidates
+    inputs: NDArray[np.float32]  # (n_items, dim), as parts of a history
 
 
 def served_vectors(model: FactorModel, item_ids: "pa.Array[Any]", items: Items) -> ServedVectors:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xlrec.config.models import Config
 from xlrec.kernels.evaluation.bootstrap import paired_difference
 from xlrec.recommenders.factors import FactorModel
-from xlrec.training.recommender.logs import Logs
+from xlrec.training.recommender.logs import first_meetings
 from xlrec.training.recommender.quality import popularity_scores, text_scores, user_metrics
 from xlrec.training.recommender.scores import Scores
 from xlrec.training.transfer.domains import Domains, HoldoutSplit, nested_samples, split_newest
@@ -105,19 +105,26 @@ class Experiment:
             n_visits={"source": int(known.from_source.sum()), "target": int(known.from_target.sum())},
             by_time=self.split.by_time,
         )  # fmt: skip
-        self._clock = _Clock(self._costs())
+        self._costs, self._done, self._began = self._training_costs(), 0, monotonic()
 
-    def _costs(self) -> list[float]:
+    def _training_costs(self) -> list[float]:
         """Visits of each training to come, about, in the order in which they come."""
         source, target = self.outcome.n_visits["source"], self.outcome.n_visits["target"]
         shares = [source * s.source + share * target * s.target for share in self.samples for s in STRATEGIES]
         return [float(source), *map(float, shares), float(source + target)]
 
+    def _tick(self) -> str:
+        """Progress after one more training, and about the time that the others take."""
+        self._done = min(self._done + 1, len(self._costs))
+        spent, left = sum(self._costs[: self._done]), sum(self._costs[self._done :])
+        seconds = (monotonic() - self._began) / max(spent, 1e-9) * left
+        return f" · {self._done}/{len(self._costs)} trainings · about {seconds:,.0f} s left"
+
     def run(self) -> Outcome:
         """Figures of all strategies and baselines; `model` afterwards makes the artefact."""
         self._measure_baselines()
         source = self.trainer.fit_strategy(SOURCE_ONLY, None)
-        self.log(f"source model of {source.facts['n_visits']:,} events{self._clock.tick()}")
+        self.log(f"source model of {source.facts['n_visits']:,} events{self._tick()}")
         self._measure((ZERO_SHOT, 0.0), self.trainer.strategy_scores(SOURCE_ONLY, None, source))
         for share, sampled in self.samples.items() if self.outcome.n_visits["target"] else ():
             self._try_share(share, sampled)
@@ -141,7 +148,7 @@ class Experiment:
             else:
                 model = self.trainer.fit_strategy(strategy, sampled)
                 self._measure((strategy.name, share), self.trainer.strategy_scores(strategy, sampled, model))
-            progress = f"inner NDCG {mean_ndcg(trials[strategy]):.4f}{self._clock.tick()}"
+            progress = f"inner NDCG {mean_ndcg(trials[strategy]):.4f}{self._tick()}"
             self.log(f"{share:.0%} of the logs, {strategy.name}: {progress}")
         choice = choose_strategy(share, trials, self.config, sure=inner.sure)
         self.outcome.choices.append(choice)
@@ -156,7 +163,7 @@ class Experiment:
         kept = self.outcome.choices[-1].kept if self.outcome.choices else SOURCE_ONLY.name
         strategy = next(strategy for strategy in STRATEGIES if strategy.name == kept)
         model = trainer.fit_strategy(strategy, everyone)
-        self.log(f"{strategy.name} on everything{self._clock.tick()}")
+        self.log(f"{strategy.name} on everything{self._tick()}")
         return model
 
     def _measure(self, key: Key, scores: Scores) -> None:
@@ -167,7 +174,8 @@ class Experiment:
     def _summarise(self) -> None:
         outcome, config = self.outcome, self.config
         users = np.concatenate([self.split.truth.users, self.split.newcomers.users])
-        lengths = history_lengths(self.histories, users)
+        visits = self.histories.visits
+        lengths = np.bincount(visits.owners[first_meetings(visits)], minlength=self.histories.n_users)[users]
         summary = Summary(lengths, config.evaluate.history_slices, config.seed, config.transfer.bootstrap)
         outcome.figures = summary.figures(outcome.values)
         rivals = [(POPULARITY, 1.0), (TEXT, 0.0), (TARGET_ONLY.name, 1.0)]
@@ -193,24 +201,3 @@ def choose_strategy(share: float, trials: dict[Strategy, NDArray[np.float64]], c
     }
     inner = {strategy.name: mean_ndcg(values) for strategy, values in trials.items()}
     return Choice(share, len(trials[kept]), inner, few_shot.name, kept.name, ahead)
-
-
-def history_lengths(histories: Logs, users: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n_users,) int64 distinct items in the history of each of (n_users,) int64 rows."""
-    indptr, nums = histories.visits.indptr, histories.visits.nums
-    return np.array([len(np.unique(nums[indptr[user] : indptr[user + 1]])) for user in users], dtype=np.int64)
-
-
-class _Clock:
-    """Count of the trainings that are done, and the time that the others take."""
-
-    def __init__(self, costs: Sequence[float]) -> None:
-        """Takes the cost of each training, in any unit."""
-        self.costs, self.done, self.began = costs, 0, monotonic()
-
-    def tick(self) -> str:
-        """Progress after one more training."""
-        self.done = min(self.done + 1, len(self.costs))
-        spent = sum(self.costs[: self.done])
-        left = (monotonic() - self.began) / max(spent, 1e-9) * sum(self.costs[self.done :])
-        return f" · {self.done}/{len(self.costs)} trainings · about {left:,.0f} s left"

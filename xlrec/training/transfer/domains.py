@@ -4,7 +4,7 @@ All other logs (other markets, items without a text in either language) are left
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ _MIN_SHARE: Final = 0.15
 
 
 class Domains(NamedTuple):
-    """Logs whose visits and events are each of the source, of the target, or of neither."""
+    """Logs whose visits and events are each of the source, of the target, or of neither, by their users and items."""
 
     logs: Logs
     """All; after `known_before`, `reads` is inferred from the known ones."""
@@ -25,28 +25,34 @@ class Domains(NamedTuple):
     """(n_users, n_languages) above 0 where the user states to read the language."""
     items: Items
     """`eligible` is what may be sold, `first_micros` what the catalogue says, without anybody's events."""
+    users: NDArray[np.bool_]
+    """(n_users,) get lists in the target; their visits of wanted items are its logs."""
     wanted: NDArray[np.bool_]
     """(n_items,) may be recommended in the target."""
-    users: NDArray[np.bool_]
-    """(n_users,) get lists in the target."""
-    from_source: NDArray[np.bool_]
-    """(n_visits,)."""
-    from_target: NDArray[np.bool_]
-    """(n_visits,)."""
-    source_events: NDArray[np.bool_]
-    """(n_events,)."""
-    target_events: NDArray[np.bool_]
-    """(n_events,)."""
+    source_users: NDArray[np.bool_]
+    """(n_users,) whose visits of source items are the source's logs."""
+    source_items: NDArray[np.bool_]  # (n_items,)
+
+    @property
+    def from_source(self) -> NDArray[np.bool_]:
+        """(n_visits,) bool visits of the source."""
+        return self.source_users[self.logs.visits.owners] & self.source_items[self.logs.visits.nums]
+
+    @property
+    def from_target(self) -> NDArray[np.bool_]:
+        """(n_visits,) bool visits of the target."""
+        return self.users[self.logs.visits.owners] & self.wanted[self.logs.visits.nums]
 
     def training_logs(self, sampled: NDArray[np.bool_] | None, *, source: bool) -> Logs:
         """Training logs: the target's of (n_users,) bool sampled users (None: nobody), with the source's or without."""
-        if sampled is None:
-            sampled = np.zeros(self.logs.n_users, dtype=np.bool_)
-        visits = self.from_target & sampled[self.logs.visits.owners]
-        events = self.target_events & sampled[self.logs.event_users]
-        if source:
-            visits, events = visits | self.from_source, events | self.source_events
-        return select_events(self.logs, visits, events)
+        users = np.zeros_like(self.users) if sampled is None else self.users & sampled
+
+        def is_kept(owners: NDArray[np.integer[Any]], nums: NDArray[np.int32]) -> NDArray[np.bool_]:
+            kept: NDArray[np.bool_] = users[owners] & self.wanted[nums]
+            return np.asarray(kept | (source & self.source_users[owners] & self.source_items[nums]))
+
+        log, visits = self.logs, self.logs.visits
+        return select_events(log, is_kept(visits.owners, visits.nums), is_kept(log.event_users, log.event_nums))
 
     def target_histories(self) -> Logs:
         """Histories of the target's users: all their visits, whatever the items' languages."""
@@ -54,17 +60,8 @@ class Domains(NamedTuple):
 
     def known_before(self, cuts: NDArray[np.float64]) -> "Domains":
         """Domains as they were known at each user's cut, (n_users,) float64 microseconds."""
-        log = self.logs
-        visits = log.visits.micros < cuts[log.visits.owners]
-        events = log.event_micros < cuts[log.event_users]
-        known = select_events(log, visits, events)
-        return self._replace(
-            logs=known._replace(reads=languages_read(self.stated, known, self.items)),
-            from_source=self.from_source[visits],
-            from_target=self.from_target[visits],
-            source_events=self.source_events[events],
-            target_events=self.target_events[events],
-        )
+        known = logs_before(self.logs, np.ones_like(self.users), cuts)
+        return self._replace(logs=known._replace(reads=languages_read(self.stated, known, self.items)))
 
     def items_known(self, logs: Logs) -> Items:
         """Items with their first moments from the catalogue and from the events of some logs alone."""
@@ -84,12 +81,7 @@ def domains_by_market(logs: Logs, items: Items, sources: Sequence[int], targets:
     """
     source_users, users = np.isin(logs.markets, sources), np.isin(logs.markets, targets)
     everything = np.ones(len(items.texts), dtype=np.bool_)
-    owner = logs.visits.owners
-    return Domains(
-        logs, logs.reads, items, everything, users, source_users[owner], users[owner],
-        source_users[logs.event_users],
-        users[logs.event_users],
-    )  # fmt: skip
+    return Domains(logs, logs.reads, items, users, everything, source_users, everything)
 
 
 def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], targets: Sequence[int]) -> Domains:
@@ -100,12 +92,8 @@ def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], target
     """
     wanted = np.asarray(items.languages[:, list(targets)].any(axis=1))
     in_source = np.asarray(items.languages[:, list(sources)].any(axis=1)) & ~wanted
-    log, owner = logs.visits, logs.visits.owners
-    users = np.bincount(owner[wanted[log.nums]], minlength=logs.n_users) > 0
-    return Domains(
-        logs, logs.reads, items, wanted, users, in_source[log.nums], wanted[log.nums], in_source[logs.event_nums],
-        wanted[logs.event_nums],
-    )  # fmt: skip
+    users = np.bincount(logs.visits.owners[wanted[logs.visits.nums]], minlength=logs.n_users) > 0
+    return Domains(logs, logs.reads, items, users, wanted, np.ones_like(users), in_source)
 
 
 def languages_read(stated: NDArray[np.float32], logs: Logs, items: Items) -> NDArray[np.float32]:

@@ -105,8 +105,7 @@ class InnerSplit:
 
 def _fold(trainer: Trainer, sampled: NDArray[np.bool_], held: NDArray[np.bool_], least: int) -> Fold:
     domains = trainer.domains
-    owners = domains.logs.visits.owners
-    theirs = domains._replace(users=domains.users & held, from_target=domains.from_target & held[owners])
+    theirs = domains._replace(users=domains.users & held)
     inner = split_newest(theirs, _SHARE, least, _MOST_USERS, trainer.config.seed, _NEWEST)
     return Fold(replace(trainer, domains=domains.known_before(inner.cuts)), sampled, inner.truth)
 
