@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from xlrec.kernels.base.csr import indptr_of
+from xlrec.kernels.base.csr import indptr_of, owners_of
 
 #: A pair's closeness is cut to 2⁻³² and added as an integer: any order of users gives the same bits.
 _UNIT: Final = float(1 << 32)
@@ -65,7 +65,12 @@ def pairs_of_block(
     """
     n_items = int(logs.nums.max(initial=-1)) + 1
     n_mine = -(-max(0, n_items - block) // n_blocks)
-    users, room = _count(logs.indptr, logs.nums, logs.markets, block, n_blocks, n_mine, n_markets)
+    owners, mine = owners_of(logs.indptr), np.flatnonzero(logs.nums % n_blocks == block)
+    cells = (logs.nums[mine] // n_blocks).astype(np.int64) * n_markets + logs.markets[owners[mine]]
+    partners, shape = np.diff(logs.indptr)[owners[mine]] - 1, (n_mine, n_markets)
+    here = np.bincount(cells, minlength=n_mine * n_markets).reshape(shape)
+    room = np.bincount(cells, weights=partners, minlength=n_mine * n_markets).reshape(shape).astype(np.int64)
+    users = np.concatenate([here.sum(axis=1, keepdims=True), here], axis=1).astype(np.int32)
     ends, low = np.cumsum(room.sum(axis=1)), 0
     scratch = np.zeros((2, n_items), dtype=np.int64)
     distances = np.zeros(int(np.diff(logs.indptr).max(initial=0)) + 1)
@@ -82,21 +87,6 @@ def pairs_of_block(
         low = high
     sizes, nums, counts, closeness = (np.concatenate(part) for part in zip(*blocks, strict=True))
     return PairCounts(users.ravel(), sizes, nums, counts, closeness)
-
-
-@njit(cache=True)
-def _count(indptr, nums, markets, block, n_blocks, n_mine, n_markets):  # type: ignore[no-untyped-def]
-    """(n_mine, 1 + n_markets) users of each item, and (n_mine, n_markets) pairs of each item."""
-    users, room = np.zeros((n_mine, 1 + n_markets), np.int32), np.zeros((n_mine, n_markets), np.int64)
-    for user in range(len(indptr) - 1):
-        low, high = indptr[user], indptr[user + 1]
-        for i in range(low, high):
-            if nums[i] % n_blocks == block:
-                mine = nums[i] // n_blocks
-                users[mine, 0] += 1
-                users[mine, 1 + markets[user]] += 1
-                room[mine, markets[user]] += high - low - 1
-    return users, room
 
 
 @njit(cache=True)

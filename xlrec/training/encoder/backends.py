@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from xlrec.encoders.folder import rounded_to_half, write_coded, write_static
 from xlrec.kernels.text import bags
+from xlrec.kernels.text.bags import Floats, Ints, Longs
 from xlrec.kernels.text.quantise import CodedTable, quantise_twice, restored_table
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
@@ -17,8 +17,6 @@ from xlrec.training.encoder.texts import Texts
 from xlrec.training.encoder.tokens import Bags, token_bags
 from xlrec.training.encoder.vocabulary import without_words
 
-Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 #: Share of the whole words that a batch meets as pieces, so that pieces learn too.
 _SPLIT = 0.1
 
@@ -50,7 +48,7 @@ class Backend(Protocol):
         return {}
 
 
-def bag_hashes(numbers: npt.NDArray[np.int32], offsets: Longs) -> Longs:
+def bag_hashes(numbers: Ints, offsets: Longs) -> Longs:
     """(n_bags,) int64 hash of each bag's (n_tokens,) int32 tokens, in any order; `offsets` is (n_bags + 1,)."""
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
@@ -71,7 +69,7 @@ class StaticBackend(StaticModel, Backend):
         pieces = without_words(self._tokenizer, words)  # of every whole word, none of the other tokens
         self._parts = token_bags(pieces, [token if token in words else "" for token in tokens])
 
-    def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[npt.NDArray[np.int32], Longs, Longs]:
+    def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[Ints, Longs, Longs]:
         """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
         rows, starts = np.concatenate([pairs.a, pairs.b]), np.append(pairs.starts, len(pairs.a) + pairs.starts[1:])
         longest = self._config.batch.max_tokens

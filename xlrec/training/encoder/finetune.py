@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from xlrec.errors import EncoderError
+from xlrec.kernels.text.bags import Floats, Longs
 from xlrec.training.encoder import losses
 from xlrec.training.encoder.backends import Backend
 from xlrec.training.encoder.config import AdaptConfig, FineTuneConfig
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.texts import Texts
 
-Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 _WARM_UP = 0.1
 #: Texts that go through the model at once.
 _GPU_TEXTS, _CPU_TEXTS = 512, 16

@@ -6,15 +6,13 @@ Source: van den Oord et al. 2018 (InfoNCE), Kusupati et al. 2022 (Matryoshka cut
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from xlrec.kernels.text.bags import Longs
 from xlrec.training.encoder.config import LossConfig
 from xlrec.training.encoder.sampler import Pairs
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Longs = npt.NDArray[np.int64]
 
 
 def batch_loss(vectors: "Tensor", same: tuple[Longs, Longs], config: LossConfig, rng: np.random.Generator) -> "Tensor":

@@ -7,15 +7,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from xlrec.training.encoder.choices import LAKE_CHOICES, ConceptRows, crosses_languages, draw_choice_texts
+from xlrec.kernels.text.bags import Floats, Longs
+from xlrec.training.encoder.choices import LAKE_CHOICES, ConceptRows, Flags, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.config import MeasureConfig
 from xlrec.training.encoder.texts import Texts
-
-Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
 
 
 class Task(NamedTuple):

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from xlrec.errors import InputError
+from xlrec.kernels.text.bags import Longs
 from xlrec.training.encoder.choices import LAKE_CHOICES, ConceptRows, crosses_languages, draw_choice_texts
 from xlrec.training.encoder.config import BatchConfig, TextsConfig
 from xlrec.training.encoder.texts import Texts
-
-Longs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,13 @@ Words share n-grams in training; afterwards the sums are folded into one plain t
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from xlrec.kernels.text import bags
+from xlrec.kernels.text.bags import Floats, Ints, Longs
 from xlrec.training.encoder.config import StaticConfig
 from xlrec.training.encoder.grams import gram_table
 from xlrec.training.encoder.tokens import Bags
 
-Floats = npt.NDArray[np.float32]
 _SLAB = 16_384
 
 
@@ -31,7 +30,7 @@ class StaticModel:
         self.shared_squares = np.zeros(config.buckets, dtype=np.float32)
         self._slots = np.full(max(len(tokens), config.buckets), -1, dtype=np.int32)
 
-    def mean_vectors(self, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
+    def mean_vectors(self, numbers: Ints, offsets: Longs) -> Floats:
         """(n_bags, dim) float32 means of (n_tokens,) tokens by (n_bags + 1,) offsets; keeps them for `descend`."""
         tokens, places = bags.distinct_numbers(numbers, self._slots)
         rows = bags.composed_rows(self.own, self.shared, tokens, self.grams, self.offsets)
@@ -61,7 +60,7 @@ class StaticModel:
             table[:] = state[name]
 
 
-def encode_bags(table: Floats, texts: Bags, rows: npt.NDArray[np.int64], longest: int) -> Floats:
+def encode_bags(table: Floats, texts: Bags, rows: Longs, longest: int) -> Floats:
     """(n_rows, dim) float32 unit vectors of texts from a folded table; zero where a text has no token.
 
     `table` is (n_tokens, dim) float32, `rows` (n_rows,) int64; at most `longest` tokens of a text count.
