@@ -1,5 +1,6 @@
 """Training of the recommender on a planted world whose right answer is known, and what must not change its result."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from xlrec.recommenders import factors
 from xlrec.recommenders.factors import FactorModel, preference_strengths
 from xlrec.training.recommender import fit_factor_model, user_preferences
 from xlrec.training.recommender.logs import Items, Logs, first_meetings, logs_before, select_events
-from xlrec.training.recommender.quality import popularity_scores, recommender_card, text_scores, user_metrics
+from xlrec.training.recommender.quality import METRICS, popularity_scores, recommender_card, text_scores, user_metrics
 from xlrec.training.recommender.scores import Truth, model_scores, popularity_at, sample_truth, served_vectors
+from xlrec.training.transfer.figures import Figure
 
 ITEMS, LOGS, TRUTH = planted()
 IDS = pa.array([f"i{num:03d}" for num in range(len(ITEMS.texts))])
@@ -130,6 +132,15 @@ def test_the_card_tells_what_was_taught() -> None:
     told = recommender_card(model)
     assert model.fingerprint in told
     assert f"{len(LOGS.event_nums):,} events of {LOGS.n_users:,} users" in told
+
+
+def test_the_card_of_a_transfer_has_its_curve() -> None:
+    figures = [asdict(Figure("joint", 0.05, metric, "all", 0.25, 0.2, 0.3, 40)) for metric in METRICS]
+    domains = {"by": "market", "from": ["M0"], "to": ["M1", "M2"], "kept": "joint", "n_users": 1234, "figures": figures}
+    card = recommender_card(taught(transfer=domains))
+    assert card.count("| joint | 0.05 | 0.2500 (0.2000 to 0.3000) |") == 1
+    assert "From market M0 to M1, M2: joint, the best on the" in card
+    assert "1,234 users with a history" in card
 
 
 def test_an_artefact_comes_back_as_it_was_and_a_changed_one_is_refused(tmp_path: Path) -> None:
