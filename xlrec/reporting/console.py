@@ -12,7 +12,7 @@ from rich.text import Text
 
 from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import words
-from xlrec.reporting.data import OURS, Header, Listed, Metrics, ReportData, UserList
+from xlrec.reporting.data import OURS, Listed, Metrics, ReportData, UserList
 from xlrec.reporting.views import MetricsView
 
 #: Columns of the short table of metrics.
@@ -28,22 +28,20 @@ _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def print_run(report: ReportData, *, table: str, page: str, console: Console | None = None) -> None:
-    """Prints the end of a run: sample lists, metrics, paths and commands to try next.
-
-    Args:
-        report: As on the page.
-        table: Path of the recommendations.
-        page: Path of the written report.
-        console: stdout where it is None.
-    """
-    out = console or Console()
+    """Prints the end of a run: sample lists, metrics, the paths of the table and the page, commands to try next."""
+    out, header = console or Console(), report.header
     for user in report.samples[:_N_USERS]:
         print_list(user, out)
     if report.metrics and report.metrics.rows:
         out.print(metrics_table(report.metrics))
-    run = f"{report.header.run_id}, {report.header.status}"
-    out.print(label_grid([("run", run), ("table", table), ("report", page)]))
-    out.print(label_grid(_next_steps(report.header), "\nTry next"))
+    out.print(label_grid([("run", f"{header.run_id}, {header.status}"), ("table", table), ("report", page)]))
+    steps = [
+        ("why a user gets a list", f"xlrec explain --config {header.config_file} --user ID"),
+        ("score the lists against held-out events", f"xlrec evaluate --config {header.config_file}"),
+        ("what readers may rely on", "xlrec contract"),
+        ("another mix", f"xlrec run --config {header.config_file} --set rank.languages=only"),
+    ]
+    out.print(label_grid(steps, "\nTry next"))
 
 
 def print_list(user: UserList, console: Console, *, heading: bool = True, n_because: int = 1) -> None:
@@ -60,10 +58,8 @@ def print_list(user: UserList, console: Console, *, heading: bool = True, n_beca
     )  # fmt: skip
     for item in user.items:
         language, market = Text(words.language_name(item.language)), Text(words.market_name(user.market))
-        reason = _reason(item, n_because)
-        table.add_row(
-            str(item.rank), isolated_text(item.title), language, market, words.format_score(item.score), reason
-        )
+        score, reason = words.format_score(item.score), _reason(item, n_because)
+        table.add_row(str(item.rank), isolated_text(item.title), language, market, score, reason)
     console.print(table)
 
 
@@ -71,21 +67,18 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
     """Prints one user's history, then the list with its reasons."""
     out = console or Console()
     out.print(_heading(user))
-    if user.history:
-        table = plain_table(
-            Column("history, newest first", overflow="fold"), Column("lang", style="cyan"),
-            Column("item", style="dim", overflow="fold"),
-        )  # fmt: skip
-        for item in user.history:
-            table.add_row(
-                isolated_text(item.title), Text(words.language_name(item.language)), isolated_text(item.item_id)
-            )
-        out.print(table)
-        n_older = (user.n_history or 0) - len(user.history)
-        if n_older > 0:
-            out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
-    else:
+    if not user.history:
         out.print(Text("  no history: the list is what is popular in the market\n", style="dim"))
+    else:
+        names = Column("history, newest first", overflow="fold"), Column("lang", style="cyan")
+        table = plain_table(*names, Column("item", style="dim", overflow="fold"))
+        for item in user.history:
+            language = Text(words.language_name(item.language))
+            table.add_row(isolated_text(item.title), language, isolated_text(item.item_id))
+        out.print(table)
+    n_older = (user.n_history or 0) - len(user.history)
+    if n_older > 0:
+        out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
     print_list(user, out, heading=False, n_because=len(user.history))
     counts = [(source, sum(item.source == source for item in user.items)) for source in (*SOURCES, FALLBACK)]
     sources = ", ".join(f"{source} {count}" for source, count in counts if count)
@@ -115,11 +108,7 @@ def metric_columns(names: Iterable[str]) -> list[Column]:
 
 
 def figure_cell(figure: Any) -> Text:
-    """A value above its interval; a dash for None.
-
-    Args:
-        figure: Has value, low and high.
-    """
+    """The value of a figure (value, low, high) above its interval; a dash for None."""
     cell = Text(words.format_score(figure.value if figure else None))
     if figure and figure.low is not None and figure.high is not None:
         cell.append(f"\n{words.format_score(figure.low)}–{words.format_score(figure.high)}", style="dim")
@@ -128,9 +117,7 @@ def figure_cell(figure: Any) -> Text:
 
 def plain_table(*columns: Column, title: str | None = None) -> Table:
     """An empty table of all reports: a rule below its head, the title bold on the left."""
-    return Table(
-        *columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold"
-    )  # fmt: skip
+    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
 
 
 def label_grid(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
@@ -157,20 +144,6 @@ def _reason(item: Listed, n_because: int) -> Text:
     return reason
 
 
-def _next_steps(header: Header) -> list[tuple[str, str]]:
-    config = f"--config {header.config_file}"
-    return [
-        ("why a user gets a list", f"xlrec explain {config} --user ID"),
-        ("score the lists against held-out events", f"xlrec evaluate {config}"),
-        ("what readers may rely on", "xlrec contract"),
-        ("another mix", f"xlrec run {config} --set rank.languages=only"),
-    ]
-
-
 def _heading(user: UserList) -> Text:
-    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market_name(user.market)}")
+    heading = Text.assemble((isolated_text(user.label).plain, "bold"), f"  market {words.market_name(user.market)}")
     return heading.append(f", reads {', '.join(map(words.language_name, user.languages))}" if user.languages else "")
-
-
-def _plain(label: str) -> str:
-    return isolated_text(label).plain

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from xlrec.runtime.progress import StageSummary
@@ -52,7 +52,7 @@ class QualityRow:
     language: str
     texts: int
     checked: int
-    """Size of the sample in which `truncated_texts` and `other_language` are counted."""
+    """Size of the sample in which `cut` and `other_language` are counted."""
     cut: int
     """Texts at least as long as the encoder's limit."""
     other_language: int
@@ -65,10 +65,9 @@ class QualityRow:
 
 @dataclass(frozen=True)
 class Release:
-    """The new lists beside the live ones; None where there are none."""
+    """The new lists, with their number where they were released, beside those that were live before."""
 
     number: int | None
-    """Release number of this run; None where it was not released."""
     rows: int
     users: int
     """Users who should get a list."""
@@ -77,13 +76,11 @@ class Release:
     k: int
     bars: tuple["Verdict", ...]
     live_run_id: str | None = None
-    """Run that was live before."""
     live_rows: int | None = None
     content_hash: str | None = None
 
 
-@dataclass(frozen=True)
-class MarketRow:
+class MarketRow(NamedTuple):
     """Lists of one market."""
 
     market: str
@@ -92,8 +89,7 @@ class MarketRow:
     short_lists: int
 
 
-@dataclass(frozen=True)
-class LanguageRow:
+class LanguageRow(NamedTuple):
     """Shares in [0, 1] of one language: among the rows of all lists, and in what users read (mean of their weights)."""
 
     language: str
@@ -101,8 +97,7 @@ class LanguageRow:
     read: float
 
 
-@dataclass(frozen=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     """Rows of one source in the lists of one market."""
 
     market: str
@@ -138,14 +133,13 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of one evaluation and its split."""
+    """Figures of one evaluation, and its split into history and holdout."""
 
     rows: tuple[MetricRow, ...]
     evaluated_at: datetime
     split: str
-    """Split into history and holdout, as in table metrics."""
     cutoff: int = 10
-    """Cut-off k of the figures in the report."""
+    """k of the figures in the report."""
 
 
 @dataclass(frozen=True)
@@ -162,8 +156,7 @@ class Listed:
     """Titles of the history items that the reason names."""
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """One item of a user's history."""
 
     item_id: str
