@@ -1,6 +1,6 @@
 """The command `similarity`: a few texts on the terminal, or whole tables on Spark."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,8 +12,6 @@ from xlrec.kernels.text.text import canonical_language
 
 #: More columns fit no terminal.
 _MAX_TEXTS = 20
-#: Width where the output goes to a file or pipe.
-_WIDTH = 120
 
 Texts = Annotated[list[str] | None, typer.Argument(help="A few texts: prints how similar they are. Starts no Spark.")]
 Left = Annotated[str | None, typer.Option("--left", metavar="PATH", help="Parquet file, folder or glob.")]
@@ -94,21 +92,14 @@ def similarity(
         _print_matrix(texts, embed, among, as_json)
         return
     if left is None or out is None:
-        raise ConfigError(
-            '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
-        )
-    options = {
-        "left": left, "right": right, "out": out, "k": k, "min_score": min_score, "id_column": id_column,
-        "other_language_only": other_language_only, "text_column": text_column, "language_column": language_column,
-        "languages": among, "form": form, "overwrite": overwrite,
-    }  # fmt: skip
-    _write_pairs(embed, spark_config, options)
-
-
-def _write_pairs(embed: EmbedConfig, spark_config: SparkConfig, options: dict[str, Any]) -> None:
+        texts_instead = 'give a few texts: xlrec similarity "red dress" "rotes Kleid"'
+        raise ConfigError(f"--left and --out are needed; or {texts_instead}")
     from xlrec.similarity.program import Pairing, run_similarity
 
-    pairing = Pairing(**options)
+    pairing = Pairing(
+        left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
+        overwrite,
+    )  # fmt: skip
     pairing.check_output()
     with spark_session(spark_config) as spark:
         typer.echo(f"{run_similarity(spark, pairing, embed):,} pairs in {pairing.out}")
@@ -120,7 +111,7 @@ def _configs(encoder: str | None, config: str | None) -> tuple[EmbedConfig, Spar
     if config:
         settings = load_config(config)
         return settings.embed, settings.spark
-    return EmbedConfig(encoder=encoder) if encoder else EmbedConfig(), SparkConfig()
+    return EmbedConfig(**({"encoder": encoder} if encoder else {})), SparkConfig()
 
 
 def _tags(languages: str | None) -> tuple[str, ...]:
@@ -132,7 +123,7 @@ def _tags(languages: str | None) -> tuple[str, ...]:
 
 
 def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: bool) -> None:
-    """Prints the matrix of a few texts; a language with a question mark is only the likeliest."""
+    """Prints the matrix; a language with a question mark is only the likeliest."""
     import json
 
     import numpy as np
@@ -150,7 +141,7 @@ def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], 
         return
     from xlrec.reporting.pairs import matrix_table
 
-    console = wide_console(_WIDTH)
+    console = wide_console(120)
     tags = [tag if tag == certain else f"{tag}?" for tag, certain in zip(likely, sure, strict=True)]
     console.print(matrix_table(texts, tags, scores))
     empty = sum(not np.isfinite(row).any() for row in scores)
