@@ -26,17 +26,14 @@ _LANGUAGES: Final = {
 
 
 def import_mind(spark: SparkSession, source: str, out: str, translations: str | None = None) -> ImportSummary:
-    """Writes out/catalog and out/interactions from MIND.
+    """Replaces out/catalog and out/interactions from MIND.
 
     Clicked impressions become events `click` at the time of their impression; those not clicked are left out. The
     clicks of a history have no times: they get one hour each before the user's first impression, in their order (the
     last of n one hour before it, the first n hours). A user who is in several splits has the history of the first.
 
-    Args:
-        spark: Session that reads and writes.
-        source: Folder of one split, or of several.
-        out: Folder that gets the layout; catalog and interactions in it are replaced.
-        translations: Folder of xMIND: its texts join the news by id, further rows in the folder's language.
+    `source` holds one split or several; `translations` is the folder of xMIND, whose texts join the news by id, further
+    rows in their folder's language.
 
     Raises:
         InputError: A file is missing; whoever unpacked the sets mends it.

@@ -15,15 +15,12 @@ _NO_GENRE: Final = "(no genres listed)"
 
 
 def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummary:
-    """Writes out/catalog and out/interactions from a MovieLens folder.
+    """Replaces out/catalog and out/interactions from a MovieLens folder.
 
     Titles are English and keep their year; genres become categories; the distinct tags of a film, in lower case and
     sorted, become its description where the set has a tags.csv. A rating is one event `rating` with its stars as value.
 
-    Args:
-        spark: Session that reads and writes.
-        source: Unpacked folder of ml-latest-small, ml-latest, ml-25m, ml-32m (csv) or ml-1m, ml-10m (dat).
-        out: Folder that gets the layout; catalog and interactions in it are replaced.
+    `source` is the unpacked folder of ml-latest-small, ml-latest, ml-25m, ml-32m (csv) or ml-1m, ml-10m (dat).
 
     Raises:
         InputError: A file or a column is missing; whoever unpacked the set mends it.
@@ -45,21 +42,16 @@ def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummar
 
 
 def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataFrame | None]:
-    movie, rating, tag = (
-        ("movieId", "title", "genres"),
-        ("userId", "movieId", "rating", "timestamp"),
-        ("movieId", "tag"),
-    )
+    movie, rating = ("movieId", "title", "genres"), ("userId", "movieId", "rating", "timestamp")
     if not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat"):
-        return (
-            read_lines(spark, source, "movies.dat", movie, _ABOUT, mark="::", encoding="ISO-8859-1"),
-            read_lines(spark, source, "ratings.dat", rating, _ABOUT, mark="::", encoding="ISO-8859-1"),
-            None,
-        )
+        parts = ("::", "ISO-8859-1")
+        movies = read_lines(spark, source, "movies.dat", movie, _ABOUT, *parts)
+        return movies, read_lines(spark, source, "ratings.dat", rating, _ABOUT, *parts), None
+    has_tags = path_exists(spark, f"{source}/tags.csv")
     return (
         read_csv(spark, source, "movies.csv", movie, _ABOUT),
         read_csv(spark, source, "ratings.csv", rating, _ABOUT),
-        read_csv(spark, source, "tags.csv", tag, _ABOUT) if path_exists(spark, f"{source}/tags.csv") else None,
+        read_csv(spark, source, "tags.csv", ("movieId", "tag"), _ABOUT) if has_tags else None,
     )
 
 

@@ -34,14 +34,11 @@ class DemoSummary:
     items: int
     seed: int
     days: int
-    end_date: str
-    """The day after the last events, ISO: the default run_date of a run on this world."""
+    end_date: str  # the day after the last events, ISO: the default run_date of a run on this world
     languages: tuple[str, ...]
     markets: tuple[str, ...]
-    rows: dict[str, int]
-    """By table, planted rows included."""
-    planted: dict[str, int]
-    """Rows, items and users by what is wrong or special with them."""
+    rows: dict[str, int]  # by table, planted rows included
+    planted: dict[str, int]  # rows, items and users by what is wrong or special with them
 
     def __str__(self) -> str:
         """One line for people."""
@@ -70,7 +67,7 @@ def write_demo(
         folder: Gets catalog, interactions, users, translations, truth (what was planted) and demo.json. Every worker
             must see it.
         users: Users, with events or without.
-        items: Items; null: the 180 base products. More are variants of these with brand, colour and size.
+        items: Items; None: the 180 base products. More are variants of these with brand, colour and size.
         seed: Another seed makes another world.
         days: Days with events.
         end_date: The day after the last of them.
@@ -147,7 +144,7 @@ def _clear_folder(target: str) -> None:
     """Makes room for a new world, but only where an older one, whole or half-written, or nothing was."""
     filesystem, path = pa_fs.FileSystem.from_uri(target)
     filesystem.create_dir(path, recursive=True)
-    present = {os.path.basename(info.path) for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
+    present = {info.base_name for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
     old = sorted(present & set(_FOLDERS))
     if old and _SUMMARY_FILE not in present:
         raise InputError(
