@@ -59,7 +59,7 @@ def variant_words() -> VariantWords:
 
 
 def variant_title(num: int, language_num: int) -> str:
-    """Title of item `num` in LANGUAGES[language_num]: a base product's, or with brand, colour and size of its variant."""
+    """Title of item `num` in LANGUAGES[language_num]: a base product's, or its variant's with brand, colour, size."""
     words, language = variant_words(), LANGUAGES[language_num]
     variant, product_num = divmod(num, len(products()))
     title = products()[product_num].titles[language_num]
