@@ -10,6 +10,7 @@ from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 
+_NEITHER = '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
 #: More columns fit no terminal.
 _MAX_TEXTS = 20
 
@@ -92,9 +93,9 @@ def similarity(
         _print_matrix(texts, embed, among, as_json)
         return
     if left is None or out is None:
-        texts_instead = 'give a few texts: xlrec similarity "red dress" "rotes Kleid"'
-        raise ConfigError(f"--left and --out are needed; or {texts_instead}")
-    from xlrec.similarity.program import Pairing, run_similarity
+        raise ConfigError(_NEITHER)
+    from xlrec.similarity.output import Pairing
+    from xlrec.similarity.program import run_similarity
 
     pairing = Pairing(
         left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
@@ -139,7 +140,7 @@ def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], 
         rows = [[round(float(score), 6) if np.isfinite(score) else None for score in row] for row in scores]
         typer.echo(json.dumps({"texts": texts, "languages": likely, "scores": rows}, ensure_ascii=False))
         return
-    from xlrec.reporting.pairs import matrix_table
+    from xlrec.reporting.console import matrix_table
 
     console = wide_console(120)
     tags = [tag if tag == certain else f"{tag}?" for tag, certain in zip(likely, sure, strict=True)]

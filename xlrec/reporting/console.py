@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
@@ -99,6 +102,22 @@ def metrics_table(metrics: Metrics) -> Table:
     for system in (OURS, *baselines):
         cells = [figure_cell(view.figure_of(system, name)) for name in names]
         table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
+    return table
+
+
+def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray[np.float64]) -> Table:
+    """The n texts with their languages and (n, n) cosines; each row's most similar other text is bold, NaN a dash."""
+    numbers = [Column(str(num), justify="right", no_wrap=True) for num in range(1, len(texts) + 1)]
+    text_columns = Column("text", overflow="fold"), Column("lang", style="cyan")
+    table = plain_table(Column("", justify="right", style="dim"), *text_columns, *numbers)
+    for num, (text, language, row) in enumerate(zip(texts, languages, scores, strict=True)):
+        others = [(score, -place) for place, score in enumerate(row) if place != num and isfinite(score)]
+        styles = {num: "dim"} | ({-max(others)[1]: "bold green"} if others else {})
+        cells = [
+            Text(f"{score:.2f}" if isfinite(score) else words.NOTHING, style=styles.get(place, ""))
+            for place, score in enumerate(row)
+        ]
+        table.add_row(str(num + 1), isolated_text(text), Text(words.language_name(language)), *cells)
     return table
 
 

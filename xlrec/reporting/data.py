@@ -24,16 +24,13 @@ class Header:
 
     run_id: str
     run_date: date
-    status: str
-    """As in `_runs`: published, rejected, failed, finished, …"""
+    status: str  # as in `_runs`: published, rejected, failed, finished, …
     lake: str
-    encoder: str
-    """Name and dimension of the encoder: `default, 240 dimensions`."""
+    encoder: str  # name and dimension of the encoder: `default, 240 dimensions`
     started_at: datetime
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
-    config_file: str = "CONFIG"
-    """Put into the commands that the report suggests."""
+    config_file: str = "CONFIG"  # put into the commands that the report suggests
 
 
 @dataclass(frozen=True)
@@ -51,16 +48,11 @@ class QualityRow:
 
     language: str
     texts: int
-    checked: int
-    """Size of the sample in which `cut` and `other_language` are counted."""
-    cut: int
-    """Texts at least as long as the encoder's limit."""
-    other_language: int
-    """Texts that are surely in another of the catalogue's languages than stated."""
-    mute: int
-    """Texts shared by so many items that they are not used."""
-    empty: int
-    """Catalogue rows without a title once cleaned; rejected."""
+    checked: int  # size of the sample in which `cut` and `other_language` are counted
+    cut: int  # texts at least as long as the encoder's limit
+    other_language: int  # texts that are surely in another of the catalogue's languages than stated
+    mute: int  # texts shared by so many items that they are not used
+    empty: int  # catalogue rows without a title once cleaned; rejected
 
 
 @dataclass(frozen=True)
@@ -69,8 +61,7 @@ class Release:
 
     number: int | None
     rows: int
-    users: int
-    """Users who should get a list."""
+    users: int  # users who should get a list
     users_with_list: int
     short_lists: int
     k: int
@@ -138,8 +129,7 @@ class Metrics:
     rows: tuple[MetricRow, ...]
     evaluated_at: datetime
     split: str
-    cutoff: int = 10
-    """k of the figures in the report."""
+    cutoff: int = 10  # k of the figures in the report
 
 
 @dataclass(frozen=True)
@@ -152,8 +142,7 @@ class Listed:
     language: str
     score: float
     source: str
-    because: tuple[str, ...] = ()
-    """Titles of the history items that the reason names."""
+    because: tuple[str, ...] = ()  # titles of the history items that the reason names
 
 
 class Read(NamedTuple):
@@ -168,14 +157,12 @@ class Read(NamedTuple):
 class UserList:
     """One user's history and list."""
 
-    label: str
-    """`masked(user_id)` in reports; the id itself only where the operator asked for this user."""
+    label: str  # `masked(user_id)` in reports; the id itself only where the operator asked for this user
     market: str
     languages: tuple[str, ...]
     history: tuple[Read, ...]
     items: tuple[Listed, ...]
-    n_history: int | None = None
-    """Distinct items in the whole history, where `history` shows the newest only."""
+    n_history: int | None = None  # distinct items in the whole history, where `history` shows the newest only
 
 
 @dataclass(frozen=True)
@@ -186,10 +173,8 @@ class ReportData:
     stages: tuple["StageSummary", ...] = ()
     rejects: tuple[RejectRow, ...] | None = None
     quality: tuple[QualityRow, ...] = ()
-    market_logs: tuple["MarketLog", ...] = ()
-    """Markets that disagree with the others first."""
-    parts: tuple["Figure", ...] = ()
-    """All markets, new items, then each market."""
+    market_logs: tuple["MarketLog", ...] = ()  # markets that disagree with the others first
+    parts: tuple["Figure", ...] = ()  # of all markets, of new items, then of each market
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

@@ -86,15 +86,9 @@ class TransferView:
         """Whether the inner split chose this arm for this share."""
         return any(choice.share == share and choice.kept == arm for choice in self.data.outcome.choices)
 
-    @property
-    def difference_rows(self) -> list[tuple[str, list[Difference | None]]]:
-        """Zero-shot and few-shot at each share against popularity, text, target only (all logs; the same share)."""
-        rows, only = [], TARGET_ONLY.name
-        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.few_shot_shares]:
-            rivals = [(POPULARITY, 1.0), (TEXT, 0.0), (only, 1.0), (only, share), (ZERO_SHOT, 0.0)]
-            cells = [self._differences.get((arm, share, *rival, METRICS[0])) for rival in rivals]
-            rows.append((f"{arm}, {_percent(share)}" if share else arm, cells))
-        return rows
+    def difference_of(self, arm: str, share: float, other: str, other_share: float) -> Difference | None:
+        """The paired difference of two arms in the first metric; None where there is none."""
+        return self._differences.get((arm, share, other, other_share, METRICS[0]))
 
     @property
     def curve_charts(self) -> list[Chart]:

@@ -1,4 +1,4 @@
-"""Charts and tables of the page from the report's data: figures in order, best systems marked."""
+"""The report as one HTML page, without scripts or anything to load: figures in order, best systems marked, charts."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from typing import Final, NamedTuple, TypeVar
 
 from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import DotRow, Mark
-from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics
+from xlrec.reporting.charts import DotRow, Mark, page_environment
+from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics, ReportData
 
 T = TypeVar("T")
 
@@ -127,6 +127,20 @@ def lists_charts(lists: Lists) -> list[Chart]:
         svg = charts.stacked_bars(counts, sources, "Share of each source among the rows of each market")
         drawn.append(Chart("Sources by market", svg, charts.chart_legend(sources), note))
     return drawn
+
+
+def render_report(report: ReportData) -> str:
+    """The whole page. Equal data gives an equal page: no clock, no randomness."""
+    return (
+        page_environment()
+        .get_template("page.html")
+        .render(
+            r=report,
+            ours=OURS,
+            figures=MetricsView(report.metrics) if report.metrics and report.metrics.rows else None,
+            list_charts=lists_charts(report.lists) if report.lists else [],
+        )
+    )
 
 
 def history_length(where: str) -> int:

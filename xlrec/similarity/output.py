@@ -1,6 +1,6 @@
-"""Output of the similarity program: a folder of Parquet or a Delta table, replaced only by a whole one."""
+"""Tables that the similarity program reads and writes; the output is replaced only by a whole one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pyspark.sql import DataFrame
@@ -16,27 +16,45 @@ Form = Literal["parquet", "delta"]
 _MARKS: Final = {"parquet": "_SUCCESS", "delta": "_delta_log"}
 
 
-def check_output(out: str, inputs: dict[str, str | None], form: Form, overwrite: bool) -> None:
-    """Refuses an output that cannot be written; `inputs` holds the path of each input by its option.
+@dataclass(frozen=True)
+class Pairing:
+    """Tables to compare, and the place of the result."""
 
-    Raises:
-        ConfigError: the path exists already, is an input, or cannot be written.
-    """
-    local = machine.local_folder(out)
-    for name, path in inputs.items():
-        folder = machine.local_folder(path) if path else None
-        if path == out or (local and folder and folder.resolve() in (local.resolve(), *local.resolve().parents)):
-            raise ConfigError(f"--out {out} lies in {name} {path}: name another folder")
-    if local is None:
-        return
-    if local.exists():
-        if not overwrite:
-            raise ConfigError(f"--out {out} is there already: add --overwrite, or name another folder")
-        if not (local / _MARKS[form]).exists():
-            raise ConfigError(f"--out {out} is no {form} table to overwrite: name another folder")
-    reason = machine.cannot_write(local.absolute().parent)
-    if reason:
-        raise ConfigError(f"--out: cannot write to {reason}: name another folder")
+    left: str
+    out: str
+    right: str | None = None  # None: left with itself, where a row never matches itself
+    k: int = 10
+    min_score: float = -1.0
+    other_language_only: bool = False
+    id_column: str = "id"
+    text_column: str = "text"
+    language_column: str | None = None  # None: `language`, where there is one
+    languages: tuple[str, ...] = ()
+    """Among which missing ones are detected. Empty: those in the tables, else `COMMON_LANGUAGES`."""
+    form: Form = "parquet"
+    overwrite: bool = False
+
+    def check_output(self) -> None:
+        """Refuses an output that cannot be written.
+
+        Raises:
+            ConfigError: the path exists already, is an input, or cannot be written.
+        """
+        out, local = self.out, machine.local_folder(self.out)
+        for name, path in (("--left", self.left), ("--right", self.right)):
+            folder = machine.local_folder(path) if path else None
+            if path == out or (local and folder and folder.resolve() in (local.resolve(), *local.resolve().parents)):
+                raise ConfigError(f"--out {out} lies in {name} {path}: name another folder")
+        if local is None:
+            return
+        if local.exists():
+            if not self.overwrite:
+                raise ConfigError(f"--out {out} is there already: add --overwrite, or name another folder")
+            if not (local / _MARKS[self.form]).exists():
+                raise ConfigError(f"--out {out} is no {self.form} table to overwrite: name another folder")
+        reason = machine.cannot_write(local.absolute().parent)
+        if reason:
+            raise ConfigError(f"--out: cannot write to {reason}: name another folder")
 
 
 def write_pairs(pairs: DataFrame, beside: Lake, path: str, form: Form) -> int:

@@ -1,7 +1,6 @@
 """The similarity program: two tables of texts in, the most similar right rows of every left row out."""
 
 import os
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
@@ -17,36 +16,11 @@ from xlrec.lake.delta import Lake
 from xlrec.runtime.files import Files
 from xlrec.runtime.progress import Progress
 from xlrec.similarity.inputs import candidate_languages, clean_texts, count_texts, number_rows, read_texts, usable_rows
-from xlrec.similarity.output import Form, check_output, write_pairs
+from xlrec.similarity.output import Pairing, write_pairs
 from xlrec.similarity.spark import similar_pairs
 from xlrec.stages import embed as embedding
 from xlrec.tables import UNKNOWN_LANGUAGE
 from xlrec.translators.shipping import encoder_for_workers
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Tables to compare, and the place of the result."""
-
-    left: str
-    out: str
-    right: str | None = None
-    """None: left with itself, where a row never matches itself."""
-    k: int = 10
-    min_score: float = -1.0
-    other_language_only: bool = False
-    id_column: str = "id"
-    text_column: str = "text"
-    language_column: str | None = None
-    """None: `language`, where there is one."""
-    languages: tuple[str, ...] = ()
-    """Among which missing ones are detected. Empty: those in the tables, else `COMMON_LANGUAGES`."""
-    form: Form = "parquet"
-    overwrite: bool = False
-
-    def check_output(self) -> None:
-        """Refuses an output that cannot be written, with a ConfigError."""
-        check_output(self.out, {"--left": self.left, "--right": self.right}, self.form, self.overwrite)
 
 
 def run_similarity(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:

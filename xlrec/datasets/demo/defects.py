@@ -38,11 +38,6 @@ def bad_catalogue(world: World) -> dict[str, Rows]:
     }
 
 
-def bad_users(_: World) -> dict[str, Rows]:
-    """A user row without user, by defect."""
-    return {"users_without_id": [{"user_id": None, "market": "DE", "languages": ["de"], "opted_out": False}]}
-
-
 def bad_interactions(world: World) -> dict[str, Rows]:
     """Interactions with unknown items, missing users, impossible clocks, and those of a bot, by defect."""
     views = [_plain_view(world, i) for i in range(20 + min(3, world.users // _USERS_PER_FUTURE_EVENT))]

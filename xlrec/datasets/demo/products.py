@@ -28,8 +28,7 @@ class VariantWords:
     brands: list[str]
     colours: dict[str, list[str]]
     sizes: dict[str, list[str]]
-    patterns: dict[str, str]
-    """Forms of a variant's title by language; the empty key stands for all other languages."""
+    patterns: dict[str, str]  # forms of a variant's title by language; the empty key stands for all other languages
 
     @property
     def n_combinations(self) -> int:

@@ -39,8 +39,7 @@ class World:
     items: int = 180
     seed: int = 7
     days: int = 60
-    end_date: date = date(2026, 3, 1)
-    """The day after the last one with events."""
+    end_date: date = date(2026, 3, 1)  # the day after the last one with events
 
     def __post_init__(self) -> None:
         most = len(products()) * variant_words().n_combinations
