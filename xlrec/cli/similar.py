@@ -11,15 +11,12 @@ from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 
 _NEITHER = '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
-#: More columns fit no terminal.
-_MAX_TEXTS = 20
+_MAX_TEXTS = 20  # more columns fit no terminal
 
 Texts = Annotated[list[str] | None, typer.Argument(help="A few texts: prints how similar they are. Starts no Spark.")]
-Left = Annotated[str | None, typer.Option("--left", metavar="PATH", help="Parquet file, folder or glob.")]
 Right = Annotated[
     str | None, typer.Option("--right", metavar="PATH", help="Likewise; left out: the left rows among themselves.")
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="PATH", help="Folder for the pairs.")]
 LanguageColumn = Annotated[
     str | None, typer.Option("--language-column", metavar="NAME", help="BCP 47 tags. Default: `language`, if there is.")
 ]
@@ -32,14 +29,9 @@ Among = Annotated[
         "common ones.",
     ),
 ]
-Limit = Annotated[int, typer.Option("--k", min=1, max=1000, help="Right rows for each left row, at most.")]
-MinScore = Annotated[float, typer.Option("--min-score", min=-1, max=1, help="Leave out pairs below this cosine.")]
 OtherLanguageOnly = Annotated[
     bool, typer.Option("--other-language-only", help="Only pairs whose languages are known and differ.")
 ]
-IdColumn = Annotated[str, typer.Option("--id-column", metavar="NAME", help="Unique with its language.")]
-TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="The texts.")]
-Form = Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")]
 Overwrite = Annotated[
     bool,
     typer.Option(
@@ -48,7 +40,6 @@ Overwrite = Annotated[
         "first: take --format delta there.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", help="Preset (`xlrec encoders`), folder or name. Default: the config's.")
 ]
@@ -56,21 +47,21 @@ EncoderName = Annotated[
 
 def similarity(
     texts: Texts = None,
-    left: Left = None,
+    left: Annotated[str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob.")] = None,
     right: Right = None,
-    out: Out = None,
-    k: Limit = 10,
-    min_score: MinScore = -1.0,
+    out: Annotated[str | None, typer.Option(metavar="PATH", help="Folder for the pairs.")] = None,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Right rows for each left row, at most.")] = 10,
+    min_score: Annotated[float, typer.Option(min=-1, max=1, help="Leave out pairs below this cosine.")] = -1.0,
     other_language_only: OtherLanguageOnly = False,
-    id_column: IdColumn = "id",
-    text_column: TextColumn = "text",
+    id_column: Annotated[str, typer.Option(metavar="NAME", help="Unique with its language.")] = "id",
+    text_column: Annotated[str, typer.Option(metavar="NAME", help="The texts.")] = "text",
     language_column: LanguageColumn = None,
     languages: Among = None,
     encoder: EncoderName = None,
     config: ConfigFile = None,
-    form: Form = "parquet",
+    form: Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")] = "parquet",
     overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")] = False,
 ) -> None:
     """How similar texts of any languages are: a few on the terminal, or tables of any size on Spark.
 

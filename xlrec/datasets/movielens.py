@@ -11,6 +11,7 @@ _ABOUT: Final = (
     "the folder of a MovieLens set is expected, with movies.csv (movieId,title,genres) and ratings.csv "
     "(userId,movieId,rating,timestamp), or movies.dat and ratings.dat as in ml-1m"
 )
+_RATING: Final = ("userId", "movieId", "rating", "timestamp")
 _NO_GENRE: Final = "(no genres listed)"
 
 
@@ -25,9 +26,17 @@ def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummar
     Raises:
         InputError: A file or a column is missing; whoever unpacked the set mends it.
     """
-    movies, ratings, tags = _read(spark, source)
+    is_old = not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat")
+
+    def read(name: str, *columns: str) -> DataFrame:
+        if is_old:
+            return read_lines(spark, source, f"{name}.dat", columns, _ABOUT, "::", "ISO-8859-1")
+        return read_csv(spark, source, f"{name}.csv", columns, _ABOUT)
+
+    catalog, ratings = read("movies", "movieId", "title", "genres"), read("ratings", *_RATING)
     genres = F.filter(F.split("genres", r"\|"), lambda genre: ~genre.isin("", _NO_GENRE))
-    catalog = movies.join(_descriptions(tags), "movieId", "left") if tags is not None else movies
+    if not is_old and path_exists(spark, f"{source}/tags.csv"):
+        catalog = catalog.join(_descriptions(read("tags", "movieId", "tag")), "movieId", "left")
     catalog = catalog.withColumns(
         {"item_id": F.col("movieId"), "language": F.lit("en"), "categories": F.coalesce(genres, F.array())}
     )
@@ -39,20 +48,6 @@ def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummar
         F.col("rating").try_cast("double").alias("value"),
     )
     return write_layout(out, catalog, interactions)
-
-
-def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataFrame | None]:
-    movie, rating = ("movieId", "title", "genres"), ("userId", "movieId", "rating", "timestamp")
-    if not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat"):
-        parts = ("::", "ISO-8859-1")
-        movies = read_lines(spark, source, "movies.dat", movie, _ABOUT, *parts)
-        return movies, read_lines(spark, source, "ratings.dat", rating, _ABOUT, *parts), None
-    has_tags = path_exists(spark, f"{source}/tags.csv")
-    return (
-        read_csv(spark, source, "movies.csv", movie, _ABOUT),
-        read_csv(spark, source, "ratings.csv", rating, _ABOUT),
-        read_csv(spark, source, "tags.csv", ("movieId", "tag"), _ABOUT) if has_tags else None,
-    )
 
 
 def _descriptions(tags: DataFrame) -> DataFrame:

@@ -11,12 +11,10 @@ from xlrec.planning.run_history import PastRun, newest_run
 from xlrec.planning.sizes import Sizes, read_sizes
 from xlrec.runtime import machine
 
-#: Bytes of a Python process with numpy, numba, pyarrow and torch.
-_PYTHON_BYTES: Final = 640 << 20
+_PYTHON_BYTES: Final = 640 << 20  # bytes of a Python process with numpy, numba, pyarrow and torch
 #: Million parameters that a token passes, and numbers of a vector: the shipped encoder's, and an unknown one's.
 _SHIPPED, _UNKNOWN = (0.04, 256), (100.0, 768)
-#: Share of the items that an approximate search is taken to look at.
-_ANN_SHARE: Final = 0.1
+_ANN_SHARE: Final = 0.1  # share of the items that an approximate search is taken to look at
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ EMPTY: Final = Markup('<p class="empty">There is nothing to draw here.</p>')
 #: Left and right ends of the scale of a row, between its label and its value. A chart is 360 wide, about as many CSS
 #: pixels, so that a phone shows it without shrinking the text.
 _ROW: Final = (102.0, 310.0)
-#: Extents of this share of the numbers, or smaller, are none: ticks would have equal labels.
-_NO_EXTENT: Final = 1e-12
+_NO_EXTENT: Final = 1e-12  # extents of this share of the numbers, or smaller, are none: ticks would have equal labels
 
 
 class Mark(NamedTuple):
@@ -109,13 +108,9 @@ def stacked_bars(rows: Mapping[str, Sequence[float]], names: Sequence[str], titl
 def line_chart(
     rows: Mapping[str, Sequence[Mark | None]], levels: Mapping[str, float], steps: Sequence[str], title: str
 ) -> Markup:
-    """Lines from step to step on an axis that holds 0; levels are dashed, with their names on them.
+    """Lines from step to step by name, on an axis that holds 0; dashed levels, equal at every step, with their names.
 
-    Args:
-        rows: By name, a mark per step; None where there is none.
-        levels: By name, values that are the same at every step.
-        steps: Labels of the steps.
-        title: Of the drawing.
+    A row has a mark per step, None where there is none.
     """
     places = {step: 54 + 278 * i / max(1, len(steps) - 1) for i, step in enumerate(steps)}
     known = []

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, Final
@@ -18,12 +19,9 @@ from xlrec.reporting import words
 from xlrec.reporting.data import OURS, Listed, Metrics, ReportData, UserList
 from xlrec.reporting.views import MetricsView
 
-#: Columns of the short table of metrics.
-HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")
-#: Users whose lists a run prints.
-_N_USERS: Final = 3
-#: Systems beside ours in the table of metrics.
-_N_BASELINES: Final = 2
+HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")  # columns of the short table of metrics
+_N_USERS: Final = 3  # users whose lists a run prints
+_N_BASELINES: Final = 2  # systems beside ours in the table of metrics
 #: Width of a figure with its interval, so that none is cut on a terminal of 80 columns.
 _FIGURE: Final = len("0.123–0.456")
 #: Direction controls in a text that could reorder the rest of its line.
@@ -83,9 +81,9 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
     if n_older > 0:
         out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
     print_list(user, out, heading=False, n_because=len(user.history))
-    counts = [(source, sum(item.source == source for item in user.items)) for source in (*SOURCES, FALLBACK)]
-    sources = ", ".join(f"{source} {count}" for source, count in counts if count)
-    if sources:
+    counts = Counter(item.source for item in user.items)
+    if counts:
+        sources = ", ".join(f"{source} {counts[source]}" for source in (*SOURCES, FALLBACK) if counts[source])
         out.print(Text(f"sources: {sources}", style="dim"))
 
 
@@ -96,9 +94,8 @@ def metrics_table(metrics: Metrics) -> Table:
     if "popular" in view.other_systems and "popular" not in baselines:
         baselines = [*baselines[: _N_BASELINES - 1], "popular"]
     names = [name for columns in view.tables.values() for name in columns if name.partition("@")[0] in HEADLINES]
-    table = plain_table(
-        Column("system", min_width=len("Most popular")), *metric_columns(names), title="Offline metrics"
-    )
+    systems = Column("system", min_width=len("Most popular"))
+    table = plain_table(systems, *metric_columns(names), title="Offline metrics")
     for system in (OURS, *baselines):
         cells = [figure_cell(view.figure_of(system, name)) for name in names]
         table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
@@ -113,10 +110,8 @@ def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray
     for num, (text, language, row) in enumerate(zip(texts, languages, scores, strict=True)):
         others = [(score, -place) for place, score in enumerate(row) if place != num and isfinite(score)]
         styles = {num: "dim"} | ({-max(others)[1]: "bold green"} if others else {})
-        cells = [
-            Text(f"{score:.2f}" if isfinite(score) else words.NOTHING, style=styles.get(place, ""))
-            for place, score in enumerate(row)
-        ]
+        shown = (f"{score:.2f}" if isfinite(score) else words.NOTHING for score in row)
+        cells = [Text(score, style=styles.get(place, "")) for place, score in enumerate(shown)]
         table.add_row(str(num + 1), isolated_text(text), Text(words.language_name(language)), *cells)
     return table
 

@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from xlrec.stages.prepare.markets import MarketLog
     from xlrec.training.recommender.fusion_weights import Figure
 
-#: System whose lists are published; the others are baselines or its single sources.
-OURS: Final = "xlrec"
-#: Slice that holds all users.
-ALL: Final = "all"
+OURS: Final = "xlrec"  # system whose lists are published; the others are baselines or its single sources
+ALL: Final = "all"  # slice that holds all users
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,7 @@ class Header:
     config_file: str = "CONFIG"  # put into the commands that the report suggests
 
 
-@dataclass(frozen=True)
-class RejectRow:
+class RejectRow(NamedTuple):
     """Number of rows of one input that one rule rejected."""
 
     input: str
@@ -42,8 +39,7 @@ class RejectRow:
     rows: int
 
 
-@dataclass(frozen=True)
-class QualityRow:
+class QualityRow(NamedTuple):
     """Counts of unusable texts of one language."""
 
     language: str
@@ -55,8 +51,7 @@ class QualityRow:
     empty: int  # catalogue rows without a title once cleaned; rejected
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(NamedTuple):
     """The new lists, with their number where they were released, beside those that were live before."""
 
     number: int | None
@@ -132,8 +127,7 @@ class Metrics:
     cutoff: int = 10  # k of the figures in the report
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """One row of a user's list, with texts."""
 
     rank: int
@@ -153,8 +147,7 @@ class Read(NamedTuple):
     language: str
 
 
-@dataclass(frozen=True)
-class UserList:
+class UserList(NamedTuple):
     """One user's history and list."""
 
     label: str  # `masked(user_id)` in reports; the id itself only where the operator asked for this user

@@ -17,8 +17,7 @@ from xlrec.training.transfer import FEW_SHOT, POPULARITY, TEXT, ZERO_SHOT, Choic
 from xlrec.training.transfer.figures import ALL, Difference, Figure
 from xlrec.training.transfer.strategies import JOINT, STRATEGIES, TARGET_ONLY
 
-#: With fewer users a metric is in the tables alone.
-_LEAST_USERS: Final = 20
+_LEAST_USERS: Final = 20  # users; with fewer a metric is in the tables alone
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ class TransferView:
     @property
     def curve_charts(self) -> list[Chart]:
         """A curve per metric over the shares, and zero-shot beside target only by history length."""
-        steps = [0.0, *self.data.few_shot_shares]
-        drawn = []
+        steps, drawn = [0.0, *self.data.few_shot_shares], []
         for metric in METRICS:
             zero = self.figure_of(ZERO_SHOT, 0.0, metric)
             if zero is None or zero.n_users < _LEAST_USERS:
@@ -103,8 +101,8 @@ class TransferView:
                 "carried over": [self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps],
                 "target only": [self._mark(TARGET_ONLY.name, s, metric) for s in steps],
             }
-            levels = {arm: self.figure_of(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
-            values = {arm: figure.value for arm, figure in levels.items() if figure}
+            levels = (self.figure_of(POPULARITY, 1.0, metric), self.figure_of(TEXT, 0.0, metric))
+            values = {figure.strategy: figure.value for figure in levels if figure}
             title = f"{words.metric_title(metric)} by share of the target's logs"
             svg = line_chart(rows, values, list(map(_percent, steps)), title)
             drawn.append(Chart(title, svg, charts.chart_legend(list(rows), dots=True)))
@@ -113,14 +111,10 @@ class TransferView:
     def _by_history(self) -> list[Chart]:
         rows = []
         for where in sorted(self.slices, key=history_length):
-            figure = self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where)
-            if figure:
-                both = [
-                    self._mark(ZERO_SHOT, 0.0, where=where),
-                    self._mark(TARGET_ONLY.name, 1.0, where=where, series=1),
-                ]
+            if figure := self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where):
+                two = self._mark(ZERO_SHOT, 0.0, where=where), self._mark(TARGET_ONLY.name, 1.0, where=where, series=1)
                 label = where.partition("=")[2].replace("-", "–")
-                rows.append(DotRow(label, tuple(filter(None, both)), f"{figure.n_users:,} users"))
+                rows.append(DotRow(label, tuple(filter(None, two)), f"{figure.n_users:,} users"))
         title = f"{words.metric_title(METRICS[0])} by distinct items in the history"
         legend = charts.chart_legend(["zero-shot", "target only, all of its logs"], dots=True)
         return [Chart(title, charts.dot_chart(rows, title), legend)] if rows else []
@@ -157,13 +151,10 @@ def kept_summary(data: TransferData) -> str:
     choice = data.kept_choice
     if choice is None:
         return "The target has no logs: the source model is kept, and nothing could be measured."
-    rest = (
-        "{} ({} to {}) on {}".format(*map(words.format_signed, ahead), name) for name, ahead in choice.ahead.items()
-    )
-    return (
-        f"Kept for {', '.join(data.targets)}: {choice.kept}, on the inner split of {choice.n_users:,} users "
-        f"ahead by {'; '.join(rest)} in NDCG."
-    )
+    ahead = {name: map(words.format_signed, numbers) for name, numbers in choice.ahead.items()}
+    rest = "; ".join("{} ({} to {})".format(*numbers) + f" on {name}" for name, numbers in ahead.items())
+    kept = f"Kept for {', '.join(data.targets)}: {choice.kept}, on the inner split of {choice.n_users:,} users"
+    return f"{kept} ahead by {rest} in NDCG."
 
 
 def _percent(share: float) -> str:

@@ -11,8 +11,7 @@ from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics, ReportDat
 
 T = TypeVar("T")
 
-#: Rows of a chart; the others are counted in a note.
-MOST_ROWS: Final = 14
+MOST_ROWS: Final = 14  # rows of a chart; the others are counted in a note
 
 
 class Chart(NamedTuple):

@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
-#: Shown where there is no number.
-NOTHING: Final = "–"
+NOTHING: Final = "–"  # shown where there is no number
 
 
 @cache

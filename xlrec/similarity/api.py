@@ -36,12 +36,7 @@ EncoderLike = Encoder | EmbedConfig | str | None
 
 
 def similarity_matrix(left: Texts, right: Texts | None = None, *, encoder: EncoderLike = None) -> NDArray[np.float64]:
-    """(n_left, n_right) cosines in [-1, 1]; NaN where a text is empty after cleaning.
-
-    Args:
-        left: Texts of any languages.
-        right: Likewise; None: left with itself.
-        encoder: An encoder, its config or its name; None: the config's default.
+    """(n_left, n_right) cosines in [-1, 1]; NaN where a text is empty after cleaning. Right None: left with itself.
 
     Raises:
         EncoderError: the encoder cannot be had.
@@ -73,7 +68,7 @@ def most_similar(
         left: n_left texts.
         right: n_right texts; None: left with itself, without each row's own.
         k: At least 1.
-        encoder: As of `similarity_matrix`.
+        encoder: An encoder, its config or its name; None: the config's default.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
         left_languages: BCP 47 of each left text, detected where None; used with other_language_only.

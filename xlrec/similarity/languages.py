@@ -13,8 +13,7 @@ from xlrec.kernels.text.detection import detect_language
 from xlrec.kernels.text.text import canonical_language, clean_text
 
 Texts = Sequence[str | None] | NDArray[Any]
-#: Longer texts are cut at a word.
-MAX_CHARS: Final = 5000
+MAX_CHARS: Final = 5000  # longer texts are cut at a word
 #: Languages to detect among by default. Among all that lingua knows, short texts are mistaken and its models load long.
 COMMON_LANGUAGES: Final = (
     "ar", "bn", "de", "el", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "ta",

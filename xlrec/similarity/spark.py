@@ -21,8 +21,7 @@ from xlrec.tables import SIMILARITIES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Left rows per matrix product; bounds memory, never changes a result.
-_LEFT_BLOCK: Final = 1024
+_LEFT_BLOCK: Final = 1024  # left rows per matrix product; bounds memory, never changes a result
 
 
 def similar_pairs(left: "DataFrame", k: int, *, index: str, min_score: float, other_language_only: bool) -> "DataFrame":

@@ -12,8 +12,7 @@ from xlrec.datasets.demo.users import MAX_STEPS, Users
 from xlrec.datasets.demo.world import MARKET_CODES, World, items_of, linked_category
 
 _SHARE_UNREADABLE: Final = 0.06
-#: Language of a pool that holds items in any language.
-_ANY_LANGUAGE: Final = len(LANGUAGES)
+_ANY_LANGUAGE: Final = len(LANGUAGES)  # language of a pool that holds items in any language
 
 
 def choose_items(world: World, block: Users) -> pd.DataFrame:

@@ -23,12 +23,9 @@ MARKETS: Final[dict[str, dict[str, float]]] = {
     "AE": {"ar": 0.5, "en": 0.25, "hi": 0.15, "ru": 0.1},
 }
 MARKET_CODES: Final = tuple(MARKETS)
-#: Shares of the users; sellers are spread alike.
-MARKET_SHARES: Final = (0.24, 0.16, 0.13, 0.12, 0.13, 0.08, 0.08, 0.06)
-#: The market that has users and items, but almost no logs.
-QUIET_MARKET: Final = "KR"
-#: Last day of an item that never ends.
-OPEN_END: Final = 2**31 - 1
+MARKET_SHARES: Final = (0.24, 0.16, 0.13, 0.12, 0.13, 0.08, 0.08, 0.06)  # shares of the users; sellers are spread alike
+QUIET_MARKET: Final = "KR"  # the market that has users and items, but almost no logs
+OPEN_END: Final = 2**31 - 1  # last day of an item that never ends
 
 
 @dataclass(frozen=True)

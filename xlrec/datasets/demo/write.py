@@ -21,8 +21,7 @@ from xlrec.datasets.demo.schemas import CATALOG, INTERACTIONS, USERS
 from xlrec.datasets.demo.world import MARKET_CODES, World
 from xlrec.errors import InputError
 
-#: Written first and last: marks the folder as a demo world and describes it.
-_SUMMARY_FILE: Final = "demo.json"
+_SUMMARY_FILE: Final = "demo.json"  # written first and last: marks the folder as a demo world and describes it
 _FOLDERS: Final = ("catalog", "interactions", "users", "translations", "truth")
 _NAMELESS: Final = {"user_id": None, "market": "DE", "languages": ["de"], "opted_out": False}
 
@@ -55,15 +54,9 @@ def write_demo(
 ) -> DemoSummary:
     """Replaces the demo world in a folder: the same arguments give the same files, byte for byte.
 
-    Args:
-        spark: Session whose workers write the files.
-        folder: Gets catalog, interactions, users, translations, truth (what was planted) and demo.json. Every worker
-            must see it.
-        users: Users, with events or without.
-        items: Items; None: the 180 base products. More are variants of these with brand, colour and size.
-        seed: Another seed makes another world.
-        days: Days with events.
-        end_date: The day after the last of them.
+    The folder, which every worker must see, gets catalog, interactions, users, translations, truth (what was planted)
+    and demo.json. Some users have no events. Items are by default the 180 base products; more are variants of these
+    with brand, colour and size. `end_date` is the day after the last of the days with events.
 
     Raises:
         ConfigError: A number is out of range; the caller mends it.
