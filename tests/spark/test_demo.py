@@ -181,7 +181,7 @@ def test_some_events_come_late_in_the_file_of_another_week(events: pd.DataFrame,
 
 def test_planted_users_are_there_as_counted(users: pd.DataFrame, events: pd.DataFrame, summary: DemoSummary) -> None:
     planted, known = summary.planted, users[users.user_id.notna()]
-    assert len(known) == summary.users == known.user_id.nunique()
+    assert len(known) == summary.world.users == known.user_id.nunique()
     assert users.user_id.isna().sum() == planted["users_without_id"]
     assert known.opted_out.sum() == planted["users_opted_out"]
     assert known.languages.isna().sum() == planted["users_without_languages"]

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from xlrec.config.models import EmbedConfig
 from xlrec.errors import ConfigError, InputError
-from xlrec.similarity import output, program
+from xlrec.runtime.files import replaced_folder
+from xlrec.similarity import program
 from xlrec.similarity.api import most_similar
 from xlrec.similarity.program import Pairing, run_similarity
 from xlrec.similarity.spark import similar_pairs
@@ -84,8 +85,8 @@ def test_a_run_that_fails_leaves_the_old_pairs_and_one_that_does_not_replaces_th
 def test_the_old_pairs_come_back_where_the_new_ones_cannot_be_moved(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").touch()
-    with pytest.raises(OSError, match="missing"):
-        output._replace(tmp_path / "missing", tmp_path / "out", tmp_path / "aside")
+    with pytest.raises(FileNotFoundError), replaced_folder(tmp_path / "out") as new:
+        new.rmdir()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (tmp_path / "out" / "old").exists()
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import DotRow, Mark
-from xlrec.reporting.svg import Scale
+from xlrec.reporting.charts import DotRow, Mark, Scale
 
 HOSTILE = '"><script>alert(1)</script>'
 

@@ -11,8 +11,7 @@ from worlds.report import HOSTILE, bare, lists, report
 
 from xlrec.reporting import words
 from xlrec.reporting.data import Header, LanguageRow, Listed, Metrics, RejectRow, UserList, masked_label
-from xlrec.reporting.html import render_report
-from xlrec.reporting.views import MetricsView, lists_charts
+from xlrec.reporting.views import MetricsView, lists_charts, render_report
 
 VOID = {"meta", "br", "img", "hr", "link", "input"}
 

@@ -14,7 +14,7 @@ from xlrec.config.models import EmbedConfig
 from xlrec.errors import ConfigError
 from xlrec.index.items import ItemIndex
 from xlrec.kernels.base.vectors import encode_vectors
-from xlrec.reporting.pairs import matrix_table
+from xlrec.reporting.console import matrix_table
 from xlrec.similarity.api import detected_languages, most_similar, similarity_matrix
 from xlrec.similarity.spark import PairSearch
 

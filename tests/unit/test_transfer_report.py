@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from xlrec.reporting.charts import Mark
-from xlrec.reporting.curves import line_chart
+from xlrec.reporting.charts import Mark, line_chart
 from xlrec.reporting.transfer import TransferData, print_curve, render_transfer
 from xlrec.training.transfer import POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.figures import Summary

@@ -8,7 +8,9 @@ import typer
 
 from xlrec.cli.contract import contract
 from xlrec.cli.encoders import encoders
-from xlrec.cli.options import ConfigFile, Overrides, config_session, print_json
+from xlrec.cli.options import AsJson, ConfigFile, Overrides, config_session, print_json
+from xlrec.config.loading import load_config
+from xlrec.config.models import Config
 
 
 def explain(
@@ -35,7 +37,6 @@ def report(
     ] = True,
 ) -> None:
     """A run's report, in the browser; from an object store a copy is fetched. Prints the path."""
-    from xlrec.config.loading import load_config
     from xlrec.pipeline.pages import fetched_page, local_page
 
     settings = load_config(config, overrides or [])
@@ -73,7 +74,6 @@ def doctor(
 
         spark-submit --master spark://HOST:7077 --packages … jobs/doctor.py --config night.yaml
     """
-    from xlrec.config.loading import load_config
     from xlrec.pipeline import doctor as checks
 
     raise typer.Exit(checks.run(lake, load_config(config, overrides or []) if config or overrides else None))
@@ -87,7 +87,7 @@ def plan(
     executors: Annotated[int | None, typer.Option(min=1, help="Machines, one executor each.")] = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores of each.")] = None,
     memory: Annotated[str | None, typer.Option(help="Memory of each, such as 64g.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Forecast of the night: seconds by stage, memory, disk, shuffles, and settings that would make it cheaper.
 
@@ -96,24 +96,16 @@ def plan(
 
         xlrec plan --config conf/demo.yaml --users 10000000 --items 1000000 --executors 16 --cores 16 --memory 256g
     """
-    import json
-
-    from xlrec.config.loading import load_config
     from xlrec.planning.night import memory_bytes, plan_night
     from xlrec.reporting.plan import plan_json, print_plan
 
     machines = {"executors": executors, "cores": cores, "memory": memory_bytes(memory) if memory else None}
     night = plan_night(load_config(config, overrides or []), users=users, items=items, **machines)
-    if as_json:
-        typer.echo(json.dumps(plan_json(night), indent=1, ensure_ascii=False))
-    else:
-        print_plan(night)
+    print_json(plan_json(night)) if as_json else print_plan(night)
 
 
 def schema() -> None:
     """The config's JSON schema, which editors use to complete and check a config."""
-    from xlrec.config.models import Config
-
     print_json(Config.model_json_schema())
 
 

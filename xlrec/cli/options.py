@@ -24,18 +24,12 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="Override any field, such as rank.diversity=0.2; may be given many times."
     ),
 ]
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 @contextmanager
 def spark_session(config: SparkConfig, folder: str | None = None) -> Iterator["SparkSession"]:
-    """Spark, which stops at the end.
-
-    Args:
-        config: Of the session.
-        folder: A folder that must be writable.
+    """Spark, which stops at the end; `folder` must be writable.
 
     Raises:
         MachineError: Java, Python or a permission is missing; nothing was started.
@@ -53,11 +47,10 @@ def spark_session(config: SparkConfig, folder: str | None = None) -> Iterator["S
 
 @contextmanager
 def config_session(file: str | None, overrides: list[str] | None) -> Iterator[tuple["SparkSession", Config]]:
-    """Spark and the effective config; Spark stops at the end.
+    """Spark, as `spark_session`, and the effective config.
 
     Raises:
         ConfigError: the config is wrong; nothing was started.
-        MachineError: as `spark_session`.
     """
     config = load_config(file, overrides or [])
     with spark_session(config.spark, config.lake) as spark:

@@ -1,6 +1,6 @@
 """The command `similarity`: a few texts on the terminal, or whole tables on Spark."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,17 +10,13 @@ from xlrec.config.models import EmbedConfig, SparkConfig
 from xlrec.errors import ConfigError
 from xlrec.kernels.text.text import canonical_language
 
-#: More columns fit no terminal.
-_MAX_TEXTS = 20
-#: Width where the output goes to a file or pipe.
-_WIDTH = 120
+_NEITHER = '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
+_MAX_TEXTS = 20  # more columns fit no terminal
 
 Texts = Annotated[list[str] | None, typer.Argument(help="A few texts: prints how similar they are. Starts no Spark.")]
-Left = Annotated[str | None, typer.Option("--left", metavar="PATH", help="Parquet file, folder or glob.")]
 Right = Annotated[
     str | None, typer.Option("--right", metavar="PATH", help="Likewise; left out: the left rows among themselves.")
 ]
-Out = Annotated[str | None, typer.Option("--out", metavar="PATH", help="Folder for the pairs.")]
 LanguageColumn = Annotated[
     str | None, typer.Option("--language-column", metavar="NAME", help="BCP 47 tags. Default: `language`, if there is.")
 ]
@@ -33,14 +29,9 @@ Among = Annotated[
         "common ones.",
     ),
 ]
-Limit = Annotated[int, typer.Option("--k", min=1, max=1000, help="Right rows for each left row, at most.")]
-MinScore = Annotated[float, typer.Option("--min-score", min=-1, max=1, help="Leave out pairs below this cosine.")]
 OtherLanguageOnly = Annotated[
     bool, typer.Option("--other-language-only", help="Only pairs whose languages are known and differ.")
 ]
-IdColumn = Annotated[str, typer.Option("--id-column", metavar="NAME", help="Unique with its language.")]
-TextColumn = Annotated[str, typer.Option("--text-column", metavar="NAME", help="The texts.")]
-Form = Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")]
 Overwrite = Annotated[
     bool,
     typer.Option(
@@ -49,7 +40,6 @@ Overwrite = Annotated[
         "first: take --format delta there.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")]
 EncoderName = Annotated[
     str | None, typer.Option("--encoder", help="Preset (`xlrec encoders`), folder or name. Default: the config's.")
 ]
@@ -57,21 +47,21 @@ EncoderName = Annotated[
 
 def similarity(
     texts: Texts = None,
-    left: Left = None,
+    left: Annotated[str | None, typer.Option(metavar="PATH", help="Parquet file, folder or glob.")] = None,
     right: Right = None,
-    out: Out = None,
-    k: Limit = 10,
-    min_score: MinScore = -1.0,
+    out: Annotated[str | None, typer.Option(metavar="PATH", help="Folder for the pairs.")] = None,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Right rows for each left row, at most.")] = 10,
+    min_score: Annotated[float, typer.Option(min=-1, max=1, help="Leave out pairs below this cosine.")] = -1.0,
     other_language_only: OtherLanguageOnly = False,
-    id_column: IdColumn = "id",
-    text_column: TextColumn = "text",
+    id_column: Annotated[str, typer.Option(metavar="NAME", help="Unique with its language.")] = "id",
+    text_column: Annotated[str, typer.Option(metavar="NAME", help="The texts.")] = "text",
     language_column: LanguageColumn = None,
     languages: Among = None,
     encoder: EncoderName = None,
     config: ConfigFile = None,
-    form: Form = "parquet",
+    form: Annotated[Literal["parquet", "delta"], typer.Option("--format", help="Of the pairs.")] = "parquet",
     overwrite: Overwrite = False,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The matrix of a few texts as JSON, for programs.")] = False,
 ) -> None:
     """How similar texts of any languages are: a few on the terminal, or tables of any size on Spark.
 
@@ -94,21 +84,14 @@ def similarity(
         _print_matrix(texts, embed, among, as_json)
         return
     if left is None or out is None:
-        raise ConfigError(
-            '--left and --out are needed; or give a few texts: xlrec similarity "red dress" "rotes Kleid"'
-        )
-    options = {
-        "left": left, "right": right, "out": out, "k": k, "min_score": min_score, "id_column": id_column,
-        "other_language_only": other_language_only, "text_column": text_column, "language_column": language_column,
-        "languages": among, "form": form, "overwrite": overwrite,
-    }  # fmt: skip
-    _write_pairs(embed, spark_config, options)
+        raise ConfigError(_NEITHER)
+    from xlrec.similarity.output import Pairing
+    from xlrec.similarity.program import run_similarity
 
-
-def _write_pairs(embed: EmbedConfig, spark_config: SparkConfig, options: dict[str, Any]) -> None:
-    from xlrec.similarity.program import Pairing, run_similarity
-
-    pairing = Pairing(**options)
+    pairing = Pairing(
+        left, out, right, k, min_score, other_language_only, id_column, text_column, language_column, among, form,
+        overwrite,
+    )  # fmt: skip
     pairing.check_output()
     with spark_session(spark_config) as spark:
         typer.echo(f"{run_similarity(spark, pairing, embed):,} pairs in {pairing.out}")
@@ -120,7 +103,7 @@ def _configs(encoder: str | None, config: str | None) -> tuple[EmbedConfig, Spar
     if config:
         settings = load_config(config)
         return settings.embed, settings.spark
-    return EmbedConfig(encoder=encoder) if encoder else EmbedConfig(), SparkConfig()
+    return EmbedConfig(**({"encoder": encoder} if encoder else {})), SparkConfig()
 
 
 def _tags(languages: str | None) -> tuple[str, ...]:
@@ -132,7 +115,7 @@ def _tags(languages: str | None) -> tuple[str, ...]:
 
 
 def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], as_json: bool) -> None:
-    """Prints the matrix of a few texts; a language with a question mark is only the likeliest."""
+    """Prints the matrix; a language with a question mark is only the likeliest."""
     import json
 
     import numpy as np
@@ -148,9 +131,9 @@ def _print_matrix(texts: list[str], embed: EmbedConfig, among: tuple[str, ...], 
         rows = [[round(float(score), 6) if np.isfinite(score) else None for score in row] for row in scores]
         typer.echo(json.dumps({"texts": texts, "languages": likely, "scores": rows}, ensure_ascii=False))
         return
-    from xlrec.reporting.pairs import matrix_table
+    from xlrec.reporting.console import matrix_table
 
-    console = wide_console(_WIDTH)
+    console = wide_console(120)
     tags = [tag if tag == certain else f"{tag}?" for tag, certain in zip(likely, sure, strict=True)]
     console.print(matrix_table(texts, tags, scores))
     empty = sum(not np.isfinite(row).any() for row in scores)

@@ -5,34 +5,27 @@ from typing import Annotated
 import typer
 
 from xlrec.cli.options import ConfigFile, Overrides, config_session, split_names
+from xlrec.config.loading import load_config, load_program_config
 from xlrec.errors import ConfigError
-
-Sources = Annotated[
-    str | None, typer.Option("--from", metavar="MARKETS", help="Markets that are learnt from, such as DE,FR.")
-]
-Targets = Annotated[str | None, typer.Option("--to", metavar="MARKETS", help="Market that is to be served.")]
-SourceLanguages = Annotated[
-    str | None,
-    typer.Option("--from-language", metavar="TAGS", help="Learn from interactions with items in these languages."),
-]
-TargetLanguages = Annotated[
-    str | None, typer.Option("--to-language", metavar="TAGS", help="Recommend only items with a text in these.")
-]
-Shares = Annotated[
-    str, typer.Option("--shares", metavar="PERCENT", help="Shares of the target's users whose logs are learnt from.")
-]
-Output = Annotated[
-    str | None, typer.Option("--output", metavar="FOLDER", help="Folder of the model. Default: in the lake's _models.")
-]
 
 
 def transfer(
-    sources: Sources = None,
-    targets: Targets = None,
-    from_language: SourceLanguages = None,
-    to_language: TargetLanguages = None,
-    shares: Shares = "1,5,20,100",
-    output: Output = None,
+    sources: Annotated[
+        str | None, typer.Option("--from", metavar="MARKETS", help="Markets that are learnt from, such as DE,FR.")
+    ] = None,
+    targets: Annotated[str | None, typer.Option("--to", metavar="MARKETS", help="Market that is to be served.")] = None,
+    from_language: Annotated[
+        str | None, typer.Option(metavar="TAGS", help="Learn from interactions with items in these languages.")
+    ] = None,
+    to_language: Annotated[
+        str | None, typer.Option(metavar="TAGS", help="Recommend only items with a text in these.")
+    ] = None,
+    shares: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Shares of the target's users whose logs are learnt from.")
+    ] = "1,5,20,100",
+    output: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Folder of the model. Default: in the lake's _models.")
+    ] = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
@@ -46,16 +39,14 @@ def transfer(
 
     At the end it prints the line of config with which the nightly run uses the model.
     """
-    from xlrec.config.loading import load_config
-    from xlrec.pipeline.transfer import Route, check_route
-    from xlrec.pipeline.transfer import run_transfer as run_transfer
+    from xlrec.pipeline.transfer import Route, check_route, run_transfer
 
-    by_market, by_language = (sources, targets), (from_language, to_language)
-    if any(by_market) == any(by_language) or not (all(by_market) or all(by_language)):
+    ends = {"market": (sources, targets), "language": (from_language, to_language)}
+    given = [by for by, names in ends.items() if any(names)]
+    if len(given) != 1 or not all(ends[given[0]]):
         raise ConfigError("name a source and a target: --from and --to, or --from-language and --to-language")
-    names = by_market if all(by_market) else by_language
-    by = "market" if all(by_market) else "language"
-    route = Route(split_names(names[0]), split_names(names[1]), by, _percent(shares), output)
+    source_names, target_names = map(split_names, ends[given[0]])
+    route = Route(source_names, target_names, given[0], _percent(shares), output)
     check_route(route, load_config(config, overrides or []))
     with config_session(config, overrides) as (spark, settings):
         run_transfer(spark, settings, route, config)
@@ -86,7 +77,6 @@ def adapt_encoder(
     """
     import sys
 
-    from xlrec.config.loading import load_program_config
     from xlrec.pipeline.adapting import adapt_encoder
     from xlrec.training.encoder import AdaptConfig
 

@@ -22,17 +22,12 @@ DAYS: Final = 28
 
 
 def import_amazon_m2(spark: SparkSession, source: str, out: str) -> ImportSummary:
-    """Writes out/catalog and out/interactions from Amazon-M2's training files.
+    """Replaces out/catalog and out/interactions from Amazon-M2's training files.
 
     An item is sold in every locale that lists it and has a text in each of their languages; brand, author, colour,
     size and material stand before the description. A session is a user, `UK-00000017` for row 17 of the file, and each
     of its items an event `click`. The set has neither users nor times: a session starts at a moment of the DAYS days
     from FIRST_DAY that its name alone decides, and its items follow a minute apart. Evaluate it with `split: last`.
-
-    Args:
-        spark: Session that reads and writes.
-        source: Unpacked folder.
-        out: Folder that gets the layout; catalog and interactions in it are replaced.
 
     Raises:
         InputError: A file or a column is missing; whoever unpacked the set mends it.

@@ -1,22 +1,20 @@
 """Text files of public data sets as DataFrames, and the input layout written from them: shared by the importers."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from xlrec.errors import InputError
 from xlrec.tables import CATALOG, INTERACTIONS
 
 
-@dataclass(frozen=True)
-class ImportSummary:
-    """Rows that an import wrote."""
+class ImportSummary(NamedTuple):
+    """Rows that an import wrote, by table of the input layout."""
 
     out: str
     rows: dict[str, int]
-    """By table of the input layout."""
 
     def __str__(self) -> str:
         """One line for people."""
@@ -33,11 +31,9 @@ def read_csv(
     Raises:
         InputError: The file or a column is missing; `about` says what the file is.
     """
+    _require_file(spark, source, name, about)
     reader = spark.read.options(header=True, quote='"', escape='"', multiLine=multi_line, inferSchema=False)
-    try:
-        frame = reader.csv(f"{source}/{name}")
-    except AnalysisException as error:
-        raise _missing_file(error, source, name, about) from error
+    frame = reader.csv(f"{source}/{name}")
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InputError(
@@ -48,34 +44,22 @@ def read_csv(
 
 
 def read_lines(
-    spark: SparkSession,
-    source: str,
-    name: str,
-    columns: tuple[str, ...],
-    about: str,
-    *,
-    mark: str = "\t",
+    spark: SparkSession, source: str, name: str, columns: tuple[str, ...], about: str, mark: str = "\t",
     encoding: str = "UTF-8",
-) -> DataFrame:
+) -> DataFrame:  # fmt: skip
     """Rows of a file without header or quotes, split at `mark`, as strings; missing values are null.
 
     Raises:
         InputError: The file is missing; `about` says what it is.
     """
-    try:
-        # No text holds the separator U+0000: each line stays one value.
-        lines = (
-            spark.read.options(sep="\u0000", quote="", encoding=encoding).schema("value string").csv(f"{source}/{name}")
-        )
-    except AnalysisException as error:
-        raise _missing_file(error, source, name, about) from error
-    return lines.select(*split_cells(F.col("value"), columns, mark))
+    _require_file(spark, source, name, about)
+    return cell_reader(spark, columns, mark).option("encoding", encoding).csv(f"{source}/{name}")
 
 
-def split_cells(line: Column, columns: tuple[str, ...], mark: str = "\t") -> list[Column]:
-    """Values of a line by position, under their names; empty ones are null."""
-    parts = F.split(line, mark, -1)
-    return [F.nullif(F.trim(F.get(parts, place)), F.lit("")).alias(name) for place, name in enumerate(columns)]
+def cell_reader(spark: SparkSession, columns: tuple[str, ...], mark: str = "\t") -> DataFrameReader:
+    """Reads values by position, split at `mark`, without quotes; empty ones are null."""
+    reader = spark.read.options(sep=mark, quote="", ignoreLeadingWhiteSpace=True, ignoreTrailingWhiteSpace=True)
+    return reader.schema(", ".join(f"{name} string" for name in columns))
 
 
 def path_exists(spark: SparkSession, path: str) -> bool:
@@ -103,7 +87,6 @@ def write_layout(out: str, catalog: DataFrame, interactions: DataFrame) -> Impor
     return ImportSummary(out, rows)
 
 
-def _missing_file(error: AnalysisException, source: str, name: str, about: str) -> Exception:
-    if error.getCondition() != "PATH_NOT_FOUND":
-        return error
-    return InputError(f"{name} is not in {source}: {about}")
+def _require_file(spark: SparkSession, source: str, name: str, about: str) -> None:
+    if not path_exists(spark, f"{source}/{name}"):
+        raise InputError(f"{name} is not in {source}: {about}")

@@ -5,8 +5,9 @@ from typing import Final
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from xlrec.datasets.layout import ImportSummary, path_exists, read_lines, split_cells, write_layout
+from xlrec.datasets.layout import ImportSummary, cell_reader, path_exists, read_lines, write_layout
 from xlrec.errors import InputError
+from xlrec.kernels.text.text import canonical_language
 
 _NEWS: Final = ("item_id", "category", "subcategory", "title", "description")
 _BEHAVIORS: Final = ("impression_id", "user_id", "time", "history", "impressions")
@@ -18,25 +19,17 @@ _ABOUT_XMIND: Final = (
     "xMIND's folder is expected, with a folder per language and a news.tsv (id, title, abstract) in it or one below: "
     "xMIND/ron/news.tsv or xMIND/ron/xMINDsmall_train/news.tsv"
 )
-#: Folders of xMIND are ISO 639-3; BCP 47 prefers the shortest code. Others stay as they are.
-_LANGUAGES: Final = {
-    "cmn": "zh", "fin": "fi", "grn": "gn", "hat": "ht", "ind": "id", "jpn": "ja", "kat": "ka", "ron": "ro",
-    "som": "so", "swh": "sw", "tam": "ta", "tha": "th", "tur": "tr", "vie": "vi", "eng": "en",
-}  # fmt: skip
 
 
 def import_mind(spark: SparkSession, source: str, out: str, translations: str | None = None) -> ImportSummary:
-    """Writes out/catalog and out/interactions from MIND.
+    """Replaces out/catalog and out/interactions from MIND.
 
     Clicked impressions become events `click` at the time of their impression; those not clicked are left out. The
     clicks of a history have no times: they get one hour each before the user's first impression, in their order (the
     last of n one hour before it, the first n hours). A user who is in several splits has the history of the first.
 
-    Args:
-        spark: Session that reads and writes.
-        source: Folder of one split, or of several.
-        out: Folder that gets the layout; catalog and interactions in it are replaced.
-        translations: Folder of xMIND: its texts join the news by id, further rows in the folder's language.
+    `source` holds one split or several; `translations` is the folder of xMIND, whose texts join the news by id, further
+    rows in their folder's language.
 
     Raises:
         InputError: A file is missing; whoever unpacked the sets mends it.
@@ -80,16 +73,14 @@ def _words(column: str) -> Column:
 def _translations(spark: SparkSession, folder: str) -> DataFrame:
     if not (path_exists(spark, f"{folder}/*/news.tsv") or path_exists(spark, f"{folder}/*/*/news.tsv")):
         raise InputError(f"news.tsv is in no folder of {folder}: {_ABOUT_XMIND}")
-    reader = spark.read.option("recursiveFileLookup", True).option("pathGlobFilter", "news.tsv")
-    lines = reader.text(folder).select("value", F.col("_metadata.file_path").alias("path"))
-    direct = F.nullif(F.regexp_extract("path", r"/([A-Za-z]{2,3})/news\.tsv$", 1), F.lit(""))
-    above = F.regexp_extract("path", r"/([A-Za-z]{2,3})/[^/]+/news\.tsv$", 1)
-    code = F.lower(F.coalesce(direct, above))
-    known = F.create_map(*[F.lit(word) for pair in _LANGUAGES.items() for word in pair])
-    rows = lines.select(
-        *split_cells(F.col("value"), ("item_id", "title", "description")),
-        F.coalesce(F.try_element_at(known, code), code).alias("language"),
-    )
+    reader = cell_reader(spark, ("item_id", "title", "description"))
+    lines = reader.options(recursiveFileLookup=True, pathGlobFilter="news.tsv").csv(folder)
+    path = F.col("_metadata.file_path")
+    direct = F.nullif(F.regexp_extract(path, r"/([A-Za-z]{2,3})/news\.tsv$", 1), F.lit(""))
+    above = F.regexp_extract(path, r"/([A-Za-z]{2,3})/[^/]+/news\.tsv$", 1)
+    # Folders are named in ISO 639-3; BCP 47 prefers the shortest code.
+    shortest = F.udf(lambda code: canonical_language(code) or code)
+    rows = lines.select("*", shortest(F.lower(F.coalesce(direct, above))).alias("language"))
     return _one_of_each(rows, ["item_id", "language"])
 
 

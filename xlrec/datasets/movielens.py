@@ -11,26 +11,32 @@ _ABOUT: Final = (
     "the folder of a MovieLens set is expected, with movies.csv (movieId,title,genres) and ratings.csv "
     "(userId,movieId,rating,timestamp), or movies.dat and ratings.dat as in ml-1m"
 )
+_RATING: Final = ("userId", "movieId", "rating", "timestamp")
 _NO_GENRE: Final = "(no genres listed)"
 
 
 def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummary:
-    """Writes out/catalog and out/interactions from a MovieLens folder.
+    """Replaces out/catalog and out/interactions from a MovieLens folder.
 
     Titles are English and keep their year; genres become categories; the distinct tags of a film, in lower case and
     sorted, become its description where the set has a tags.csv. A rating is one event `rating` with its stars as value.
 
-    Args:
-        spark: Session that reads and writes.
-        source: Unpacked folder of ml-latest-small, ml-latest, ml-25m, ml-32m (csv) or ml-1m, ml-10m (dat).
-        out: Folder that gets the layout; catalog and interactions in it are replaced.
+    `source` is the unpacked folder of ml-latest-small, ml-latest, ml-25m, ml-32m (csv) or ml-1m, ml-10m (dat).
 
     Raises:
         InputError: A file or a column is missing; whoever unpacked the set mends it.
     """
-    movies, ratings, tags = _read(spark, source)
+    is_old = not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat")
+
+    def read(name: str, *columns: str) -> DataFrame:
+        if is_old:
+            return read_lines(spark, source, f"{name}.dat", columns, _ABOUT, "::", "ISO-8859-1")
+        return read_csv(spark, source, f"{name}.csv", columns, _ABOUT)
+
+    catalog, ratings = read("movies", "movieId", "title", "genres"), read("ratings", *_RATING)
     genres = F.filter(F.split("genres", r"\|"), lambda genre: ~genre.isin("", _NO_GENRE))
-    catalog = movies.join(_descriptions(tags), "movieId", "left") if tags is not None else movies
+    if not is_old and path_exists(spark, f"{source}/tags.csv"):
+        catalog = catalog.join(_descriptions(read("tags", "movieId", "tag")), "movieId", "left")
     catalog = catalog.withColumns(
         {"item_id": F.col("movieId"), "language": F.lit("en"), "categories": F.coalesce(genres, F.array())}
     )
@@ -42,25 +48,6 @@ def import_movielens(spark: SparkSession, source: str, out: str) -> ImportSummar
         F.col("rating").try_cast("double").alias("value"),
     )
     return write_layout(out, catalog, interactions)
-
-
-def _read(spark: SparkSession, source: str) -> tuple[DataFrame, DataFrame, DataFrame | None]:
-    movie, rating, tag = (
-        ("movieId", "title", "genres"),
-        ("userId", "movieId", "rating", "timestamp"),
-        ("movieId", "tag"),
-    )
-    if not path_exists(spark, f"{source}/movies.csv") and path_exists(spark, f"{source}/movies.dat"):
-        return (
-            read_lines(spark, source, "movies.dat", movie, _ABOUT, mark="::", encoding="ISO-8859-1"),
-            read_lines(spark, source, "ratings.dat", rating, _ABOUT, mark="::", encoding="ISO-8859-1"),
-            None,
-        )
-    return (
-        read_csv(spark, source, "movies.csv", movie, _ABOUT),
-        read_csv(spark, source, "ratings.csv", rating, _ABOUT),
-        read_csv(spark, source, "tags.csv", tag, _ABOUT) if path_exists(spark, f"{source}/tags.csv") else None,
-    )
 
 
 def _descriptions(tags: DataFrame) -> DataFrame:

@@ -19,7 +19,7 @@ from xlrec.pipeline.run import Run
 from xlrec.pipeline.samples import sample_lists
 from xlrec.reporting import data
 from xlrec.reporting.console import print_run
-from xlrec.reporting.html import render_report
+from xlrec.reporting.views import render_report
 from xlrec.stages.prepare import MarketLog
 from xlrec.tables import METRICS, RECOMMENDATIONS, REJECTS, USERS
 

@@ -11,12 +11,10 @@ from xlrec.planning.run_history import PastRun, newest_run
 from xlrec.planning.sizes import Sizes, read_sizes
 from xlrec.runtime import machine
 
-#: Bytes of a Python process with numpy, numba, pyarrow and torch.
-_PYTHON_BYTES: Final = 640 << 20
+_PYTHON_BYTES: Final = 640 << 20  # bytes of a Python process with numpy, numba, pyarrow and torch
 #: Million parameters that a token passes, and numbers of a vector: the shipped encoder's, and an unknown one's.
 _SHIPPED, _UNKNOWN = (0.04, 256), (100.0, 768)
-#: Share of the items that an approximate search is taken to look at.
-_ANN_SHARE: Final = 0.1
+_ANN_SHARE: Final = 0.1  # share of the items that an approximate search is taken to look at
 
 
 @dataclass(frozen=True)
@@ -24,10 +22,8 @@ class Cluster:
     """Machines of a night, one executor each; a single one also runs the driver."""
 
     executors: int
-    cores: int
-    """Cores of each executor."""
-    memory: int
-    """Bytes of each executor's machine; 0: unknown."""
+    cores: int  # cores of each executor
+    memory: int  # bytes of each executor's machine; 0: unknown
 
 
 @dataclass(frozen=True)
@@ -37,8 +33,7 @@ class Night:
     config: Config
     sizes: Sizes
     cluster: Cluster
-    search_rate: float
-    """Core-seconds for one multiplied number of the search."""
+    search_rate: float  # core-seconds for one multiplied number of the search
     last: PastRun | None = None
     """The newest published run; its seconds, scaled to this night's sizes, replace those of the table."""
 
@@ -97,29 +92,22 @@ class Night:
 class Forecast:
     """Cost of one night; bytes are the most that they can be."""
 
-    seconds: dict[str, float]
-    """Wall seconds by stage."""
+    seconds: dict[str, float]  # wall seconds by stage
     executor_memory: int
     """Bytes for a Python worker per core, the index and the JVM; of a single executor also for the driver's Python."""
-    executor_disk: int
-    """Bytes for two copies of the index and the executor's share of the shuffles."""
+    executor_disk: int  # bytes for two copies of the index and the executor's share of the shuffles
     driver_memory: int
     driver_disk: int
     index_bytes: int
-    shuffle_bytes: int
-    """Bytes that all executors write together."""
-    lake_bytes: int
-    """Bytes that the lake grows by."""
+    shuffle_bytes: int  # bytes that all executors write together
+    lake_bytes: int  # bytes that the lake grows by
 
 
 def plan_night(config: Config, *, users: int | None = None, items: int | None = None, **cluster: int | None) -> Night:
     """The night of a config; nothing of it runs, but for a second of searching.
 
-    Args:
-        config: The whole config.
-        users: As many instead of the inputs', with histories as long.
-        items: Likewise, with as many texts each.
-        cluster: Fields of `Cluster`, in place of those that the `spark` section names.
+    `users` and `items` stand instead of the inputs' numbers, with histories as long and as many texts each, fields of
+    `Cluster` instead of those that the `spark` section names.
 
     Raises:
         InputError: An input is missing, remote or lacks a column.

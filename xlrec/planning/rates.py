@@ -24,12 +24,7 @@ STAGE_RATES: Final[dict[str, tuple[float, dict[str, float]]]] = {
 
 
 def measure_search_rate(n_items: int, dim: int) -> float:
-    """Core-seconds for one multiplied number of the exact search: the best of a few searches among random vectors.
-
-    Args:
-        n_items: Items of the catalogue; 4,096 to 65,536 are searched.
-        dim: Numbers of a vector.
-    """
+    """Core-seconds for one multiplied number of the exact search: the best of a few among 4,096 to 65,536 items."""
     n_users, n_items, spent = 512, min(max(n_items, 4096), 65_536), []
     vectors = np.random.default_rng(0).standard_normal((n_items + n_users, dim), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -24,10 +24,8 @@ class PastRun(NamedTuple):
 
     run_id: str
     k: int
-    seconds: dict[str, float]
-    """Wall seconds by stage."""
-    sizes: dict[str, int]
-    """Sizes of its inputs, as far as they are recorded, by the names of `Sizes`."""
+    seconds: dict[str, float]  # wall seconds by stage
+    sizes: dict[str, int]  # sizes of its inputs, as far as they are recorded, by the names of `Sizes`
 
 
 def newest_run(config: Config) -> PastRun | None:

@@ -19,15 +19,11 @@ from xlrec.runtime import machine
 class Sizes:
     """Counts that the cost of a night depends on."""
 
-    users: int
-    """Users who get a list."""
-    active: int
-    """Users with events."""
+    users: int  # users who get a list
+    active: int  # users with events
     items: int
-    texts: int
-    """Rows of the catalogue."""
-    new_texts: int
-    """Texts whose vectors the lake does not hold."""
+    texts: int  # rows of the catalogue
+    new_texts: int  # texts whose vectors the lake does not hold
     events: int
     markets: int
     input_bytes: int

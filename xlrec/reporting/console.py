@@ -2,9 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Column, Table
@@ -12,15 +16,12 @@ from rich.text import Text
 
 from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import words
-from xlrec.reporting.data import OURS, Header, Listed, Metrics, ReportData, UserList
+from xlrec.reporting.data import OURS, Listed, Metrics, ReportData, UserList
 from xlrec.reporting.views import MetricsView
 
-#: Columns of the short table of metrics.
-HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")
-#: Users whose lists a run prints.
-_N_USERS: Final = 3
-#: Systems beside ours in the table of metrics.
-_N_BASELINES: Final = 2
+HEADLINES: Final = ("ndcg", "recall", "cross_lingual_recall", "coverage")  # columns of the short table of metrics
+_N_USERS: Final = 3  # users whose lists a run prints
+_N_BASELINES: Final = 2  # systems beside ours in the table of metrics
 #: Width of a figure with its interval, so that none is cut on a terminal of 80 columns.
 _FIGURE: Final = len("0.123–0.456")
 #: Direction controls in a text that could reorder the rest of its line.
@@ -28,22 +29,20 @@ _BIDI_CONTROLS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def print_run(report: ReportData, *, table: str, page: str, console: Console | None = None) -> None:
-    """Prints the end of a run: sample lists, metrics, paths and commands to try next.
-
-    Args:
-        report: As on the page.
-        table: Path of the recommendations.
-        page: Path of the written report.
-        console: stdout where it is None.
-    """
-    out = console or Console()
+    """Prints the end of a run: sample lists, metrics, the paths of the table and the page, commands to try next."""
+    out, header = console or Console(), report.header
     for user in report.samples[:_N_USERS]:
         print_list(user, out)
     if report.metrics and report.metrics.rows:
         out.print(metrics_table(report.metrics))
-    run = f"{report.header.run_id}, {report.header.status}"
-    out.print(label_grid([("run", run), ("table", table), ("report", page)]))
-    out.print(label_grid(_next_steps(report.header), "\nTry next"))
+    out.print(label_grid([("run", f"{header.run_id}, {header.status}"), ("table", table), ("report", page)]))
+    steps = [
+        ("why a user gets a list", f"xlrec explain --config {header.config_file} --user ID"),
+        ("score the lists against held-out events", f"xlrec evaluate --config {header.config_file}"),
+        ("what readers may rely on", "xlrec contract"),
+        ("another mix", f"xlrec run --config {header.config_file} --set rank.languages=only"),
+    ]
+    out.print(label_grid(steps, "\nTry next"))
 
 
 def print_list(user: UserList, console: Console, *, heading: bool = True, n_because: int = 1) -> None:
@@ -60,10 +59,8 @@ def print_list(user: UserList, console: Console, *, heading: bool = True, n_beca
     )  # fmt: skip
     for item in user.items:
         language, market = Text(words.language_name(item.language)), Text(words.market_name(user.market))
-        reason = _reason(item, n_because)
-        table.add_row(
-            str(item.rank), isolated_text(item.title), language, market, words.format_score(item.score), reason
-        )
+        score, reason = words.format_score(item.score), _reason(item, n_because)
+        table.add_row(str(item.rank), isolated_text(item.title), language, market, score, reason)
     console.print(table)
 
 
@@ -71,25 +68,22 @@ def print_explanation(user: UserList, console: Console | None = None) -> None:
     """Prints one user's history, then the list with its reasons."""
     out = console or Console()
     out.print(_heading(user))
-    if user.history:
-        table = plain_table(
-            Column("history, newest first", overflow="fold"), Column("lang", style="cyan"),
-            Column("item", style="dim", overflow="fold"),
-        )  # fmt: skip
-        for item in user.history:
-            table.add_row(
-                isolated_text(item.title), Text(words.language_name(item.language)), isolated_text(item.item_id)
-            )
-        out.print(table)
-        n_older = (user.n_history or 0) - len(user.history)
-        if n_older > 0:
-            out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
-    else:
+    if not user.history:
         out.print(Text("  no history: the list is what is popular in the market\n", style="dim"))
+    else:
+        names = Column("history, newest first", overflow="fold"), Column("lang", style="cyan")
+        table = plain_table(*names, Column("item", style="dim", overflow="fold"))
+        for item in user.history:
+            language = Text(words.language_name(item.language))
+            table.add_row(isolated_text(item.title), language, isolated_text(item.item_id))
+        out.print(table)
+    n_older = (user.n_history or 0) - len(user.history)
+    if n_older > 0:
+        out.print(Text(f"  and {n_older:,} older items\n", style="dim"))
     print_list(user, out, heading=False, n_because=len(user.history))
-    counts = [(source, sum(item.source == source for item in user.items)) for source in (*SOURCES, FALLBACK)]
-    sources = ", ".join(f"{source} {count}" for source, count in counts if count)
-    if sources:
+    counts = Counter(item.source for item in user.items)
+    if counts:
+        sources = ", ".join(f"{source} {counts[source]}" for source in (*SOURCES, FALLBACK) if counts[source])
         out.print(Text(f"sources: {sources}", style="dim"))
 
 
@@ -100,12 +94,25 @@ def metrics_table(metrics: Metrics) -> Table:
     if "popular" in view.other_systems and "popular" not in baselines:
         baselines = [*baselines[: _N_BASELINES - 1], "popular"]
     names = [name for columns in view.tables.values() for name in columns if name.partition("@")[0] in HEADLINES]
-    table = plain_table(
-        Column("system", min_width=len("Most popular")), *metric_columns(names), title="Offline metrics"
-    )
+    systems = Column("system", min_width=len("Most popular"))
+    table = plain_table(systems, *metric_columns(names), title="Offline metrics")
     for system in (OURS, *baselines):
         cells = [figure_cell(view.figure_of(system, name)) for name in names]
         table.add_row(Text(words.system_name(system)), *cells, style="bold" if system == OURS else "")
+    return table
+
+
+def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray[np.float64]) -> Table:
+    """The n texts with their languages and (n, n) cosines; each row's most similar other text is bold, NaN a dash."""
+    numbers = [Column(str(num), justify="right", no_wrap=True) for num in range(1, len(texts) + 1)]
+    text_columns = Column("text", overflow="fold"), Column("lang", style="cyan")
+    table = plain_table(Column("", justify="right", style="dim"), *text_columns, *numbers)
+    for num, (text, language, row) in enumerate(zip(texts, languages, scores, strict=True)):
+        others = [(score, -place) for place, score in enumerate(row) if place != num and isfinite(score)]
+        styles = {num: "dim"} | ({-max(others)[1]: "bold green"} if others else {})
+        shown = (f"{score:.2f}" if isfinite(score) else words.NOTHING for score in row)
+        cells = [Text(score, style=styles.get(place, "")) for place, score in enumerate(shown)]
+        table.add_row(str(num + 1), isolated_text(text), Text(words.language_name(language)), *cells)
     return table
 
 
@@ -115,11 +122,7 @@ def metric_columns(names: Iterable[str]) -> list[Column]:
 
 
 def figure_cell(figure: Any) -> Text:
-    """A value above its interval; a dash for None.
-
-    Args:
-        figure: Has value, low and high.
-    """
+    """The value of a figure (value, low, high) above its interval; a dash for None."""
     cell = Text(words.format_score(figure.value if figure else None))
     if figure and figure.low is not None and figure.high is not None:
         cell.append(f"\n{words.format_score(figure.low)}–{words.format_score(figure.high)}", style="dim")
@@ -128,9 +131,7 @@ def figure_cell(figure: Any) -> Text:
 
 def plain_table(*columns: Column, title: str | None = None) -> Table:
     """An empty table of all reports: a rule below its head, the title bold on the left."""
-    return Table(
-        *columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold"
-    )  # fmt: skip
+    return Table(*columns, box=SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left", title_style="bold")
 
 
 def label_grid(rows: Iterable[tuple[str, str]], title: str | None = None) -> Table:
@@ -157,20 +158,6 @@ def _reason(item: Listed, n_because: int) -> Text:
     return reason
 
 
-def _next_steps(header: Header) -> list[tuple[str, str]]:
-    config = f"--config {header.config_file}"
-    return [
-        ("why a user gets a list", f"xlrec explain {config} --user ID"),
-        ("score the lists against held-out events", f"xlrec evaluate {config}"),
-        ("what readers may rely on", "xlrec contract"),
-        ("another mix", f"xlrec run {config} --set rank.languages=only"),
-    ]
-
-
 def _heading(user: UserList) -> Text:
-    heading = Text.assemble((_plain(user.label), "bold"), f"  market {words.market_name(user.market)}")
+    heading = Text.assemble((isolated_text(user.label).plain, "bold"), f"  market {words.market_name(user.market)}")
     return heading.append(f", reads {', '.join(map(words.language_name, user.languages))}" if user.languages else "")
-
-
-def _plain(label: str) -> str:
-    return isolated_text(label).plain

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from xlrec.runtime.progress import StageSummary
@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     from xlrec.stages.prepare.markets import MarketLog
     from xlrec.training.recommender.fusion_weights import Figure
 
-#: System whose lists are published; the others are baselines or its single sources.
-OURS: Final = "xlrec"
-#: Slice that holds all users.
-ALL: Final = "all"
+OURS: Final = "xlrec"  # system whose lists are published; the others are baselines or its single sources
+ALL: Final = "all"  # slice that holds all users
 
 
 @dataclass(frozen=True)
@@ -24,20 +22,16 @@ class Header:
 
     run_id: str
     run_date: date
-    status: str
-    """As in `_runs`: published, rejected, failed, finished, …"""
+    status: str  # as in `_runs`: published, rejected, failed, finished, …
     lake: str
-    encoder: str
-    """Name and dimension of the encoder: `default, 240 dimensions`."""
+    encoder: str  # name and dimension of the encoder: `default, 240 dimensions`
     started_at: datetime
     seconds: float
     versions: Mapping[str, str] = field(default_factory=dict)
-    config_file: str = "CONFIG"
-    """Put into the commands that the report suggests."""
+    config_file: str = "CONFIG"  # put into the commands that the report suggests
 
 
-@dataclass(frozen=True)
-class RejectRow:
+class RejectRow(NamedTuple):
     """Number of rows of one input that one rule rejected."""
 
     input: str
@@ -45,45 +39,34 @@ class RejectRow:
     rows: int
 
 
-@dataclass(frozen=True)
-class QualityRow:
+class QualityRow(NamedTuple):
     """Counts of unusable texts of one language."""
 
     language: str
     texts: int
-    checked: int
-    """Size of the sample in which `truncated_texts` and `other_language` are counted."""
-    cut: int
-    """Texts at least as long as the encoder's limit."""
-    other_language: int
-    """Texts that are surely in another of the catalogue's languages than stated."""
-    mute: int
-    """Texts shared by so many items that they are not used."""
-    empty: int
-    """Catalogue rows without a title once cleaned; rejected."""
+    checked: int  # size of the sample in which `cut` and `other_language` are counted
+    cut: int  # texts at least as long as the encoder's limit
+    other_language: int  # texts that are surely in another of the catalogue's languages than stated
+    mute: int  # texts shared by so many items that they are not used
+    empty: int  # catalogue rows without a title once cleaned; rejected
 
 
-@dataclass(frozen=True)
-class Release:
-    """The new lists beside the live ones; None where there are none."""
+class Release(NamedTuple):
+    """The new lists, with their number where they were released, beside those that were live before."""
 
     number: int | None
-    """Release number of this run; None where it was not released."""
     rows: int
-    users: int
-    """Users who should get a list."""
+    users: int  # users who should get a list
     users_with_list: int
     short_lists: int
     k: int
     bars: tuple["Verdict", ...]
     live_run_id: str | None = None
-    """Run that was live before."""
     live_rows: int | None = None
     content_hash: str | None = None
 
 
-@dataclass(frozen=True)
-class MarketRow:
+class MarketRow(NamedTuple):
     """Lists of one market."""
 
     market: str
@@ -92,8 +75,7 @@ class MarketRow:
     short_lists: int
 
 
-@dataclass(frozen=True)
-class LanguageRow:
+class LanguageRow(NamedTuple):
     """Shares in [0, 1] of one language: among the rows of all lists, and in what users read (mean of their weights)."""
 
     language: str
@@ -101,8 +83,7 @@ class LanguageRow:
     read: float
 
 
-@dataclass(frozen=True)
-class SourceRow:
+class SourceRow(NamedTuple):
     """Rows of one source in the lists of one market."""
 
     market: str
@@ -138,18 +119,15 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of one evaluation and its split."""
+    """Figures of one evaluation, and its split into history and holdout."""
 
     rows: tuple[MetricRow, ...]
     evaluated_at: datetime
     split: str
-    """Split into history and holdout, as in table metrics."""
-    cutoff: int = 10
-    """Cut-off k of the figures in the report."""
+    cutoff: int = 10  # k of the figures in the report
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """One row of a user's list, with texts."""
 
     rank: int
@@ -158,12 +136,10 @@ class Listed:
     language: str
     score: float
     source: str
-    because: tuple[str, ...] = ()
-    """Titles of the history items that the reason names."""
+    because: tuple[str, ...] = ()  # titles of the history items that the reason names
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """One item of a user's history."""
 
     item_id: str
@@ -171,18 +147,15 @@ class Read:
     language: str
 
 
-@dataclass(frozen=True)
-class UserList:
+class UserList(NamedTuple):
     """One user's history and list."""
 
-    label: str
-    """`masked(user_id)` in reports; the id itself only where the operator asked for this user."""
+    label: str  # `masked(user_id)` in reports; the id itself only where the operator asked for this user
     market: str
     languages: tuple[str, ...]
     history: tuple[Read, ...]
     items: tuple[Listed, ...]
-    n_history: int | None = None
-    """Distinct items in the whole history, where `history` shows the newest only."""
+    n_history: int | None = None  # distinct items in the whole history, where `history` shows the newest only
 
 
 @dataclass(frozen=True)
@@ -193,10 +166,8 @@ class ReportData:
     stages: tuple["StageSummary", ...] = ()
     rejects: tuple[RejectRow, ...] | None = None
     quality: tuple[QualityRow, ...] = ()
-    market_logs: tuple["MarketLog", ...] = ()
-    """Markets that disagree with the others first."""
-    parts: tuple["Figure", ...] = ()
-    """All markets, new items, then each market."""
+    market_logs: tuple["MarketLog", ...] = ()  # markets that disagree with the others first
+    parts: tuple["Figure", ...] = ()  # of all markets, of new items, then of each market
     release: Release | None = None
     lists: Lists | None = None
     metrics: Metrics | None = None

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from xlrec.planning.night import Forecast, Night, forecast_cost, what_if
 from xlrec.planning.rates import STAGE_RATES
+from xlrec.reporting.console import label_grid
 from xlrec.runtime.progress import duration_text
 
 
@@ -18,10 +19,7 @@ def print_plan(night: Night, console: Console | None = None) -> None:
     """Prints the forecast: a few lines where fixed seconds are most of the night, else with two tables."""
     out, cost = console or Console(), forecast_cost(night)
     total, fixed = sum(cost.seconds.values()), sum(fixed for fixed, _ in STAGE_RATES.values())
-    facts = Table.grid(padding=(0, 2))
-    for name, text in _plan_facts(night, cost):
-        facts.add_row(Text(name, style="dim"), Text(text))
-    out.print(facts)
+    out.print(label_grid(_plan_facts(night, cost)))
     source = f"scaled from run {night.last.run_id}" if night.last else "within a factor of two"
     out.print(Text(f"The night takes about {duration_text(total)}, {source}.", style="bold"))
     if fixed > 0.8 * total:
@@ -47,15 +45,12 @@ def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
     there = f" of {decimal(cluster.memory)}" if cluster.memory else ""
     needed = f"{decimal(cost.executor_memory)}{there} memory and {decimal(cost.executor_disk)} disk"
     driver = f"{decimal(cost.driver_memory)} memory and {decimal(cost.driver_disk)} disk"
-    searching = night.search_seconds / (cluster.executors * cluster.cores)
+    searching = duration_text(night.search_seconds / (cluster.executors * cluster.cores))
     return [
         ("users", f"{sizes.users:,}, {sizes.active:,} with events; {sizes.events:,} events"),
         ("items", f"{sizes.items:,} in {sizes.markets} markets; {sizes.texts:,} texts, {sizes.new_texts:,} to embed"),
         ("executors", f"{cluster.executors} of {cluster.cores} cores; each needs {needed}"),
         ("driver", "on the same machine" if cluster.executors == 1 else driver),
-        (
-            "search",
-            f"{sizes.active:,} users × {sizes.items:,} items: {duration_text(searching)} of the stage recommend",
-        ),
+        ("search", f"{sizes.active:,} users × {sizes.items:,} items: {searching} of the stage recommend"),
         ("data", f"{decimal(cost.shuffle_bytes)} shuffled, {decimal(cost.lake_bytes)} more in the lake"),
     ]

@@ -4,35 +4,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from markupsafe import Markup
 from rich.console import Console
 from rich.table import Column
 from rich.text import Text
 
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import DotRow, Mark
+from xlrec.reporting.charts import DotRow, Mark, line_chart, page_environment
 from xlrec.reporting.console import figure_cell, label_grid, metric_columns, plain_table
-from xlrec.reporting.curves import line_chart
-from xlrec.reporting.html import page_environment
 from xlrec.reporting.views import Chart, history_length
 from xlrec.training.recommender.quality import METRICS
-from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
+from xlrec.training.transfer import FEW_SHOT, POPULARITY, TEXT, ZERO_SHOT, Choice, Outcome
 from xlrec.training.transfer.figures import ALL, Difference, Figure
-from xlrec.training.transfer.strategies import JOINT, SOURCE_ONLY, STRATEGIES, TARGET_ONLY
+from xlrec.training.transfer.strategies import JOINT, STRATEGIES, TARGET_ONLY
 
-#: Every arm and its meaning, in the order of the tables.
-ARMS: Final = {
-    ZERO_SHOT: "the source model; nothing of the target was learnt, its users are served from their histories",
-    SOURCE_ONLY.name: "the source model again, where a share of the target's logs is there to be learnt from",
-    JOINT.name: "trained on the source's logs and the share together",
-    TARGET_ONLY.name: "trained on the share alone",
-    FEW_SHOT: "the best of those that use the source, by the inner split of the share",
-    KEPT: "the best of all by the inner split of the share",
-    POPULARITY: "what is popular in the target",
-    TEXT: "nearness of the texts to the history; nothing is learnt",
-}
-#: With fewer users a metric is in the tables alone.
-_LEAST_USERS: Final = 20
+_LEAST_USERS: Final = 20  # users; with fewer a metric is in the tables alone
 
 
 @dataclass(frozen=True)
@@ -72,14 +57,13 @@ class TransferView:
     """Figures in order, charts drawn."""
 
     def __init__(self, data: TransferData) -> None:
-        """Looks the figures up."""
         self.data, outcome = data, data.outcome
         self._figures = {(f.strategy, f.share, f.metric, f.slice): f for f in outcome.figures}
         self._differences = {(d.strategy, d.share, d.other, d.other_share, d.metric): d for d in outcome.differences}
         self.slices = list(dict.fromkeys(f.slice for f in outcome.figures if f.slice != ALL))
 
     def figure_of(self, arm: str, share: float, metric: str = METRICS[0], where: str = ALL) -> Figure | None:
-        """One mean; None where no user has it."""
+        """The mean of an arm; None where no user has it."""
         return self._figures.get((arm, share, metric, where))
 
     @property
@@ -101,22 +85,14 @@ class TransferView:
         """Whether the inner split chose this arm for this share."""
         return any(choice.share == share and choice.kept == arm for choice in self.data.outcome.choices)
 
-    @property
-    def difference_rows(self) -> list[tuple[str, list[Difference | None]]]:
-        """Zero-shot and few-shot at each share against popularity, text, target only (all logs; the same share)."""
-        rows = []
-        for arm, share in [(ZERO_SHOT, 0.0)] + [(FEW_SHOT, share) for share in self.data.few_shot_shares]:
-            only = TARGET_ONLY.name
-            rivals = [(POPULARITY, 1.0), (TEXT, 0.0), (only, 1.0), (only, share), (ZERO_SHOT, 0.0)]
-            cells = [self._differences.get((arm, share, *rival, METRICS[0])) for rival in rivals]
-            rows.append((f"{arm}, {_percent(share)}" if share else arm, cells))
-        return rows
+    def difference_of(self, arm: str, share: float, other: str, other_share: float) -> Difference | None:
+        """The paired difference of two arms in the first metric; None where there is none."""
+        return self._differences.get((arm, share, other, other_share, METRICS[0]))
 
     @property
     def curve_charts(self) -> list[Chart]:
         """A curve per metric over the shares, and zero-shot beside target only by history length."""
-        steps = [0.0, *self.data.few_shot_shares]
-        drawn = []
+        steps, drawn = [0.0, *self.data.few_shot_shares], []
         for metric in METRICS:
             zero = self.figure_of(ZERO_SHOT, 0.0, metric)
             if zero is None or zero.n_users < _LEAST_USERS:
@@ -125,24 +101,20 @@ class TransferView:
                 "carried over": [self._mark(FEW_SHOT if s else ZERO_SHOT, s, metric) for s in steps],
                 "target only": [self._mark(TARGET_ONLY.name, s, metric) for s in steps],
             }
-            levels = {arm: self.figure_of(arm, share, metric) for arm, share in ((POPULARITY, 1.0), (TEXT, 0.0))}
-            values = {arm: figure.value for arm, figure in levels.items() if figure}
+            levels = (self.figure_of(POPULARITY, 1.0, metric), self.figure_of(TEXT, 0.0, metric))
+            values = {figure.strategy: figure.value for figure in levels if figure}
             title = f"{words.metric_title(metric)} by share of the target's logs"
-            svg = line_chart(rows, values, [_percent(step) for step in steps], title)
+            svg = line_chart(rows, values, list(map(_percent, steps)), title)
             drawn.append(Chart(title, svg, charts.chart_legend(list(rows), dots=True)))
         return [*drawn, *self._by_history()]
 
     def _by_history(self) -> list[Chart]:
         rows = []
         for where in sorted(self.slices, key=history_length):
-            figure = self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where)
-            if figure:
-                marks = (
-                    self._mark(ZERO_SHOT, 0.0, where=where),
-                    self._mark(TARGET_ONLY.name, 1.0, where=where, series=1),
-                )
+            if figure := self.figure_of(ZERO_SHOT, 0.0, METRICS[0], where):
+                two = self._mark(ZERO_SHOT, 0.0, where=where), self._mark(TARGET_ONLY.name, 1.0, where=where, series=1)
                 label = where.partition("=")[2].replace("-", "–")
-                rows.append(DotRow(label, tuple(m for m in marks if m), f"{figure.n_users:,} users"))
+                rows.append(DotRow(label, tuple(filter(None, two)), f"{figure.n_users:,} users"))
         title = f"{words.metric_title(METRICS[0])} by distinct items in the history"
         legend = charts.chart_legend(["zero-shot", "target only, all of its logs"], dots=True)
         return [Chart(title, charts.dot_chart(rows, title), legend)] if rows else []
@@ -155,9 +127,8 @@ class TransferView:
 def render_transfer(data: TransferData) -> str:
     """The whole page."""
     return page_environment().get_template("transfer.html").render(
-        t=data, view=TransferView(data), w=words, arms=ARMS, metrics=METRICS, percent=_percent,
-        outcome=kept_summary(data), ways=[way.name for way in STRATEGIES],
-        svg=lambda drawn: Markup(drawn),  # noqa: S704  # charts escape what they draw
+        t=data, view=TransferView(data), metrics=METRICS, percent=_percent, outcome=kept_summary(data),
+        arms=words.report_words()["arms"], ways=[way.name for way in STRATEGIES],
     )  # fmt: skip
 
 
@@ -180,14 +151,10 @@ def kept_summary(data: TransferData) -> str:
     choice = data.kept_choice
     if choice is None:
         return "The target has no logs: the source model is kept, and nothing could be measured."
-    rest = [
-        f"{words.format_signed(value)} ({words.format_signed(low)} to {words.format_signed(high)}) on {name}"
-        for name, (value, low, high) in choice.ahead.items()
-    ]
-    return (
-        f"Kept for {', '.join(data.targets)}: {choice.kept}, on the inner split of {choice.n_users:,} users "
-        f"ahead by {'; '.join(rest)} in NDCG."
-    )
+    ahead = {name: map(words.format_signed, numbers) for name, numbers in choice.ahead.items()}
+    rest = "; ".join("{} ({} to {})".format(*numbers) + f" on {name}" for name, numbers in ahead.items())
+    kept = f"Kept for {', '.join(data.targets)}: {choice.kept}, on the inner split of {choice.n_users:,} users"
+    return f"{kept} ahead by {rest} in NDCG."
 
 
 def _percent(share: float) -> str:

@@ -1,36 +1,20 @@
-"""Charts and tables of the page from the report's data: figures in order, best systems marked."""
+"""The report as one HTML page, without scripts or anything to load: figures in order, best systems marked, charts."""
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from xlrec.kernels.base.names import FALLBACK, SOURCES
 from xlrec.reporting import charts, words
-from xlrec.reporting.charts import DotRow, Mark
-from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics
+from xlrec.reporting.charts import DotRow, Mark, page_environment
+from xlrec.reporting.data import ALL, OURS, Lists, MetricRow, Metrics, ReportData
 
 T = TypeVar("T")
 
-#: Rows of a chart; the others are counted in a note.
-MOST_ROWS: Final = 14
-#: Tables of metrics and their columns, where the evaluation has them.
-TABLES: Final = {
-    "Accuracy": ("ndcg", "recall", "mrr", "map", "hit_rate"),
-    "Beyond accuracy": (
-        "cross_lingual_recall", "cold_item_recall", "coverage", "novelty", "diversity", "language_mix_error",
-    ),
-}  # fmt: skip
-_DIMENSIONS: Final = {
-    "market": "By market",
-    "language": "By the user's main language",
-    "history": "By distinct items in the history",
-    "cold_items": "By whether cold items were chosen",
-}
+MOST_ROWS: Final = 14  # rows of a chart; the others are counted in a note
 
 
-@dataclass(frozen=True)
-class Chart:
+class Chart(NamedTuple):
     """A drawing with its heading, and a note on the rows it leaves out."""
 
     title: str
@@ -44,18 +28,15 @@ class MetricsView:
 
     def __init__(self, metrics: Metrics) -> None:
         self._rows = {(row.system, row.slice, row.metric): row for row in metrics.rows}
-        overall = [row for row in metrics.rows if row.slice == ALL]
-        present = {row.metric for row in overall}
-        self.tables = {
-            title: names
-            for title, bases in TABLES.items()
-            if (names := [name for name in (f"{base}@{metrics.cutoff}" for base in bases) if name in present])
+        present = {row.metric for row in metrics.rows if row.slice == ALL}
+        tables = {
+            title: [name for base in bases if (name := f"{base}@{metrics.cutoff}") in present]
+            for title, bases in words.report_words()["tables"].items()
         }
+        self.tables = {title: names for title, names in tables.items() if names}
         self.main, self.recall = f"ndcg@{metrics.cutoff}", f"recall@{metrics.cutoff}"
-        values = {row.system: row.value for row in overall if row.metric == self.main and row.value == row.value}
-        self.systems = sorted(
-            {row.system for row in overall}, key=lambda name: (name != OURS, -values.get(name, float("-inf")), name)
-        )
+        values = self._values(self.main, {row.system for row in metrics.rows if row.slice == ALL})
+        self.systems = sorted(values, key=lambda name: (name != OURS, -values[name], name))
 
     def figure_of(self, system: str, metric: str, where: str = ALL) -> MetricRow | None:
         """One figure; None where the evaluation lacks it."""
@@ -74,56 +55,58 @@ class MetricsView:
     @property
     def system_charts(self) -> list[Chart]:
         """NDCG of each system, and the difference of ours to each."""
-        name = words.metric_title(self.main)
+        title = f"{words.metric_title(self.main)} of each system"
         rows = [row for system in self.systems if (row := self.figure_of(system, self.main))]
-        values = [DotRow(words.system_name(row.system), (_mark(row, 0 if row.system == OURS else 1),)) for row in rows]
+        values = [DotRow(words.system_name(row.system), (_mark(row, int(row.system != OURS)),)) for row in rows]
+        drawn = [Chart(title, charts.dot_chart(values, f"{title} with 95 % intervals"))]
         differences = [
             DotRow(words.system_name(row.system), (Mark(row.difference, row.difference_low, row.difference_high),))
             for row in rows
             if row.difference is not None
         ]
-        drawn = [
-            Chart(f"{name} of each system", charts.dot_chart(values, f"{name} of each system with 95 % intervals"))
-        ]
         if differences:
-            title = f"xlrec minus each other system, {name}"
+            title = f"xlrec minus each other system, {words.metric_title(self.main)}"
             drawn.append(Chart(title, charts.dot_chart(differences, f"{title}, with 95 % intervals", difference=True)))
         return drawn
 
     @property
     def slice_charts(self) -> list[Chart]:
         """NDCG of ours and of the strongest other system in each slice, a chart per dimension."""
+        ours = [row for row in self._rows.values() if (row.system, row.metric) == (OURS, self.main)]
+        titles = words.report_words()["dimensions"]
+        found = dict.fromkeys(row.slice.partition("=")[0] for row in ours if row.slice != ALL)
+        known = [name for name in titles if name in found]
+        return [
+            self._slice_chart(name, titles.get(name, f"By {name}"), ours) for name in {**dict.fromkeys(known), **found}
+        ]
+
+    def _slice_chart(self, dimension: str, title: str, ours: list[MetricRow]) -> Chart:
         pair = [OURS, *self.other_systems[:1]]
+        rows = [row for row in ours if row.slice.startswith(f"{dimension}=")]
+        by_history = dimension == "history"
+        rows.sort(key=lambda row: (history_length(row.slice) if by_history else -row.n_users, row.slice))
+        first, note = _first(rows)
+        dots = []
+        for row in first:
+            both = [self.figure_of(system, self.main, row.slice) for system in pair]
+            marks = tuple(_mark(figure, i) for i, figure in enumerate(both) if figure)
+            dots.append(DotRow(_slice_label(dimension, row.slice), marks, f"{row.n_users:,} users"))
         legend = charts.chart_legend([words.system_name(name) for name in pair], dots=True)
-        ours = [row for (system, _, metric), row in self._rows.items() if system == OURS and metric == self.main]
-        dimensions = list(dict.fromkeys(row.slice.partition("=")[0] for row in ours if row.slice != ALL))
-        drawn = []
-        for dimension in sorted(
-            dimensions, key=lambda name: list(_DIMENSIONS).index(name) if name in _DIMENSIONS else 9
-        ):
-            rows = [row for row in ours if row.slice.startswith(f"{dimension}=")]
-            by_users = dimension != "history"
-            rows.sort(key=lambda row: (-row.n_users if by_users else history_length(row.slice), row.slice))
-            first, note = _first(rows)
-            dots = []
-            for row in first:
-                both = [self.figure_of(system, self.main, row.slice) for system in pair]
-                marks = tuple(_mark(figure, i) for i, figure in enumerate(both) if figure)
-                dots.append(DotRow(_slice_label(dimension, row.slice), marks, f"{row.n_users:,} users"))
-            title = _DIMENSIONS.get(dimension, f"By {dimension}")
-            svg = charts.dot_chart(dots, f"{words.metric_title(self.main)} {title.lower()}")
-            drawn.append(Chart(title, svg, legend, note))
-        return drawn
+        return Chart(title, charts.dot_chart(dots, f"{words.metric_title(self.main)} {title.lower()}"), legend, note)
+
+    def _values(self, metric: str, systems: set[str]) -> dict[str, float]:
+        """Value of each system; -inf where it has no number."""
+        rows = {system: self.figure_of(system, metric) for system in systems}
+        return {s: row.value if row and row.value == row.value else float("-inf") for s, row in rows.items()}
 
     def _best(self, metric: str) -> set[str]:
+        """Systems with the best value; none for novelty and diversity, which are not better when higher."""
         base = metric.partition("@")[0]
-        if base in words.DESCRIPTIVE:
+        rows = [row for s in self.systems if (row := self.figure_of(s, metric)) and row.value == row.value]
+        if base in ("novelty", "diversity") or not rows:
             return set()
-        sign = -1 if base in words.LOWER_IS_BETTER else 1
-        values = {
-            s: sign * row.value for s in self.systems if (row := self.figure_of(s, metric)) and row.value == row.value
-        }
-        return {s for s, value in values.items() if value == max(values.values())}
+        best = (min if base == "language_mix_error" else max)(row.value for row in rows)
+        return {row.system for row in rows if row.value == best}
 
 
 def lists_charts(lists: Lists) -> list[Chart]:
@@ -145,10 +128,23 @@ def lists_charts(lists: Lists) -> list[Chart]:
     return drawn
 
 
+def render_report(report: ReportData) -> str:
+    """The whole page. Equal data gives an equal page: no clock, no randomness."""
+    return (
+        page_environment()
+        .get_template("page.html")
+        .render(
+            r=report,
+            ours=OURS,
+            figures=MetricsView(report.metrics) if report.metrics and report.metrics.rows else None,
+            list_charts=lists_charts(report.lists) if report.lists else [],
+        )
+    )
+
+
 def history_length(where: str) -> int:
     """Least number of items of a slice by history, such as 3 of `history=3-9`; 0 where it has no number."""
-    numbers = re.findall(r"\d+", where)
-    return int(numbers[0]) if numbers else 0
+    return int((re.findall(r"\d+", where) or [0])[0])
 
 
 def _mark(row: MetricRow, series: int) -> Mark:

@@ -1,51 +1,22 @@
 """Numbers, names and sources as a person reads them. Nothing here fails on a missing or non-finite number."""
 
+import json
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 from math import isfinite
-from typing import Final
+from typing import Any, Final
 
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
-#: Shown where there is no number.
-NOTHING: Final = "–"
-#: Metrics of which less is better.
-LOWER_IS_BETTER: Final = frozenset({"language_mix_error"})
-#: Metrics that describe lists without being better when higher: nothing is marked best in them.
-DESCRIPTIVE: Final = frozenset({"novelty", "diversity"})
-#: Title and meaning of each metric.
-_METRICS: Final = {
-    "ndcg": ("NDCG", "hits, weighted by how high they stand"),
-    "recall": ("Recall", "share of a user's later choices that the list holds"),
-    "mrr": ("MRR", "1 over the rank of the first hit"),
-    "map": ("MAP", "precision at each hit, averaged"),
-    "hit_rate": ("Hit rate", "share of users with at least one hit"),
-    "cross_lingual_recall": (
-        "Cross-lingual recall", "recall of choices in languages that the user's history does not contain",
-    ),
-    "cold_item_recall": ("Cold-item recall", "recall of items that nobody had chosen before"),
-    "coverage": ("Coverage", "share of the items on sale that any list holds"),
-    "novelty": ("Novelty", "how little known the listed items are, in bits"),
-    "diversity": ("Diversity", "how unlike one another a list's items are"),
-    "language_mix_error": (
-        "Language mix error", "distance between the list's languages and those the user reads; less is better",
-    ),
-}  # fmt: skip
-_SYSTEMS: Final = {
-    "popular": "Most popular",
-    "itemknn": "ItemKNN",
-    "als": "ALS",
-    "similar": "Learnt only",
-    "text": "Texts only",
-    "texts": "Texts only",
-    "covisited": "Co-visited only",
-}
-#: Why an item is listed: before titles of the history, and without them.
-_REASONS: Final = {
-    "similar": ("goes with", "goes with the history"),
-    "covisited": ("often chosen with", "often chosen with the history"),
-    "popular": ("popular, and near", "popular in this market"),
-    "fallback": ("fills the list, near", "fills the list: popular in this market"),
-}
+NOTHING: Final = "–"  # shown where there is no number
+
+
+@cache
+def report_words() -> dict[str, Any]:
+    """words.json: titles and meanings of metrics, tables, slices, systems, arms; reasons without titles and before."""
+    words: dict[str, Any] = json.loads((files("xlrec.reporting") / "templates/words.json").read_text("utf-8"))
+    return words
 
 
 def format_count(value: float | None) -> str:
@@ -57,24 +28,18 @@ def format_share(value: float | None) -> str:
     """A share in [0, 1] as percent: 12.3 %, 100 %, under 0.1 %."""
     if value is None or not isfinite(value):
         return NOTHING
-    if 0 < value < 0.001:
-        return "< 0.1\u00a0%"
-    text = f"{100 * value:.1f}"
-    return f"{text.removesuffix('.0')}\u00a0%"
+    return "< 0.1\u00a0%" if 0 < value < 0.001 else f"{100 * value:.1f}".removesuffix(".0") + "\u00a0%"
 
 
 def format_score(value: float | None, digits: int = 3) -> str:
     """0.123 with a real minus sign, or a dash."""
-    if value is None or not isfinite(value):
-        return NOTHING
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\u2212")
+    return NOTHING if value is None or not isfinite(value) else f"{value:z.{digits}f}".replace("-", "\u2212")
 
 
 def format_signed(value: float | None) -> str:
     """+0.012 or −0.012; 0.000 has no sign."""
     text = format_score(value)
-    return f"+{text}" if value is not None and text[0].isdigit() and float(text) > 0 else text
+    return f"+{text}" if text[0].isdigit() and text.strip("0.") else text
 
 
 def format_seconds(value: float | None) -> str:
@@ -89,20 +54,25 @@ def format_time(value: datetime) -> str:
     return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def format_p_value(value: float | None) -> str:
+    """A p value with three decimals; `< 0.001` below."""
+    return "< 0.001" if value is not None and value < 0.001 else format_score(value)
+
+
 def metric_title(name: str) -> str:
     """NDCG@10 of ndcg@10; a name that is not known stays as it is."""
     base, at, k = name.partition("@")
-    return f"{_METRICS.get(base, (base, ''))[0]}{at}{k}"
+    return f"{report_words()['metrics'].get(base, [base])[0]}{at}{k}"
 
 
 def metric_meaning(name: str) -> str:
     """The meaning of a metric in a few words; empty where it is not known."""
-    return _METRICS.get(name.partition("@")[0], ("", ""))[1]
+    return str(report_words()["metrics"].get(name.partition("@")[0], ["", ""])[1])
 
 
 def system_name(name: str) -> str:
     """A system's name, as the tables show it."""
-    return _SYSTEMS.get(name, name)
+    return str(report_words()["systems"].get(name, name))
 
 
 def language_name(tag: str) -> str:
@@ -117,7 +87,7 @@ def market_name(code: str) -> str:
 
 def reason_text(source: str, with_titles: bool) -> str:
     """Why an item is listed; with titles, the words before them."""
-    return _REASONS.get(source, (source, source))[0 if with_titles else 1]
+    return str(report_words()["reasons"].get(source, (source, source))[with_titles])
 
 
 def interval_reading(low: float | None, high: float | None) -> str:
@@ -125,10 +95,3 @@ def interval_reading(low: float | None, high: float | None) -> str:
     if low is None or high is None or not (isfinite(low) and isfinite(high)):
         return "no interval"
     return "ahead" if low > 0 else "behind" if high < 0 else "no clear difference"
-
-
-def format_p_value(value: float | None) -> str:
-    """A p value with three decimals; `< 0.001` below."""
-    if value is None or not isfinite(value):
-        return NOTHING
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

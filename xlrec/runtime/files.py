@@ -169,9 +169,13 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
         new = Path(scratch, "new")
         new.mkdir()
         yield new
-        if folder.exists():
-            folder.rename(Path(scratch, "old"))
-        new.rename(folder)
+        old = folder.rename(Path(scratch, "old")) if folder.exists() else None
+        try:
+            new.rename(folder)
+        except OSError:
+            if old:
+                old.rename(folder)
+            raise
 
 
 def withdraw_added(added: Any, name: str) -> None:

@@ -7,7 +7,6 @@ The `xlrec similarity` command does the same for tables of any size on Spark.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +18,25 @@ from xlrec.errors import ConfigError
 from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.search.items import ITEM_BLOCK, prepare_items
 from xlrec.kernels.search.pairs import pair_mask
-from xlrec.kernels.search.topk import top_k
-from xlrec.kernels.text.text import clean_text
+from xlrec.kernels.search.topk import Mask, top_k
 from xlrec.runtime.first_pass import first_pass_for
-from xlrec.similarity import languages
-from xlrec.similarity.languages import COMMON_LANGUAGES, MAX_CHARS, known_languages, language_tags, language_words
+from xlrec.similarity.languages import (
+    COMMON_LANGUAGES,
+    MAX_CHARS,
+    Texts,
+    cleaned_texts,
+    detected_languages,
+    language_tags,
+    language_words,
+)
 
 __all__ = ["COMMON_LANGUAGES", "MAX_CHARS", "detected_languages", "most_similar", "similarity_matrix"]
 
-Texts = Sequence[str | None] | NDArray[Any]
 EncoderLike = Encoder | EmbedConfig | str | None
 
 
 def similarity_matrix(left: Texts, right: Texts | None = None, *, encoder: EncoderLike = None) -> NDArray[np.float64]:
-    """(n_left, n_right) cosines in [-1, 1]; NaN where a text is empty after cleaning.
-
-    Args:
-        left: Texts of any languages.
-        right: Likewise; None: left with itself.
-        encoder: An encoder, its config or its name; None: the config's default.
+    """(n_left, n_right) cosines in [-1, 1]; NaN where a text is empty after cleaning. Right None: left with itself.
 
     Raises:
         EncoderError: the encoder cannot be had.
@@ -69,7 +68,7 @@ def most_similar(
         left: n_left texts.
         right: n_right texts; None: left with itself, without each row's own.
         k: At least 1.
-        encoder: As of `similarity_matrix`.
+        encoder: An encoder, its config or its name; None: the config's default.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
         left_languages: BCP 47 of each left text, detected where None; used with other_language_only.
@@ -86,24 +85,16 @@ def most_similar(
     """
     if k < 1:
         raise ConfigError(f"k is {k}, allowed is at least 1")
-    model, itself = _encoder(encoder), right is None
+    model = _encoder(encoder)
     queries = _vectors(left, model)
-    found = queries if right is None else _vectors(right, model)
-    words, others = np.zeros((len(found), 1), dtype=np.uint64), None
-    if other_language_only:
-        words, others = _language_masks(left, right, left_languages, right_languages)
-    mask = pair_mask(len(queries), words, others, np.arange(len(queries)) if itself else None)
-    path = first_pass_for([(0, found)], n_queries=len(queries))
-    items = prepare_items([(0, found)], path=path, item_block=right_block)
+    others = queries if right is None else _vectors(right, model)
+    mask = _mask(left, right, (left_languages, right_languages) if other_language_only else None)
+    path = first_pass_for([(0, others)], n_queries=len(queries))
+    items = prepare_items([(0, others)], path=path, item_block=right_block)
     rows, scores = top_k(queries, items, k, mask, user_block=left_block)
     scores = np.where(np.isfinite(scores), np.clip(scores, -1.0, 1.0), scores)
     low = scores < min_score
     return np.where(low, np.int32(-1), rows), np.where(low, -np.inf, scores)
-
-
-def detected_languages(texts: Texts, among: Sequence[str] = COMMON_LANGUAGES, min_confidence: float = 0.5) -> list[str]:
-    """The BCP 47 language of each text among some; `und` where none is likely or the text is empty."""
-    return languages.detected_languages(_strings(texts), among, min_confidence)
 
 
 def _encoder(encoder: EncoderLike) -> Encoder:
@@ -112,23 +103,20 @@ def _encoder(encoder: EncoderLike) -> Encoder:
     return encoders.load(encoder) if isinstance(encoder, (EmbedConfig, str)) else encoder
 
 
-def _language_masks(
-    left: Texts, right: Texts | None, left_tags: Sequence[str | None] | None, right_tags: Sequence[str | None] | None
-) -> tuple[NDArray[np.uint64], tuple[NDArray[np.uint64], NDArray[np.bool_]]]:
-    """Language bits of the right texts, and bits and known languages of the left texts, as `pair_mask` takes them."""
-    own = language_tags(_strings(left), left_tags)
-    theirs = own if right is None else language_tags(_strings(right), right_tags)
+def _mask(left: Texts, right: Texts | None, tags: tuple[Sequence[str | None] | None, ...] | None) -> Mask:
+    """No row itself where right is None; with languages (of left, of right), only pairs whose two differ."""
+    itself = np.arange(len(left)) if right is None else None
+    if tags is None:
+        return pair_mask(len(left), np.zeros((len(left if right is None else right), 1), dtype=np.uint64), None, itself)
+    own = language_tags(left, tags[0])
+    theirs = own if right is None else language_tags(right, tags[1])
     names = sorted({*own, *theirs} - {UNKNOWN_LANGUAGE})
-    return language_words(theirs, names), (language_words(own, names), known_languages(own))
-
-
-def _strings(texts: Texts) -> list[str]:
-    return ["" if text is None else str(text) for text in texts]
+    return pair_mask(len(left), language_words(theirs, names)[0], language_words(own, names), itself)
 
 
 def _vectors(texts: Texts, encoder: Encoder) -> NDArray[np.float32]:
     """(n, dim) float32, each different text encoded once; NaN, never a match, where it is empty."""
-    cleaned = [clean_text(text, MAX_CHARS) for text in _strings(texts)]
+    cleaned = cleaned_texts(texts)
     places = {text: place for place, text in enumerate(dict.fromkeys(filter(None, cleaned)))}
     known = np.concatenate([encoder.encode(list(places)), np.full((1, encoder.dim), np.nan, dtype=np.float32)])
     return np.ascontiguousarray(known[[places.get(text, -1) for text in cleaned]], dtype=np.float32)

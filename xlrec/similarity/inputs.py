@@ -1,7 +1,6 @@
 """Inputs of the similarity program: tables of texts, read, cleaned, counted and numbered."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -16,26 +15,12 @@ from xlrec.tables import SIMILARITY_INPUT, UNKNOWN_LANGUAGE
 _OPTIONS: Final = {"id": "--id-column", "text": "--text-column", "language": "--language-column"}
 
 
-@dataclass(frozen=True)
-class TextCounts:
-    """Rows of one table, and those of them that are left out."""
+class TextCounts(NamedTuple):
+    """Rows of one table, those with an id and a text, and kinds and numbers of the others."""
 
     rows: int
-    empty: int
-    without_id: int
-    unknown_language: int
-
-    @property
-    def usable(self) -> int:
-        """Rows with an id and a text."""
-        return self.rows - self.empty - self.without_id
-
-    def note(self, other_language_only: bool) -> str:
-        """Kinds and numbers of the rows left out; empty where there are none."""
-        parts = [(self.empty, "without text"), (self.without_id, "without id")]
-        if other_language_only:
-            parts.append((self.unknown_language, "in an unknown language, which match nothing"))
-        return ", ".join(f"{count:,} {kind}" for count, kind in parts if count)
+    usable: int
+    note: str
 
 
 def read_texts(spark: SparkSession, path: str, side: str, columns: dict[str, str]) -> DataFrame:
@@ -65,25 +50,27 @@ def usable_rows(rows: DataFrame) -> DataFrame:
     return rows.where(_has_id() & (F.col("text") != ""))
 
 
-def count_texts(rows: DataFrame, name: str) -> TextCounts:
+def count_texts(rows: DataFrame, name: str, other_language_only: bool) -> TextCounts:
     """Rows of a table by kind; each row left out is counted once.
 
     Raises:
         InputError: no row has both id and text, or rows share id and language.
     """
-    empty = _has_id() & (F.col("text") == "")
-    unknown = _has_id() & (F.col("text") != "") & (F.col("language") == UNKNOWN_LANGUAGE)
-    numbers = rows.agg(F.count("*"), F.count_if(empty), F.count_if(~_has_id()), F.count_if(unknown)).collect()[0]
-    counts = TextCounts(*numbers)
-    if not counts.usable:
-        raise InputError(f"{name} has {counts.rows} rows, none with an id and a text: name another table or column")
+    n_unknown = F.count_if(_has_id() & (F.col("text") != "") & (F.col("language") == UNKNOWN_LANGUAGE))
+    n_empty = F.count_if(_has_id() & (F.col("text") == ""))
+    n_rows, *n_left_out = rows.agg(F.count("*"), n_empty, F.count_if(~_has_id()), n_unknown).collect()[0]
+    n_usable = n_rows - n_left_out[0] - n_left_out[1]
+    if not n_usable:
+        raise InputError(f"{name} has {n_rows} rows, none with an id and a text: name another table or column")
     n_repeated = usable_rows(rows).groupBy("id", "language").count().where("count > 1").count()
     if n_repeated:
         raise InputError(
             f"{name} has {n_repeated} ids with several rows in one language: leave one row each, or name another "
             "--id-column"
         )
-    return counts
+    kinds = ["without text", "without id", *["in an unknown language, which match nothing"] * other_language_only]
+    note = ", ".join(f"{n:,} {kind}" for n, kind in zip(n_left_out, kinds, strict=False) if n)
+    return TextCounts(n_rows, n_usable, note)
 
 
 def number_rows(rows: DataFrame) -> DataFrame:

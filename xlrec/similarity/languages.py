@@ -1,7 +1,7 @@
 """Languages of texts: tags given, else detected, and their bits for the mask of a search."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,8 @@ from xlrec.kernels.base.names import UNKNOWN_LANGUAGE
 from xlrec.kernels.text.detection import detect_language
 from xlrec.kernels.text.text import canonical_language, clean_text
 
-#: Longer texts are cut at a word.
-MAX_CHARS: Final = 5000
+Texts = Sequence[str | None] | NDArray[Any]
+MAX_CHARS: Final = 5000  # longer texts are cut at a word
 #: Languages to detect among by default. Among all that lingua knows, short texts are mistaken and its models load long.
 COMMON_LANGUAGES: Final = (
     "ar", "bn", "de", "el", "en", "es", "fr", "he", "hi", "id", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "ta",
@@ -21,15 +21,18 @@ COMMON_LANGUAGES: Final = (
 )  # fmt: skip
 
 
-def detected_languages(
-    texts: Sequence[str], among: Sequence[str] = COMMON_LANGUAGES, min_confidence: float = 0.5
-) -> list[str]:
+def detected_languages(texts: Texts, among: Sequence[str] = COMMON_LANGUAGES, min_confidence: float = 0.5) -> list[str]:
     """The BCP 47 language of each text among some; `und` where none is likely or the text is empty."""
     tags = tuple(sorted(filter(None, map(canonical_language, among))))
-    return [detect_language(clean_text(text, MAX_CHARS), tags, min_confidence) for text in texts]
+    return [detect_language(text, tags, min_confidence) for text in cleaned_texts(texts)]
 
 
-def language_tags(texts: Sequence[str], given: Sequence[str | None] | None) -> list[str]:
+def cleaned_texts(texts: Texts) -> list[str]:
+    """Texts without mark-up, cut at a word; empty where there is none."""
+    return [clean_text("" if text is None else str(text), MAX_CHARS) for text in texts]
+
+
+def language_tags(texts: Texts, given: Sequence[str | None] | None) -> list[str]:
     """Language of each text: as given, else detected among the given ones, or the common ones.
 
     Raises:
@@ -45,19 +48,10 @@ def language_tags(texts: Sequence[str], given: Sequence[str | None] | None) -> l
     return [tag or next(missing) for tag in known]
 
 
-def language_words(tags: Sequence[str], names: Sequence[str]) -> NDArray[np.uint64]:
-    """Bit of each tag's language: (n, n_words) uint64; no bit for a tag outside of names.
-
-    Args:
-        tags: n BCP 47 tags.
-        names: The languages, in the order of their bits.
-    """
+def language_words(tags: Sequence[str], names: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Languages of n tags: (n, n_words) uint64 the bit of each among names, if any; (n,) bool whether it is known."""
     nums = {name: num for num, name in enumerate(names)}
     n_words = words_for(len(names))
     bits = {tag: bits_of([nums[tag]] if tag in nums else [], n_words) for tag in set(tags)}
-    return np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), n_words)
-
-
-def known_languages(tags: Sequence[str]) -> NDArray[np.bool_]:
-    """(n,) bool: whether each tag names a language."""
-    return np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)
+    words = np.array([bits[tag] for tag in tags], dtype=np.uint64).reshape(len(tags), n_words)
+    return words, np.array([tag != UNKNOWN_LANGUAGE for tag in tags], dtype=np.bool_)

@@ -1,9 +1,6 @@
-"""Output of the similarity program: a folder of Parquet or a Delta table, replaced only by a whole one."""
+"""Tables that the similarity program reads and writes; the output is replaced only by a whole one."""
 
-import shutil
-import tempfile
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from pyspark.sql import DataFrame
@@ -11,6 +8,7 @@ from pyspark.sql import DataFrame
 from xlrec.errors import ConfigError
 from xlrec.lake.delta import Lake
 from xlrec.runtime import machine
+from xlrec.runtime.files import replaced_folder
 from xlrec.tables import SIMILARITIES
 
 Form = Literal["parquet", "delta"]
@@ -18,69 +16,63 @@ Form = Literal["parquet", "delta"]
 _MARKS: Final = {"parquet": "_SUCCESS", "delta": "_delta_log"}
 
 
-def check_output(out: str, inputs: dict[str, str | None], form: Form, overwrite: bool) -> None:
-    """Refuses an output that cannot be written.
+@dataclass(frozen=True)
+class Pairing:
+    """Tables to compare, and the place of the result."""
 
-    Args:
-        out: Path of the output.
-        inputs: Path of each input by its option; None: not given.
-        form: Of the output.
-        overwrite: Whether a table at the path may be replaced.
+    left: str
+    out: str
+    right: str | None = None  # None: left with itself, where a row never matches itself
+    k: int = 10
+    min_score: float = -1.0
+    other_language_only: bool = False
+    id_column: str = "id"
+    text_column: str = "text"
+    language_column: str | None = None  # None: `language`, where there is one
+    languages: tuple[str, ...] = ()
+    """Among which missing ones are detected. Empty: those in the tables, else `COMMON_LANGUAGES`."""
+    form: Form = "parquet"
+    overwrite: bool = False
 
-    Raises:
-        ConfigError: the path exists already, is an input, or cannot be written.
-    """
-    local = machine.local_folder(out)
-    for name, path in inputs.items():
-        folder = machine.local_folder(path) if path else None
-        if path == out or (local and folder and folder.resolve() in (local.resolve(), *local.resolve().parents)):
-            raise ConfigError(f"--out {out} lies in {name} {path}: name another folder")
-    if local is None:
-        return
-    if local.exists():
-        if not overwrite:
-            raise ConfigError(f"--out {out} is there already: add --overwrite, or name another folder")
-        if not (local / _MARKS[form]).exists():
-            raise ConfigError(f"--out {out} is no {form} table to overwrite: name another folder")
-    reason = machine.cannot_write(local.absolute().parent)
-    if reason:
-        raise ConfigError(f"--out: cannot write to {reason}: name another folder")
+    def check_output(self) -> None:
+        """Refuses an output that cannot be written.
+
+        Raises:
+            ConfigError: the path exists already, is an input, or cannot be written.
+        """
+        out, local = self.out, machine.local_folder(self.out)
+        for name, path in (("--left", self.left), ("--right", self.right)):
+            folder = machine.local_folder(path) if path else None
+            if path == out or (local and folder and folder.resolve() in (local.resolve(), *local.resolve().parents)):
+                raise ConfigError(f"--out {out} lies in {name} {path}: name another folder")
+        if local is None:
+            return
+        if local.exists():
+            if not self.overwrite:
+                raise ConfigError(f"--out {out} is there already: add --overwrite, or name another folder")
+            if not (local / _MARKS[self.form]).exists():
+                raise ConfigError(f"--out {out} is no {self.form} table to overwrite: name another folder")
+        reason = machine.cannot_write(local.absolute().parent)
+        if reason:
+            raise ConfigError(f"--out: cannot write to {reason}: name another folder")
 
 
-def write_pairs(pairs: DataFrame, path: str, form: Form) -> int:
+def write_pairs(pairs: DataFrame, beside: Lake, path: str, form: Form) -> int:
     """Number of rows written: Delta in one commit that replaces the table, Parquet as a new folder.
 
     A folder of Parquet is written beside the old one and renamed, so that a run that fails leaves the old one whole.
     Object stores cannot rename folders: there Spark deletes the old files first, and only Delta replaces at once.
     """
-    spark = pairs.sparkSession
     if form == "delta":
-        root, _, name = path.rstrip("/").rpartition("/")
-        return Lake(spark, root).replace_rows(replace(SIMILARITIES, name=name), pairs)
+        return beside.replace_rows(replace(SIMILARITIES, name=path.rstrip("/").rpartition("/")[2]), pairs)
     out = machine.local_folder(path)
     if out is None:
-        pairs.write.mode("overwrite").parquet(path)
-        return spark.read.parquet(path).count()
-    out.absolute().parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.absolute().parent))
-    try:
-        beside.chmod(0o777)  # workers may run as another user
-        pairs.write.parquet(str(beside / "new"))
-        n_pairs = spark.read.parquet(str(beside / "new")).count()
-        _replace(beside / "new", out, beside / "old")
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return n_pairs
+        return _write_parquet(pairs, path)
+    with replaced_folder(out) as new:
+        new.parent.chmod(0o777)  # workers may run as another user
+        return _write_parquet(pairs, str(new))
 
 
-def _replace(new: Path, out: Path, aside: Path) -> None:
-    """Puts the new folder where the old one was, which is moved aside; back where the new one cannot be moved."""
-    if not out.exists():
-        new.rename(out)
-        return
-    out.rename(aside)
-    try:
-        new.rename(out)
-    except OSError:
-        aside.rename(out)
-        raise
+def _write_parquet(pairs: DataFrame, path: str) -> int:
+    pairs.write.mode("overwrite").parquet(path)
+    return pairs.sparkSession.read.parquet(path).count()

@@ -1,7 +1,6 @@
 """The similarity program: two tables of texts in, the most similar right rows of every left row out."""
 
 import os
-from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
@@ -16,45 +15,12 @@ from xlrec.kernels.text.text import canonical_language
 from xlrec.lake.delta import Lake
 from xlrec.runtime.files import Files
 from xlrec.runtime.progress import Progress
-from xlrec.similarity.inputs import (
-    TextCounts,
-    candidate_languages,
-    clean_texts,
-    count_texts,
-    number_rows,
-    read_texts,
-    usable_rows,
-)
-from xlrec.similarity.output import Form, check_output, write_pairs
+from xlrec.similarity.inputs import candidate_languages, clean_texts, count_texts, number_rows, read_texts, usable_rows
+from xlrec.similarity.output import Pairing, write_pairs
 from xlrec.similarity.spark import similar_pairs
 from xlrec.stages import embed as embedding
 from xlrec.tables import UNKNOWN_LANGUAGE
 from xlrec.translators.shipping import encoder_for_workers
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """Tables to compare, and the place of the result."""
-
-    left: str
-    out: str
-    right: str | None = None
-    """None: left with itself, where a row never matches itself."""
-    k: int = 10
-    min_score: float = -1.0
-    other_language_only: bool = False
-    id_column: str = "id"
-    text_column: str = "text"
-    language_column: str | None = None
-    """None: `language`, where there is one."""
-    languages: tuple[str, ...] = ()
-    """Among which missing ones are detected. Empty: those in the tables, else `COMMON_LANGUAGES`."""
-    form: Form = "parquet"
-    overwrite: bool = False
-
-    def check_output(self) -> None:
-        """Refuses an output that cannot be written, with a ConfigError."""
-        check_output(self.out, {"--left": self.left, "--right": self.right}, self.form, self.overwrite)
 
 
 def run_similarity(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -> int:
@@ -66,26 +32,25 @@ def run_similarity(spark: SparkSession, pairing: Pairing, config: EmbedConfig) -
         EncoderError: the encoder cannot be had.
     """
     pairing.check_output()
-    progress, beside = Progress(spark), _parent_lake(spark, pairing.out)
+    parent, slash, name = pairing.out.rstrip("/").rpartition("/")
+    progress, beside = Progress(spark), Lake(spark, parent or slash or ".")
     fingerprint, sent = encoders.fingerprint(config), encoder_for_workers(beside, config)
     sides, n_left = _prepare(spark, pairing, progress)
     right = number_rows(sides[-1])
     vectors = _embed(sides, sent, fingerprint, progress)
-    files = _index_folder(beside, pairing.out)
+    files = beside.folder_of_files(f".{name}-{os.urandom(4).hex()}")
+    Path(files.folder).mkdir(parents=True)
+    Path(files.folder).chmod(0o777)  # workers may run as another user
     try:
         with progress.stage("index"):
             _write_index(files, right, vectors, encoders.load(config).dim)
             files.keep_in_lake(spark)
         left = usable_rows(sides[0]).withColumn("num", F.lit(None).cast("int")) if pairing.right else right
-        pairs = similar_pairs(
-            left.join(vectors, "text_hash"),
-            pairing.k,
-            index=files.share_with_workers(spark),
-            min_score=pairing.min_score,
-            other_language_only=pairing.other_language_only,
-        )
+        shared, queries = files.share_with_workers(spark), left.join(vectors, "text_hash")
+        least, only = pairing.min_score, pairing.other_language_only
+        pairs = similar_pairs(queries, pairing.k, index=shared, min_score=least, other_language_only=only)
         with progress.stage("search") as stage:
-            n_pairs = write_pairs(pairs, pairing.out, pairing.form)
+            n_pairs = write_pairs(pairs, beside, pairing.out, pairing.form)
             stage.record_result(rows_in=n_left, rows_out=n_pairs)
     finally:
         files.delete_everywhere(spark)
@@ -105,16 +70,12 @@ def _prepare(spark: SparkSession, pairing: Pairing, progress: Progress) -> tuple
         named = tuple(sorted({str(canonical_language(tag)) for tag in pairing.languages}))
         among = named or candidate_languages(raw)
         sides = [clean_texts(rows, among) for rows in raw]
-        counts = {side: count_texts(rows, side) for side, rows in zip(paths, sides, strict=True)}
-        n_rows, n_usable = (sum(getattr(count, name) for count in counts.values()) for name in ("rows", "usable"))
-        note = _note(counts, pairing.other_language_only)
-        stage.record_result(rows_in=n_rows, rows_out=n_usable, rejected=n_rows - n_usable, note=note)
+        only = pairing.other_language_only
+        counts = {side: count_texts(rows, side, only) for side, rows in zip(paths, sides, strict=True)}
+        n_rows, n_usable = sum(c.rows for c in counts.values()), sum(c.usable for c in counts.values())
+        notes = [f"{side} {c.note}" if len(counts) > 1 else c.note for side, c in counts.items() if c.note]
+        stage.record_result(rows_in=n_rows, rows_out=n_usable, rejected=n_rows - n_usable, note="; ".join(notes))
     return sides, counts["left"].usable
-
-
-def _note(counts: dict[str, TextCounts], other_language_only: bool) -> str:
-    notes = {side: count.note(other_language_only) for side, count in counts.items()}
-    return "; ".join(f"{side} {note}" if len(counts) > 1 else note for side, note in notes.items() if note)
 
 
 def _embed(sides: list[DataFrame], sent: EmbedConfig, fingerprint: str, progress: Progress) -> DataFrame:
@@ -126,20 +87,6 @@ def _embed(sides: list[DataFrame], sent: EmbedConfig, fingerprint: str, progress
         vectors = vectors.persist(StorageLevel.DISK_ONLY)
         stage.record_result(rows_in=n_texts, rows_out=vectors.count())
     return vectors
-
-
-def _parent_lake(spark: SparkSession, out: str) -> Lake:
-    parent, slash, _ = out.rstrip("/").rpartition("/")
-    return Lake(spark, parent or slash or ".")
-
-
-def _index_folder(beside: Lake, out: str) -> Files:
-    """A new folder for the index, beside the output."""
-    name = out.rstrip("/").rpartition("/")[2]
-    files = beside.folder_of_files(f".{name}-{os.urandom(4).hex()}")
-    Path(files.folder).mkdir(parents=True)
-    Path(files.folder).chmod(0o777)  # workers may run as another user
-    return files
 
 
 def _write_index(files: Files, right: DataFrame, vectors: DataFrame, dim: int) -> None:

@@ -1,7 +1,7 @@
 """Most similar right rows of every left row, languages and the row itself masked before the top-k."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,27 +15,16 @@ from xlrec.kernels.search.topk import Mask, prepare_items, top_k
 from xlrec.runtime.files import local_path
 from xlrec.runtime.first_pass import first_pass_for
 from xlrec.runtime.tasks import spread_by_hash
-from xlrec.similarity.languages import known_languages, language_words
+from xlrec.similarity.languages import language_words
 from xlrec.tables import SIMILARITIES
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-#: Left and right rows per matrix product; bounds memory, never changes a result.
-LEFT_BLOCK = 1024
-RIGHT_BLOCK = ITEM_BLOCK
+_LEFT_BLOCK: Final = 1024  # left rows per matrix product; bounds memory, never changes a result
 
 
-def similar_pairs(
-    left: "DataFrame",
-    k: int,
-    *,
-    index: str,
-    min_score: float = -1.0,
-    other_language_only: bool = False,
-    left_block: int = LEFT_BLOCK,
-    right_block: int = RIGHT_BLOCK,
-) -> "DataFrame":
+def similar_pairs(left: "DataFrame", k: int, *, index: str, min_score: float, other_language_only: bool) -> "DataFrame":
     """`SIMILARITIES`: at most k rows for each left row, the same however left is cut.
 
     Args:
@@ -46,8 +35,6 @@ def similar_pairs(
             language of each row, its languages the same where it is known.
         min_score: Pairs below it are left out.
         other_language_only: Only pairs whose two languages are known and differ.
-        left_block: Left rows per matrix product.
-        right_block: Right rows per matrix product.
 
     Raises:
         LakeError: In the worker: no index in the folder.
@@ -55,10 +42,9 @@ def similar_pairs(
     """
 
     def search(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        pair_search = PairSearch(
-            ItemIndex.open_folder(local_path(index)), k, min_score, other_language_only, right_block
-        )
-        for block in table_blocks(batches, left_block):
+        items = ItemIndex.open_folder(local_path(index))
+        pair_search = PairSearch(items, k, min_score, other_language_only, ITEM_BLOCK)
+        for block in table_blocks(batches, _LEFT_BLOCK):
             yield from pair_search.pairs_of(block).to_batches()
 
     rows = left.select("id", "language", "vector", "num")
@@ -69,24 +55,16 @@ class PairSearch:
     """Search of blocks of left rows on one index, without Spark."""
 
     def __init__(self, index: ItemIndex, k: int, min_score: float, other_language_only: bool, right_block: int) -> None:
-        """Maps the index's arrays."""
         self.index, self.k, self.min_score = index, k, min_score
         self.other_language_only, self.ids = other_language_only, index.item_ids
-        norms = np.asarray(index.norms)
-        path = first_pass_for(index.shards, norms)
+        path, norms = first_pass_for(index.shards, index.norms), np.asarray(index.norms)
         self.items = prepare_items(index.shards, norms=norms, path=path, item_block=right_block)
         self.codes = np.asarray(index.category_csr[1])
 
     def pairs_of(self, left: pa.Table) -> pa.Table:
         """A block of left rows as `SIMILARITIES`, in the same order."""
         queries = decode_vectors(left["vector"], self.index.dim)
-        nums, scores = top_k(
-            queries,
-            self.items,
-            self.k,
-            self._mask(left),
-            user_block=max(1, len(queries)),
-        )
+        nums, scores = top_k(queries, self.items, self.k, self._mask(left), user_block=max(1, len(queries)))
         cosines = np.clip(scores, -1.0, 1.0)
         kept = (nums >= 0) & (cosines >= self.min_score)
         rows, places = np.nonzero(kept)
@@ -104,8 +82,6 @@ class PairSearch:
 
     def _mask(self, left: pa.Table) -> Mask:
         own = left["num"].to_numpy() if not left["num"].null_count else None
-        others = None
-        if self.other_language_only:
-            tags = [str(tag) for tag in left["language"].to_pylist()]
-            others = language_words(tags, self.index.languages), known_languages(tags)
+        tags = [str(tag) for tag in left["language"].to_pylist()]
+        others = language_words(tags, self.index.languages) if self.other_language_only else None
         return pair_mask(left.num_rows, np.asarray(self.index.language_bits), others, own)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import product
 from typing import Any, Final
 
 import pyarrow as pa
@@ -44,15 +45,15 @@ def item_counts(world: World) -> Counter[str]:
 
 def item_row(world: World, num: int, language_num: int) -> dict[str, Any]:
     """One tidy row: an item in one language."""
-    items, product = items_of(world), products()[num % len(products())]
+    items, base = items_of(world), products()[num % len(products())]
     first_day, last_day, sold = int(items.first_day[num]), int(items.last_day[num]), int(items.sold[num])
     markets = [name for bit, name in enumerate(MARKET_CODES) if sold >> bit & 1]
     return {
         "item_id": items.ids[num],
         "title": variant_title(num, language_num),
-        "description": product.descriptions[language_num],
+        "description": base.descriptions[language_num],
         "language": LANGUAGES[language_num],
-        "categories": list(product.path),
+        "categories": list(base.path),
         "markets": None if items.everywhere[num] else markets,
         "available_from": world.start + timedelta(days=first_day) if first_day else None,
         "available_until": world.start + timedelta(days=last_day) if last_day != OPEN_END else None,
@@ -61,25 +62,21 @@ def item_row(world: World, num: int, language_num: int) -> dict[str, Any]:
 
 def translation_rows(world: World) -> pa.Table:
     """Every base product of the world in every language."""
-    nums = range(min(world.items, len(products())))
-    rows = [item_row(world, num, language_num) for num in nums for language_num in range(len(LANGUAGES))]
-    return pa.Table.from_pylist(rows, TRANSLATIONS)
+    pairs = product(range(min(world.items, len(products()))), range(len(LANGUAGES)))
+    return pa.Table.from_pylist([item_row(world, *pair) for pair in pairs], TRANSLATIONS)
 
 
 def truth_items(world: World, first: int, last: int) -> pa.Table:
     """Hidden facts of the items first to last - 1: quality, and the items that are chosen soon after."""
-    items = items_of(world)
-    rows = [
-        {
-            "item_id": items.ids[num],
-            "category": categories()[items.category[num]],
-            "home_market": MARKET_CODES[items.home[num]],
-            "quality": float(items.quality[num]),
-            "follow_ups": [items.ids[other] for other in items.follow_ups[num] if other >= 0],
-        }
-        for num in range(first, last)
+    items, rows = items_of(world), slice(first, last)
+    columns: list[Any] = [
+        items.ids[rows],
+        [categories()[code] for code in items.category[rows]],
+        [MARKET_CODES[market] for market in items.home[rows]],
+        items.quality[rows],
+        [[items.ids[other] for other in both if other >= 0] for both in items.follow_ups[rows]],
     ]
-    return pa.Table.from_pylist(rows, TRUTH_ITEMS)
+    return pa.Table.from_pydict(dict(zip(TRUTH_ITEMS.names, columns, strict=True)), TRUTH_ITEMS)
 
 
 def _untidy_rows(world: World, num: int, counts: Counter[str]) -> Iterator[dict[str, Any]]:

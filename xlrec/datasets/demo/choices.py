@@ -12,8 +12,7 @@ from xlrec.datasets.demo.users import MAX_STEPS, Users
 from xlrec.datasets.demo.world import MARKET_CODES, World, items_of, linked_category
 
 _SHARE_UNREADABLE: Final = 0.06
-#: Language of a pool that holds items in any language.
-_ANY_LANGUAGE: Final = len(LANGUAGES)
+_ANY_LANGUAGE: Final = len(LANGUAGES)  # language of a pool that holds items in any language
 
 
 def choose_items(world: World, block: Users) -> pd.DataFrame:
@@ -41,12 +40,7 @@ def choose_items(world: World, block: Users) -> pd.DataFrame:
 def _pick_items(world: World, users: Users, picked: Ints, last: Ints, step: int) -> Ints:
     """Item (n,) of this step for each user; -1 where the user finds nothing new.
 
-    Args:
-        world: The plan.
-        users: The n users who try to choose.
-        picked: (n, step) earlier choices, -1 where nothing was.
-        last: (n,) the newest choice, -1: none yet.
-        step: Number of this choice.
+    `picked` (n, step) holds the earlier choices, -1 where nothing was; `last` (n,) the newest of them.
     """
     items, nums, seed = items_of(world), users.nums, world.seed
     inside = (last >= 0) & ~_starts_session(seed, nums, step)
@@ -110,9 +104,7 @@ def _draw_item(world: World, users: Users, code: Ints, step: int, attempt: int) 
 
 @lru_cache(maxsize=2)
 def _item_pools(world: World) -> tuple[Ints, Ints, Floats]:
-    """Items and the running sum of their weights for each (market, category, language), end to end.
-
-    Category `len(categories())` stands for all. Built once a process.
+    """Item pools of each (market, category, language), end to end; category `len(categories())` stands for all.
 
     Returns:
         (n_pools + 1,) first entry of each pool; (n_entries,) item numbers; (n_entries + 1,) weight of all entries

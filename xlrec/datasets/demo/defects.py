@@ -16,8 +16,7 @@ Rows = list[dict[str, Any]]
 BOT: Final = "user-crawler"
 #: Events of the bot on each of its two days; over the default of `prepare.max_events_per_user_day`.
 _BOT_EVENTS_PER_DAY: Final = 2100
-#: A smaller world has no bot: its events would outweigh all others.
-_MIN_USERS_FOR_BOT: Final = 1000
+_MIN_USERS_FOR_BOT: Final = 1000  # a smaller world has no bot: its events would outweigh all others
 #: Users for each event in 2099: where they are fewer, such events would be more than stray ones.
 _USERS_PER_FUTURE_EVENT: Final = 300
 
@@ -36,11 +35,6 @@ def bad_catalogue(world: World) -> dict[str, Rows]:
         "catalog_without_item": [item_row(world, num, known[num][0]) | {"item_id": None} for num in (4, 5)],
         "catalog_duplicates": [item_row(world, num, known[num][0]) for num in tidy],
     }
-
-
-def bad_users(_: World) -> dict[str, Rows]:
-    """A user row without user, by defect."""
-    return {"users_without_id": [{"user_id": None, "market": "DE", "languages": ["de"], "opted_out": False}]}
 
 
 def bad_interactions(world: World) -> dict[str, Rows]:

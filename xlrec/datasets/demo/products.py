@@ -5,24 +5,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 #: Languages of every product; a mask of languages has bit l for the l-th of them.
 LANGUAGES: Final = ("en", "zh", "ja", "ko", "de", "fr", "es", "pt", "ru", "ar", "hi", "tr")
 
 
-@dataclass(frozen=True)
-class Product:
-    """One base product with its texts."""
+class Product(NamedTuple):
+    """One base product; its texts are in the order of LANGUAGES."""
 
     slug: str
     category: str
-    path: tuple[str, ...]
-    """Categories from broad to narrow, as the catalogue shows them."""
+    path: tuple[str, ...]  # categories from broad to narrow, as the catalogue shows them
     titles: tuple[str, ...]
-    """In the order of LANGUAGES."""
     descriptions: tuple[str, ...]
-    """In the order of LANGUAGES."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,7 @@ class VariantWords:
     brands: list[str]
     colours: dict[str, list[str]]
     sizes: dict[str, list[str]]
-    patterns: dict[str, str]
-    """Forms of a variant's title by language; the empty key stands for all other languages."""
+    patterns: dict[str, str]  # forms of a variant's title by language; the empty key stands for all other languages
 
     @property
     def n_combinations(self) -> int:
@@ -47,7 +42,7 @@ def products() -> tuple[Product, ...]:
     folder = files("xlrec.datasets.demo") / "products"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".json"))
     by_category = [_category_products(_package_json(f"products/{name}")) for name in names]
-    return tuple(product for product in chain.from_iterable(zip_longest(*by_category)) if product is not None)
+    return tuple(filter(None, chain.from_iterable(zip_longest(*by_category))))
 
 
 @lru_cache(maxsize=1)
@@ -63,12 +58,7 @@ def variant_words() -> VariantWords:
 
 
 def variant_title(num: int, language_num: int) -> str:
-    """Title of an item in a language: the base product's, or with the brand, colour and size of its variant.
-
-    Args:
-        num: Item number; the first `len(products())` items are the base products.
-        language_num: Position in LANGUAGES.
-    """
+    """Title of item `num` in LANGUAGES[language_num]: a base product's, or its variant's with brand, colour, size."""
     words, language = variant_words(), LANGUAGES[language_num]
     variant, product_num = divmod(num, len(products()))
     title = products()[product_num].titles[language_num]
@@ -78,12 +68,9 @@ def variant_title(num: int, language_num: int) -> str:
     combination = (variant * 2741 + product_num * 97) % words.n_combinations
     rest, brand = divmod(combination, len(words.brands))
     size, colour = divmod(rest, len(words.colours["en"]))
-    return words.patterns.get(language, words.patterns[""]).format(
-        brand=words.brands[brand],
-        title=title,
-        colour=words.colours[language][colour],
-        size=words.sizes[language][size],
-    )
+    colour_word, size_word = words.colours[language][colour], words.sizes[language][size]
+    pattern = words.patterns.get(language, words.patterns[""])
+    return pattern.format(brand=words.brands[brand], title=title, colour=colour_word, size=size_word)
 
 
 def _package_json(name: str) -> dict[str, Any]:
@@ -92,13 +79,6 @@ def _package_json(name: str) -> dict[str, Any]:
 
 
 def _category_products(content: dict[str, Any]) -> list[Product]:
-    return [
-        Product(
-            slug=row["slug"],
-            category=content["category"],
-            path=tuple(content["path"]),
-            titles=tuple(row["texts"][language][0] for language in LANGUAGES),
-            descriptions=tuple(row["texts"][language][1] for language in LANGUAGES),
-        )
-        for row in content["products"]
-    ]
+    category, path = content["category"], tuple(content["path"])
+    texts = [(row["slug"], [row["texts"][language] for language in LANGUAGES]) for row in content["products"]]
+    return [Product(slug, category, path, *map(tuple, zip(*pairs, strict=True))) for slug, pairs in texts]

@@ -52,15 +52,7 @@ def share_mask(seed: int, purpose: str, n: int, share: float) -> Bools:
 
 
 def weighted_choice(weights: ArrayLike, draws: Floats) -> Ints:
-    """Index into `weights`, which need not sum to 1, for each uniform draw.
-
-    Args:
-        weights: (n_choices,), at least one above 0.
-        draws: (n,) float64 in [0, 1).
-
-    Returns:
-        (n,) int64.
-    """
+    """Index (n,) int64 into weights (n_choices,), which need not sum to 1, for each of the draws (n,) in [0, 1)."""
     total = np.cumsum(np.asarray(weights, dtype=np.float64))
     return np.searchsorted(total / total[-1], draws, side="right").clip(max=len(total) - 1).astype(np.int64)
 

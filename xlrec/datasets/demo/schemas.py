@@ -4,22 +4,15 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-_TEXTS: Final = pa.list_(pa.string())
-_TIME: Final = pa.timestamp("us", tz="UTC")
-#: Types of the columns that are no strings.
-_TYPES: Final[dict[str, Any]] = {
-    "available_from": _TIME,
-    "available_until": _TIME,
-    "categories": _TEXTS,
-    "follow_ups": _TEXTS,
-    "languages": _TEXTS,
-    "markets": _TEXTS,
-    "opted_out": pa.bool_(),
-    "quality": pa.float64(),
-    "timestamp": _TIME,
-    "value": pa.float64(),
-    "weights": pa.list_(pa.float64()),
+#: Columns of each type that is no string.
+_COLUMNS: Final[dict[Any, str]] = {
+    pa.timestamp("us", tz="UTC"): "available_from available_until timestamp",
+    pa.list_(pa.string()): "categories follow_ups languages markets",
+    pa.list_(pa.float64()): "weights",
+    pa.float64(): "quality value",
+    pa.bool_(): "opted_out",
 }
+_TYPES: Final = {name: kind for kind, names in _COLUMNS.items() for name in names.split()}
 
 
 def _schema(*names: str) -> pa.Schema:

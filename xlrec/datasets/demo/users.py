@@ -17,18 +17,12 @@ _ACTIVITY: Final = ((0.10, 0, 0), (0.45, 1, 3), (0.33, 4, 15), (0.12, 16, MAX_ST
 class Users(NamedTuple):
     """A block of users as arrays, one row a user."""
 
-    nums: Ints
-    """(n,) user numbers."""
-    market: Ints
-    """(n,) places in MARKET_CODES."""
-    languages: Ints
-    """(n, 2) places in LANGUAGES, the stronger first; -1 where there is no second."""
-    favourites: Ints
-    """(n, 3) categories of the planted taste, without repetition."""
-    taste: Floats
-    """(n, 3) their weights, summing to 1; 0 where a user has fewer favourites."""
-    n_steps: Ints
-    """(n,) choices that the user tries to make, at most MAX_STEPS."""
+    nums: Ints  # (n,) user numbers
+    market: Ints  # (n,) places in MARKET_CODES
+    languages: Ints  # (n, 2) places in LANGUAGES, the stronger first; -1 where there is no second
+    favourites: Ints  # (n, 3) categories of the planted taste, without repetition
+    taste: Floats  # (n, 3) their weights, summing to 1; 0 where a user has fewer favourites
+    n_steps: Ints  # (n,) choices that the user tries to make, at most MAX_STEPS
     opted_out: Bools
     market_stated: Bools
     languages_stated: Bools

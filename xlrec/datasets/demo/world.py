@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,12 +23,9 @@ MARKETS: Final[dict[str, dict[str, float]]] = {
     "AE": {"ar": 0.5, "en": 0.25, "hi": 0.15, "ru": 0.1},
 }
 MARKET_CODES: Final = tuple(MARKETS)
-#: Shares of the users; sellers are spread alike.
-MARKET_SHARES: Final = (0.24, 0.16, 0.13, 0.12, 0.13, 0.08, 0.08, 0.06)
-#: The market that has users and items, but almost no logs.
-QUIET_MARKET: Final = "KR"
-#: Last day of an item that never ends.
-OPEN_END: Final = 2**31 - 1
+MARKET_SHARES: Final = (0.24, 0.16, 0.13, 0.12, 0.13, 0.08, 0.08, 0.06)  # shares of the users; sellers are spread alike
+QUIET_MARKET: Final = "KR"  # the market that has users and items, but almost no logs
+OPEN_END: Final = 2**31 - 1  # last day of an item that never ends
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,9 @@ class World:
     items: int = 180
     seed: int = 7
     days: int = 60
-    end_date: date = date(2026, 3, 1)
-    """The day after the last one with events."""
+    end_date: date = date(2026, 3, 1)  # the day after the last one with events
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
         most = len(products()) * variant_words().n_combinations
         if not (1 <= self.users <= 100_000_000 and 20 <= self.items <= most and 7 <= self.days <= 3650):
             raise ConfigError(
@@ -64,31 +59,20 @@ class World:
         return datetime.combine(self.end_date, time(), UTC) - timedelta(days=self.days)
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(NamedTuple):
     """All items as arrays by item number; masks have bit m for MARKET_CODES[m] and bit l for LANGUAGES[l]."""
 
     ids: tuple[str, ...]
-    category: Ints
-    """(n_items,) places in `categories()`."""
-    home: Ints
-    """(n_items,) market of the seller."""
-    sold: Ints
-    """(n_items,) mask of markets; 0: sold nowhere."""
-    everywhere: Bools
-    """(n_items,) whether the catalogue states no market."""
-    languages: Ints
-    """(n_items,) mask of the languages of its texts."""
-    first_day: Ints
-    """(n_items,) day of the world from which the item is available; 0: always was."""
-    last_day: Ints
-    """(n_items,) first day on which it no longer is; OPEN_END: never."""
-    quality: Floats
-    """(n_items,) hidden, standard normal."""
-    weight: Floats
-    """(n_items,) Zipf-like popularity times quality, before taste."""
-    follow_ups: Ints
-    """(n_items, 2) what is chosen soon after: an item of the same, and one of the linked category; -1: none."""
+    category: Ints  # (n_items,) places in `categories()`
+    home: Ints  # (n_items,) market of the seller
+    sold: Ints  # (n_items,) mask of markets; 0: sold nowhere
+    everywhere: Bools  # (n_items,) whether the catalogue states no market
+    languages: Ints  # (n_items,) mask of the languages of its texts
+    first_day: Ints  # (n_items,) day of the world from which the item is available; 0: always was
+    last_day: Ints  # (n_items,) first day on which it no longer is; OPEN_END: never
+    quality: Floats  # (n_items,) hidden, standard normal
+    weight: Floats  # (n_items,) Zipf-like popularity times quality, before taste
+    follow_ups: Ints  # (n_items, 2) chosen soon after, of the same and of the linked category; -1: none
 
     def language_nums(self, num: int) -> list[int]:
         """Places in LANGUAGES of an item's texts, ascending."""
@@ -114,19 +98,10 @@ def items_of(world: World) -> Items:
     quality = normal(seed, "quality", nums)
     rank = np.argsort(np.argsort(uniform(seed, "popularity", nums), kind="stable"), kind="stable")
     variants = (divmod(num, len(products())) for num in range(world.items))
-    return Items(
-        ids=tuple(products()[base].slug + (f"-{variant:05d}" if variant else "") for variant, base in variants),
-        category=codes,
-        home=home,
-        sold=sold,
-        everywhere=everywhere,
-        languages=languages,
-        first_day=first_day,
-        last_day=last_day,
-        quality=quality,
-        weight=np.round((rank + 5.0) ** -0.7 * np.exp(0.5 * quality), 12),
-        follow_ups=_follow_ups(seed, codes, sold, languages),
-    )
+    ids = tuple(products()[base].slug + (f"-{variant:05d}" if variant else "") for variant, base in variants)
+    weight = np.round((rank + 5.0) ** -0.7 * np.exp(0.5 * quality), 12)
+    follow_ups = _follow_ups(seed, codes, sold, languages)
+    return Items(ids, codes, home, sold, everywhere, languages, first_day, last_day, quality, weight, follow_ups)
 
 
 def _sold_markets(seed: int, home: Ints, everywhere: Bools) -> Ints:

@@ -4,9 +4,9 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.fs as pa_fs
@@ -14,42 +14,31 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from xlrec.datasets.demo.catalogue import item_counts, item_tables, translation_rows
-from xlrec.datasets.demo.defects import bad_catalogue, bad_interactions, bad_users
+from xlrec.datasets.demo.defects import bad_catalogue, bad_interactions
 from xlrec.datasets.demo.events import user_tables, week_folder
 from xlrec.datasets.demo.products import LANGUAGES, products
 from xlrec.datasets.demo.schemas import CATALOG, INTERACTIONS, USERS
 from xlrec.datasets.demo.world import MARKET_CODES, World
 from xlrec.errors import InputError
 
-#: Written first and last: marks the folder as a demo world and describes it.
-_SUMMARY_FILE: Final = "demo.json"
+_SUMMARY_FILE: Final = "demo.json"  # written first and last: marks the folder as a demo world and describes it
 _FOLDERS: Final = ("catalog", "interactions", "users", "translations", "truth")
+_NAMELESS: Final = {"user_id": None, "market": "DE", "languages": ["de"], "opted_out": False}
 
 
-@dataclass(frozen=True)
-class DemoSummary:
-    """Sizes of a demo world that was written."""
+class DemoSummary(NamedTuple):
+    """A demo world that was written."""
 
-    users: int
-    items: int
-    seed: int
-    days: int
-    end_date: str
-    """The day after the last events, ISO: the default run_date of a run on this world."""
-    languages: tuple[str, ...]
-    markets: tuple[str, ...]
-    rows: dict[str, int]
-    """By table, planted rows included."""
-    planted: dict[str, int]
-    """Rows, items and users by what is wrong or special with them."""
+    world: World
+    rows: dict[str, int]  # by table, planted rows included
+    planted: dict[str, int]  # rows, items and users by what is wrong or special with them
 
     def __str__(self) -> str:
         """One line for people."""
-        rows = ", ".join(f"{table} {n:,} rows" for table, n in self.rows.items())
+        world, rows = self.world, ", ".join(f"{table} {n:,} rows" for table, n in self.rows.items())
         return (
-            f"{self.users:,} users, {self.items:,} items, {len(self.markets)} markets, "
-            f"{len(self.languages)} languages, {self.days} days to {self.end_date}: {rows}; "
-            f"what was planted stands in {_SUMMARY_FILE}"
+            f"{world.users:,} users, {world.items:,} items, {len(MARKET_CODES)} markets, {len(LANGUAGES)} languages, "
+            f"{world.days} days to {world.end_date.isoformat()}: {rows}; what was planted stands in {_SUMMARY_FILE}"
         )
 
 
@@ -65,15 +54,9 @@ def write_demo(
 ) -> DemoSummary:
     """Replaces the demo world in a folder: the same arguments give the same files, byte for byte.
 
-    Args:
-        spark: Session whose workers write the files.
-        folder: Gets catalog, interactions, users, translations, truth (what was planted) and demo.json. Every worker
-            must see it.
-        users: Users, with events or without.
-        items: Items; null: the 180 base products. More are variants of these with brand, colour and size.
-        seed: Another seed makes another world.
-        days: Days with events.
-        end_date: The day after the last of them.
+    The folder, which every worker must see, gets catalog, interactions, users, translations, truth (what was planted)
+    and demo.json. Some users have no events. Items are by default the 180 base products; more are variants of these
+    with brand, colour and size. `end_date` is the day after the last of the days with events.
 
     Raises:
         ConfigError: A number is out of range; the caller mends it.
@@ -93,15 +76,11 @@ def write_demo(
     total: Counter[str] = Counter()
     for row in frame.collect():  # one row a task, whatever the world's size
         total.update(json.loads(row["counts"]))
-    summary = DemoSummary(
-        **(asdict(world) | {"end_date": world.end_date.isoformat()}),
-        languages=LANGUAGES,
-        markets=MARKET_CODES,
-        rows={table: total.pop(f"rows/{table}") for table in ("catalog", "interactions", "users", "translations")},
-        planted=dict(sorted(total.items())),
-    )
-    _put_summary(target, json.dumps(asdict(summary), indent=1, ensure_ascii=False) + "\n")
-    return summary
+    rows = {table: total.pop(f"rows/{table}") for table in ("catalog", "interactions", "users", "translations")}
+    counts = {"rows": rows, "planted": dict(sorted(total.items()))}
+    facts = asdict(world) | {"end_date": end_date.isoformat(), "languages": LANGUAGES, "markets": MARKET_CODES} | counts
+    _put_summary(target, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    return DemoSummary(world, **counts)
 
 
 def _write_tasks(world: World) -> list[tuple[str, int, int, int]]:
@@ -136,7 +115,7 @@ def _extra_tables(world: World) -> tuple[dict[str, pa.Table], Counter[str]]:
     for folder, schema, planted in (
         ("catalog", CATALOG, bad_catalogue(world)),
         (week_folder(world, world.n_weeks - 1), INTERACTIONS, bad_interactions(world)),
-        ("users", USERS, bad_users(world)),
+        ("users", USERS, {"users_without_id": [_NAMELESS]}),
     ):
         tables[folder] = pa.Table.from_pylist([row for rows in planted.values() for row in rows], schema)
         counts.update({defect: len(rows) for defect, rows in planted.items()})
@@ -147,7 +126,7 @@ def _clear_folder(target: str) -> None:
     """Makes room for a new world, but only where an older one, whole or half-written, or nothing was."""
     filesystem, path = pa_fs.FileSystem.from_uri(target)
     filesystem.create_dir(path, recursive=True)
-    present = {os.path.basename(info.path) for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
+    present = {info.base_name for info in filesystem.get_file_info(pa_fs.FileSelector(path))}
     old = sorted(present & set(_FOLDERS))
     if old and _SUMMARY_FILE not in present:
         raise InputError(
