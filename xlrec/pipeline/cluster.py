@@ -28,8 +28,10 @@ _HELD_S: Final = 0.2
 
 def checks(spark: SparkSession, config: Config) -> list[Check]:
     """Everything that a night asks of its cluster, tried."""
+    context = spark.sparkContext
+    seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
     return [
-        check_session(spark),
+        Check("Spark", True, seen),
         *check_executors(spark, encoding=config.embed.encoder not in encoders.BUILT_IN),
         check_lake(spark, config.lake),
         *check_inputs(spark, config),
@@ -37,20 +39,8 @@ def checks(spark: SparkSession, config: Config) -> list[Check]:
     ]
 
 
-def check_session(spark: SparkSession) -> Check:
-    """The master that answered; informative, for without one there is no session."""
-    context = spark.sparkContext
-    seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
-    return Check("Spark", True, seen)
-
-
 def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
-    """Every executor that a task reached: Python, packages, disk, GPU.
-
-    Args:
-        spark: The session.
-        encoding: The encoder needs torch.
-    """
+    """Every executor that a task reached: Python, packages (torch for `encoding`), disk, GPU."""
     modules = (*WORKER_MODULES, *(("torch",) if encoding else ()))
     context: Any = spark.sparkContext
     n_tasks = _TASKS_PER_CORE * context.defaultParallelism
@@ -68,7 +58,7 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
     n_there = max(1, executor_count(spark))
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
     each = [_executor(executor, gpus_given=given) for executor in executors]
-    shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]
+    shown = [check for check in each if len(each) <= _SHOWN or not check.ok]
     hosts = sorted({executor.host for executor in executors})
     seen = f"tasks ran on {len(executors)} of {n_there}: {', '.join(hosts[:_SHOWN])}"
     fix = "the others were busy or came later: run it again"
@@ -123,11 +113,10 @@ def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
             continue
         try:
             files = list_files(spark, place, name)
+            size = sum(file.size for file in files)
+            results.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
         except XlrecError as error:
             results.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
-            continue
-        size = sum(file.size for file in files)
-        results.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
     return results
 
 
