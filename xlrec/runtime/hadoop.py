@@ -76,6 +76,12 @@ class FileSystem:
         with _lake_errors(f"{self.place}/{name}", "read"), closing(self.system.open(self._path(name))) as stream:
             return bytes(self.jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
 
+    def read_line(self, name: str) -> str:
+        """First line of a text file."""
+        io = self.jvm.java.io
+        with _lake_errors(f"{self.place}/{name}", "read"), closing(self.system.open(self._path(name))) as stream:
+            return str(io.BufferedReader(io.InputStreamReader(stream, "UTF-8")).readLine())
+
     def write(self, content: bytes, name: str = "") -> None:
         """A small file, in place of an older one."""
         path = self._path(name)

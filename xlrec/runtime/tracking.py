@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
@@ -16,8 +15,7 @@ _DESCRIPTION: Final = "spark.job.description"
 _numbers = count(1)
 
 
-@dataclass(frozen=True)
-class TaskCounts:
+class TaskCounts(NamedTuple):
     """Numbers of tasks: done, and known to Spark so far."""
 
     done: int
@@ -70,11 +68,10 @@ def _tasks(context: SparkContext, group: str) -> TaskCounts:
             ended = info is not None and info.status != "RUNNING"
             for number in info.stageIds if info is not None else ():
                 stage = tracker.getStageInfo(number)
-                if stage is None or number in seen:
-                    continue
-                seen.add(number)
-                done += stage.numCompletedTasks
-                known += stage.numCompletedTasks if ended else stage.numTasks
+                if stage is not None and number not in seen:
+                    seen.add(number)
+                    done += stage.numCompletedTasks
+                    known += stage.numCompletedTasks if ended else stage.numTasks
         return TaskCounts(min(done, known), known)
     except (Py4JError, OSError, AttributeError):
         return TaskCounts(0, 0)  # the session ended meanwhile: progress is never a reason to fail
