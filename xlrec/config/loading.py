@@ -39,11 +39,7 @@ def load_config(path: str | None, overrides: Iterable[str] = (), env: Mapping[st
 
 
 def load_program_config(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
-    """The config of another program than the night, from a YAML file and overrides.
-
-    Raises:
-        ConfigError: as `load`.
-    """
+    """The config of another program than the night, from a YAML file and overrides; ConfigError as `load_config`."""
     tree = _read(path)
     _override(tree, overrides)
     return _validate(model, tree, path)
@@ -58,11 +54,7 @@ def _override(tree: dict[str, Any], overrides: Iterable[str]) -> None:
 
 
 def validate_config(tree: Mapping[str, Any], source: str = "the config") -> Config:
-    """The config of this tree.
-
-    Raises:
-        ConfigError: as `load`.
-    """
+    """The config of this tree; ConfigError as `load_config`."""
     return _validate(Config, tree, source)
 
 

@@ -9,13 +9,9 @@ from xlrec.runtime.hadoop import FileSystem
 
 
 def delete_old_indexes(lake: Lake, n_kept: int) -> int:
-    """Number of item indexes deleted: all but those of the newest runs.
+    """Number of item indexes deleted: all but those of the `n_kept` newest runs, at least 1.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
-
-    Args:
-        lake: Its tables stay.
-        n_kept: Runs that stay, at least 1.
     """
     below = FileSystem(lake.spark, f"{lake.root}/{INDEXES}")
     folders = [entry for entry in below.list_children() if entry.is_folder]
