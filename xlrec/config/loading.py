@@ -21,10 +21,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def load_config(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None) -> Config:
     """The effective config. Later sources win, key by key: file, environment, overrides.
 
-    Args:
-        path: YAML file; None starts from nothing (all from environment and overrides).
-        overrides: `section.key=value`, the value read as YAML.
-        env: defaults to the process's environment.
+    Overrides are `section.key=value`, the value read as YAML. No path: no file. No `env`: the process's environment.
 
     Raises:
         ConfigError: the file is missing or no YAML, a key is unknown, or a value is not allowed. Names the full path of

@@ -180,24 +180,11 @@ def fetched_copy(spark: "SparkSession", place: str) -> str:
     folder = local_folder(place)
     if folder is not None:
         return str(folder)
-    copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}")
-    system = FileSystem(spark, place)
-    if system.is_file():
-        copy /= place.rpartition("/")[2]
-        if not copy.exists():
-            system.get_file("", copy)
-    elif not copy.exists():
-        _fetch_below(spark, place, copy)
+    name = place.rstrip("/").rpartition("/")[2]
+    copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}", name)
+    if not copy.exists():
+        FileSystem(spark, place).get_file("", copy)
     return str(copy)
-
-
-def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
-    system = FileSystem(spark, place)
-    for entry in system.list_children():
-        if entry.is_folder:  # a sentence-transformers model has some
-            _fetch_below(spark, f"{place.rstrip('/')}/{entry.name}", folder / entry.name)
-        else:
-            system.get_file(entry.name, folder / entry.name)
 
 
 def is_shared(place: str) -> bool:

@@ -55,11 +55,6 @@ class FileSystem:
         with _lake_errors(self.place, "read"):
             return bool(self.system.exists(self._path(name)))
 
-    def is_file(self) -> bool:
-        """Whether the place is a file; a folder may also be absent."""
-        with _lake_errors(self.place, "read"):
-            return bool(self.system.exists(self.root) and self.system.getFileStatus(self.root).isFile())
-
     def list_children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
         with _lake_errors(self.place, "listed"):
@@ -124,7 +119,7 @@ class FileSystem:
             list(pool.map(fetch, contents))
 
     def get_file(self, name: str, path: Path) -> None:
-        """Copies one file to this machine."""
+        """Copies one file, or a folder with all in it, to a new path on this machine."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lake_errors(f"{self.place}/{name}", "read"):
             self.system.copyToLocalFile(False, self._path(name), _local(self.jvm, path), True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -191,11 +192,16 @@ def gpu_names() -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, (names or "").splitlines())))
 
 
+@lru_cache
+def cpu_flags() -> frozenset[str]:
+    """Flags of this machine's processor; none where the system does not list them."""
+    line = re.search(r"^(?:flags|features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE | re.IGNORECASE)
+    return frozenset(line[1].split() if line else ())
+
+
 def cpu_features() -> tuple[str, ...]:
     """Those of CPU_FEATURES that this CPU has; empty where they are unknown."""
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    flags = set(line[1].split()) if line else set()
-    return tuple(name for name in CPU_FEATURES if name in flags)
+    return tuple(name for name in CPU_FEATURES if name in cpu_flags())
 
 
 def _output(command: list[str]) -> str | None:

@@ -18,7 +18,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from xlrec.runtime.tracking import TaskCounts, context_of, job_group
+from xlrec.runtime.tracking import TaskCounts, job_group
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -106,13 +106,9 @@ class Progress:
         log_seconds: float = 5.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Nothing is shown before the first stage.
+        """Nothing is shown before the first stage; without a session, time only. No stream: stderr.
 
-        Args:
-            spark: Session whose tasks are followed; None shows time only.
-            stream: Output; None: stderr.
-            log_seconds: Between two lines of one stage where the stream is no terminal.
-            clock: Seconds that only grow.
+        `log_seconds` lie between two lines of one stage where the stream is no terminal.
         """
         self._spark, self._console = spark, Console(file=stream or sys.stderr, highlight=False)
         self._log_seconds, self._clock = log_seconds, clock
@@ -122,15 +118,13 @@ class Progress:
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
         """Progress of a stage, shown while the block runs; an error in the block passes through.
 
-        Args:
-            name: Shown, and part of the Spark job group's name.
-            total: Units the stage will work on, where known; rows done are this times the share of the tasks.
-            unit: What is counted, such as texts.
+        `total` is in units such as texts, where known: those done are this times the share of the tasks.
         """
         stage = StageProgress(name, total, unit, self._clock)
         failed = True
         try:
-            with job_group(context_of(self._spark), f"xlrec {name}") as look, self._watched(stage, look):
+            context = self._spark.sparkContext if self._spark is not None else None
+            with job_group(context, f"xlrec {name}") as look, self._watched(stage, look):
                 yield stage
                 failed = False
         finally:

@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
 _GROUP: Final = "spark.jobGroup.id"
 _DESCRIPTION: Final = "spark.job.description"
@@ -25,16 +23,6 @@ class TaskCounts(NamedTuple):
     def share(self) -> float:
         """Done over known; 0 where none is known."""
         return self.done / self.known if self.known else 0.0
-
-
-def context_of(spark: SparkSession | None) -> SparkContext | None:
-    """The context whose jobs can be followed; None without a session, or where it is remote (Spark Connect)."""
-    if spark is None:
-        return None
-    try:
-        return spark.sparkContext
-    except PySparkException:
-        return None
 
 
 @contextmanager
