@@ -43,13 +43,10 @@ class Lake:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
+        #: Whether workers read the driver's disk.
+        self.on_one_machine = is_local(str(spark.sparkContext.master))
         #: Absolute: Spark would look a relative path up in the catalogue.
         self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
-
-    @property
-    def on_one_machine(self) -> bool:
-        """Whether workers read the driver's disk."""
-        return is_local(str(self.spark.sparkContext.master))
 
     def folder_of_files(self, name: str) -> Files:
         """A folder beside the tables. Where the lake is no folder, it lies on the driver's disk until it is kept."""
@@ -99,35 +96,23 @@ class Lake:
             LakeError: no such table yet; names the job that makes it.
         """
         if not self.has_table(table):
-            raise LakeError(
-                f"the lake {self.root} has no table {table.name} yet: run `xlrec {table.producer}` "
-                f"or `xlrec run`, which write it, or correct `lake` in the config"
-            )
+            fix = f"run `xlrec {table.producer}` or `xlrec run`, which write it, or correct `lake` in the config"
+            raise LakeError(f"the lake {self.root} has no table {table.name} yet: {fix}")
         frame = self.spark.read.format("delta").load(self.path(table))
         missing = [name for name in table.schema.names if name not in frame.columns]
         if missing:
-            raise LakeError(
-                f"{self.path(table)} has no column {', '.join(missing)}: it is of another layout; "
-                f"delete the folder and run again, or name another lake"
-            )
+            fix = "it is of another layout; delete the folder and run again, or name another lake"
+            raise LakeError(f"{self.path(table)} has no column {', '.join(missing)}: {fix}")
         return frame.select(*table.schema.names)
 
     def table_version(self, table: Table) -> int:
-        """Number of the table's newest commit.
-
-        Raises:
-            LakeError: no such table yet.
-        """
+        """Number of the table's newest commit."""
         self.read_table(table)
         last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").first()
         return int(last["version"]) if last else 0
 
     def create_table(self, table: Table) -> DeltaTable:
-        """The table, created empty with its comments and properties where it is absent.
-
-        Raises:
-            LakeError: it is of another layout.
-        """
+        """The table, created empty with its comments and properties where it is absent."""
         if self.has_table(table):
             self.read_table(table)
             return DeltaTable.forPath(self.spark, self.path(table))
@@ -152,11 +137,7 @@ class Lake:
         return self._saved(table, writer)
 
     def append_rows(self, table: Table, frame: DataFrame) -> int:
-        """Number of rows appended in one commit.
-
-        Raises:
-            LakeError: the frame has another schema than the table.
-        """
+        """Number of rows appended in one commit; LakeError as `replace_rows`."""
         self.create_table(table)
         return self._saved(table, conform_to_table(table, frame).write.format("delta").mode("append"))
 

@@ -81,23 +81,20 @@ def read_input(
 
 def _by_schema(reader: DataFrameReader, paths: list[str], where: str) -> list[tuple[StructType, list[str]]]:
     """The files in groups whose schemas Spark can merge: one, unless they disagree on a column's type (int, long)."""
+    merging = reader.option("mergeSchema", "true")
     try:
-        return [(_merged(reader, paths), paths)]
+        return [(merging.parquet(*paths).schema, paths)]
     except _SPARK_ERRORS as error:
         if len(paths) > _MAX_LOOKED_INTO:
             raise InputError(f"{where}: of {len(paths)} files some are damaged or disagree on column types") from error
     groups: dict[str, tuple[StructType, list[str]]] = {}
     for path in paths:
         try:
-            seen = _merged(reader, [path])
+            seen = merging.parquet(path).schema
         except _SPARK_ERRORS as error:
             raise InputError(f"{where} cannot be read: {path} is damaged or no Parquet") from error
         groups.setdefault(seen.json(), (seen, []))[1].append(path)
     return list(groups.values())
-
-
-def _merged(reader: DataFrameReader, paths: list[str]) -> StructType:
-    return reader.option("mergeSchema", "true").parquet(*paths).schema
 
 
 def _as_read(field: StructField, wanted: dict[str, DataType], partitions: set[str]) -> StructField:

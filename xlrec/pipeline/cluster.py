@@ -28,14 +28,14 @@ _HELD_S: Final = 0.2
 
 def checks(spark: SparkSession, config: Config) -> list[Check]:
     """Everything that a night asks of its cluster, tried."""
-    context = spark.sparkContext
+    context, lacking = spark.sparkContext, missing_protection(spark)
     seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
     return [
         Check("Spark", True, seen),
         *check_executors(spark, encoding=config.embed.encoder not in encoders.BUILT_IN),
         check_lake(spark, config.lake),
         *check_inputs(spark, config),
-        *check_secrets(spark),
+        *([] if lacking is None else [check_secrets(lacking)]),
     ]
 
 
@@ -59,8 +59,8 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
     each = [_executor(executor, gpus_given=given) for executor in executors]
     shown = [check for check in each if len(each) <= _SHOWN or not check.ok]
-    hosts = sorted({executor.host for executor in executors})
-    seen = f"tasks ran on {len(executors)} of {n_there}: {', '.join(hosts[:_SHOWN])}"
+    hosts = ", ".join(sorted({executor.host for executor in executors})[:_SHOWN])
+    seen = f"tasks ran on {len(executors)} of {n_there}: {hosts}"
     fix = "the others were busy or came later: run it again"
     return [Check("executors", len(executors) >= n_there, seen, fix, required=False), *shown]
 
@@ -120,11 +120,8 @@ def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
     return results
 
 
-def check_secrets(spark: SparkSession) -> list[Check]:
-    """Whether the processes of a cluster know each other; nothing of one machine, or where the platform sees to it."""
-    lacking = missing_protection(spark)
-    if lacking is None:
-        return []
+def check_secrets(lacking: list[str]) -> Check:
+    """Whether the processes of a cluster know each other."""
     fix = " ".join(f"--conf {name}=true" for name in lacking)
     seen = f"without {', '.join(lacking)}" if lacking else "authenticated and encrypted"
-    return [Check("traffic between machines", not lacking, seen, fix, required=False)]
+    return Check("traffic between machines", not lacking, seen, fix, required=False)

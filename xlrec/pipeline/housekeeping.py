@@ -14,12 +14,12 @@ def delete_old_indexes(lake: Lake, n_kept: int) -> int:
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
     """
     below = FileSystem(lake.spark, f"{lake.root}/{INDEXES}")
-    folders = [entry for entry in below.list_children() if entry.is_folder]
-    newest = sorted(folders, key=lambda entry: _age(entry.name), reverse=True)
-    for entry in newest[n_kept:]:
+    folders = [entry.name for entry in below.list_children() if entry.is_folder]
+    old = sorted(folders, key=_age, reverse=True)[n_kept:]
+    for run_id in old:
         with suppress(LakeError):
-            index_of(lake, entry.name).delete_everywhere(lake.spark)
-    return sum(not below.exists(entry.name) for entry in newest[n_kept:])
+            index_of(lake, run_id).delete_everywhere(lake.spark)
+    return sum(not below.exists(run_id) for run_id in old)
 
 
 def _age(run_id: str) -> tuple[str, int]:

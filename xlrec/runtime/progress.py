@@ -166,13 +166,8 @@ class Progress:
             watcher.join(timeout=5.0)
 
     def _live(self, stage: StageProgress, look: Callable[[], TaskCounts], stop: threading.Event) -> None:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[line]}"),
-            TimeElapsedColumn(),
-        )
+        name, line = TextColumn("[bold]{task.description}"), TextColumn("{task.fields[line]}")
+        columns = (SpinnerColumn(), name, BarColumn(bar_width=24), line, TimeElapsedColumn())
         with RichProgress(*columns, console=self._console, transient=True) as shown:
             task = shown.add_task(stage.name, total=None, line="")
             while not stop.wait(_LIVE_SECONDS):

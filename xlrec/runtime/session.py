@@ -85,11 +85,9 @@ def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
 
 
 def quiet_settings(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The settings for a JVM whose log holds errors only, by a file; one of the user's in Spark's conf folder wins.
+    """The settings for a JVM whose log holds errors only, by a file in its environment's `SPARK_SUBMIT_OPTS`.
 
-    Args:
-        chosen: Settings of the session.
-        environment: Of the JVM; its `SPARK_SUBMIT_OPTS` gets the file.
+    A file of the user's in Spark's conf folder wins.
     """
     ours = dict(chosen)
     if _LOGGING.is_file() and not (machine.spark_conf_folder() / _LOGGING.name).exists():
