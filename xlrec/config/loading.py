@@ -2,10 +2,9 @@
 
 import difflib
 import os
-import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -94,8 +93,9 @@ def _explain(error: ErrorDetails, whole: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "config"
     if error["type"] == "extra_forbidden":
         known = _known(error["loc"][:-1], whole)
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = "".join(
+            f"did you mean {name}? " for name in difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        )
         return f"unknown key {where}: {hint}known here: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{where} is missing: add it, as in conf/demo.yaml"
@@ -104,19 +104,10 @@ def _explain(error: ErrorDetails, whole: type[BaseModel]) -> str:
     return f"{where} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _known(path: tuple[int | str, ...], whole: type[BaseModel]) -> list[str]:
+def _known(path: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Keys of the section at this path."""
-    model = whole
     for part in path:
-        if not isinstance(part, str) or part not in model.model_fields:
-            break
-        model = _section(model.model_fields[part].annotation) or model
+        field = model.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
     return sorted(model.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, types.UnionType):
-        return next(filter(None, map(_section, get_args(annotation))), None)
-    return None

@@ -191,11 +191,7 @@ class Ledger:
         return RunRecord.from_row(row) if row else None
 
     def run_record(self, run_id: str) -> RunRecord:
-        """Record of a run.
-
-        Raises:
-            LakeError: there is no such run.
-        """
+        """Record of a run; LakeError where there is no such run."""
         row = self.lake.read_table(RUNS).where(F.col("run_id") == run_id).first()
         if row is None:
             raise LakeError(f"{self.lake.root} has no run {run_id}: `xlrec releases` lists the newest")

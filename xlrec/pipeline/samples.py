@@ -1,7 +1,6 @@
 """A few users' lists with titles, histories and reasons, for the report and for `xlrec explain`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
@@ -72,16 +71,11 @@ def _user_list(
     )
 
 
-def _listed(row: Any, texts: dict[str, dict[str, str]], reads: list[str]) -> Listed:
-    return Listed(
-        rank=row["rank"],
-        item_id=row["item_id"],
-        title=texts.get(row["item_id"], {}).get(row["item_language"], row["item_id"]),
-        language=row["item_language"],
-        score=row["score"],
-        source=row["source"],
-        because=tuple(_title(texts, item, reads)[0] for item in row["reason"]["because"]),
-    )
+def _listed(row: Row, texts: dict[str, dict[str, str]], reads: list[str]) -> Listed:
+    item, language = row["item_id"], row["item_language"]
+    because = tuple(_title(texts, other, reads)[0] for other in row["reason"]["because"])
+    title = texts.get(item, {}).get(language, item)
+    return Listed(row["rank"], item, title, language, row["score"], row["source"], because)
 
 
 def _title(texts: dict[str, dict[str, str]], item: str, reads: list[str]) -> tuple[str, str]:

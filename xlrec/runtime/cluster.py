@@ -67,10 +67,8 @@ def await_executor(session: SparkSession, seconds: float) -> None:
     threading.Thread(target=probe, daemon=True).start()
     answered = done.wait(seconds)
     if failed:
-        raise MachineError(
-            f"a task of {context.master} fails before xlrec's code runs ({error_line(failed[0])}): its machines need "
-            "the driver's Python; PYSPARK_PYTHON names it on both sides"
-        )
+        seen = f"a task of {context.master} fails before xlrec's code runs ({error_line(failed[0])})"
+        raise MachineError(f"{seen}: its machines need the driver's Python; PYSPARK_PYTHON names it on both sides")
     if not answered:
         conf = context.getConf()
         driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"
