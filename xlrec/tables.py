@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pyspark.sql.types import (
     ArrayType,
@@ -79,11 +79,13 @@ SIMILARITY_INPUT: StructType
 SIMILARITIES: Table
 
 
-def __getattr__(name: str) -> Any:
-    """A table or the layout of an input, made at its first use: one object a name."""
-    if name not in _declared():
-        raise AttributeError(f"xlrec.tables has no table {name}; it has {', '.join(_declared())}")
-    return _table_of(name)
+if not TYPE_CHECKING:  # type checkers know the names above, and no other
+
+    def __getattr__(name: str) -> Any:
+        """A table or the layout of an input, made at its first use: one object a name."""
+        if name not in _declared():
+            raise AttributeError(f"xlrec.tables has no table {name}; it has {', '.join(_declared())}")
+        return _table_of(name)
 
 
 @lru_cache

@@ -64,11 +64,7 @@ class Run:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
-        """Progress of one stage, timed and shown. A run that lost the lake stops here.
-
-        Raises:
-            LeaseError: the run no longer holds the lake.
-        """
+        """Progress of one stage, timed and shown. A run that lost the lake stops here with a LeaseError."""
         self.ledger.check_held(self.run_id)
         started = perf_counter()
         with self.progress.stage(name, total=total, unit=unit) as progress:

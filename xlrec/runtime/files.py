@@ -118,11 +118,7 @@ class Files:
             self.keep_in_lake(spark)
 
     def fetch_from_lake(self, spark: "SparkSession") -> None:
-        """Brings the folder from the lake to the driver, unless it is there.
-
-        Raises:
-            LakeError: the lake has none that is whole.
-        """
+        """Brings the folder from the lake to the driver, unless it is there; LakeError where it has none whole."""
         if self.uri is not None and not Path(self.folder).exists():
             with replaced_folder(Path(self.folder)) as new:
                 FileSystem(spark, self.uri).get_folder(new)
