@@ -9,7 +9,6 @@ import typer
 
 import xlrec.runtime.session
 from xlrec.cli import main
-from xlrec.datasets.demo import write_demo
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,13 +37,12 @@ class Shared:
 
 
 @pytest.fixture(scope="module")
-def folder(spark, tmp_path_factory) -> Path:
-    """The README's config beside the data that it names."""
+def folder(demo: Path, tmp_path_factory) -> Path:
+    """The README's config with the demo world as its data."""
     folder = tmp_path_factory.mktemp("readme")
-    write_demo(spark, str(folder / "data"), users=120)
     text = next(text for text in blocks("yaml") if "lake:" in text)
     # Spark's working directory is the suite's.
-    (folder / "my.yaml").write_text(text.replace(": lake", f": {folder}/lake").replace(": data/", f": {folder}/data/"))
+    (folder / "my.yaml").write_text(text.replace(": lake", f": {folder}/lake").replace(": data/", f": {demo}/"))
     return folder
 
 

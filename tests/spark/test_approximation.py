@@ -62,7 +62,7 @@ def tables(spark: "SparkSession") -> "dict[str, DataFrame]":
 
 def run_of(tables: "dict[str, DataFrame]", told: Config) -> Any:
     """As much of a run as is asked for."""
-    return SimpleNamespace(config=told, counts={}, lake=SimpleNamespace(read=lambda table: tables[table.name]))
+    return SimpleNamespace(config=told, counts={}, lake=SimpleNamespace(read_table=lambda table: tables[table.name]))
 
 
 def similar_of(tables: "dict[str, DataFrame]", index: str, told: Config) -> dict[str, dict[int, float]]:

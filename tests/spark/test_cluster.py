@@ -53,7 +53,7 @@ def test_a_lake_whose_file_system_is_missing_names_the_option_that_brings_it(spa
 def test_a_file_that_is_not_listed_after_it_was_written_fails(
     spark: "SparkSession", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FileSystem, "children", lambda _: [])
+    monkeypatch.setattr(FileSystem, "list_children", lambda _: [])
     found = cluster.check_lake(spark, str(tmp_path / "lake"))
     assert not found.ok
     assert "lists what was just written" in found.fix

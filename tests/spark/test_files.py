@@ -43,11 +43,11 @@ def filled(spark: "SparkSession", files: Files) -> None:
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(wanted[name])
 
-                yield from files.written(write).to_batches()
+                yield from files.written_parts(write).to_batches()
         module._PART_BYTES = before  # type: ignore[misc]  # Spark uses the worker again
 
     names = spark.createDataFrame([(name,) for name in SIZES], "name string").repartition(3)
-    files.collect(names.mapInArrow(tasks, PARTS))
+    files.collect_parts(names.mapInArrow(tasks, PARTS))
 
 
 def seen(folder: Path) -> dict[str, bytes]:
@@ -59,7 +59,7 @@ def test_what_tasks_write_reaches_the_driver_whatever_they_see(
 ) -> None:
     together = Files(str(tmp_path / "together"))
     for files in (apart, together):
-        files.clear()
+        files.clear_folder()
         (Path(files.folder) / "small.npy").write_bytes(b"of an older, longer one")
         filled(spark, files)
         assert seen(Path(files.folder)) == EXPECTED
@@ -70,11 +70,11 @@ def test_a_folder_that_is_kept_comes_back_whole_and_executors_map_it(
     spark: "SparkSession", apart: Files, tmp_path: Path
 ) -> None:
     filled(spark, apart)
-    apart.keep(spark)
+    apart.keep_in_lake(spark)
     again = Files(str(tmp_path / "other" / "driver"), apart.uri, apart=True)
     again.fetch_from_lake(spark)
     assert seen(Path(again.folder)) == EXPECTED
-    place = apart.offer(spark)
+    place = apart.share_with_workers(spark)
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
@@ -86,7 +86,7 @@ def test_a_folder_that_is_kept_comes_back_whole_and_executors_map_it(
     rows = spark.range(1, numPartitions=1).mapInArrow(read, "name string, data binary").collect()
     assert {row["name"]: bytes(row["data"]) for row in rows if not row["name"].endswith((MANIFEST, ".crc"))} == EXPECTED
     assert str(tmp_path) not in place
-    apart.drop(spark)
+    apart.delete_everywhere(spark)
     assert not Path(apart.folder).exists()
     assert not FileSystem(spark, str(apart.uri)).exists()
     assert spark.range(1).count() == 1  # executors that come later would miss what is still on Spark's list
@@ -99,7 +99,7 @@ def test_a_folder_that_is_not_whole_is_refused(
     spark: "SparkSession", apart: Files, tmp_path: Path, damage: str
 ) -> None:
     filled(spark, apart)
-    apart.keep(spark)
+    apart.keep_in_lake(spark)
     lake = tmp_path / "lake" / str(apart.uri).rpartition("/")[2]
     assert set(json.loads((lake / MANIFEST).read_text())) == set(SIZES)
     for path in lake.rglob(".*.crc"):
@@ -122,7 +122,7 @@ def test_rows_come_as_parquet_whatever_workers_see(spark: "SparkSession", apart:
         for _ in range(2):  # a second time in place of the first
             folder = files.collect_rows(rows, "logs")
         assert sorted(row.id for row in spark.read.parquet(folder).collect()) == list(range(100))
-        files.leave("logs")
+        files.delete_rows_folder("logs")
         assert Path(folder).exists() == (files.uri is None)
 
 

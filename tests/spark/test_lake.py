@@ -42,7 +42,7 @@ def lists(lake, run_id, items, day=DAY):
 
 
 def write(lake, run_id, items, day=DAY):
-    return lake.replace(RECOMMENDATIONS, lists(lake, run_id, items, day), {"run_date": day, "run_id": run_id})
+    return lake.replace_rows(RECOMMENDATIONS, lists(lake, run_id, items, day), {"run_date": day, "run_id": run_id})
 
 
 def live_items(lake):
@@ -74,7 +74,7 @@ def test_replacing_one_run_leaves_the_others_of_the_same_day(lake):
     write(lake, "r1", ["a", "b"])
     assert write(lake, "r2", ["c"]) == 1
     write(lake, "r1", ["d"])
-    rows = lake.read(RECOMMENDATIONS).select("run_id", "item_id").collect()
+    rows = lake.read_table(RECOMMENDATIONS).select("run_id", "item_id").collect()
     assert sorted(map(tuple, rows)) == [("r1", "d"), ("r2", "c")]
 
 
@@ -83,13 +83,13 @@ def test_rows_of_another_schema_are_refused_with_the_columns_named(lake):
     with pytest.raises(
         LakeError, match=r"neighbour: int instead of nothing; neighbour_num: absent instead of int; score"
     ):
-        lake.replace(NEIGHBOURS, wrong)
-    assert not lake.exists(NEIGHBOURS) or lake.read(NEIGHBOURS).isEmpty()
+        lake.replace_rows(NEIGHBOURS, wrong)
+    assert not lake.has_table(NEIGHBOURS) or lake.read_table(NEIGHBOURS).isEmpty()
 
 
 def test_a_missing_table_names_the_job_that_makes_it(lake):
     with pytest.raises(LakeError, match="has no table neighbours yet: run `xlrec train`"):
-        lake.read(NEIGHBOURS)
+        lake.read_table(NEIGHBOURS)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +112,11 @@ def test_a_lake_that_cannot_be_reached_is_refused_before_any_work(spark, root: s
 def test_readers_see_nothing_of_a_run_before_its_release_and_all_of_it_after(lake, ledger):
     with pytest.raises(LakeError, match="no table _releases yet"):
         live_items(lake)
-    first = ledger.begin(DAY, "{}", {})
+    first = ledger.begin_run(DAY, "{}", {})
     write(lake, first, ["a", "b"])
     ledger.release(first, DAY)
-    ledger.end(first, "published")
-    second = ledger.begin(DAY, "{}", {})
+    ledger.end_run(first, "published")
+    second = ledger.begin_run(DAY, "{}", {})
     write(lake, second, ["c", "d"])
     assert live_items(lake) == ["a", "b"]
     ledger.release(second, DAY)
@@ -142,17 +142,17 @@ def test_a_rollback_appends_a_release_that_names_the_older_run(lake, ledger):
 
 
 def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned(lake, ledger):
-    first = ledger.begin(DAY, "{}", {"xlrec": "0"})
+    first = ledger.begin_run(DAY, "{}", {"xlrec": "0"})
     write(lake, first, ["a"])
     with pytest.raises(LeaseError, match=rf"run {first} \(process \d+ on .*\) holds the lake, and lives: wait"):
-        ledger.begin(DAY, "{}", {})
+        ledger.begin_run(DAY, "{}", {})
     gone = F.regexp_replace("holder", "/[^/]*$", "/1")  # the same pid, started at another moment
-    lake.update(RUNS, F.col("run_id") == first, {"holder": gone})
+    lake.update_rows(RUNS, F.col("run_id") == first, {"holder": gone})
     with pytest.raises(LeaseError, match="lost the lake"):
         ledger.check_held(first)
-    second = ledger.begin(DAY, "{}", {})
+    second = ledger.begin_run(DAY, "{}", {})
     assert second == f"{DAY}.2"
-    status = {row["run_id"]: row["status"] for row in lake.read(RUNS).collect()}
+    status = {row["run_id"]: row["status"] for row in lake.read_table(RUNS).collect()}
     assert status == {first: "abandoned", second: "running"}
     ledger.check_held(second)
 
@@ -160,36 +160,36 @@ def test_a_living_run_keeps_others_out_and_a_dead_one_is_abandoned(lake, ledger)
 def test_rows_of_an_abandoned_run_go_once_another_is_released_and_not_those_that_it_released_late(lake, ledger):
     runs = []
     for items in (["a"], ["b"], ["c"]):
-        runs.append(ledger.begin(DAY, "{}", {}))
+        runs.append(ledger.begin_run(DAY, "{}", {}))
         write(lake, runs[-1], items)
         ledger.unlock(force=True)
     ledger.release(runs[1], DAY)  # slow, not dead: it was at its last commit
     assert live_items(lake) == ["b"]
     ledger.release(runs[2], DAY)
-    ledger.forget_abandoned()
-    assert {row["run_id"] for row in lake.read(RECOMMENDATIONS).select("run_id").collect()} == set(runs[1:])
+    ledger.delete_abandoned()
+    assert {row["run_id"] for row in lake.read_table(RECOMMENDATIONS).select("run_id").collect()} == set(runs[1:])
 
 
 def test_a_run_on_another_host_is_dead_once_its_heart_stands_still(lake, ledger):
-    first = ledger.begin(DAY, "{}", {})
-    lake.update(RUNS, F.col("run_id") == first, {"holder": F.lit("elsewhere/1/1")})
+    first = ledger.begin_run(DAY, "{}", {})
+    lake.update_rows(RUNS, F.col("run_id") == first, {"holder": F.lit("elsewhere/1/1")})
     with Heartbeat(lake, first, 0.2):
         with pytest.raises(LeaseError, match=rf"run {first} \(process 1 on elsewhere\) holds the lake, and lives"):
-            ledger.begin(DAY, "{}", {})
+            ledger.begin_run(DAY, "{}", {})
         with pytest.raises(LeaseError, match="xlrec unlock --force"):
             ledger.unlock()
-    assert ledger.begin(DAY, "{}", {}) == f"{DAY}.2"
+    assert ledger.begin_run(DAY, "{}", {}) == f"{DAY}.2"
     with pytest.raises(LeaseError, match="lost the lake"):
         ledger.check_held(first)
 
 
 def test_unlock_takes_the_lake_from_a_run_that_lives_only_by_force(lake, ledger):
     assert ledger.unlock() == []
-    run = ledger.begin(DAY, "{}", {})
+    run = ledger.begin_run(DAY, "{}", {})
     with pytest.raises(LeaseError, match="holds the lake, and lives"):
         ledger.unlock()
     assert ledger.unlock(force=True) == [run]
-    row = lake.read(RUNS).first()
+    row = lake.read_table(RUNS).first()
     assert (row["status"], row["message"]) == ("abandoned", "unlocked by hand")
     assert ledger.unlock() == []
 
@@ -211,23 +211,23 @@ def test_a_heartbeat_that_cannot_be_written_ends_nothing(lake, monkeypatch):
 def test_two_rivals_that_begin_at_the_same_moment_get_one_lease(lake, ledger):
     from concurrent.futures import ThreadPoolExecutor
 
-    lake.create(RUNS)
+    lake.create_table(RUNS)
 
     def begin(_):
         try:
-            return ledger.begin(DAY, "{}", {})
+            return ledger.begin_run(DAY, "{}", {})
         except LeaseError as error:
             return error
 
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(begin, range(2)))
-    assert lake.read(RUNS).where("status = 'running'").count() == 1
+    assert lake.read_table(RUNS).where("status = 'running'").count() == 1
     assert sum(isinstance(one, LeaseError) for one in found) <= 1
 
 
 def test_the_record_of_a_run_tells_its_stages_and_counts(ledger):
-    run = ledger.begin(DAY, "{}", {})
-    ledger.end(run, "finished", RunLog(counts={"prepare.items": 3}, seconds={"prepare": 1.5}))
+    run = ledger.begin_run(DAY, "{}", {})
+    ledger.end_run(run, "finished", RunLog(counts={"prepare.items": 3}, seconds={"prepare": 1.5}))
     record = ledger.newest_run("prepare")
     assert (record.run_id, record.stages, record.counts["prepare.items"]) == (run, {"prepare"}, 3)
     assert record.seconds == {"prepare": 1.5}

@@ -113,8 +113,10 @@ def test_the_index_gets_every_items_learnt_vector(spark: "SparkSession", prepare
     for market, name in (("DE", None), ("JP", "JP"), ("ZZ", None)):
         learnt, model = models.serving(market), serving[name]
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
-        found = model.factors(items.texts, model.taught(opened.item_ids))
-        exposure = model.exposure(first, items.eligible, opened.markets)
+        found = model.item_factors(items.texts, model.factor_rows(opened.item_ids))
+        exposure = model.item_exposure(first, items.eligible, opened.markets)
         everything = np.arange(N_ITEMS)
-        np.testing.assert_allclose(learnt.gather(everything, history=False), model.outputs(found, exposure), atol=1e-6)
-        np.testing.assert_allclose(learnt.gather(everything, history=True), model.inputs(found), atol=1e-6)
+        np.testing.assert_allclose(
+            learnt.gather(everything, history=False), model.candidate_vectors(found, exposure), atol=1e-6
+        )
+        np.testing.assert_allclose(learnt.gather(everything, history=True), model.history_vectors(found), atol=1e-6)

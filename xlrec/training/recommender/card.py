@@ -34,7 +34,7 @@ def recommender_card(model: FactorModel) -> str:
 
 def _transfer_lines(transfer: dict[str, Any]) -> list[str]:
     rows = [
-        f"| {row['arm']} | {row['share']:.3g} | {row['value']:.4f} ({row['low']:.4f} to {row['high']:.4f}) |"
+        f"| {row['strategy']} | {row['share']:.3g} | {row['value']:.4f} ({row['low']:.4f} to {row['high']:.4f}) |"
         for row in transfer["figures"]
         if row["metric"] == METRICS[0]
     ]
