@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from xlrec.kernels.search.topk import Items, Mask, prepare_items, top_k
-from xlrec.runtime.first_pass import cpu_flags, first_pass_for, paths_by_speed, supported_paths
+from xlrec.runtime.first_pass import first_pass_for, paths_by_speed, supported_paths
+from xlrec.runtime.machine import cpu_flags
 
 DIM, K, TILE = 384, 100, 2048
 

@@ -2,10 +2,9 @@
 
 import difflib
 import os
-import types
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -21,10 +20,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def load_config(path: str | None, overrides: Iterable[str] = (), env: Mapping[str, str] | None = None) -> Config:
     """The effective config. Later sources win, key by key: file, environment, overrides.
 
-    Args:
-        path: YAML file; None starts from nothing (all from environment and overrides).
-        overrides: `section.key=value`, the value read as YAML.
-        env: defaults to the process's environment.
+    Overrides are `section.key=value`, the value read as YAML. No path: no file. No `env`: the process's environment.
 
     Raises:
         ConfigError: the file is missing or no YAML, a key is unknown, or a value is not allowed. Names the full path of
@@ -39,11 +35,7 @@ def load_config(path: str | None, overrides: Iterable[str] = (), env: Mapping[st
 
 
 def load_program_config(model: type[Model], path: str, overrides: Iterable[str] = ()) -> Model:
-    """The config of another program than the night, from a YAML file and overrides.
-
-    Raises:
-        ConfigError: as `load`.
-    """
+    """The config of another program than the night, from a YAML file and overrides; ConfigError as `load_config`."""
     tree = _read(path)
     _override(tree, overrides)
     return _validate(model, tree, path)
@@ -58,11 +50,7 @@ def _override(tree: dict[str, Any], overrides: Iterable[str]) -> None:
 
 
 def validate_config(tree: Mapping[str, Any], source: str = "the config") -> Config:
-    """The config of this tree.
-
-    Raises:
-        ConfigError: as `load`.
-    """
+    """The config of this tree; ConfigError as `load_config`."""
     return _validate(Config, tree, source)
 
 
@@ -105,8 +93,9 @@ def _explain(error: ErrorDetails, whole: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"]) or "config"
     if error["type"] == "extra_forbidden":
         known = _known(error["loc"][:-1], whole)
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = "".join(
+            f"did you mean {name}? " for name in difflib.get_close_matches(str(error["loc"][-1]), known, n=1)
+        )
         return f"unknown key {where}: {hint}known here: {', '.join(known)}"
     if error["type"] == "missing":
         return f"{where} is missing: add it, as in conf/demo.yaml"
@@ -115,19 +104,10 @@ def _explain(error: ErrorDetails, whole: type[BaseModel]) -> str:
     return f"{where} is {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _known(path: tuple[int | str, ...], whole: type[BaseModel]) -> list[str]:
+def _known(path: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
     """Keys of the section at this path."""
-    model = whole
     for part in path:
-        if not isinstance(part, str) or part not in model.model_fields:
-            break
-        model = _section(model.model_fields[part].annotation) or model
+        field = model.model_fields.get(str(part))
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), model)
     return sorted(model.model_fields)
-
-
-def _section(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, types.UnionType):
-        return next(filter(None, map(_section, get_args(annotation))), None)
-    return None

@@ -6,7 +6,7 @@ import socket
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 from zlib import crc32
 
 from delta.exceptions.base import (
@@ -16,9 +16,9 @@ from delta.exceptions.base import (
 )
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.types import StructType
 
 from xlrec.errors import LakeError
-from xlrec.lake.schemas import conform_to_table
 from xlrec.runtime.arrays import replace_file
 from xlrec.runtime.files import Files
 from xlrec.runtime.hadoop import FileSystem
@@ -43,13 +43,10 @@ class Lake:
 
     def __init__(self, spark: SparkSession, root: str) -> None:
         self.spark = spark
+        #: Whether workers read the driver's disk.
+        self.on_one_machine = is_local(str(spark.sparkContext.master))
         #: Absolute: Spark would look a relative path up in the catalogue.
         self.root = root.rstrip("/") if "://" in root else os.path.abspath(root)
-
-    @property
-    def on_one_machine(self) -> bool:
-        """Whether workers read the driver's disk."""
-        return is_local(str(self.spark.sparkContext.master))
 
     def folder_of_files(self, name: str) -> Files:
         """A folder beside the tables. Where the lake is no folder, it lies on the driver's disk until it is kept."""
@@ -99,44 +96,28 @@ class Lake:
             LakeError: no such table yet; names the job that makes it.
         """
         if not self.has_table(table):
-            raise LakeError(
-                f"the lake {self.root} has no table {table.name} yet: run `xlrec {table.producer}` "
-                f"or `xlrec run`, which write it, or correct `lake` in the config"
-            )
+            fix = f"run `xlrec {table.producer}` or `xlrec run`, which write it, or correct `lake` in the config"
+            raise LakeError(f"the lake {self.root} has no table {table.name} yet: {fix}")
         frame = self.spark.read.format("delta").load(self.path(table))
         missing = [name for name in table.schema.names if name not in frame.columns]
         if missing:
-            raise LakeError(
-                f"{self.path(table)} has no column {', '.join(missing)}: it is of another layout; "
-                f"delete the folder and run again, or name another lake"
-            )
+            fix = "it is of another layout; delete the folder and run again, or name another lake"
+            raise LakeError(f"{self.path(table)} has no column {', '.join(missing)}: {fix}")
         return frame.select(*table.schema.names)
 
     def table_version(self, table: Table) -> int:
-        """Number of the table's newest commit.
-
-        Raises:
-            LakeError: no such table yet.
-        """
+        """Number of the table's newest commit."""
         self.read_table(table)
         last = DeltaTable.forPath(self.spark, self.path(table)).history(1).select("version").first()
         return int(last["version"]) if last else 0
 
     def create_table(self, table: Table) -> DeltaTable:
-        """The table, created empty with its comments and properties where it is absent.
-
-        Raises:
-            LakeError: it is of another layout.
-        """
+        """The table, created empty with its comments and properties where it is absent."""
         if self.has_table(table):
             self.read_table(table)
             return DeltaTable.forPath(self.spark, self.path(table))
-        builder = (
-            DeltaTable.createIfNotExists(self.spark)
-            .location(self.path(table))
-            .addColumns(table.schema)
-            .comment(table.comment)
-        )
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(table.schema)
+        builder = builder.comment(table.comment)
         if table.partition_by:
             builder = builder.partitionedBy(*table.partition_by)
         for key, value in (_PROPERTIES | table.properties).items():
@@ -156,21 +137,18 @@ class Lake:
         return self._saved(table, writer)
 
     def append_rows(self, table: Table, frame: DataFrame) -> int:
-        """Number of rows appended in one commit.
-
-        Raises:
-            LakeError: the frame has another schema than the table.
-        """
+        """Number of rows appended in one commit; LakeError as `replace_rows`."""
         self.create_table(table)
         return self._saved(table, conform_to_table(table, frame).write.format("delta").mode("append"))
 
-    def insert_unless(self, table: Table, row: DataFrame, clash: Column | str) -> None:
-        """Inserts the row unless an old row fulfils `clash` (old rows as `t`, the new one as `s`).
+    def insert_unless(self, table: Table, values: Mapping[str, object], clash: str) -> None:
+        """Inserts a row, null where no value is named, unless an old one fulfils `clash` (old as `t`, new as `s`).
 
         Of two rivals one loses: the merge sees the other's commit or conflicts with it, and inserts nothing. The caller
         reads back whether the row is there.
         """
-        merge = self.create_table(table).alias("t").merge(conform_to_table(table, row).alias("s"), clash)
+        row = self.spark.createDataFrame([tuple(map(values.get, table.schema.names))], table.schema)
+        merge = self.create_table(table).alias("t").merge(row.alias("s"), clash)
         with suppress(ConcurrentAppendException, ConcurrentDeleteReadException, ConcurrentWriteException):
             merge.whenNotMatchedInsertAll().execute()
 
@@ -183,16 +161,8 @@ class Lake:
         if self.has_table(table):
             self.create_table(table).delete(where)
 
-    def one_row_frame(self, table: Table, values: Mapping[str, object]) -> DataFrame:
-        """One row of the table, null in the columns that are not named."""
-        return self.spark.createDataFrame([tuple(values.get(name) for name in table.schema.names)], table.schema)
-
     def write_file(self, name: str, content: bytes) -> str:
-        """Path or URL of a small file beside the tables, written whole or not at all.
-
-        Raises:
-            LakeError: it cannot be written.
-        """
+        """Path or URL of a small file beside the tables, written whole or not at all."""
         place = f"{self.root}/{name}"
         path = local_folder(place)
         if path is None:
@@ -202,11 +172,7 @@ class Lake:
         return str(path)
 
     def read_file(self, name: str) -> bytes | None:
-        """Content of a small file beside the tables; None where it is absent.
-
-        Raises:
-            LakeError: it cannot be read.
-        """
+        """Content of a small file beside the tables; None where it is absent."""
         place = f"{self.root}/{name}"
         path = local_folder(place)
         if path is None:
@@ -221,15 +187,8 @@ class Lake:
         version = self.spark.conf.get(_LAST_COMMIT, None)
         if version is None:
             return 0
-        context = self.spark.sparkContext
-        jvm: Any = context._jvm
-        path = jvm.org.apache.hadoop.fs.Path(f"{self.path(table)}/_delta_log/{int(version):020d}.json")
-        stream = path.getFileSystem(context._jsc.hadoopConfiguration()).open(path)
-        try:
-            line = jvm.java.io.BufferedReader(jvm.java.io.InputStreamReader(stream, "UTF-8")).readLine()
-        finally:
-            stream.close()
-        return int(json.loads(line)["commitInfo"].get("operationMetrics", {}).get("numOutputRows", 0))
+        commit = FileSystem(self.spark, f"{self.path(table)}/_delta_log").read_line(f"{int(version):020d}.json")
+        return int(json.loads(commit)["commitInfo"].get("operationMetrics", {}).get("numOutputRows", 0))
 
 
 def _literal(value: object) -> str:
@@ -238,3 +197,23 @@ def _literal(value: object) -> str:
     if "'" in text or "\\" in text:
         raise LakeError(f"{text!r} cannot stand in a replaceWhere")
     return f"'{text}'"
+
+
+def conform_to_table(table: Table, frame: DataFrame) -> DataFrame:
+    """The frame's columns in the table's order.
+
+    Raises:
+        LakeError: a column is missing, not of the table, or of another type.
+    """
+    seen, wanted = _types(frame.schema), _types(table.schema)
+    if seen != wanted:
+        odd = sorted(name for name in seen.keys() | wanted.keys() if seen.get(name) != wanted.get(name))
+        pairs = [f"{name}: {seen.get(name, 'absent')} instead of {wanted.get(name, 'nothing')}" for name in odd]
+        detail = "; ".join(pairs)
+        raise LakeError(f"these rows do not fit the table {table.name} ({detail}): the stage {table.producer} must")
+    return frame.select(*table.schema.names)
+
+
+def _types(schema: StructType) -> dict[str, str]:
+    """Type of each column, without comments and nullability."""
+    return {field.name: field.dataType.simpleString() for field in schema.fields}

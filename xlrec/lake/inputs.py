@@ -10,16 +10,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DataType,
-    DoubleType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
+from pyspark.sql.types import ArrayType, DataType, DoubleType, StringType, StructField, StructType, TimestampType
 
 from xlrec.errors import InputError
 from xlrec.lake.input_files import list_files
@@ -29,12 +20,12 @@ BAD: Final = "_bad"
 
 _INTEGERS: Final = ("tinyint", "smallint", "int", "bigint")
 #: Types (simple strings) that are read as each layout type without a loss; others stop the job.
-_ALLOWED: Final[dict[type[DataType], tuple[str, ...]]] = {
-    StringType: ("string", *_INTEGERS),
-    DoubleType: ("double", "float", "decimal", *_INTEGERS, "string"),
-    TimestampType: ("timestamp", "timestamp_ntz", "date", "bigint", "int", "string"),
-    BooleanType: ("boolean", *_INTEGERS),
-    ArrayType: ("array<string>", *(f"array<{kind}>" for kind in _INTEGERS)),
+_ALLOWED: Final = {
+    "string": ("string", *_INTEGERS),
+    "double": ("double", "float", "decimal", *_INTEGERS, "string"),
+    "timestamp": ("timestamp", "timestamp_ntz", "date", "bigint", "int", "string"),
+    "boolean": ("boolean", *_INTEGERS),
+    "array<string>": ("array<string>", *(f"array<{kind}>" for kind in _INTEGERS)),
 }
 #: Usual other names of the columns; the nearest present one is proposed.
 _ALSO: Final = {
@@ -52,13 +43,9 @@ _MAX_LOOKED_INTO: Final = 1000
 
 
 def read_input(
-    spark: SparkSession,
-    path: str,
-    schema: StructType,
-    columns: dict[str, str],
-    name: str,
+    spark: SparkSession, path: str, schema: StructType, columns: dict[str, str], name: str,
     options: Mapping[str, str] | None = None,
-) -> DataFrame:
+) -> DataFrame:  # fmt: skip
     """The input in the layout's columns and types, and `_bad`: its unreadable values, `[]` in a good row.
 
     Timestamps without a zone are UTC; integers are epochs in s, ms, µs or ns, by their size. Files are listed once:
@@ -70,8 +57,7 @@ def read_input(
         schema: Layout of the input (`xlrec.tables`).
         columns: Layout name to input name, where they differ.
         name: catalog, interactions or users.
-        options: Command-line options for messages: layout name to that of its column, name to that of the path. None:
-            the config names both.
+        options: Command-line options for messages, by layout name and `name`. None: the config names both.
 
     Raises:
         InputError: no file, no Parquet, a required column is missing, or a type that cannot be read as the layout's.
@@ -95,23 +81,20 @@ def read_input(
 
 def _by_schema(reader: DataFrameReader, paths: list[str], where: str) -> list[tuple[StructType, list[str]]]:
     """The files in groups whose schemas Spark can merge: one, unless they disagree on a column's type (int, long)."""
+    merging = reader.option("mergeSchema", "true")
     try:
-        return [(_merged(reader, paths), paths)]
+        return [(merging.parquet(*paths).schema, paths)]
     except _SPARK_ERRORS as error:
         if len(paths) > _MAX_LOOKED_INTO:
             raise InputError(f"{where}: of {len(paths)} files some are damaged or disagree on column types") from error
     groups: dict[str, tuple[StructType, list[str]]] = {}
     for path in paths:
         try:
-            seen = _merged(reader, [path])
+            seen = merging.parquet(path).schema
         except _SPARK_ERRORS as error:
             raise InputError(f"{where} cannot be read: {path} is damaged or no Parquet") from error
         groups.setdefault(seen.json(), (seen, []))[1].append(path)
     return list(groups.values())
-
-
-def _merged(reader: DataFrameReader, paths: list[str]) -> StructType:
-    return reader.option("mergeSchema", "true").parquet(*paths).schema
 
 
 def _as_read(field: StructField, wanted: dict[str, DataType], partitions: set[str]) -> StructField:
@@ -121,13 +104,9 @@ def _as_read(field: StructField, wanted: dict[str, DataType], partitions: set[st
 
 
 def conform_input(
-    raw: DataFrame,
-    schema: StructType,
-    columns: dict[str, str],
-    name: str,
-    seen_names: list[str] | None = None,
+    raw: DataFrame, schema: StructType, columns: dict[str, str], name: str, seen_names: list[str] | None = None,
     options: Mapping[str, str] | None = None,
-) -> DataFrame:
+) -> DataFrame:  # fmt: skip
     """Any DataFrame in the layout's columns and types, as `read_input`.
 
     Raises:
@@ -160,7 +139,7 @@ def conform_input(
 
 def _cast(value: Column, seen: DataType, wanted: DataType, where: str, name: str) -> Column:
     kind = re.sub(r"\(.*\)", "", seen.simpleString())
-    allowed = _ALLOWED[type(wanted)]
+    allowed = _ALLOWED[wanted.simpleString()]
     if kind == "void" or (kind == "int" and isinstance(wanted, ArrayType)):
         return F.lit(None).cast(wanted)  # pandas writes lists that are all missing so; Spark reads them as int
     if kind not in allowed:
@@ -188,9 +167,6 @@ def _missing(name: str, field: str, source: str, seen: list[str], options: Mappi
     near = [real for real in sorted(seen) if plain(real) in {plain(known) for known in (field, *_ALSO.get(field, ()))}]
     near = near or difflib.get_close_matches(source, seen, n=1, cutoff=0.5)
     proposed = near[0] if near else "YOUR_COLUMN"
-    fix = (
-        f"`columns: {{{name}: {{{field}: {proposed}}}}}` to the config"
-        if options is None
-        else f"{options[field]} {proposed}"
-    )
+    fix = f"`columns: {{{name}: {{{field}: {proposed}}}}}` to the config"
+    fix = fix if options is None else f"{options[field]} {proposed}"
     return f"{name} has no column {source}, which must give {field}; it has {', '.join(sorted(seen))}: add {fix}"

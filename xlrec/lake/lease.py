@@ -3,7 +3,6 @@
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Final, Self
 
 from xlrec.errors import LakeError
@@ -32,9 +31,7 @@ class Heartbeat:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
 

@@ -45,15 +45,7 @@ class RunRecord:
     @classmethod
     def from_row(cls, row: Row) -> Self:
         """Record of a row of `tables.RUNS`."""
-        ended_at, seconds = row["ended_at"], dict(row["seconds"] or {})
-        return cls(
-            run_id=row["run_id"],
-            run_date=row["run_date"],
-            status=row["status"],
-            started_at=row["started_at"].astimezone(UTC),
-            ended_at=ended_at.astimezone(UTC) if ended_at else None,
-            stages=frozenset(seconds),
-            counts=dict(row["counts"] or {}),
-            seconds=seconds,
-            versions=dict(row["versions"] or {}),
-        )
+        started_at, ended_at = (row[name] and row[name].astimezone(UTC) for name in ("started_at", "ended_at"))
+        maps = {name: dict(row[name] or {}) for name in ("counts", "seconds", "versions")}
+        stages = frozenset(maps["seconds"])
+        return cls(row["run_id"], row["run_date"], row["status"], started_at, ended_at, stages, **maps)

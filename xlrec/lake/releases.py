@@ -45,27 +45,25 @@ class Ledger:
             LeaseError: a living run holds the lake.
         """
         self.lake.create_table(RUNS)
-        of_interest = (F.col("status") == "running") | (F.col("run_date") == F.lit(run_date))
-        runs = self.lake.read_table(RUNS).where(of_interest).drop("config", "versions").collect()  # a few: one date's
-        for row in runs:
-            if row["status"] != "running":
-                continue
+        for row in self._running():
             if not self._dead(row):
                 raise LeaseError(_held(row))
             self.end_run(row["run_id"], "abandoned", message="its process was gone or gave no sign of life")
-        run_id = f"{run_date}.{sum(row['run_date'] == run_date for row in runs) + 1}"
+        n_earlier = self.lake.read_table(RUNS).where(F.col("run_date") == F.lit(run_date)).count()
+        run_id = f"{run_date}.{n_earlier + 1}"
         values = {
             "run_id": run_id, "run_date": run_date, "status": "running", "holder": _holder(), "started_at": _now(),
             "config": config, "versions": dict(versions),
         }  # fmt: skip
-        self.lake.insert_unless(
-            RUNS, self.lake.one_row_frame(RUNS, values), "t.status = 'running' OR t.run_id = s.run_id"
-        )
-        holder = self.lake.read_table(RUNS).where((F.col("run_id") == run_id) & (F.col("status") == "running")).first()
-        if holder is None or holder["holder"] != _holder():
+        self.lake.insert_unless(RUNS, values, "t.status = 'running' OR t.run_id = s.run_id")
+        if not self._is_held(run_id):
             rivals = self._running()
             raise LeaseError(_held(rivals[0]) if rivals else f"another run took {self.lake.root}; start again")
         return run_id
+
+    def _is_held(self, run_id: str) -> bool:
+        own = (F.col("run_id") == run_id) & (F.col("status") == "running") & (F.col("holder") == _holder())
+        return not self.lake.read_table(RUNS).where(own).isEmpty()
 
     def check_held(self, run_id: str) -> None:
         """Refuses to go on with a run that no longer holds the lake.
@@ -73,8 +71,7 @@ class Ledger:
         Raises:
             LeaseError: another run took the lake; this one must stop before it releases anything.
         """
-        row = self.lake.read_table(RUNS).where(F.col("run_id") == run_id).first()
-        if row is None or row["status"] != "running" or row["holder"] != _holder():
+        if not self._is_held(run_id):
             raise LeaseError(
                 f"run {run_id} lost the lake {self.lake.root}: it gave no sign of life, and another run took over, or "
                 "`xlrec unlock` was called"
@@ -83,8 +80,7 @@ class Ledger:
     def unlock(self, *, force: bool = False) -> list[str]:
         """Ids of the runs from which the lake was taken.
 
-        Args:
-            force: Take it from a living run as well, which stops before its next stage and releases nothing.
+        With `force` also from a living run, which stops before its next stage and releases nothing.
 
         Raises:
             LeaseError: a living run holds the lake.
@@ -102,23 +98,17 @@ class Ledger:
 
         A night does it later, not when a run is abandoned: a slow process may be releasing them at that moment.
         """
-        gone = {
-            row["run_id"] for row in self.lake.read_table(RUNS).where("status = 'abandoned'").select("run_id").collect()
-        }
-        gone -= {row["run_id"] for row in self.lake.read_table(RELEASES).select("run_id").distinct().collect()}
-        for run_id in sorted(gone):
+        gone = self.lake.read_table(RUNS).where("status = 'abandoned'").select("run_id")
+        unreleased = gone.join(self.lake.read_table(RELEASES), "run_id", "left_anti").collect()
+        for run_id in sorted(row["run_id"] for row in unreleased):
             own = F.col("run_id") == run_id
             if not self.lake.read_table(RECOMMENDATIONS).where(own).isEmpty():
                 self.lake.delete_rows(RECOMMENDATIONS, own)
 
     def end_run(self, run_id: str, status: str, log: RunLog | None = None, *, message: str | None = None) -> None:
-        """Frees the lake and records the end of the run. The rows of a failed run are deleted.
+        """Frees the lake and records the end of the run, with one of `ENDED`. The rows of a failed run are deleted.
 
-        Args:
-            run_id: The run.
-            status: Its last status, one of `ENDED`.
-            log: Facts about it; its versions are added to those that `begin_run` was given.
-            message: Reason of a failure.
+        Versions of the log are added to those that `begin_run` was given.
         """
         log = log or RunLog()
         more = [F.lit(text) for pair in log.versions.items() for text in pair]
@@ -150,7 +140,7 @@ class Ledger:
             "release": new.release, "run_id": run_id, "run_date": run_date, "released_at": _now(), "kind": kind,
             "note": note,
         }  # fmt: skip
-        self.lake.insert_unless(RELEASES, self.lake.one_row_frame(RELEASES, values), "t.release >= s.release")
+        self.lake.insert_unless(RELEASES, values, "t.release >= s.release")
         if self.live_release() != new:
             raise LakeError(f"another release of {self.lake.root} came in between: look, then try again")
         return new
@@ -173,9 +163,8 @@ class Ledger:
         target = released.where(wanted).orderBy(F.desc("release")).first()
         if target is None:
             seen = sorted({row["run_id"] for row in released.select("run_id").distinct().take(50)})
-            raise LakeError(
-                f"no release names the run {run_id or 'before the live one'}; released were: {', '.join(seen)}"
-            )
+            wanted_run = run_id or "before the live one"
+            raise LakeError(f"no release names the run {wanted_run}; released were: {', '.join(seen)}")
         if self.rows_of(target["run_id"], target["run_date"]).isEmpty():
             raise LakeError(f"the rows of run {target['run_id']} are gone from {self.lake.root}: choose another run")
         return self.release(target["run_id"], target["run_date"], "rollback", note)
@@ -197,20 +186,12 @@ class Ledger:
         if not self.lake.has_table(RUNS):
             return None
         ended = F.col("seconds").getItem(stage).isNotNull()
-        row = (
-            self.lake.read_table(RUNS)
-            .where(F.col("status").isin(*status) & ended)
-            .orderBy(F.desc("started_at"))
-            .first()
-        )
+        runs = self.lake.read_table(RUNS).where(F.col("status").isin(*status) & ended)
+        row = runs.orderBy(F.desc("started_at")).first()
         return RunRecord.from_row(row) if row else None
 
     def run_record(self, run_id: str) -> RunRecord:
-        """Record of a run.
-
-        Raises:
-            LakeError: there is no such run.
-        """
+        """Record of a run; LakeError where there is no such run."""
         row = self.lake.read_table(RUNS).where(F.col("run_id") == run_id).first()
         if row is None:
             raise LakeError(f"{self.lake.root} has no run {run_id}: `xlrec releases` lists the newest")
@@ -226,12 +207,9 @@ class Ledger:
         return not is_beating(self.lake, row["run_id"], self.heartbeat_s)
 
     def _delete_unreleased(self, run_id: str) -> None:
-        released = (
-            self.lake.has_table(RELEASES)
-            and not self.lake.read_table(RELEASES).where(F.col("run_id") == run_id).isEmpty()
-        )
-        if not released:
-            self.lake.delete_rows(RECOMMENDATIONS, F.col("run_id") == run_id)
+        own = F.col("run_id") == run_id
+        if not self.lake.has_table(RELEASES) or self.lake.read_table(RELEASES).where(own).isEmpty():
+            self.lake.delete_rows(RECOMMENDATIONS, own)
 
 
 def _now() -> datetime:

@@ -28,29 +28,19 @@ _HELD_S: Final = 0.2
 
 def checks(spark: SparkSession, config: Config) -> list[Check]:
     """Everything that a night asks of its cluster, tried."""
+    context, lacking = spark.sparkContext, missing_protection(spark)
+    seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
     return [
-        check_session(spark),
+        Check("Spark", True, seen),
         *check_executors(spark, encoding=config.embed.encoder not in encoders.BUILT_IN),
         check_lake(spark, config.lake),
         *check_inputs(spark, config),
-        *check_secrets(spark),
+        *([] if lacking is None else [check_secrets(lacking)]),
     ]
 
 
-def check_session(spark: SparkSession) -> Check:
-    """The master that answered; informative, for without one there is no session."""
-    context = spark.sparkContext
-    seen = f"{context.master}, Spark {spark.version}, {context.defaultParallelism} cores for tasks"
-    return Check("Spark", True, seen)
-
-
 def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
-    """Every executor that a task reached: Python, packages, disk, GPU.
-
-    Args:
-        spark: The session.
-        encoding: The encoder needs torch.
-    """
+    """Every executor that a task reached: Python, packages (torch for `encoding`), disk, GPU."""
     modules = (*WORKER_MODULES, *(("torch",) if encoding else ()))
     context: Any = spark.sparkContext
     n_tasks = _TASKS_PER_CORE * context.defaultParallelism
@@ -68,9 +58,9 @@ def check_executors(spark: SparkSession, *, encoding: bool) -> list[Check]:
     n_there = max(1, executor_count(spark))
     given = context.getConf().contains("spark.executor.resource.gpu.amount")
     each = [_executor(executor, gpus_given=given) for executor in executors]
-    shown = each if len(each) <= _SHOWN else [check for check in each if not check.ok]
-    hosts = sorted({executor.host for executor in executors})
-    seen = f"tasks ran on {len(executors)} of {n_there}: {', '.join(hosts[:_SHOWN])}"
+    shown = [check for check in each if len(each) <= _SHOWN or not check.ok]
+    hosts = ", ".join(sorted({executor.host for executor in executors})[:_SHOWN])
+    seen = f"tasks ran on {len(executors)} of {n_there}: {hosts}"
     fix = "the others were busy or came later: run it again"
     return [Check("executors", len(executors) >= n_there, seen, fix, required=False), *shown]
 
@@ -123,19 +113,15 @@ def check_inputs(spark: SparkSession, config: Config) -> list[Check]:
             continue
         try:
             files = list_files(spark, place, name)
+            size = sum(file.size for file in files)
+            results.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
         except XlrecError as error:
             results.append(Check(f"input {name}", False, str(error), f"correct inputs.{name}"))
-            continue
-        size = sum(file.size for file in files)
-        results.append(Check(f"input {name}", True, f"{place}: {len(files):,} files, {size / (1 << 20):,.1f} MiB"))
     return results
 
 
-def check_secrets(spark: SparkSession) -> list[Check]:
-    """Whether the processes of a cluster know each other; nothing of one machine, or where the platform sees to it."""
-    lacking = missing_protection(spark)
-    if lacking is None:
-        return []
+def check_secrets(lacking: list[str]) -> Check:
+    """Whether the processes of a cluster know each other."""
     fix = " ".join(f"--conf {name}=true" for name in lacking)
     seen = f"without {', '.join(lacking)}" if lacking else "authenticated and encrypted"
-    return [Check("traffic between machines", not lacking, seen, fix, required=False)]
+    return Check("traffic between machines", not lacking, seen, fix, required=False)

@@ -17,11 +17,7 @@ def run(
 ) -> int:
     """Prints all checks as a table; the exit status: 0, or MachineError's where something required is missing.
 
-    Args:
-        lake: Folder of the lake.
-        config: Of a night, whose lake counts: Spark is started as it says, and lake, inputs and executors are tried.
-        resolve: Fetch Delta's jars where they are not here yet.
-        console: Where to print.
+    With the config of a night, whose lake counts, Spark is started as it says: lake, inputs and executors are tried.
     """
     console = console or Console()
     results = doctor.checks(config.lake if config else lake, resolve=resolve and config is None)

@@ -1,5 +1,6 @@
 """Evaluation: the night's own stages on the history, every system scored against the same holdout."""
 
+import dataclasses
 from datetime import UTC, date, datetime
 from functools import reduce
 
@@ -9,6 +10,7 @@ from xlrec.config.models import Config
 from xlrec.index.files import PAIRS
 from xlrec.index.writer import write_index
 from xlrec.lake.delta import Lake
+from xlrec.lake.records import RunLog
 from xlrec.pipeline.embed import embed
 from xlrec.pipeline.listing import ranked_lists
 from xlrec.pipeline.prepare import Inputs, dated_inputs, prepare, users_of
@@ -83,11 +85,11 @@ def _split_apart(run: Run, inputs: Inputs) -> Run:
     """A run whose tables lie apart, with the history as its events, the only source of its users and availability."""
     lake, config = Lake(run.spark, f"{run.lake.root}/_evaluation"), run.config
     with run.stage("split") as progress:
-        events = run.lake.read_table(EVENTS)
-        exclude_seen = config.retrieve.exclude_seen
-        history, holdout = splitting.split_events(events, config.evaluate, exclude_seen=exclude_seen)
-        if config.evaluate.inner:
-            history, holdout = splitting.split_events(history, config.evaluate, exclude_seen=exclude_seen)
+        history = run.lake.read_table(EVENTS)
+        for _ in range(2 if config.evaluate.inner else 1):
+            history, holdout = splitting.split_events(
+                history, config.evaluate, exclude_seen=config.retrieve.exclude_seen
+            )
         n_history = lake.replace_rows(EVENTS, history)
         n_holdout = lake.replace_rows(HOLDOUT, holdout)
         day: date = run.run_date
@@ -96,7 +98,7 @@ def _split_apart(run: Run, inputs: Inputs) -> Run:
         lake.replace_rows(ITEMS, preparing.with_availability(run.lake.read_table(ITEMS), day))
         lake.replace_rows(USERS, users_of(inputs, lake.read_table(EVENTS), lake.read_table(ITEMS)))
         progress.record_result(rows_in=n_history + n_holdout, rows_out=n_holdout)
-    return Run(lake, run.ledger, config, run.progress, run.run_id, day, texts_lake=run.lake)
+    return dataclasses.replace(run, lake=lake, run_date=day, log=RunLog(), texts_lake=run.lake)
 
 
 def _lists(apart: Run, system: baselines.System) -> None:
@@ -105,13 +107,13 @@ def _lists(apart: Run, system: baselines.System) -> None:
     with apart.stage(f"evaluate {system.name}") as progress:
         events, users, queries = lake.read_table(EVENTS), lake.read_table(USERS), None
         index = _index(apart, system.model)
-        if system.model == "own":
-            if system.name == "xlrec":
-                _learn_own(apart, system.config)
+        if system.name == "xlrec":
+            own = dataclasses.replace(apart, config=system.config, run_id="own", log=RunLog())
+            learn_models(own, index)  # the night's models, from the history alone
         elif system.model == "itemknn":
             events = baselines.binary_events(events)
             _learn_neighbours(apart, system, events, index)
-        else:
+        elif system.model != "own":
             vectors, queries = als.fit_als(events, system.config.evaluate.als, seed=system.config.seed)
             _write(apart, index, vectors, None, system.config.evaluate.als.rank)
         index.keep_in_lake_once(apart.spark)  # that of our own model serves several systems
@@ -121,12 +123,6 @@ def _lists(apart: Run, system: baselines.System) -> None:
         )
         rows = lake.replace_rows(RECOMMENDATIONS, lists, {"run_date": day, "run_id": system.name})
         progress.record_result(rows_out=rows)
-
-
-def _learn_own(apart: Run, config: Config) -> None:
-    """Learns the night's models from the history alone."""
-    own = Run(apart.lake, apart.ledger, config, apart.progress, "own", apart.run_date, texts_lake=apart.texts_lake)
-    learn_models(own, _index(apart, "own"))
 
 
 def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:

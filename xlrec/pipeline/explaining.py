@@ -15,11 +15,7 @@ from xlrec.tables import RELEASES, RUNS, USERS
 
 
 def explain_user(spark: SparkSession, config: Config, user_id: str) -> None:
-    """Prints a user's live list, history and reasons.
-
-    Raises:
-        ConfigError: the user is not in the lake.
-    """
+    """Prints a user's live list, history and reasons; ConfigError where the lake has no such user."""
     lake = Lake(spark, config.lake)
     lists = read_recommendations(spark, config.lake)
     if lake.read_table(USERS).where(F.col("user_id") == user_id).isEmpty():

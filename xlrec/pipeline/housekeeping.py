@@ -9,21 +9,17 @@ from xlrec.runtime.hadoop import FileSystem
 
 
 def delete_old_indexes(lake: Lake, n_kept: int) -> int:
-    """Number of item indexes deleted: all but those of the newest runs.
+    """Number of item indexes deleted: all but those of the `n_kept` newest runs, at least 1.
 
     Tables, models and reports stay. A folder that cannot be deleted is left for the next night.
-
-    Args:
-        lake: Its tables stay.
-        n_kept: Runs that stay, at least 1.
     """
     below = FileSystem(lake.spark, f"{lake.root}/{INDEXES}")
-    folders = [entry for entry in below.list_children() if entry.is_folder]
-    newest = sorted(folders, key=lambda entry: _age(entry.name), reverse=True)
-    for entry in newest[n_kept:]:
+    folders = [entry.name for entry in below.list_children() if entry.is_folder]
+    old = sorted(folders, key=_age, reverse=True)[n_kept:]
+    for run_id in old:
         with suppress(LakeError):
-            index_of(lake, entry.name).delete_everywhere(lake.spark)
-    return sum(not below.exists(entry.name) for entry in newest[n_kept:])
+            index_of(lake, run_id).delete_everywhere(lake.spark)
+    return sum(not below.exists(run_id) for run_id in old)
 
 
 def _age(run_id: str) -> tuple[str, int]:

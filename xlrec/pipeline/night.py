@@ -24,14 +24,8 @@ _ALONE = {"translate": translate, "embed": embed, "train": train}
 def nightly(spark: SparkSession, config: Config, *, evaluating: bool = False, config_file: str | None = None) -> str:
     """Id of the run: prepare → translate → embed → train → retrieve → rank → audit → publish, then the report.
 
-    Args:
-        spark: The session.
-        config: The whole config.
-        evaluating: also score the same stages on history against a holdout, before the report.
-        config_file: named in the lines printed at the end.
-
-    Raises:
-        XlrecError: as its subclasses say; the live release is untouched.
+    `evaluating` also scores the same stages on history against a holdout, before the report; `config_file` is named in
+    the lines printed at the end. After an XlrecError the live release is untouched.
     """
     from xlrec.pipeline.evaluation import score_systems
     from xlrec.pipeline.reports import Results, finish_report
@@ -82,11 +76,7 @@ def stage_alone(spark: SparkSession, config: Config, name: str) -> str:
 
 
 def _newest(ledger: Ledger, stage: str, status: tuple[str, ...] = ENDED) -> str:
-    """Id of the newest run in which the stage ended.
-
-    Raises:
-        LakeError: there is none.
-    """
+    """Id of the newest run in which the stage ended."""
     record = ledger.newest_run(stage, status)
     if record is None:
         raise LakeError(f"{ledger.lake.root} has nothing from {stage} to go on with: run `xlrec {stage}` first")

@@ -17,14 +17,9 @@ _RUN = re.compile(r"(\d{4}-\d\d-\d\d)\.(\d+)\.html")
 
 
 def local_page(lake: str, name: str | None) -> Path | None:
-    """Path of a page; None where the lake is not on this machine's disk.
+    """Path of a page; None where the lake is not on this machine's disk. LakeError: there is no such page.
 
-    Args:
-        lake: As in the config.
-        name: run_id, or what `xlrec transfer` named its page; None: the newest run.
-
-    Raises:
-        LakeError: there is no such page.
+    `name` is a run_id, or what `xlrec transfer` named its page; None: the newest run.
     """
     folder = local_folder(lake)
     if folder is None:
@@ -34,16 +29,7 @@ def local_page(lake: str, name: str | None) -> Path | None:
 
 
 def fetched_page(spark: "SparkSession", lake: str, name: str | None) -> Path:
-    """Path of a copy of a page that lies elsewhere, in the temporary folder.
-
-    Args:
-        spark: Whose settings reach the lake.
-        lake: URL.
-        name: As `local_page` takes it.
-
-    Raises:
-        LakeError: there is no such page, or it cannot be read.
-    """
+    """Path of a copy of a page of `local_page` that lies elsewhere, in the temporary folder."""
     from xlrec.runtime.hadoop import FileSystem
 
     pages = FileSystem(spark, f"{lake.rstrip('/')}/{REPORTS}")

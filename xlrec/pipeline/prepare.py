@@ -1,5 +1,6 @@
 """Prepare: the Parquet inputs into the tables texts, items, events, users and rejects."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 
@@ -50,23 +51,20 @@ def is_prepared(lake: Lake) -> bool:
 def prepare(run: Run, inputs: Inputs) -> tuple[preparing.MarketLog, ...]:
     """How the markets log, after texts, items, events, users and rejects are written and every row is counted.
 
-    Raises:
-        InputError: too many rows of an input are bad.
+    InputError: too many rows of an input are bad.
     """
     with run.stage("prepare") as progress:
         counts = _write_tables(run, inputs)
         run.counts.update({f"prepare.{name}.{rule or 'valid'}": n for (name, rule), n in counts.items()})
         preparing.check_rejected(counts, run.config.prepare.max_rejected_share)
-        n_rejected = sum(n for (_, rule), n in counts.items() if rule not in ("", preparing.OPTED_OUT))
-        n_out = sum(n for (_, rule), n in counts.items() if rule == preparing.OPTED_OUT)
+        by_rule = Counter[str]()
+        for (_, rule), n in counts.items():
+            by_rule[rule] += n
+        n_all, n_valid, n_out = by_rule.total(), by_rule[""], by_rule[preparing.OPTED_OUT]
         market_logs, markets_note = quality.check_markets(run)
         notes = (f"{n_out} rows of users who opted out" if n_out else "", markets_note)
-        progress.record_result(
-            rows_in=sum(counts.values()),
-            rows_out=sum(counts.values()) - n_rejected - n_out,
-            rejected=n_rejected,
-            note=" · ".join(filter(None, notes)),
-        )
+        note = " · ".join(filter(None, notes))
+        progress.record_result(rows_in=n_all, rows_out=n_valid, rejected=n_all - n_valid - n_out, note=note)
     return market_logs
 
 

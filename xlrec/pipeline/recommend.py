@@ -9,11 +9,7 @@ from xlrec.tables import EVENTS, RECOMMENDATIONS, USERS
 
 
 def recommend(run: Run, index: Files | None = None) -> None:
-    """Writes the lists of all users.
-
-    Args:
-        run: The run that gets the rows.
-        index: Item index of an earlier run; None: the run's own.
+    """Writes the lists of all users by the item index of an earlier run; None: the run's own.
 
     Raises:
         LakeError: the index is absent, or was made without the approximate search that the config asks for.

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 from pyspark.sql import DataFrame
@@ -51,7 +51,6 @@ def collect_report(run: Run, results: Results, config_file: str) -> data.ReportD
     """Data of the run's report."""
     lake, config = run.lake, run.config
     record = run.ledger.run_record(run.run_id)
-    ended_at = record.ended_at or record.started_at
     header = data.Header(
         run_id=run.run_id,
         run_date=run.run_date,
@@ -59,15 +58,14 @@ def collect_report(run: Run, results: Results, config_file: str) -> data.ReportD
         lake=config.lake,
         encoder=f"{config.embed.encoder}, {encoders.load(config.embed).dim} dimensions",
         started_at=record.started_at,
-        seconds=(ended_at - record.started_at).total_seconds(),
+        seconds=((record.ended_at or record.started_at) - record.started_at).total_seconds(),
         versions=dict(record.versions),
         config_file=config_file,
     )
-    stages = tuple(run.progress.summary())
     lists = run.ledger.rows_of(run.run_id, run.run_date) if "recommend" in record.stages else None
     return data.ReportData(
         header,
-        stages,
+        tuple(run.progress.summary()),
         rejects=_rejects(run),
         quality=_quality(run.counts),
         market_logs=results.market_logs,
@@ -149,5 +147,4 @@ def _metrics(lake: Lake, config: Config) -> data.Metrics | None:
     fields = [name for name in METRICS.schema.names if name not in ("evaluated_at", "split")]
     shown = tuple(data.MetricRow(**{name: row[name] for name in fields}) for row in rows)
     cutoff = 10 if 10 in config.evaluate.cutoffs else config.evaluate.cutoffs[0]
-    at: datetime = newest.astimezone(UTC)
-    return data.Metrics(shown, evaluated_at=at, split=rows[0]["split"], cutoff=cutoff)
+    return data.Metrics(shown, evaluated_at=newest.astimezone(UTC), split=rows[0]["split"], cutoff=cutoff)

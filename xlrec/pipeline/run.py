@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Final
 
@@ -20,6 +19,7 @@ from xlrec.lake.lease import Heartbeat
 from xlrec.lake.records import RunLog
 from xlrec.lake.releases import Ledger
 from xlrec.runtime.files import Files
+from xlrec.runtime.machine import installed_version
 from xlrec.runtime.progress import Progress, StageProgress
 from xlrec.tables import RECOMMENDATIONS, Table
 from xlrec.translators.shipping import with_local_models
@@ -64,11 +64,7 @@ class Run:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
-        """Progress of one stage, timed and shown. A run that lost the lake stops here.
-
-        Raises:
-            LeaseError: the run no longer holds the lake.
-        """
+        """Progress of one stage, timed and shown. A run that lost the lake stops here with a LeaseError."""
         self.ledger.check_held(self.run_id)
         started = perf_counter()
         with self.progress.stage(name, total=total, unit=unit) as progress:
@@ -89,11 +85,7 @@ def index_of(lake: Lake, run_id: str) -> Files:
 
 
 def open_lake(spark: SparkSession, config: Config) -> Lake:
-    """The lake of the config, which the driver and all workers reach.
-
-    Raises:
-        LakeError: the lake cannot be reached, or a worker does not see its folder.
-    """
+    """The lake of the config, which the driver and all workers reach, else LakeError."""
     lake = Lake(spark, config.lake)
     lake.check_reachable()
     return lake
@@ -114,7 +106,7 @@ def running_on(lake: Lake, config: Config, progress: Progress, run_date: date | 
     used = package_versions()
     if config.retrieve.search == "ann":
         used |= {"faiss": ivf.require_faiss().__version__}
-    effective = json.dumps(json.loads(config.model_dump_json()), ensure_ascii=False, sort_keys=True)
+    effective = json.dumps(config.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
     config = with_local_models(lake.spark, config)
     ledger = Ledger(lake, config.publish.heartbeat_s)
     if run_date is None:
@@ -138,10 +130,6 @@ def running_on(lake: Lake, config: Config, progress: Progress, run_date: date | 
 
 def package_versions() -> dict[str, str]:
     """Versions of the packages that a result depends on, by name."""
-    packages = {"xlrec": __version__}
-    for name in ("pyspark", "delta-spark", "numpy", "numba", "pyarrow", "torch", "sentence-transformers"):
-        try:
-            packages[name] = version(name)
-        except PackageNotFoundError:  # a cluster's own pyspark may come without metadata
-            packages[name] = "unknown"
-    return packages
+    names = ("pyspark", "delta-spark", "numpy", "numba", "pyarrow", "torch", "sentence-transformers")
+    # A cluster's own pyspark may come without metadata.
+    return {"xlrec": __version__} | {name: installed_version(name) or "unknown" for name in names}

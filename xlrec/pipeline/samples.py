@@ -1,7 +1,6 @@
 """A few users' lists with titles, histories and reasons, for the report and for `xlrec explain`."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
@@ -32,25 +31,21 @@ def user_lists(lake: Lake, lists: DataFrame, labels: Mapping[str, str]) -> tuple
     """
     named = F.col("user_id").isin(*labels)
     users = {row["user_id"]: row for row in lake.read_table(USERS).where(named).collect()}
-    listed = _by_user(lists.where(named).orderBy("user_id", "rank").collect(), labels)
-    past = _by_user(_newest(lake.read_table(EVENTS).where(named)).collect(), labels)
-    needed = {row["item_id"] for rows in (*listed.values(), *past.values()) for row in rows}
-    needed |= {item for rows in listed.values() for row in rows for item in row["reason"]["because"]}
+    listed = lists.where(named).orderBy("user_id", "rank").collect()
+    past = _newest(lake.read_table(EVENTS).where(named)).collect()
+    needed = {row["item_id"] for row in (*listed, *past)}.union(*(row["reason"]["because"] for row in listed))
     texts: dict[str, dict[str, str]] = {}
     titles = lake.read_table(TEXTS).where(F.col("item_id").isin(*sorted(needed))).select("item_id", "language", "title")
     for row in titles.collect():
         texts.setdefault(row["item_id"], {})[row["language"]] = row["title"]
     return tuple(
-        _user_list(label, users.get(user_id), listed[user_id], past[user_id], texts)
+        _user_list(label, users.get(user_id), _own(user_id, listed), _own(user_id, past), texts)
         for user_id, label in labels.items()
     )
 
 
-def _by_user(rows: list[Row], labels: Mapping[str, str]) -> dict[str, list[Row]]:
-    by_user: dict[str, list[Row]] = {user_id: [] for user_id in labels}
-    for row in rows:
-        by_user[row["user_id"]].append(row)
-    return by_user
+def _own(user_id: str, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if row["user_id"] == user_id]
 
 
 def _newest(events: DataFrame) -> DataFrame:
@@ -76,16 +71,11 @@ def _user_list(
     )
 
 
-def _listed(row: Any, texts: dict[str, dict[str, str]], reads: list[str]) -> Listed:
-    return Listed(
-        rank=row["rank"],
-        item_id=row["item_id"],
-        title=texts.get(row["item_id"], {}).get(row["item_language"], row["item_id"]),
-        language=row["item_language"],
-        score=row["score"],
-        source=row["source"],
-        because=tuple(_title(texts, item, reads)[0] for item in row["reason"]["because"]),
-    )
+def _listed(row: Row, texts: dict[str, dict[str, str]], reads: list[str]) -> Listed:
+    item, language = row["item_id"], row["item_language"]
+    because = tuple(_title(texts, other, reads)[0] for other in row["reason"]["because"])
+    title = texts.get(item, {}).get(language, item)
+    return Listed(row["rank"], item, title, language, row["score"], row["source"], because)
 
 
 def _title(texts: dict[str, dict[str, str]], item: str, reads: list[str]) -> tuple[str, str]:

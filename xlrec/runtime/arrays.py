@@ -33,24 +33,12 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Writes one .npy file.
-
-    Args:
-        path: The file.
-        array: (n, ...) of any dtype.
-    """
+    """Writes one .npy file of an (n, ...) array of any dtype."""
     replace_file(path, lambda file: np.save(file, array))
 
 
 def save_array_parts(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Writes one .npy file part by part: memory holds one part at a time.
-
-    Args:
-        path: The file.
-        kind: Dtype of the whole.
-        shape: Shape of the whole.
-        parts: (n, ...) of this dtype in C order, together the whole.
-    """
+    """Writes one .npy file of this dtype and shape from (n, ...) parts in C order: memory holds one at a time."""
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
 
     def write(file: IO[bytes]) -> None:

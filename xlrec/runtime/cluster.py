@@ -9,9 +9,8 @@ from pyspark.sql import SparkSession
 from xlrec.errors import MachineError
 from xlrec.runtime import machine
 
-_AUTHENTICATE: Final = "spark.authenticate"
-_CRYPTO: Final = "spark.network.crypto.enabled"
-_SSL_RPC: Final = "spark.ssl.rpc.enabled"
+#: Settings, one of each row, that protect a cluster's traffic; the first of a row is proposed.
+_PROTECTION: Final = (("spark.authenticate",), ("spark.network.crypto.enabled", "spark.ssl.rpc.enabled"))
 #: Words of the lines that tell most of a worker that cannot start.
 _TELLING: Final = ("Cannot run program", "PYTHON_VERSION_MISMATCH", "ModuleNotFoundError", "ImportError")
 
@@ -22,19 +21,15 @@ def missing_protection(session: SparkSession) -> list[str] | None:
     None where Spark is one process, or where the platform takes care of it (Databricks).
     """
     conf = session.sparkContext.getConf()
-    if machine.is_local(str(session.sparkContext.master)) or conf.contains(
-        "spark.databricks.clusterUsageTags.clusterId"
-    ):
+    databricks = conf.contains("spark.databricks.clusterUsageTags.clusterId")
+    if databricks or machine.is_local(str(session.sparkContext.master)):
         return None
-    encrypted = conf.get(_CRYPTO) == "true" or conf.get(_SSL_RPC) == "true"
-    lacking = {_AUTHENTICATE: conf.get(_AUTHENTICATE) == "true", _CRYPTO: encrypted}
-    return [name for name, given in lacking.items() if not given]
+    return [names[0] for names in _PROTECTION if all(conf.get(name) != "true" for name in names)]
 
 
 def warn_of_open_network(session: SparkSession) -> None:
     """Prints the settings that protect a cluster's traffic, where they are missing."""
-    lacking = missing_protection(session)
-    if lacking:
+    if lacking := missing_protection(session):
         lines = " ".join(f"--conf {name}=true" for name in lacking)
         risk = "whoever reaches this cluster's network can read its data and run code on it; to prevent it, add"
         print(f"xlrec: note: {risk} {lines}", file=sys.stderr)  # noqa: T201
@@ -72,10 +67,8 @@ def await_executor(session: SparkSession, seconds: float) -> None:
     threading.Thread(target=probe, daemon=True).start()
     answered = done.wait(seconds)
     if failed:
-        raise MachineError(
-            f"a task of {context.master} fails before xlrec's code runs ({error_line(failed[0])}): its machines need "
-            "the driver's Python; PYSPARK_PYTHON names it on both sides"
-        )
+        seen = f"a task of {context.master} fails before xlrec's code runs ({error_line(failed[0])})"
+        raise MachineError(f"{seen}: its machines need the driver's Python; PYSPARK_PYTHON names it on both sides")
     if not answered:
         conf = context.getConf()
         driver = f"{conf.get('spark.driver.host')}:{conf.get('spark.driver.port')}"

@@ -21,10 +21,6 @@ def gpu_profile(spark: "SparkSession", device: str) -> "ResourceProfile | None":
 
     None where no request is needed: the device is the CPU, the executors have no GPU, every task gets one anyway, or
     the master is local, which has no executors.
-
-    Args:
-        spark: The session.
-        device: `auto`, `cpu` or `cuda`.
     """
     from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
@@ -37,11 +33,7 @@ def gpu_profile(spark: "SparkSession", device: str) -> "ResourceProfile | None":
 
 
 def task_device(device: str, key: str) -> str:
-    """The GPU that Spark assigned to this task, else the CPU, unless the config fixes it.
-
-    Args:
-        device: auto, cpu or cuda.
-        key: Key of the config, for messages.
+    """The GPU that Spark assigned to this task, else the CPU, unless the config's `key` fixes it.
 
     Raises:
         EncoderError: Spark assigned a GPU that torch does not see; the cluster's administrator mends it.

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -44,11 +44,9 @@ class Check:
 
 
 def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
-    """Checks of everything that xlrec needs of a machine.
+    """Checks of everything that xlrec needs of a machine. None: the lake would lie in the working directory.
 
-    Args:
-        lake: Folder of the lake; None: the working directory, where a relative one would lie.
-        resolve: Start Spark once to fetch Delta's jars where they are not here yet, which needs the network.
+    `resolve` starts Spark once to fetch Delta's jars where they are not here yet, which needs the network.
     """
     return [
         *([] if machine.is_submitted() else [check_java(), check_workers()]),
@@ -65,21 +63,14 @@ def checks(lake: str | None = None, *, resolve: bool = False) -> list[Check]:
 
 
 def require_machine(lake: str | None = None) -> None:
-    """Refuses a machine on which no session can start; takes well under a second.
-
-    Raises:
-        MachineError: Java, Python or a permission is missing: one line, with what to do.
-    """
-    quick: list[Callable[[], Check]] = [check_python]
+    """Raises MachineError, one line, on a machine on which no session can start; takes well under a second."""
+    quick = [check_python()]
     if not machine.is_submitted():
-        quick.append(check_java)
+        quick.append(check_java())
         if os.environ.get("PYSPARK_PYTHON", sys.executable) != sys.executable:
-            quick.append(lambda: check_workers(()))
-    quick.append(lambda: check_writable("temporary files", _scratch()))
-    if lake is not None:
-        quick.append(lambda: check_writable("lake", lake))
-    for run_check in quick:
-        check = run_check()
+            quick.append(check_workers(()))
+    quick += [check_writable("temporary files", _scratch()), *([check_writable("lake", lake)] if lake else [])]
+    for check in quick:
         if not check.ok:
             raise MachineError(f"{check.name}: {check.seen}; {check.fix}")
 
@@ -95,11 +86,11 @@ def checks_table(results: Iterable[Check]) -> Table:
     for name in ("", "check", "seen"):
         shown.add_column(name, overflow="fold")
     for check in results:
-        mark = ("ok", "green") if check.ok else ("FAILED", "bold red") if check.required else ("note", "yellow")
+        mark, style = ("ok", "green") if check.ok else ("FAILED", "bold red") if check.required else ("note", "yellow")
         seen = Text(check.seen)
         if not check.ok and check.fix:
-            seen.append(f"\n→ {check.fix}", style="dim" if not check.required else "")
-        shown.add_row(Text(mark[0], style=mark[1]), check.name, seen)
+            seen.append(f"\n→ {check.fix}", style="" if check.required else "dim")
+        shown.add_row(Text(mark, style=style), check.name, seen)
     return shown
 
 
@@ -133,30 +124,23 @@ def check_workers(modules: tuple[str, ...] = WORKER_MODULES) -> Check:
     if python.version[:2] != sys.version_info[:2]:
         return Check(name, False, f"{seen}, but the driver's is {version_text(sys.version_info[:2])}", unset)
     if python.missing:
-        return Check(
-            name, False, f"{seen}, without {', '.join(python.missing)}", f"install xlrec there too, or {unset}"
-        )
-    return Check(name, True, seen)
+        seen += f", without {', '.join(python.missing)}"
+    return Check(name, not python.missing, seen, f"install xlrec there too, or {unset}")
 
 
 def check_versions() -> Check:
     """Spark and Delta of versions that were tried together."""
     from xlrec.runtime.session import DELTA_VERSION, SPARK_VERSIONS
 
-    name, spark, delta = (
-        "Spark and Delta",
-        machine.installed_version("pyspark"),
-        machine.installed_version("delta-spark"),
-    )
+    name = "Spark and Delta"
+    spark, delta = machine.installed_version("pyspark"), machine.installed_version("delta-spark")
     fix = "pip install 'xlrec[local]' brings versions that were tried together"
     if spark is None and machine.is_submitted():  # a cluster's own, whose jars bring Delta's Python
         spark, delta = str(importlib.import_module("pyspark").__version__), DELTA_VERSION
         fix = f"xlrec needs Spark {_either(SPARK_VERSIONS)}"
     if spark is None or delta is None:
-        lacking = " and ".join(
-            each for each, version_ in (("pyspark", spark), ("delta-spark", delta)) if version_ is None
-        )
-        return Check(name, False, f"{lacking} is not installed", fix)
+        lacking = [each for each, version in (("pyspark", spark), ("delta-spark", delta)) if version is None]
+        return Check(name, False, f"{' and '.join(lacking)} is not installed", fix)
     tried = spark.rpartition(".")[0] in SPARK_VERSIONS
     seen = f"pyspark {spark}, delta-spark {delta}"
     return Check(name, tried and delta == DELTA_VERSION, seen, fix, required=not tried)
@@ -168,15 +152,14 @@ def check_delta_jars(resolve: bool = False) -> Check:
 
     name, package = "Delta jars", delta_package()
     jar = machine.delta_jar(package)
-    if jar is None and resolve:
-        reason = _start_spark()
-        jar = machine.delta_jar(package)
-        if jar is None:
-            fix = "let this machine reach a Maven repository once, or put the jar into Spark's jars folder"
-            return Check(name, False, f"{package} cannot be fetched: {reason}", fix)
-    if jar is None:
+    reason = _start_spark() if jar is None and resolve else ""
+    jar = jar or machine.delta_jar(package)
+    if jar is not None:
+        return Check(name, True, f"{package}, {jar.parent}: starts work offline")
+    if not resolve:
         return Check(name, True, f"{package} is not here yet: the first start fetches it (needs the network)")
-    return Check(name, True, f"{package}, {jar.parent}: starts work offline")
+    fix = "let this machine reach a Maven repository once, or put the jar into Spark's jars folder"
+    return Check(name, False, f"{package} cannot be fetched: {reason}", fix)
 
 
 def check_writable(name: str, place: str) -> Check:
@@ -223,8 +206,8 @@ def check_gpu() -> Check:
 
 def _start_spark() -> str:
     """Last line of a process that starts and stops Spark, which fetches the jars."""
-    imports = "from xlrec.config.models import SparkConfig; from xlrec.runtime.session import start"
-    code = f"{imports}; start(SparkConfig(master='local[1]')).stop()"
+    imports = "from xlrec.config.models import SparkConfig; from xlrec.runtime.session import start_session"
+    code = f"{imports}; start_session(SparkConfig(master='local[1]')).stop()"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(  # noqa: S603

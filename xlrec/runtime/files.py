@@ -56,11 +56,7 @@ class Files:
         Path(self.folder).mkdir(parents=True)
 
     def written_parts(self, write: Callable[[str], object]) -> pa.Table:
-        """In a task: the files that `write` makes, as rows of `PARTS` where workers do not see `folder`.
-
-        Args:
-            write: Takes the folder that it fills.
-        """
+        """In a task: the files that `write` makes in the folder it gets; rows of `PARTS` if workers see no `folder`."""
         keep_worker_light()
         if not self.apart:
             write(self.folder)
@@ -70,15 +66,12 @@ class Files:
             return pa.Table.from_batches(list(parts_of(Path(folder))), _ARROW)
 
     def collect_parts(self, parts: "DataFrame") -> None:
-        """Runs the tasks, and writes the files that they return into the folder on the driver, never in memory.
-
-        Args:
-            parts: Rows of `PARTS`, from `written_parts`.
-        """
+        """Runs tasks of `written_parts`, and writes their files into the folder on the driver, never in memory."""
         if not self.apart:
             parts.count()
             return
-        with tempfile.TemporaryDirectory(prefix=".parts-", dir=_made(self.folder)) as scratch:
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".parts-", dir=self.folder) as scratch:
             rows, files = Path(scratch, "rows"), Path(scratch, "files")
             self._through_lake(parts, "parts", str(rows))
             for batch in ds.dataset(str(rows), format="parquet", schema=_ARROW).to_batches(batch_size=16):
@@ -90,12 +83,7 @@ class Files:
                 path.replace(target)
 
     def collect_rows(self, rows: "DataFrame", name: str) -> str:
-        """Path of a Parquet folder with the rows, below the folder on the driver.
-
-        Args:
-            rows: Any rows.
-            name: Name of the Parquet folder.
-        """
+        """Path of a Parquet folder of this name with the rows, below the folder on the driver."""
         path = Path(self.folder).absolute() / name
         if self.uri is None:
             rows.write.mode("overwrite").parquet(f"file:{path}")
@@ -126,15 +114,11 @@ class Files:
 
     def keep_in_lake_once(self, spark: "SparkSession") -> None:
         """Copies a folder whose name identifies its content into the lake, unless it is there."""
-        if self.uri is not None and not FileSystem(spark, self.uri).exists(MANIFEST):
+        if self.uri and not FileSystem(spark, self.uri).exists(MANIFEST):
             self.keep_in_lake(spark)
 
     def fetch_from_lake(self, spark: "SparkSession") -> None:
-        """Brings the folder from the lake to the driver, unless it is there.
-
-        Raises:
-            LakeError: the lake has none that is whole.
-        """
+        """Brings the folder from the lake to the driver, unless it is there; LakeError where it has none whole."""
         if self.uri is not None and not Path(self.folder).exists():
             with replaced_folder(Path(self.folder)) as new:
                 FileSystem(spark, self.uri).get_folder(new)
@@ -179,50 +163,28 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 
 def withdraw_added(added: Any, name: str) -> None:
-    """Removes a file or archive from those that later executors fetch.
-
-    Args:
-        added: The context's added files or archives, by session and URL.
-        name: Last part of the URL.
-    """
-    sessions = added.valuesIterator()
-    while sessions.hasNext():
-        urls, keys = sessions.next(), list[str]()
-        there = urls.keysIterator()
-        while there.hasNext():
-            keys.append(str(there.next()))
-        for url in keys:
-            if url.rstrip("/").endswith(f"/{name}"):
+    """Removes a file or archive of this last part of the URL from the context's `added`: later executors fetch none."""
+    for urls in _each(added.valuesIterator()):
+        for url in list(_each(urls.keysIterator())):
+            if str(url).rstrip("/").endswith(f"/{name}"):
                 urls.remove(url)
 
 
-def fetched_copy(spark: "SparkSession", place: str) -> str:
-    """Path on the driver's disk of a folder or file; a copy where it is in another file system.
+def _each(iterator: Any) -> Iterator[Any]:
+    while iterator.hasNext():
+        yield iterator.next()
 
-    Raises:
-        LakeError: it cannot be read.
-    """
+
+def fetched_copy(spark: "SparkSession", place: str) -> str:
+    """Path on the driver's disk of a folder or file; a copy where it is in another file system."""
     folder = local_folder(place)
     if folder is not None:
         return str(folder)
-    copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}")
-    system = FileSystem(spark, place)
-    if system.is_file():
-        copy /= place.rpartition("/")[2]
-        if not copy.exists():
-            system.get_file("", copy)
-    elif not copy.exists():
-        _fetch_below(spark, place, copy)
+    name = place.rstrip("/").rpartition("/")[2]
+    copy = Path(scratch_of(spark), "fetched", f"{crc32(place.encode()):08x}", name)
+    if not copy.exists():
+        FileSystem(spark, place).get_file("", copy)
     return str(copy)
-
-
-def _fetch_below(spark: "SparkSession", place: str, folder: Path) -> None:
-    system = FileSystem(spark, place)
-    for entry in system.list_children():
-        if entry.is_folder:  # a sentence-transformers model has some
-            _fetch_below(spark, f"{place.rstrip('/')}/{entry.name}", folder / entry.name)
-        else:
-            system.get_file(entry.name, folder / entry.name)
 
 
 def is_shared(place: str) -> bool:
@@ -238,11 +200,6 @@ def local_path(place: str) -> str:
     from pyspark import SparkFiles
 
     return str(SparkFiles.get(place.removeprefix(_FETCHED)))
-
-
-def _made(folder: str) -> str:
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def parts_of(folder: Path) -> Iterator[pa.RecordBatch]:

@@ -1,7 +1,6 @@
 """The first pass of the exact top-k that is fastest on this machine: measured, never assumed."""
 
 from functools import lru_cache
-from pathlib import Path
 from time import perf_counter
 from typing import Final
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from xlrec.kernels.search.items import Shards, norms_of
 from xlrec.kernels.search.paths import PATHS, Block, error_factors
+from xlrec.runtime.machine import cpu_flags
 
 #: A path is tried where the processor names one of these instructions.
 _FLAGS: Final = {
@@ -57,17 +57,6 @@ def first_pass_for(shards: Shards, norms: NDArray[np.float64] | None = None, *, 
 def supported_paths(flags: frozenset[str]) -> tuple[str, ...]:
     """Paths that a processor with these flags has instructions for; float32 always."""
     return ("float32", *(name for name, wanted in _FLAGS.items() if wanted & flags))
-
-
-@lru_cache(maxsize=1)
-def cpu_flags() -> frozenset[str]:
-    """Flags of this machine's processor; none where the system does not list them."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return frozenset()
-    flags = [line.split(":", 1)[1] for line in lines if line.lower().startswith(("flags", "features"))]
-    return frozenset(flags[0].split()) if flags else frozenset()
 
 
 @lru_cache(maxsize=8)

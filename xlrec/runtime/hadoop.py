@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -15,12 +15,9 @@ from xlrec.errors import LakeError
 
 #: Last file of a folder that `put_folder` writes: names, sizes and checksums of the others.
 MANIFEST: Final = "_manifest.json"
+_AZURE: Final = "org.apache.hadoop:hadoop-azure:{}"
 #: Packages of file systems that Spark does not bring, by scheme; {} is Hadoop's version.
-_PACKAGES: Final = {
-    "s3a": "org.apache.hadoop:hadoop-aws:{}", "abfss": "org.apache.hadoop:hadoop-azure:{}",
-    "abfs": "org.apache.hadoop:hadoop-azure:{}",
-}  # fmt: skip
-_BLOCK: Final = 1 << 20
+_PACKAGES: Final = {"s3a": "org.apache.hadoop:hadoop-aws:{}", "abfss": _AZURE, "abfs": _AZURE}
 _AT_ONCE: Final = 8  # files: most are small, and an object store takes a while for each
 
 
@@ -32,32 +29,23 @@ class Entry(NamedTuple):
 
 
 class FileSystem:
-    """The file system of one path or URL."""
+    """The file system of one path or URL. Its methods raise LakeErrors where it does not answer or refuses."""
 
     def __init__(self, spark: SparkSession, place: str) -> None:
-        """Loads the file system's class; no request is made yet.
-
-        Args:
-            spark: The session, whose settings hold.
-            place: URL of a file or folder.
+        """Loads the class of the file system of a URL; no request is made yet.
 
         Raises:
             LakeError: the class is missing, or refuses the settings.
         """
         context: Any = spark.sparkContext
         self.place, self.jvm = place, context._jvm
-        with _lake_errors(place, "reached", jars=self._jars(place)):
-            self.root = self.jvm.org.apache.hadoop.fs.Path(place)
+        hadoop = self.jvm.org.apache.hadoop
+        package = _PACKAGES.get(place.partition("://")[0], "")
+        with _lake_errors(place, "reached", package.format(hadoop.util.VersionInfo.getVersion())):
+            self.root = hadoop.fs.Path(place)
             self.settings = context._jsc.hadoopConfiguration()
             self.system = self.root.getFileSystem(self.settings)
-            self.local = self.jvm.org.apache.hadoop.fs.FileSystem.getLocal(self.settings).getRaw()
-
-    def _jars(self, place: str) -> str:
-        """Option of spark-submit that brings the file system of a URL; empty where none is known."""
-        package = _PACKAGES.get(place.partition("://")[0])
-        return (
-            f"--packages {package.format(self.jvm.org.apache.hadoop.util.VersionInfo.getVersion())}" if package else ""
-        )
+            self.local = hadoop.fs.FileSystem.getLocal(self.settings).getRaw()
 
     def _path(self, name: str) -> Any:
         return self.jvm.org.apache.hadoop.fs.Path(self.root, name) if name else self.root
@@ -66,11 +54,6 @@ class FileSystem:
         """Whether there is such a file or folder below the place."""
         with _lake_errors(self.place, "read"):
             return bool(self.system.exists(self._path(name)))
-
-    def is_file(self) -> bool:
-        """Whether the place is a file; a folder may also be absent."""
-        with _lake_errors(self.place, "read"):
-            return bool(self.system.exists(self.root) and self.system.getFileStatus(self.root).isFile())
 
     def list_children(self) -> list[Entry]:
         """Files and folders of the place, in no order; none where it is absent."""
@@ -85,28 +68,23 @@ class FileSystem:
 
     def read_file(self, name: str = "") -> bytes:
         """A small file."""
-        with _lake_errors(f"{self.place}/{name}", "read"):
-            stream = self.system.open(self._path(name))
-            try:
-                return bytes(self.jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
-            finally:
-                stream.close()
+        with _lake_errors(f"{self.place}/{name}", "read"), closing(self.system.open(self._path(name))) as stream:
+            return bytes(self.jvm.org.apache.commons.io.IOUtils.toByteArray(stream))
+
+    def read_line(self, name: str) -> str:
+        """First line of a text file."""
+        io = self.jvm.java.io
+        with _lake_errors(f"{self.place}/{name}", "read"), closing(self.system.open(self._path(name))) as stream:
+            return str(io.BufferedReader(io.InputStreamReader(stream, "UTF-8")).readLine())
 
     def write(self, content: bytes, name: str = "") -> None:
         """A small file, in place of an older one."""
-        with _lake_errors(f"{self.place}/{name}", "written"):
-            stream = self.system.create(self._path(name), True)
-            try:
-                stream.write(bytearray(content))
-            finally:
-                stream.close()
+        path = self._path(name)
+        with _lake_errors(f"{self.place}/{name}", "written"), closing(self.system.create(path, True)) as stream:
+            stream.write(bytearray(content))
 
     def put_folder(self, folder: Path) -> None:
-        """Copies a local folder to the place. The manifest is its last file: with it the copy is whole.
-
-        Raises:
-            LakeError: it cannot be written.
-        """
+        """Copies a local folder to the place. The manifest is its last file: with it the copy is whole."""
         self.delete()
         paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
         names = [path.relative_to(folder).as_posix() for path in paths]
@@ -141,11 +119,7 @@ class FileSystem:
             list(pool.map(fetch, contents))
 
     def get_file(self, name: str, path: Path) -> None:
-        """Copies one file to this machine.
-
-        Raises:
-            LakeError: it cannot be read.
-        """
+        """Copies one file, or a folder with all in it, to a new path on this machine."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with _lake_errors(f"{self.place}/{name}", "read"):
             self.system.copyToLocalFile(False, self._path(name), _local(self.jvm, path), True)
@@ -155,7 +129,7 @@ def file_checksum(path: Path) -> int:
     """CRC-32 of a file."""
     total = 0
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
+        while block := file.read(1 << 20):
             total = zlib.crc32(block, total)
     return total
 
@@ -164,22 +138,21 @@ def _local(jvm: Any, path: Path) -> Any:
     return jvm.org.apache.hadoop.fs.Path("file", None, str(path.absolute()))  # a URL would be read as it is written
 
 
-@contextmanager
-def _lake_errors(place: str, action: str, jars: str = "") -> Iterator[None]:
-    """LakeErrors of one line for the exceptions of the JVM.
+def first_line(error: Py4JError) -> str:
+    """First line of the JVM's error."""
+    thrown = getattr(error, "java_exception", None)
+    return str(error if thrown is None else thrown.toString()).partition("\n")[0]
 
-    Args:
-        place: URL.
-        action: Past participle after `cannot be`.
-        jars: The option that brings the file system's class, should that be missing.
-    """
+
+@contextmanager
+def _lake_errors(place: str, action: str, package: str = "") -> Iterator[None]:
+    """LakeErrors of one line (`place cannot be action`) for those of the JVM; `package` brings the missing class."""
     try:
         yield
     except Py4JError as error:
-        thrown = getattr(error, "java_exception", None)
-        reason = str(thrown.toString() if thrown is not None else error).partition("\n")[0]
-        lacking = "ClassNotFound" in reason or "No FileSystem for scheme" in reason
+        reason = first_line(error)
         fix = "check the address and the settings of its file system (spark.hadoop.*)"
-        if lacking:
-            fix = f"give spark-submit {jars}" if jars else "its file system's jars are missing: --packages or --jars"
+        if "ClassNotFound" in reason or "No FileSystem for scheme" in reason:
+            missing = "its file system's jars are missing: --packages or --jars"
+            fix = f"give spark-submit --packages {package}" if package else missing
         raise LakeError(f"{place} cannot be {action} ({reason[:300]}): {fix}") from error

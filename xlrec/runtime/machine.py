@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -20,16 +21,6 @@ from xlrec.errors import MachineError
 
 #: CPU features that change how fast the kernels are, as /proc/cpuinfo names them.
 CPU_FEATURES: Final = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "asimd")
-#: What Delta 4.4.0 needs that Spark does not carry, as Ivy resolves it; {} is Delta's version.
-_DELTA_NEEDS: Final = (
-    "io.delta:delta-storage:{}",
-    "io.delta:delta-kernel-api:{}",
-    "io.delta:delta-kernel-defaults:{}",
-    "io.delta:delta-kernel-unitycatalog:{}",
-    "io.unitycatalog:unitycatalog-client:0.6.0",
-    "io.unitycatalog:unitycatalog-hadoop:0.6.0",
-    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8:2.13.5",
-)
 _PROBE: Final = """
 import importlib.util, json, sys
 missing = [n for n in sys.argv[1:] if importlib.util.find_spec(n) is None]
@@ -52,8 +43,7 @@ class Java:
         return int(parts[1] if parts[0] == "1" and len(parts) > 1 else parts[0]) if parts else None
 
 
-@dataclass(frozen=True)
-class Python:
+class Python(NamedTuple):
     """The interpreter that Spark starts for its workers; version None: it does not run."""
 
     path: str
@@ -62,32 +52,26 @@ class Python:
 
 
 class Executor(NamedTuple):
-    """Facts about an executor, from one of its tasks."""
+    """Facts about an executor, from one of its tasks: sizes in bytes, the free ones of its folder's disk to the GiB."""
 
     host: str
     folder: str
-    """Of its files on the local disk."""
     python: tuple[int, int, int]
     missing: tuple[str, ...]
     """Modules that cannot be found."""
     free: int
-    """Bytes on the disk of its folder, to the GiB: all its tasks see the same."""
     memory: int
-    """Bytes."""
     gpus: tuple[str, ...]
-    """Names."""
 
 
 def describe_executor(modules: tuple[str, ...]) -> Executor:
     """In a task: facts about its executor, and the missing ones of these modules."""
     from pyspark import SparkFiles
 
-    folder, version = str(SparkFiles.getRootDirectory()), sys.version_info
+    folder = str(SparkFiles.getRootDirectory())
     lacking = tuple(name for name in modules if importlib.util.find_spec(name) is None)
-    return Executor(
-        socket.gethostname(), folder, (version.major, version.minor, version.micro), lacking,
-        free_bytes(Path(folder)) >> 30 << 30, memory_bytes(), gpu_names(),
-    )  # fmt: skip
+    free = free_bytes(Path(folder)) >> 30 << 30  # all its tasks see the same
+    return Executor(socket.gethostname(), folder, sys.version_info[:3], lacking, free, memory_bytes(), gpu_names())
 
 
 def find_java() -> Java | None:
@@ -123,8 +107,7 @@ def installed_version(package: str) -> str | None:
 def delta_jar(package: str) -> Path | None:
     """The jar of this Maven coordinate: of Spark's own jars, or kept by Ivy since an earlier start."""
     group, artefact, release = package.split(":")
-    spark = os.environ.get("SPARK_HOME") or _folder_of("pyspark")
-    paths = [Path(spark, "jars", f"{artefact}-{release}.jar")] if spark else []
+    paths = [_spark_home() / "jars" / f"{artefact}-{release}.jar"]
     for ivy in sorted(Path.home().glob(".ivy2*")):
         paths += [ivy / "cache" / group / artefact / "jars" / f"{artefact}-{release}.jar"]
         paths += [ivy / "jars" / f"{group}_{artefact}-{release}.jar"]
@@ -133,19 +116,7 @@ def delta_jar(package: str) -> Path | None:
 
 def spark_conf_folder() -> Path:
     """Folder of Spark's own settings, which may be absent: SPARK_CONF_DIR, else `conf` in Spark's home."""
-    home = os.environ.get("SPARK_HOME") or _folder_of("pyspark") or os.devnull
-    return Path(os.environ.get("SPARK_CONF_DIR") or Path(home, "conf"))
-
-
-def delta_jars(package: str) -> list[Path]:
-    """Delta's jar and those that it needs beside Spark's own, as Ivy keeps them; empty where one is missing."""
-    release = package.rpartition(":")[2]
-    wanted = [package, *(name.format(release) for name in _DELTA_NEEDS)]
-    for folder in sorted(Path.home().glob(".ivy2*/jars")):
-        jars = [folder / "{}_{}-{}.jar".format(*coordinate.split(":")) for coordinate in wanted]
-        if all(jar.is_file() and jar.stat().st_size for jar in jars):
-            return jars
-    return []
+    return Path(os.environ.get("SPARK_CONF_DIR") or _spark_home() / "conf")
 
 
 def imported_extra(module: str, why: str, fix: str) -> Any:
@@ -181,9 +152,7 @@ def is_local(master: str) -> bool:
 
 def cannot_write(folder: Path) -> str | None:
     """Reason why no file can be made in the folder, or where it would be created; None where one can."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _existing(folder)
     if not place.is_dir():
         return f"{place} is a file"
     try:
@@ -195,10 +164,11 @@ def cannot_write(folder: Path) -> str | None:
 
 def free_bytes(folder: Path) -> int:
     """Free bytes on the disk of the folder, or of the one where it would be created."""
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    return shutil.disk_usage(place).free
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
 
 
 def memory_bytes() -> int:
@@ -222,11 +192,16 @@ def gpu_names() -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, (names or "").splitlines())))
 
 
+@lru_cache
+def cpu_flags() -> frozenset[str]:
+    """Flags of this machine's processor; none where the system does not list them."""
+    line = re.search(r"^(?:flags|features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE | re.IGNORECASE)
+    return frozenset(line[1].split() if line else ())
+
+
 def cpu_features() -> tuple[str, ...]:
     """Those of CPU_FEATURES that this CPU has; empty where they are unknown."""
-    line = re.search(r"^(?:flags|Features)\s*:(.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
-    flags = set(line[1].split()) if line else set()
-    return tuple(name for name in CPU_FEATURES if name in flags)
+    return tuple(name for name in CPU_FEATURES if name in cpu_flags())
 
 
 def _output(command: list[str]) -> str | None:
@@ -238,9 +213,10 @@ def _output(command: list[str]) -> str | None:
     return done.stderr + done.stdout
 
 
-def _folder_of(module: str) -> str | None:
-    spec = importlib.util.find_spec(module)
-    return next(iter(spec.submodule_search_locations or []), None) if spec else None
+def _spark_home() -> Path:
+    spec = importlib.util.find_spec("pyspark")
+    places = (spec.submodule_search_locations if spec else None) or [os.devnull]
+    return Path(os.environ.get("SPARK_HOME") or places[0])
 
 
 def _read(path: str) -> str:

@@ -5,7 +5,7 @@ Everything goes to stderr and holds names and counts only: never a text, never a
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
@@ -18,15 +18,12 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
-from xlrec.runtime.tracking import TaskCounts, context_of, job_group
+from xlrec.runtime.tracking import TaskCounts, job_group
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-#: Seconds between two looks at Spark while a terminal shows a live line.
-LIVE_SECONDS: Final = 0.5
-#: Seconds between two lines of a stage in a log.
-LOG_SECONDS: Final = 5.0
+_LIVE_SECONDS: Final = 0.5  # between two looks at Spark while a terminal shows a live line
 
 
 @dataclass(frozen=True)
@@ -46,14 +43,12 @@ class StageProgress:
     """One running stage: its expected units, its tasks and its recorded result."""
 
     def __init__(self, name: str, total: int | None, unit: str, clock: Callable[[], float] = monotonic) -> None:
-        self.name = name
-        self.unit = unit
-        self.total = total
+        self.name, self.total, self.unit = name, total, unit
         self.tasks = TaskCounts(0, 0)
-        self._share = 0.0
+        #: Of the work done, in [0, 1]. It never falls, although Spark learns of jobs one by one.
+        self.share = 0.0
         self._measure: Callable[[], float] | None = None
-        self._clock = clock
-        self._started = clock()
+        self._clock, self._started = clock, clock()
         self._recorded: tuple[int | None, int | None, int | None, str] = (None, None, None, "")
 
     def follow_share(self, measure: Callable[[], float]) -> None:
@@ -67,50 +62,35 @@ class StageProgress:
         self._recorded = (rows_in, rows_out, rejected, note)
 
     def update_tasks(self, tasks: TaskCounts) -> None:
-        """Updates the tasks. The share done never falls, although Spark learns of jobs one by one."""
+        """Updates the tasks, and the share done by them or by `follow_share`."""
         self.tasks = tasks
-        self._share = max(self._share, self._measure() if self._measure else tasks.share)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the start."""
-        return self._clock() - self._started
-
-    @property
-    def share(self) -> float:
-        """Share of the work done, in [0, 1], from the tasks."""
-        return self._share
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Estimate from the share done; None before the first task ends."""
-        return self.elapsed * (1 - self._share) / self._share if self._share > 0 else None
+        self.share = max(self.share, self._measure() if self._measure else tasks.share)
 
     def status_line(self) -> str:
         """Status line of the stage: `12/40 tasks so far · about 3,000 of 10,000 texts · 610 texts/s · 11 s left`."""
         parts = [f"{self.tasks.done:,}/{self.tasks.known:,} tasks so far"] if self.tasks.known else []
+        elapsed = self._clock() - self._started
         if self.total is not None:
-            rows = int(self.total * self._share)
+            rows = int(self.total * self.share)
             parts.append(f"about {rows:,} of {self.total:,} {self.unit}")
             if rows:
-                parts.append(f"{_rate(rows, self.elapsed)} {self.unit}/s")
-        if self.seconds_left:  # 0: Spark has done all that it knows of, and may learn of more
-            parts.append(f"{duration_text(self.seconds_left)} left")
+                parts.append(f"{_rate(rows, elapsed)} {self.unit}/s")
+        if 0 < self.share < 1:  # 1: Spark has done all that it knows of, and may learn of more
+            parts.append(f"{duration_text(elapsed * (1 - self.share) / self.share)} left")
         return " · ".join(parts or ["working"])
 
     def stage_summary(self, failed: bool = False) -> StageSummary:
         """The stage as a row of the summary."""
         rows_in, rows_out, rejected, note = self._recorded
-        return StageSummary(self.name, rows_in, rows_out, rejected, self.elapsed, note, failed)
+        return StageSummary(self.name, rows_in, rows_out, rejected, self._clock() - self._started, note, failed)
 
-    def last_line(self, failed: bool) -> str:
+    def last_line(self, figures: StageSummary) -> str:
         """Last line of the stage, such as `10,000 in · 9,990 out · 10 rejected · 16 s · 625 texts/s`."""
-        figures = self.stage_summary(failed)
         named = (("in", figures.rows_in), ("out", figures.rows_out), ("rejected", figures.rejected))
-        parts = ["failed"] if failed else []
+        parts = ["failed"] if figures.failed else []
         parts += [f"{count:,} {name}" for name, count in named if count is not None]
         parts.append(duration_text(figures.seconds))
-        if self.total and not failed:
+        if self.total and not figures.failed:
             parts.append(f"{_rate(self.total, figures.seconds)} {self.unit}/s")
         return " · ".join([*parts, *filter(None, [figures.note])])
 
@@ -123,49 +103,54 @@ class Progress:
         spark: "SparkSession | None" = None,
         *,
         stream: TextIO | None = None,
-        log_seconds: float = LOG_SECONDS,
+        log_seconds: float = 5.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Nothing is shown before the first stage.
+        """Nothing is shown before the first stage; without a session, time only. No stream: stderr.
 
-        Args:
-            spark: Session whose tasks are followed; None shows time only.
-            stream: Where to write; stderr where it is None.
-            log_seconds: Between two lines of one stage where the stream is no terminal; 0 or less: only its last line.
-            clock: Seconds that only grow.
+        `log_seconds` lie between two lines of one stage where the stream is no terminal.
         """
-        self._spark = spark
-        self._console = Console(file=stream or sys.stderr, highlight=False)
-        self._log_seconds = log_seconds
-        self._clock = clock
+        self._spark, self._console = spark, Console(file=stream or sys.stderr, highlight=False)
+        self._log_seconds, self._clock = log_seconds, clock
         self._finished: list[StageSummary] = []
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, unit: str = "rows") -> Iterator[StageProgress]:
         """Progress of a stage, shown while the block runs; an error in the block passes through.
 
-        Args:
-            name: Shown, and part of the Spark job group's name.
-            total: Units the stage will work on, where known; rows done are this times the share of the tasks.
-            unit: What is counted, such as texts.
+        `total` is in units such as texts, where known: those done are this times the share of the tasks.
         """
         stage = StageProgress(name, total, unit, self._clock)
         failed = True
         try:
-            with job_group(context_of(self._spark), f"xlrec {name}") as look, self._watched(stage, look):
+            context = self._spark.sparkContext if self._spark is not None else None
+            with job_group(context, f"xlrec {name}") as look, self._watched(stage, look):
                 yield stage
                 failed = False
         finally:
             self._finished.append(stage.stage_summary(failed))
-            self._write(stage, stage.last_line(failed), "red" if failed else "green")
+            self._write(stage, stage.last_line(self._finished[-1]), "red" if failed else "green")
 
     def summary(self) -> list[StageSummary]:
         """Every stage that ended, in that order."""
         return list(self._finished)
 
     def print_summary(self) -> None:
-        """Prints a table of all stages."""
-        self._console.print(summary_table(self._finished))
+        """Prints a table of all stages: rows in, out, rejected and seconds."""
+        table = Table(box=SIMPLE_HEAD, title="Stages", title_justify="left", title_style="bold")
+        table.add_column("stage")
+        for name in ("rows in", "rows out", "rejected", "seconds"):
+            table.add_column(name, justify="right")
+        table.add_column("")
+        for stage in self._finished:
+            numbers = (stage.rows_in, stage.rows_out, stage.rejected)
+            table.add_row(
+                stage.name,
+                *("–" if number is None else f"{number:,}" for number in numbers),
+                f"{stage.seconds:,.1f}",
+                Text("failed" if stage.failed else stage.note, style="red" if stage.failed else "dim"),
+            )
+        self._console.print(table)
 
     @contextmanager
     def _watched(self, stage: StageProgress, look: Callable[[], TaskCounts]) -> Iterator[None]:
@@ -181,48 +166,22 @@ class Progress:
             watcher.join(timeout=5.0)
 
     def _live(self, stage: StageProgress, look: Callable[[], TaskCounts], stop: threading.Event) -> None:
-        columns = (
-            SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[line]}"),
-            TimeElapsedColumn(),
-        )
+        name, line = TextColumn("[bold]{task.description}"), TextColumn("{task.fields[line]}")
+        columns = (SpinnerColumn(), name, BarColumn(bar_width=24), line, TimeElapsedColumn())
         with RichProgress(*columns, console=self._console, transient=True) as shown:
             task = shown.add_task(stage.name, total=None, line="")
-            while not stop.wait(LIVE_SECONDS):
+            while not stop.wait(_LIVE_SECONDS):
                 stage.update_tasks(look())
                 total = 1.0 if stage.share > 0 else None  # None: a bar that pulses
                 shown.update(task, total=total, completed=stage.share, line=stage.status_line())
 
     def _log(self, stage: StageProgress, look: Callable[[], TaskCounts], stop: threading.Event) -> None:
-        if self._log_seconds <= 0:
-            return
         while not stop.wait(self._log_seconds):
             stage.update_tasks(look())
             self._write(stage, stage.status_line(), "dim")
 
     def _write(self, stage: StageProgress, line: str, style: str) -> None:
-        text = Text.assemble((f"{stage.name:<10}", f"bold {style}"), " ", line)
-        self._console.print(text, soft_wrap=True)
-
-
-def summary_table(stages: Sequence[StageSummary]) -> Table:
-    """The stages as a table: rows in, out, rejected and seconds."""
-    table = Table(box=SIMPLE_HEAD, title="Stages", title_justify="left", title_style="bold")
-    table.add_column("stage")
-    for name in ("rows in", "rows out", "rejected", "seconds"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for stage in stages:
-        numbers = (stage.rows_in, stage.rows_out, stage.rejected)
-        table.add_row(
-            stage.name,
-            *("–" if number is None else f"{number:,}" for number in numbers),
-            f"{stage.seconds:,.1f}",
-            Text("failed" if stage.failed else stage.note, style="red" if stage.failed else "dim"),
-        )
-    return table
+        self._console.print(Text.assemble((f"{stage.name:<10}", f"bold {style}"), " ", line), soft_wrap=True)
 
 
 def duration_text(seconds: float) -> str:

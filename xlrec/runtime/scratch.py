@@ -44,11 +44,7 @@ def use_cache() -> None:
 
 
 def own_folder() -> Path:
-    """The user's folder. Nobody else may write there, because its content is run.
-
-    Raises:
-        PermissionError: somebody else's is in its place.
-    """
+    """The user's folder; PermissionError if it is somebody else's, who could write there: its content is run."""
     folder = Path(tempfile.gettempdir(), f"xlrec-{os.getuid()}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
@@ -72,11 +68,7 @@ def content_of(archive: Path) -> str:
 
 
 def package_folder(path: Path) -> Path:
-    """A folder of the package on a disk: itself, or the machine's copy where the package is an archive.
-
-    Args:
-        path: Beside a module, by its `__file__`.
-    """
+    """A folder of the package, beside a `__file__`, on a disk: the machine's copy where the package is an archive."""
     archive = archive_of(path)
     if archive is None:
         return path
@@ -91,11 +83,7 @@ def package_folder(path: Path) -> Path:
 
 
 def package_archive(folder: Path) -> Path:
-    """An archive of the package as this process runs it, for workers: equal code gives equal bytes.
-
-    Args:
-        folder: Folder of the new archive.
-    """
+    """A new archive in the folder, of the package as this process runs it, for workers: equal code, equal bytes."""
     package, target = Path(__file__).parents[1], folder / "xlrec.zip"
     archive = archive_of(Path(__file__))
     if archive is not None:
@@ -118,10 +106,8 @@ def scratch_of(spark: "SparkSession") -> str:
     try:
         return _scratch(below)
     except OSError as error:
-        raise MachineError(
-            f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror}): "
-            "name another in spark.scratch"
-        ) from error
+        seen = f"no folder can be made in {below or tempfile.gettempdir()} ({error.strerror})"
+        raise MachineError(f"{seen}: name another in spark.scratch") from error
 
 
 @lru_cache
@@ -144,12 +130,11 @@ class ScratchLocator:
     @classmethod
     def from_function(cls, function: Any, file: str) -> "ScratchLocator | None":
         """The place; None where the folder cannot be the user's own."""
-        try:
+        with suppress(OSError):
             locator = cls(function, file)
             locator.ensure_cache_path()
-        except OSError:
-            return None
-        return locator
+            return locator
+        return None
 
     def ensure_cache_path(self) -> None:
         """Makes the folder."""

@@ -17,6 +17,7 @@ from xlrec.config.models import SparkConfig
 from xlrec.errors import MachineError
 from xlrec.runtime import machine
 from xlrec.runtime.cluster import await_executor, warn_of_open_network
+from xlrec.runtime.hadoop import first_line
 from xlrec.runtime.scratch import SCRATCH, package_archive, scratch_of, share_cache
 
 #: By their first two numbers; xlrec is tried on these with this Delta.
@@ -31,8 +32,6 @@ _CARRIED_BY_SPARK: Final = (
     "com.github.luben:zstd-jni",
     "org.xerial.snappy:snappy-java",
 )
-_PACKAGES: Final = "spark.jars.packages"
-_EXCLUDES: Final = "spark.jars.excludes"
 _LEVEL: Final = "spark.log.level"
 _OUR_LEVEL: Final = "ERROR"
 #: Environment variable with options of the JVM that spark-submit starts.
@@ -52,8 +51,8 @@ def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
     """Spark settings of a session on this master. Those given to spark-submit win over ours, `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
     ours = {
-        _PACKAGES: delta_package(),
-        _EXCLUDES: ",".join(_CARRIED_BY_SPARK),
+        "spark.jars.packages": delta_package(),
+        "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -86,21 +85,12 @@ def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
 
 
 def quiet_settings(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The settings for a JVM that starts without a word: log4j's level from a file, Delta's jars without Ivy.
+    """The settings for a JVM whose log holds errors only, by a file in its environment's `SPARK_SUBMIT_OPTS`.
 
-    The user's own packages, jars, Java options and files in Spark's conf folder win.
-
-    Args:
-        chosen: Settings of the session.
-        environment: Of the JVM; its `SPARK_SUBMIT_OPTS` gets the file.
+    A file of the user's in Spark's conf folder wins.
     """
-    ours, folder = dict(chosen), machine.spark_conf_folder()
-    jars = machine.delta_jars(delta_package())
-    plain = "spark.jars" not in ours and ours[_PACKAGES] == delta_package()
-    if jars and plain and not (folder / "spark-defaults.conf").exists():
-        del ours[_PACKAGES], ours[_EXCLUDES]
-        ours["spark.jars"] = ",".join(map(str, jars))
-    if _LOGGING.is_file() and not (folder / "log4j2.properties").exists():
+    ours = dict(chosen)
+    if _LOGGING.is_file() and not (machine.spark_conf_folder() / _LOGGING.name).exists():
         given = environment.get(_OPTIONS, "")
         if str(_LOGGING) not in given:
             environment[_OPTIONS] = f"-Dlog4j2.configurationFile='{_LOGGING}' {given}".strip()  # of two, the later wins
@@ -130,13 +120,10 @@ def start_session(config: SparkConfig, app: str = "xlrec") -> SparkSession:
         SparkContext._ensure_initialized()  # else SparkConf knows nothing of what spark-submit was given
     given = SparkConf()
     master = (given.get("spark.master", "local[*]") if submitted else config.master) or ""
-    builder = SparkSession.builder.appName(app)
+    builder, ours = SparkSession.builder.appName(app), session_settings(config, master)
     if not submitted:
-        builder = builder.master(config.master)
+        builder, ours = builder.master(config.master), quiet_settings(ours, os.environ)
     own_host = given.contains("spark.driver.host")  # its bind address goes with it
-    ours = (
-        session_settings(config, master) if submitted else quiet_settings(session_settings(config, master), os.environ)
-    )
     for key, value in ours.items():
         if key in config.conf or not (given.contains(key) or (own_host and key == _BIND)):
             builder = builder.config(key, value)
@@ -153,11 +140,7 @@ def start_session(config: SparkConfig, app: str = "xlrec") -> SparkSession:
 
 
 def _join(session: SparkSession) -> None:
-    """Checks a session, whoever started it, and gives its workers the driver's code.
-
-    Raises:
-        MachineError: it is of a version that xlrec is not made for.
-    """
+    """Checks a session, whoever started it, and gives its workers the driver's code."""
     if session.version.rpartition(".")[0] not in SPARK_VERSIONS:
         raise MachineError(f"this is Spark {session.version}: xlrec needs Spark {' or '.join(SPARK_VERSIONS)}")
     share_cache(session.sparkContext.environment)  # of its workers
@@ -168,11 +151,6 @@ def _join(session: SparkSession) -> None:
 
 
 def _refuse_connect(master: str) -> None:
-    """Refuses Spark Connect.
-
-    Raises:
-        MachineError: the session would be one of Spark Connect.
-    """
     if is_remote() or "SPARK_REMOTE" in os.environ or master.startswith("sc://"):
         raise MachineError(
             "this is Spark Connect (SPARK_REMOTE, a master sc://…, or a serverless notebook), and xlrec needs classic "
@@ -194,7 +172,7 @@ def _started(builder: SparkSession.Builder) -> SparkSession:
     try:
         session = builder.getOrCreate()
     except (Py4JError, PySparkRuntimeError) as error:
-        cause = error.getCondition() if isinstance(error, PySparkRuntimeError) else _cause(error)
+        cause = error.getCondition() if isinstance(error, PySparkRuntimeError) else first_line(error)
         raise MachineError(f"Spark does not start ({cause}): `xlrec doctor` says what is missing") from error
     try:
         jvm: Any = session._jvm
@@ -206,9 +184,3 @@ def _started(builder: SparkSession.Builder) -> SparkSession:
             f"class path (`xlrec doctor` says more)"
         ) from error
     return session
-
-
-def _cause(error: Py4JError) -> str:
-    """First line of the JVM's error."""
-    thrown = getattr(error, "java_exception", None)
-    return str(thrown.getMessage() if thrown is not None else error).partition("\n")[0]

@@ -2,22 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
-from typing import Final
+from typing import Final, NamedTuple
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
-from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
 _GROUP: Final = "spark.jobGroup.id"
 _DESCRIPTION: Final = "spark.job.description"
 _numbers = count(1)
 
 
-@dataclass(frozen=True)
-class TaskCounts:
+class TaskCounts(NamedTuple):
     """Numbers of tasks: done, and known to Spark so far."""
 
     done: int
@@ -27,16 +23,6 @@ class TaskCounts:
     def share(self) -> float:
         """Done over known; 0 where none is known."""
         return self.done / self.known if self.known else 0.0
-
-
-def context_of(spark: SparkSession | None) -> SparkContext | None:
-    """The context whose jobs can be followed; None without a session, or where it is remote (Spark Connect)."""
-    if spark is None:
-        return None
-    try:
-        return spark.sparkContext
-    except PySparkException:
-        return None
 
 
 @contextmanager
@@ -70,11 +56,10 @@ def _tasks(context: SparkContext, group: str) -> TaskCounts:
             ended = info is not None and info.status != "RUNNING"
             for number in info.stageIds if info is not None else ():
                 stage = tracker.getStageInfo(number)
-                if stage is None or number in seen:
-                    continue
-                seen.add(number)
-                done += stage.numCompletedTasks
-                known += stage.numCompletedTasks if ended else stage.numTasks
+                if stage is not None and number not in seen:
+                    seen.add(number)
+                    done += stage.numCompletedTasks
+                    known += stage.numCompletedTasks if ended else stage.numTasks
         return TaskCounts(min(done, known), known)
     except (Py4JError, OSError, AttributeError):
         return TaskCounts(0, 0)  # the session ended meanwhile: progress is never a reason to fail

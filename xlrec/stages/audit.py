@@ -42,24 +42,16 @@ def measure_lists(new: DataFrame, live: DataFrame | None, users: DataFrame, k: i
     or an item twice), live_rows, language_drift (total variation distance of item_language, in [0, 1]) and score_drift
     (Kolmogorov-Smirnov distance of the scores at rank 1, on steps of 0.01). The last three are null without a live run.
     """
-    figures = (
-        _lists(new, k)
-        .agg(
-            F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
-            F.count("*").alias("users_with_list"),
-            F.count_if(F.col("n") < k).alias("short_lists"),
-            F.count_if("broken").alias("broken_lists"),
-        )
-        .crossJoin(users.agg(F.count("*").alias("users")))
+    lists = _lists(new, k).agg(
+        F.coalesce(F.sum("n"), F.lit(0)).alias("rows"),
+        F.count("*").alias("users_with_list"),
+        F.count_if(F.col("n") < k).alias("short_lists"),
+        F.count_if("broken").alias("broken_lists"),
     )
+    figures = lists.crossJoin(users.agg(F.count("*").alias("users")))
     if live is None:
-        nothing = F.lit(None)
-        return figures.select(
-            "*",
-            nothing.cast("bigint").alias("live_rows"),
-            nothing.cast("double").alias("language_drift"),
-            nothing.cast("double").alias("score_drift"),
-        )
+        drift = {"live_rows": "bigint", "language_drift": "double", "score_drift": "double"}
+        return figures.withColumns({name: F.lit(None).cast(kind) for name, kind in drift.items()})
     shapes = _shapes(new, live)
     return figures.crossJoin(_total_variation(shapes)).crossJoin(_kolmogorov_smirnov(shapes))
 
@@ -92,28 +84,20 @@ def audit_verdicts(measured: Mapping[str, float | None], config: AuditConfig) ->
     def number(name: str) -> float:
         return float(measured[name] or 0)
 
-    users, lists = max(number("users"), 1.0), max(number("users_with_list"), 1.0)
+    coverage = number("users_with_list") / max(number("users"), 1.0)
+    short = number("short_lists") / max(number("users_with_list"), 1.0)
     bars = [
         Verdict("broken lists", number("broken_lists"), None, 0.0, "a bug: ranks must run 1..n, items be distinct"),
-        Verdict(
-            "coverage", number("users_with_list") / users, config.min_coverage, None, "users whose market sells nothing"
-        ),
-        Verdict(
-            "short lists",
-            number("short_lists") / lists,
-            None,
-            config.max_short_lists,
-            "markets with few eligible items",
-        ),
+        Verdict("coverage", coverage, config.min_coverage, None, "users whose market sells nothing"),
+        Verdict("short lists", short, None, config.max_short_lists, "markets with few eligible items"),
     ]
     if measured["live_rows"] is not None:
-        drop = max(0.0, 1.0 - number("rows") / max(number("live_rows"), 1.0))
+        against, drop = "against the live run", max(0.0, 1.0 - number("rows") / max(number("live_rows"), 1.0))
+        language, score = number("language_drift"), number("score_drift")
         bars += [
-            Verdict("row drop", drop, None, config.max_row_drop, "against the live run: is an input incomplete?"),
-            Verdict(
-                "language drift", number("language_drift"), None, config.max_language_drift, "against the live run"
-            ),
-            Verdict("score drift", number("score_drift"), None, config.max_score_drift, "against the live run"),
+            Verdict("row drop", drop, None, config.max_row_drop, f"{against}: is an input incomplete?"),
+            Verdict("language drift", language, None, config.max_language_drift, against),
+            Verdict("score drift", score, None, config.max_score_drift, against),
         ]
     return bars
 
@@ -157,22 +141,19 @@ def _parts(value: Column, kind: DataType) -> Iterator[Column]:
 def _shapes(new: DataFrame, live: DataFrame) -> DataFrame:
     """item_language, step (score to 0.01 at rank 1, else null), a and b: rows of new and of live; a few thousand."""
     step = F.when(F.col("rank") == 1, F.round("score", 2)).alias("step")
+    mine, theirs = (rows.select("item_language", step, F.lit(n).alias("a")) for rows, n in ((new, 1), (live, 0)))
+    groups = mine.unionByName(theirs).groupBy("item_language", "step")
+    return groups.agg(F.sum("a").alias("a"), F.sum(1 - F.col("a")).alias("b"))
 
-    def rows(lists: DataFrame, a: int, b: int) -> DataFrame:
-        return lists.select("item_language", step, F.lit(a).alias("a"), F.lit(b).alias("b"))
 
-    both = rows(new, 1, 0).unionByName(rows(live, 0, 1))
-    return both.groupBy("item_language", "step").agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
+def _total(side: str) -> Column:
+    whole = Window.orderBy(F.lit(0)).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    return F.greatest(F.sum(side).over(whole), F.lit(1))
 
 
 def _total_variation(shapes: DataFrame) -> DataFrame:
-    whole = Window.orderBy(F.lit(0)).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-
-    def share(side: str) -> Column:
-        return F.col(side) / F.greatest(F.sum(side).over(whole), F.lit(1))
-
     languages = shapes.groupBy("item_language").agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
-    gaps = languages.select("b", F.abs(share("a") - share("b")).alias("gap"))
+    gaps = languages.select("b", F.abs(F.col("a") / _total("a") - F.col("b") / _total("b")).alias("gap"))
     return gaps.agg(
         F.coalesce(F.sum("b"), F.lit(0)).alias("live_rows"),
         (F.coalesce(F.sum("gap"), F.lit(0.0)) / 2).alias("language_drift"),
@@ -183,10 +164,6 @@ def _kolmogorov_smirnov(shapes: DataFrame) -> DataFrame:
     steps = shapes.where(F.col("step").isNotNull()).groupBy("step")
     grid = steps.agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
     up_to = Window.orderBy("step").rowsBetween(Window.unboundedPreceding, 0)
-    whole = Window.orderBy(F.lit(0)).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
-
-    def cdf(side: str) -> Column:
-        return F.sum(side).over(up_to) / F.greatest(F.sum(side).over(whole), F.lit(1))
-
-    gaps = grid.select(F.abs(cdf("a") - cdf("b")).alias("gap"))
+    cdf_a, cdf_b = (F.sum(side).over(up_to) / _total(side) for side in ("a", "b"))
+    gaps = grid.select(F.abs(cdf_a - cdf_b).alias("gap"))
     return gaps.agg(F.coalesce(F.max("gap"), F.lit(0.0)).alias("score_drift"))

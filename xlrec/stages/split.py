@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xlrec.config.models import EvaluateConfig
@@ -24,14 +24,8 @@ def split_events(
     first of them are the user's history; what happens at the same moment or later and is not held out is dropped.
     Users without a positive in that history are not held out and keep all their events.
 
-    Args:
-        events: Table events.
-        config: Section evaluate.
-        exclude_seen: Leave held-out items out of the ground truth that the user has in history, with any weight: where
-            lists never hold seen items, nobody can hit them.
-
-    Returns:
-        The holdout has one row per user and item (the first event), positives (weight > 0) only.
+    The holdout has one row per user and item (the first event), positives (weight > 0) only. `exclude_seen` leaves
+    out items that the user has in history, with any weight: where lists never hold seen items, nobody can hit them.
     """
     history, later = _by_time(events, config) if config.split == "time" else _by_user(events, config)
     holdout = _first_of_each(later.where("weight > 0"))
@@ -88,14 +82,10 @@ def _by_user(events: DataFrame, config: EvaluateConfig) -> tuple[DataFrame, Data
     newest = user.orderBy(positive.desc(), F.desc("timestamp"), "item_num", "event", "value", "market")
     ranked = events.withColumn("held", positive & (F.row_number().over(newest) <= config.holdout_last))
     earlier = F.col("timestamp") < F.col("cut")
-    cut = ranked.withColumn("cut", F.min(_only("timestamp", F.col("held"))).over(user))
-    marked = cut.withColumn("kept", F.max(_only("timestamp", positive & earlier)).over(user))
+    cut = ranked.withColumn("cut", F.min(F.when(F.col("held"), F.col("timestamp"))).over(user))
+    marked = cut.withColumn("kept", F.max(F.when(positive & earlier, F.col("timestamp"))).over(user))
     whole = F.col("kept").isNull()  # no positive would be left to learn from
     return marked.where(whole | earlier), marked.where(~whole & F.col("held"))
-
-
-def _only(name: str, condition: Column) -> Column:
-    return F.when(condition, F.col(name))
 
 
 def _first_of_each(events: DataFrame) -> DataFrame:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import canonical_udf, cleaning_udf, market_code
-from xlrec.stages.prepare.rules import bad_cast, broken_rule, mark_more, mark_rows, valid_rows
+from xlrec.stages.prepare.rules import bad_cast, broken_rule, is_blank, mark_more, mark_rows, valid_rows
 
 #: Longest title and description; longer ones are cut at a word.
 MAX_TITLE_CHARS: Final = 500
@@ -24,30 +24,21 @@ def stated_languages(catalog: DataFrame) -> DataFrame:
 def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
     """The catalogue with `_text` (cleaned title, description, language, text, hash) and the rule each row broke.
 
-    Args:
-        catalog: Of `xlrec.lake.inputs`.
-        languages: Of `stated_languages`, sorted: missing ones are detected among these.
+    Missing languages are detected among `languages`, those of `stated_languages`, sorted.
     """
     clean_texts = cleaning_udf(languages, True, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = catalog.withColumn("_text", clean_texts("title", "description", "language"))
-    backwards = F.col("available_until") <= F.col("available_from")
+    start, until = F.col("available_from"), F.col("available_until")
+    reason = ("available_until ", until, " is not after available_from ", start)
+    no_title = "nothing is left of the title without mark-up"
     marked = mark_rows(
         rows,
         [
             bad_cast(F.col(BAD)),
-            broken_rule("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
+            broken_rule("missing_item_id", is_blank("item_id"), "item_id is null or blank"),
             broken_rule("missing_title", F.col("title").isNull(), "title is null"),
-            broken_rule(
-                "empty_after_cleaning", F.col("_text.title") == "", "nothing is left of the title without mark-up"
-            ),
-            broken_rule(
-                "bad_availability",
-                backwards,
-                "available_until ",
-                F.col("available_until"),
-                " is not after available_from ",
-                F.col("available_from"),
-            ),
+            broken_rule("empty_after_cleaning", F.col("_text.title") == "", no_title),
+            broken_rule("bad_availability", until <= start, *reason),
         ],
     )
     same = Window.partitionBy("item_id", F.col("_text.language"), F.col("_broken").isNull()).orderBy(
@@ -58,31 +49,21 @@ def mark_catalog(catalog: DataFrame, languages: tuple[str, ...]) -> DataFrame:
         *("title", "description", "language"),  # rows that differ in nothing here are the same row
     )
     repeated = F.row_number().over(same) > 1
-    reason = ("the item has another text in ", F.col("_text.language"), ": one row per item and language")
-    return mark_more(marked, broken_rule("duplicate_text", repeated, *reason))
+    another = ("the item has another text in ", F.col("_text.language"), ": one row per item and language")
+    return mark_more(marked, broken_rule("duplicate_text", repeated, *another))
 
 
 def texts_of(marked: DataFrame) -> DataFrame:
     """Table texts from the marked catalogue's valid rows."""
-    return valid_rows(marked).select(
-        "item_id",
-        "_text.language",
-        F.col("_text.detected").alias("language_detected"),
-        "_text.title",
-        "_text.description",
-        "_text.text",
-        "_text.text_hash",
-    )
+    detected = F.col("_text.detected").alias("language_detected")
+    parts = (f"_text.{name}" for name in ("title", "description", "text", "text_hash"))
+    return valid_rows(marked).select("item_id", "_text.language", detected, *parts)
 
 
 def translations_of(translations: DataFrame, pivot: str) -> DataFrame:
     """(item_id, text): translations of the input in the pivot language, cleaned as the catalogue, one row per item.
 
     Rows without item or title are left out. Of several rows of an item the one with a description counts.
-
-    Args:
-        translations: Of `xlrec.lake.inputs`.
-        pivot: Canonical BCP 47.
     """
     clean_texts = cleaning_udf((), False, MAX_TITLE_CHARS, MAX_DESCRIPTION_CHARS)
     rows = translations.select("item_id", clean_texts("title", "description", "language").alias("t"))
@@ -112,16 +93,11 @@ def items_of(marked: DataFrame, run_date: date) -> DataFrame:
     # All ids go through one task to be numbered; only the ids.
     order = (F.row_number().over(Window.orderBy("item_id")) - 1).alias("item_num")
     numbers = rows.select("item_id").distinct().select("item_id", order)
-    numbered = items.join(numbers, "item_id").select(
-        "item_id",
-        "item_num",
-        "languages",
-        F.array_distinct("categories").alias("categories"),
-        F.array_sort(F.array_distinct(F.array_compact("markets"))).alias("markets"),
-        "available_from",
-        "available_until",
-    )
-    return with_availability(numbered, run_date)
+    unique = {
+        "categories": F.array_distinct("categories"),
+        "markets": F.array_sort(F.array_distinct(F.array_compact("markets"))),
+    }
+    return with_availability(items.join(numbers, "item_id").withColumns(unique), run_date)
 
 
 def with_availability(items: DataFrame, run_date: date) -> DataFrame:

@@ -10,7 +10,7 @@ from xlrec.config.models import PrepareConfig
 from xlrec.lake.inputs import BAD
 from xlrec.stages.prepare.languages import market_code
 from xlrec.stages.prepare.ratings import is_rated, least_positive
-from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, mark_more, mark_rows, valid_rows
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, is_blank, mark_more, mark_rows, valid_rows
 from xlrec.tables import UNKNOWN_MARKET
 
 #: Events before this day are impossible.
@@ -20,61 +20,49 @@ _FIRST_DAY: Final = date(1990, 1, 1)
 def mark_interactions(
     interactions: DataFrame, items: DataFrame, opted_out: DataFrame, config: PrepareConfig, run_date: date
 ) -> DataFrame:
-    """The interactions with item_num and the rule each row broke.
+    """The interactions with item_num and the rule each row broke: opt-out before any other rule.
 
-    Args:
-        interactions: Of `xlrec.lake.inputs`.
-        items: Table items.
-        opted_out: Column user_id. Their rows are counted and dropped before any other rule applies.
-        config: Section prepare.
-        run_date: Events at or after its 00:00 UTC are impossible.
+    Events at or after 00:00 UTC of the run's date are impossible.
     """
     out = opted_out.select(F.col("user_id").alias("_out")).distinct()
-    rows = interactions.withColumn("_event", _event())  # event stays as it came: rejects show it
+    event = F.trim("event")
+    event = F.when(event != "", event).otherwise(F.lit("unknown"))
+    rows = interactions.withColumn("_event", event)  # event stays as it came: rejects show it
     rows = rows.join(items.select("item_id", "item_num"), "item_id", "left")
     rows = rows.join(out, rows["user_id"] == out["_out"], "left")
     first, end = F.lit(_FIRST_DAY).cast("timestamp"), F.lit(run_date).cast("timestamp")
-    impossible = (F.col("timestamp") < first) | (F.col("timestamp") >= end)
+    time = F.col("timestamp")
+    wrong = ("timestamp ", time, " is not from ", first, " until before ", end)
     marked = mark_rows(
         rows,
         [
             broken_rule(OPTED_OUT, F.col("_out").isNotNull(), ""),
             bad_cast(F.col(BAD)),
-            broken_rule("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
-            broken_rule("missing_item_id", F.coalesce(F.trim("item_id"), F.lit("")) == "", "item_id is null or blank"),
-            broken_rule("missing_timestamp", F.col("timestamp").isNull(), "timestamp is null"),
-            broken_rule(
-                "impossible_timestamp", impossible, "timestamp ", F.col("timestamp"), " is not from ", first,
-                " until before ", end,
-            ),
+            broken_rule("missing_user_id", is_blank("user_id"), "user_id is null or blank"),
+            broken_rule("missing_item_id", is_blank("item_id"), "item_id is null or blank"),
+            broken_rule("missing_timestamp", time.isNull(), "timestamp is null"),
+            broken_rule("impossible_timestamp", (time < first) | (time >= end), *wrong),
             broken_rule("unknown_item", F.col("item_num").isNull(), "the catalog has no valid row of this item"),
         ],
-    ).drop("_out", BAD)  # fmt: skip
+    ).drop("_out", BAD)
     # One shuffle, and one sort by user, day and all else, serve every window below.
-    marked = marked.withColumns({"_day": F.to_date("timestamp"), "_fine": F.col("_broken").isNull()})
-    marked = marked.repartition("user_id")
+    day = {"_day": F.to_date("timestamp"), "_fine": F.col("_broken").isNull()}
+    marked = marked.withColumns(day).repartition("user_id")
     best = (F.col("market").asc_nulls_last(), F.col("value").desc_nulls_last())
     same = Window.partitionBy("user_id", "_day", "item_id", "_event", "timestamp", "_fine").orderBy(*best, "event")
-    marked = mark_more(
-        marked, broken_rule("duplicate", F.row_number().over(same) > 1, "same user, item, event and timestamp")
-    )
+    repeated = F.row_number().over(same) > 1
+    marked = mark_more(marked, broken_rule("duplicate", repeated, "same user, item, event and timestamp"))
     if config.max_events_per_user_day is not None:
         marked = _mark_bots(marked, config.max_events_per_user_day)
     return marked.drop("_day", "_fine")
-
-
-def _event() -> Column:
-    event = F.trim("event")
-    return F.when(event != "", event).otherwise(F.lit("unknown"))
 
 
 def _mark_bots(marked: DataFrame, limit: int) -> DataFrame:
     per_day, per_user = Window.partitionBy("user_id", "_day"), Window.partitionBy("user_id")
     n_day = F.count_if(F.col("_broken").isNull() & F.col("user_id").isNotNull()).over(per_day)
     counted = marked.withColumn("_n_day", n_day).withColumn("_busiest", F.max("_n_day").over(per_user))
-    bot = F.col("_busiest") > limit
     reason = ("the user has ", F.col("_busiest"), " events on one day, allowed are ", F.lit(limit))
-    return mark_more(counted, broken_rule("bot", bot, *reason)).drop("_n_day", "_busiest")
+    return mark_more(counted, broken_rule("bot", F.col("_busiest") > limit, *reason)).drop("_n_day", "_busiest")
 
 
 def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
@@ -82,15 +70,9 @@ def events_of(marked: DataFrame, config: PrepareConfig) -> DataFrame:
 
     Where `rating_scale` depends on the markets' ratings, a row per market and rating event is joined.
     """
-    rows = valid_rows(marked).select(
-        "user_id",
-        "item_id",
-        "item_num",
-        "timestamp",
-        F.col("_event").alias("event"),
-        "value",
-        F.coalesce(market_code(F.col("market")), F.lit(UNKNOWN_MARKET)).alias("market"),
-    )
+    market = F.coalesce(market_code(F.col("market")), F.lit(UNKNOWN_MARKET)).alias("market")
+    event = F.col("_event").alias("event")
+    rows = valid_rows(marked).select("user_id", "item_id", "item_num", "timestamp", event, "value", market)
     if config.rating_scale == "threshold":
         bounded = rows.withColumn("least_positive", F.lit(config.positive_rating))
     else:

@@ -37,12 +37,7 @@ class MarketLog(NamedTuple):
 
 
 def logs_by_market(events: DataFrame, config: PrepareConfig) -> DataFrame:
-    """A row per market and kind of event: market, kind, n, n_rated, low, high, n_positive. The config names the kinds.
-
-    Args:
-        events: `tables.EVENTS`.
-        config: `event_weights` and `rating_events`.
-    """
+    """A row per market and kind of event: market, kind, n, n_rated, low, high, n_positive; the config's kinds."""
     named = {*config.event_weights, *config.rating_events}
     kind = F.when(F.col("event").isin(*sorted(named)), F.col("event")).otherwise(OTHER)
     rating = is_rated(config)
@@ -60,19 +55,14 @@ def compare_markets(rows: Iterable[Mapping[str, Any]], max_distance: float = MAX
     """All markets, those that disagree first, then by events; ties by name.
 
     A scale is thumbs, stars or wider (`ratings`), by the highest value. It disagrees where most ratings of that kind,
-    over all markets, are on another scale.
-
-    Args:
-        rows: Of `logs_by_market`, in any order.
-        max_distance: Largest total variation distance of a mix of events that does not disagree.
+    over all markets, are on another scale. A mix disagrees over `max_distance` (total variation distance).
     """
-    by_market: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row["market"], row["kind"])):
+    by_market, whole = defaultdict[str, list[Mapping[str, Any]]](list), Counter[str]()
+    ordered = sorted(rows, key=lambda row: (row["market"], row["kind"]))
+    for row in ordered:
         by_market[row["market"]].append(row)
-    whole = Counter[str]()
-    for parts in by_market.values():
-        whole.update({row["kind"]: row["n"] for row in parts})
-    usual = _usual_scales([row for parts in by_market.values() for row in parts])
+        whole[row["kind"]] += row["n"]
+    usual = _usual_scales(ordered)
     logs = [_compared(market, parts, whole, usual, max_distance) for market, parts in by_market.items()]
     return tuple(sorted(logs, key=lambda log: (not log.disagreements, -log.n_events, log.market)))
 
@@ -90,7 +80,8 @@ def _compared(
     if n_mine >= MIN_EVENTS:
         if distance is not None and distance > max_distance:
             kind = max(gaps, key=lambda name: gaps[name])
-            said.append(f"{kind} is {_percent(mine[kind] / n_mine)} of its events, elsewhere {_share(others, kind)}")
+            share, elsewhere = mine[kind] / n_mine, others[kind] / n_others
+            said.append(f"{kind} is {100 * share:.0f} % of its events, elsewhere {100 * elsewhere:.0f} %")
         said += [
             f"its {row['kind']} values go from {row['low']:g} to {row['high']:g}, elsewhere mostly {usual[row['kind']]}"
             for row in parts
@@ -119,11 +110,3 @@ def _scale(high: float) -> str:
     if high <= THUMBS:
         return f"up to {THUMBS:g}"
     return f"up to {STARS:g}" if high <= STARS else f"above {STARS:g}"
-
-
-def _share(counts: Counter[str], kind: str) -> str:
-    return _percent(counts[kind] / counts.total())
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -13,9 +13,7 @@ _DIGITS: Final = 8
 def texts_by_language(texts: DataFrame, mute: DataFrame) -> DataFrame:
     """A row per language: language, n, n_stated (texts whose language the input gave), n_mute.
 
-    Args:
-        texts: `tables.TEXTS`.
-        mute: (text_hash) of texts that distinguish no items, few.
+    `mute` holds the text_hash of texts that distinguish no items, few.
     """
     marked = texts.join(F.broadcast(mute.withColumn("mute", F.lit(True))), "text_hash", "left")
     stated = F.count_if(~F.col("language_detected")).alias("n_stated")
@@ -25,10 +23,7 @@ def texts_by_language(texts: DataFrame, mute: DataFrame) -> DataFrame:
 def text_sample(texts: DataFrame, sizes: Mapping[str, int], n_wanted: int) -> DataFrame:
     """language, language_detected, text of about n_wanted texts, chosen by hash; all texts of a language with few.
 
-    Args:
-        texts: `tables.TEXTS`.
-        sizes: texts of each language; not empty.
-        n_wanted: in all, spread evenly over the languages; at least one a language.
+    They are spread evenly over the languages, at least one each; `sizes` holds each one's texts, and is not empty.
     """
     wanted = max(1, n_wanted // len(sizes))
     below = [(tag, min(1.0, wanted / n) * 16.0**_DIGITS) for tag, n in sorted(sizes.items()) if n]

@@ -24,10 +24,6 @@ def least_positive(events: DataFrame, config: PrepareConfig) -> DataFrame:
     By rank, a value is positive where (ratings below it + half of those equal to it) / all is at least 0.5. The share
     grows with the value, so one bound suffices. It is counted in integers, so partitioning never changes it. The
     highest value is always positive, also where all ratings are equal.
-
-    Args:
-        events: market, event, value; rows that are no rating are left out.
-        config: `rating_scale`, `rating_events` and `positive_rating`.
     """
     counts = events.where(is_rated(config)).groupBy("market", "event", "value").agg(F.count("*").alias("n"))
     kind = Window.partitionBy("market", "event")

@@ -21,6 +21,11 @@ def broken_rule(rule: str, condition: Column, *reason: Column | str) -> Column:
     return F.when(condition, F.struct(F.lit(rule).alias("rule"), F.concat(*parts).alias("reason")))
 
 
+def is_blank(name: str) -> Column:
+    """Whether an id is null or blank."""
+    return F.coalesce(F.trim(name), F.lit("")) == ""
+
+
 def bad_cast(bad: Column) -> Column:
     """The rule of values that `xlrec.lake.inputs` could not read as the layout's type."""
     return broken_rule("bad_cast", F.size(bad) > 0, "cannot be read as the layout's type: ", F.concat_ws(", ", bad))
@@ -44,47 +49,33 @@ def valid_rows(marked: DataFrame) -> DataFrame:
 def rejects_of(
     marked: Mapping[str, DataFrame], layout: Mapping[str, list[str]], run_id: str, run_date: date
 ) -> DataFrame:
-    """Table rejects: the rows that broke a rule, as JSON of their layout columns; none of users who opted out.
+    """Table rejects: the rows that broke a rule, as JSON of their `layout` columns; none of users who opted out.
 
-    Args:
-        marked: Marked frame by input name; at least one.
-        layout: Columns of each input that the JSON shows.
-        run_id: Run that rejects.
-        run_date: Its date.
+    `marked` holds a marked frame by input name; at least one.
     """
-    rejected = F.col(BROKEN).isNotNull() & (F.col(BROKEN)["rule"] != OPTED_OUT)
+    run = (F.lit(run_id).alias("run_id"), F.lit(run_date).alias("run_date"))
     frames = [
-        frame.where(rejected).select(
-            F.lit(run_id).alias("run_id"),
-            F.lit(run_date).alias("run_date"),
-            F.lit(name).alias("input"),
-            F.col(BROKEN)["rule"].alias("rule"),
-            F.col(BROKEN)["reason"].alias("reason"),
+        frame.where(F.col(BROKEN)["rule"] != OPTED_OUT).select(
+            *run, F.lit(name).alias("input"), f"{BROKEN}.rule", f"{BROKEN}.reason",
             F.to_json(F.struct(*layout[name])).alias("row"),
         )
         for name, frame in marked.items()
-    ]
+    ]  # fmt: skip
     return reduce(DataFrame.unionByName, frames)
 
 
 def counts_by_rule(marked: Mapping[str, DataFrame]) -> DataFrame:
     """Rows by input and rule: input, rule ('' for valid rows), n. At least one input; a handful of rows."""
     rule = F.coalesce(F.col(BROKEN)["rule"], F.lit("")).alias("rule")
-    frames = [
-        frame.groupBy(F.lit(name).alias("input"), rule).agg(F.count("*").alias("n")) for name, frame in marked.items()
-    ]
-    return reduce(DataFrame.unionByName, frames)
+    frames = [frame.select(F.lit(name).alias("input"), rule) for name, frame in marked.items()]
+    return reduce(DataFrame.unionByName, frames).groupBy("input", "rule").agg(F.count("*").alias("n"))
 
 
 def check_rejected(counts: Mapping[tuple[str, str], int], max_share: float) -> None:
-    """Stops a run with an input that is too bad.
-
-    Args:
-        counts: Rows by (input, rule); rule '' holds the valid ones.
-        max_share: Of `prepare.max_rejected_share`.
+    """Stops a run with an input that is too bad, by the rows by (input, rule); rule '' holds the valid ones.
 
     Raises:
-        InputError: more than that share of an input is rejected, or catalog or interactions have no valid row.
+        InputError: more than `max_share` of an input is rejected, or catalog or interactions have no valid row.
     """
     for name in sorted({name for name, _ in counts}):
         rules = {rule: n for (input_name, rule), n in counts.items() if input_name == name}

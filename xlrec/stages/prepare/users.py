@@ -9,7 +9,7 @@ from xlrec.lake.inputs import BAD
 from xlrec.runtime.sums import exact_sum
 from xlrec.runtime.tasks import spread_by_hash
 from xlrec.stages.prepare.languages import canonical_lists_udf, market_code
-from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, mark_more, mark_rows
+from xlrec.stages.prepare.rules import OPTED_OUT, bad_cast, broken_rule, is_blank, mark_more, mark_rows
 from xlrec.tables import UNKNOWN_LANGUAGE, UNKNOWN_MARKET
 
 #: Languages under this share of a history are left out: everyone clicks on something foreign once.
@@ -30,7 +30,7 @@ def mark_users(users: DataFrame) -> DataFrame:
         [
             broken_rule(OPTED_OUT, F.col("_out") & F.col("user_id").isNotNull(), ""),
             bad_cast(F.col(BAD)),
-            broken_rule("missing_user_id", F.coalesce(F.trim("user_id"), F.lit("")) == "", "user_id is null or blank"),
+            broken_rule("missing_user_id", is_blank("user_id"), "user_id is null or blank"),
         ],
     ).drop("_out")
     fullest = (F.col("_market").asc_nulls_last(), F.coalesce(F.size("_languages"), F.lit(0)) <= 0)
@@ -46,11 +46,6 @@ def users_of(stated: DataFrame, events: DataFrame, items: DataFrame) -> DataFram
     Market: stated, else that of the latest event that has one, else ZZ. Languages: as stated, weighing half evenly and
     half by the history; where none is stated, those of the history's items (an item with several gives each an equal
     share), without shares under 0.15. Heaviest first, ties by tag.
-
-    Args:
-        stated: `valid` rows of `mark_users`, or `no_users`.
-        events: Table events; the history alone where it is evaluated.
-        items: Table items.
     """
     place = F.when(F.col("market") != UNKNOWN_MARKET, F.struct("timestamp", "item_num", "market"))  # null: no say
     history = events.groupBy("user_id").agg(F.max_by("market", place).alias("latest_market"))
@@ -86,10 +81,15 @@ def _shares(events: DataFrame, items: DataFrame) -> DataFrame:
 
 def _normalised(parts: Column, name: str) -> Column:
     """array<struct<language, share>> that sums to 1, in the given order."""
-    total = F.aggregate(parts, F.lit(0.0), lambda sum_, part: sum_ + part[name])
-    return F.transform(
-        parts, lambda part: F.struct(part["language"].alias("language"), (part[name] / total).alias("share"))
-    )
+    return F.transform(parts, lambda part: _part(part["language"], part[name] / _total(parts, name)))
+
+
+def _part(language: Column, share: Column) -> Column:
+    return F.struct(language.alias("language"), share.alias("share"))
+
+
+def _total(parts: Column, name: str = "share") -> Column:
+    return F.aggregate(parts, F.lit(0.0), lambda sum_, part: sum_ + part[name])
 
 
 def _kept() -> Column:
@@ -100,20 +100,11 @@ def _kept() -> Column:
 
 def _wanted() -> Column:
     """array<struct<language, share>>: the stated languages' shares of the history."""
-    return F.transform(
-        "stated",
-        lambda language: F.struct(
-            language.alias("language"),
-            F.coalesce(
-                F.aggregate(
-                    F.filter("shares", lambda part: part["language"] == language),
-                    F.lit(0.0),
-                    lambda sum_, part: sum_ + part["share"],
-                ),
-                F.lit(0.0),
-            ).alias("share"),
-        ),
-    )
+
+    def share(language: Column) -> Column:
+        return F.coalesce(_total(F.filter("shares", lambda part: part["language"] == language)), F.lit(0.0))
+
+    return F.transform("stated", lambda language: _part(language, share(language)))
 
 
 def _inferred() -> Column:
@@ -122,16 +113,12 @@ def _inferred() -> Column:
 
 
 def _blended() -> Column:
-    even = F.lit(1.0) / F.size("stated")
-    total = F.aggregate("wanted", F.lit(0.0), lambda sum_, part: sum_ + part["share"])
-    mixed = F.transform(
-        "wanted",
-        lambda part: F.struct(
-            part["language"].alias("language"),
-            F.when(total > 0, (even + part["share"] / total) / 2).otherwise(even).alias("share"),
-        ),
-    )
-    return _heaviest(mixed)
+    even, total = F.lit(1.0) / F.size("stated"), _total(F.col("wanted"))
+
+    def share(part: Column) -> Column:
+        return F.when(total > 0, (even + part["share"] / total) / 2).otherwise(even)
+
+    return _heaviest(F.transform("wanted", lambda part: _part(part["language"], share(part))))
 
 
 def _heaviest(shares: Column) -> Column:
