@@ -14,9 +14,9 @@ _WIDTH = 150
 
 def encoders(as_json: AsJson = False) -> None:
     """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
-    from xlrec.encoders.presets import PRESETS
+    from xlrec.encoders.presets import load_presets
 
-    presets = sorted(PRESETS, key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
+    presets = sorted(load_presets(), key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
     if as_json:
         print_json([asdict(preset) for preset in presets])
         return

@@ -1,23 +1,22 @@
 """Language tokens of each family of translation models: M2M100, NLLB and Marian (OPUS)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from xlrec.errors import EncoderError
 from xlrec.kernels.text.text import canonical_language
 from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(NamedTuple):
     """Tokens around a text, and the first token of its translation."""
 
     source: Callable[[str], list[int] | None]
     """Token ids of a text's language, empty where the model needs none; None: the model does not read it."""
     forced: int | None = None
     """First token id of every translation: the pivot language."""
-    prefix: list[int] = field(default_factory=list)
+    prefix: tuple[int, ...] = ()
     """Token ids before every text: the pivot language, where the text carries it."""
 
 
@@ -38,26 +37,19 @@ def family_of(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
         raise EncoderError(f"translate.pivot: {pivot!r} is no language: set a BCP 47 tag such as en")
     if kind == "marian":
         return _marian(tokenizer, tag, model)
-    for name in (_m2m100_token, nllb_code):
+    for name in (lambda language: f"__{m2m100_code(language)}__", nllb_code):
         forced = _token(tokenizer, name(tag))
         if forced is not None:
-            return Family(_source_from(tokenizer, name), forced)
+            return Family(partial(_source_token, tokenizer, name), forced)
     raise EncoderError(
         f"translate.model: {model} (model type {kind}) has no token for {tag}: name an M2M100, NLLB or Marian model "
         "that writes it, or another translate.pivot"
     )
 
 
-def _m2m100_token(tag: str) -> str:
-    return f"__{m2m100_code(tag)}__"
-
-
-def _source_from(tokenizer: Any, name: Callable[[str], str]) -> Callable[[str], list[int] | None]:
-    def source(tag: str) -> list[int] | None:
-        number = _token(tokenizer, name(tag))
-        return None if number is None else [number]
-
-    return source
+def _source_token(tokenizer: Any, name: Callable[[str], str], tag: str) -> list[int] | None:
+    number = _token(tokenizer, name(tag))
+    return None if number is None else [number]
 
 
 def _marian(tokenizer: Any, pivot: str, model: str) -> Family:
@@ -68,10 +60,9 @@ def _marian(tokenizer: Any, pivot: str, model: str) -> Family:
         raise EncoderError(
             f"translate.model: {model} translates into {writes}, not into translate.pivot = {pivot}: name another"
         )
-    return Family(lambda tag: [] if reads in (None, tag) else None, prefix=named[:1])
+    return Family(lambda tag: [] if reads in (None, tag) else None, prefix=tuple(named[:1]))
 
 
 def _token(tokenizer: Any, text: str) -> int | None:
-    """Id of a special token; None where the vocabulary has none such."""
     number = tokenizer.convert_tokens_to_ids(text)
     return None if number is None or number == tokenizer.unk_token_id else int(number)
