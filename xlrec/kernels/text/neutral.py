@@ -55,7 +55,7 @@ class LanguageOffsets(NamedTuple):
 def fixed_sums(
     vectors: NDArray[np.float32], rows: NDArray[np.integer], n_languages: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums times 2^POINT.
+    """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums in fixed point.
 
     Integer sums have the same bits in every order, so partial sums may be added in any order.
 
@@ -64,21 +64,11 @@ def fixed_sums(
         rows: (n,) integer language of each vector, 0-based.
         n_languages: at least 1 more than the largest of rows.
     """
-    counts = np.zeros(n_languages, dtype=np.int64)
+    fixed = np.rint(vectors.astype(np.float64) * 2.0**FIXED_POINT_BITS).astype(np.int64)
     sums = np.zeros((n_languages, vectors.shape[1]), dtype=np.int64)
-    _add(np.ascontiguousarray(vectors), rows.astype(np.int64), counts, sums)
-    return counts, sums
-
-
-@njit(cache=True)
-def _add(vectors, rows, counts, sums):  # type: ignore[no-untyped-def]
-    for row in range(len(vectors)):
-        some = False
-        for slot in range(vectors.shape[1]):
-            value = np.float64(vectors[row, slot])
-            some |= value != 0.0
-            sums[rows[row], slot] += np.int64(np.rint(value * 4294967296.0))
-        counts[rows[row]] += np.int64(some)
+    for language in np.unique(rows):
+        sums[language] = fixed[rows == language].sum(axis=0)
+    return np.bincount(rows[vectors.any(axis=1)], minlength=n_languages), sums
 
 
 def fit_language_offsets(
