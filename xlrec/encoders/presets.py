@@ -5,7 +5,7 @@ limits) and of the hub's own pages, as `checked` says; what could not be seen st
 """
 
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -62,7 +62,7 @@ class Preset:
 @cache
 def load_presets() -> tuple[Preset, ...]:
     """All presets, in the order of presets.json."""
-    rows = Path(__file__).with_name("presets.json").read_bytes()
+    rows = resources.files("xlrec.encoders").joinpath("presets.json").read_bytes()
     return TypeAdapter(tuple[Preset, ...]).validate_json(rows)
 
 

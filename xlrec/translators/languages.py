@@ -6,7 +6,7 @@ languages.json has those that differ: NLLB names the standard variety of a langu
 
 import json
 from functools import cache
-from pathlib import Path
+from importlib import resources
 from typing import cast
 
 import langcodes
@@ -14,7 +14,7 @@ import langcodes
 
 @cache
 def _exceptions() -> dict[str, dict[str, str]]:
-    text = Path(__file__).with_name("languages.json").read_text(encoding="utf-8")
+    text = resources.files("xlrec.translators").joinpath("languages.json").read_text(encoding="utf-8")
     return cast("dict[str, dict[str, str]]", json.loads(text))
 
 
