@@ -101,24 +101,3 @@ def resolve_preset(config: EmbedConfig) -> EmbedConfig:
             "max_tokens": min(config.max_tokens, preset.max_tokens or config.max_tokens),
         }
     )
-
-
-def check_reachable(preset: Preset, config: EmbedConfig) -> None:
-    """Refuses a preset whose files the hub cannot give by name alone.
-
-    Raises:
-        EncoderError: its revision is unknown, or it has pickled weights only, and the config names no folder.
-    """
-    if config.folder is not None:
-        return
-    if preset.revision is None and config.revision is None:
-        raise EncoderError(
-            f"embed.revision: the commit of {preset.hub} (preset {preset.name}) could not be checked: set it to the "
-            "40-hex commit that you trust, or embed.folder to the model's files"
-        )
-    if preset.pickled and config.revision in (None, preset.revision):
-        raise EncoderError(
-            f"embed.encoder: {preset.hub} (preset {preset.name}) has no safetensors at {preset.revision}: where you "
-            f"trust its pickle, run `python -c 'from sentence_transformers import SentenceTransformer as S; "
-            f'S("{preset.hub}").save_pretrained("FOLDER")\'`, and set embed.folder to FOLDER'
-        )

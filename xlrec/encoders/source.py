@@ -6,6 +6,7 @@ import json
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
 from xlrec.encoders.weights import Weights
+from xlrec.errors import EncoderError
 
 #: Raise it whenever the vectors of a sentence encoder change.
 _VERSION = 4
@@ -20,8 +21,18 @@ def weights_of(config: EmbedConfig) -> Weights:
     preset = presets.find_preset(config.encoder)
     if preset is None:
         return Weights(config.encoder, config.revision, config.folder)
-    presets.check_reachable(preset, config)
     revision = config.revision or preset.revision
+    if config.folder is None and revision is None:
+        raise EncoderError(
+            f"embed.revision: the commit of {preset.hub} (preset {preset.name}) could not be checked: set it to the "
+            "40-hex commit that you trust, or embed.folder to the model's files"
+        )
+    if config.folder is None and preset.pickled and revision == preset.revision:
+        raise EncoderError(
+            f"embed.encoder: {preset.hub} (preset {preset.name}) has no safetensors at {preset.revision}: where you "
+            f"trust its pickle, run `python -c 'from sentence_transformers import SentenceTransformer as S; "
+            f'S("{preset.hub}").save_pretrained("FOLDER")\'`, and set embed.folder to FOLDER'
+        )
     sums = dict(preset.sha256) if revision == preset.revision else {}
     return Weights(preset.hub, revision, config.folder, sha256=sums)
 

@@ -21,10 +21,7 @@ _VERSION = 1
 def _weights(config: TranslateConfig) -> Weights:
     if config.model is None:
         raise ConfigError("translate.model is not set: name a folder or hub name of an M2M100, NLLB or Marian model")
-    return Weights(
-        config.model, config.revision, key="translate.model", known="a folder of an M2M100, NLLB or Marian model",
-        home="translate.model",
-    )  # fmt: skip
+    return Weights(config.model, config.revision, section="translate")
 
 
 def fingerprint(config: TranslateConfig) -> str:
