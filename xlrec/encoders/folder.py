@@ -23,7 +23,7 @@ def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 
-    modules = [StaticEmbedding(tokenizer, embedding_weights=np.ascontiguousarray(table)), Normalize()]
+    modules: Any = [StaticEmbedding(tokenizer, embedding_weights=np.ascontiguousarray(table)), Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
 
 
