@@ -1,7 +1,7 @@
 """Texts that an encoder truncates."""
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,15 @@ _MORE: Final = " 42 zebra."
 def truncated_texts(encoder: Encoder, texts: Sequence[str]) -> NDArray[np.bool_]:
     """(n_texts,) bool, true where the text is as long as the encoder's limit, or longer.
 
-    An encoder with a method `truncated_texts` counts its own tokens. Any other encodes the longer texts twice: as they
-    are, and with more text at their end.
+    An encoder with a method `cut` counts its own tokens. Any other encodes the longer texts twice: as they are, and
+    with more text at their end.
     """
     truncated = np.zeros(len(texts), dtype=bool)
     long = [row for row, text in enumerate(texts) if len(text.encode("utf-8", "replace")) >= _MIN_BYTES]
-    if not long:
-        return truncated
     candidates = [texts[row] for row in long]
-    own = getattr(encoder, "cut", None)
-    if own is not None:
-        truncated[long] = cast("NDArray[np.bool_]", own(candidates))
-    else:
-        truncated[long] = (encoder.encode(candidates) == encoder.encode([text + _MORE for text in candidates])).all(
-            axis=1
-        )
+    if candidates and hasattr(encoder, "cut"):
+        truncated[long] = encoder.cut(candidates)
+    elif candidates:
+        longer = encoder.encode([text + _MORE for text in candidates])
+        truncated[long] = (encoder.encode(candidates) == longer).all(axis=1)
     return truncated

@@ -16,36 +16,15 @@ import numpy.typing as npt
 COARSE = np.array(
     [8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048]
 )
+_FINE_STEPS = ((2, 32, 2), (32, 64, 4), (64, 256, 8), (256, 512, 16), (512, 2049, 32))
 #: Each at most an eighth longer than the one before, beyond 32: little padding, for the small batches of a CPU.
-FINE = np.concatenate(
-    [
-        np.arange(2, 32, 2),
-        np.arange(32, 64, 4),
-        np.arange(64, 256, 8),
-        np.arange(256, 512, 16),
-        np.arange(512, 2049, 32),
-    ]
-)
+FINE = np.concatenate([np.arange(a, b, step) for a, b, step in _FINE_STEPS])
 #: (length, (n,) int64 rows of the texts of that length) of each length in a batch.
 Batch = list[tuple[int, npt.NDArray[np.int64]]]
 #: Tokens of a batch without padding on a CPU: with more its numbers leave the cache, fewer leave more of it empty.
 CPU_ROW_TOKENS = 512
 #: Tokens of a padded batch on a CPU: more make it hardly faster there, and waste more on filling up the last batch.
 CPU_BATCH_TOKENS = 512
-
-
-def padded_lengths(
-    lengths: npt.NDArray[np.int64], longest: int, ladder: npt.NDArray[np.int64] = COARSE
-) -> npt.NDArray[np.int64]:
-    """(n,) int64 length to which each text is padded: the next one of the ladder, at most `longest`.
-
-    Args:
-        lengths: (n,) int64 tokens of each text.
-        longest: tokens at which texts are cut.
-        ladder: (n_steps,) int64, ascending.
-    """
-    steps = np.append(ladder[longest > ladder], longest)
-    return np.asarray(steps[np.searchsorted(steps, lengths)])
 
 
 def padded_batches(
@@ -59,7 +38,8 @@ def padded_batches(
         batch_tokens: tokens in a batch, padding included; one text at least.
         ladder: (n_steps,) int64, ascending lengths to which texts are padded.
     """
-    padded = padded_lengths(lengths, longest, ladder)
+    steps = np.append(ladder[longest > ladder], longest)
+    padded = steps[np.searchsorted(steps, lengths)]
     for length in np.unique(padded).tolist():
         members = np.flatnonzero(padded == length)
         n_rows = max(1, batch_tokens // length)

@@ -24,7 +24,6 @@ _LONGEST = 512
 
 
 def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
-    """The model in its precision on the device, for inference."""
     import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
@@ -39,12 +38,9 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model = SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
+            str(folder), device=device, local_files_only=True, trust_remote_code=False,
             model_kwargs={"use_safetensors": True, "dtype": dtype},
-        )
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EncoderError(f"embed.encoder: sentence-transformers cannot read {folder}: {reason}") from error
@@ -53,13 +49,9 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
 
 
 def _check_pooling(config: EmbedConfig, model: Any) -> None:
-    """Check that a preset's files pool as the preset says; a folder without modules.json pools by mean.
-
-    Raises:
-        EncoderError: they do not; whoever copied the folder copies all of it.
-    """
-    preset, pooling = presets.find_preset(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
-    mode = next((mode for mode in pooling if mode), None)
+    """Refuses files that do not pool as the preset says; a folder without modules.json pools by mean."""
+    preset = presets.find_preset(config.encoder)
+    mode = next((mode for module in model if (mode := getattr(module, "pooling_mode", None))), None)
     if preset is not None and mode is not None and mode != preset.pooling:
         raise EncoderError(
             f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {mode}: copy modules.json and "
@@ -117,7 +109,7 @@ class SentenceEncoder:
 
     def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """(n_texts,) bool, true where the text has as many tokens as the model takes, or more."""
-        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        features = self._tokenised(list(texts))
         mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
         if mask is not None:
             return np.asarray((mask.sum(dim=1) >= self._longest).numpy())
@@ -125,7 +117,6 @@ class SentenceEncoder:
         return np.asarray(lengths >= self._longest)
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
-        """Features of the texts, as the model's tokenizer gives them."""
         return dict(self._model.preprocess(texts, prompt=self._prompt))
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
@@ -151,16 +142,12 @@ class SentenceEncoder:
 
         batch = dict(features)
         shape, left = features["attention_mask"].shape, self._model.tokenizer.padding_side == "left"
-        fill = {"input_ids": self._model.tokenizer.pad_token_id or 0}
+        missing = max(0, length - shape[1])
+        sides, kept = ((missing, 0), slice(-length, None)) if left else ((0, missing), slice(length))
         for name, value in features.items():
-            if not isinstance(value, torch.Tensor) or value.shape != shape:
-                continue
-            part = value[rows]
-            part = part[:, -length:] if left else part[:, :length]
-            missing = length - part.shape[1]
-            if missing:
-                part = torch.nn.functional.pad(part, (missing, 0) if left else (0, missing), value=fill.get(name, 0))
-            batch[name] = part.contiguous()
+            if isinstance(value, torch.Tensor) and value.shape == shape:
+                fill = (self._model.tokenizer.pad_token_id or 0) if name == "input_ids" else 0
+                batch[name] = torch.nn.functional.pad(value[rows][:, kept], sides, value=fill).contiguous()
         return batch
 
     def _forward(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
