@@ -41,11 +41,9 @@ class LanguageOffsets(NamedTuple):
         return total.hexdigest()[:32]
 
     def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them.
+        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them, of (n, dim) unit vectors.
 
-        Args:
-            vectors: (n, dim) float32, unit norm.
-            tags: BCP 47 language of each vector; an unknown one takes the offset of other languages.
+        Of the n BCP 47 tags an unknown one takes the offset of other languages.
         """
         places = {tag: row for row, tag in enumerate(self.languages)}
         rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
