@@ -107,8 +107,10 @@ class SentenceEncoder:
             vectors[start : start + self._slab] = self._normalise(self._encode_slab(features))
         return vectors
 
-    def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """(n_texts,) bool, true where the text has as many tokens as the model takes, or more."""
+        if not texts:
+            return np.zeros(0, dtype=np.bool_)
         features = self._tokenised(list(texts))
         mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
         if mask is not None:

@@ -93,6 +93,10 @@ class ShippedEncoder:
         norms[norms == 0] = 1.0
         return np.asarray(vectors / norms, dtype=np.float32)
 
+    def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(n_texts,) bool, true where the text has as many tokens as the encoder takes, or more."""
+        return np.array([len(encoding.ids) >= self._longest for encoding in self._encodings(texts)], dtype=np.bool_)
+
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """The tokens of each text, bytes of unknown characters as `<0x..>`."""
         return [list(encoding.tokens) for encoding in self._encodings(texts)]

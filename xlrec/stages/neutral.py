@@ -25,10 +25,7 @@ _WHOLE: Final = np.dtype("<i8")
 def language_sums(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
     """One row per known language that has vectors (schema `SUMS`), the same to the bit whatever the partitions.
 
-    Args:
-        texts: `tables.TEXTS`; a text of several items counts for each.
-        embeddings: `tables.EMBEDDINGS`.
-        fingerprint: of the encoder.
+    A text of several items counts for each.
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     stated = texts.where(F.col("language") != UNKNOWN_LANGUAGE)
@@ -37,7 +34,6 @@ def language_sums(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> 
 
 
 def _sums_of_vectors(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
-    """Sums of each batch of (language, vector)."""
     import pyarrow as pa
 
     for batch in batches:
@@ -51,7 +47,6 @@ def _sums_of_vectors(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.Record
 
 
 def _sum_of_sums(partial: "pa.Table") -> "pa.Table":
-    """Sum of the partial sums of one language."""
     import pyarrow as pa
 
     rows = partial.to_pylist()
@@ -61,12 +56,9 @@ def _sum_of_sums(partial: "pa.Table") -> "pa.Table":
 
 
 def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> list[dict[str, Any]]:
-    """The fit as rows of `tables.LANGUAGE_PARTS`; none for no sums. `neutral_of` is its inverse.
+    """The fit on rows of `language_sums` as rows of `tables.LANGUAGE_PARTS`; none for no sums.
 
-    Args:
-        sums: rows of `language_sums`, as many as there are languages.
-        config: number of directions, and shrinkage of the means.
-        fingerprint: of the encoder.
+    `neutral_of` is its inverse.
     """
     if not sums:
         return []

@@ -10,22 +10,17 @@ from numba import njit
 _FLOAT = np.dtype("<f4")
 
 
-def _binary_array(column: "pa.Array[Any] | pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    """One array of the column's chunks; copies only where there are several."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # some versions keep chunks whose offsets would not fit together
-        column = pa.concat_arrays(column.cast(pa.large_binary()).chunks)
-    return column
-
-
 def decode_vectors(column: "pa.Array[Any] | pa.ChunkedArray[Any]", dim: int) -> npt.NDArray[np.float32]:
     """(n, dim) float32 of a binary column: a read-only view into it, where it is one chunk.
 
     Raises:
         ValueError: a row is null or not 4 * dim bytes long; the writer of the column corrects it.
     """
-    array = _binary_array(column)
+    array = column
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # some versions keep chunks whose offsets would not fit together
+        array = pa.concat_arrays(array.cast(pa.large_binary()).chunks)
     if array.null_count:
         raise ValueError(f"{array.null_count} of {len(array)} vectors are null: filter them out first")
     if len(array) == 0:
