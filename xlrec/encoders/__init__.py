@@ -43,7 +43,7 @@ def locate_model(config: EmbedConfig | str) -> Path | None:
 
 
 @lru_cache(maxsize=1)
-def _load(config: EmbedConfig, device: str, local_only: bool, _stamp: str) -> Encoder:
+def _load(config: EmbedConfig, device: str, local_only: bool, _fingerprint: str) -> Encoder:
     if config.encoder in BUILT_IN:
         return shipped.ShippedEncoder(config)
     from xlrec.encoders.sentence import SentenceEncoder
@@ -75,4 +75,4 @@ def load(
 
         torch.set_num_threads(n_threads)
     device = device or ("cuda" if config.device == "cuda" else "cpu")
-    return _load(config, device, local_only, weights.folder_stamp(source.weights_of(config)))
+    return _load(config, device, local_only, source.fingerprint(config))

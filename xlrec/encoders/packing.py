@@ -51,9 +51,7 @@ def padded_batches(
 def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
     """Batches of at most `n_tokens` tokens without padding: the longest texts first, then the longest that still fit.
 
-    Args:
-        lengths: (n,) int64 tokens of each text, from 1 to n_tokens.
-        n_tokens: tokens in a batch.
+    A text has from 1 to n_tokens tokens; lengths are (n,) int64.
     """
     order = np.argsort(lengths, kind="stable")
     sizes, starts = np.unique(lengths[order], return_index=True)
@@ -74,12 +72,7 @@ def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[
 
 
 def in_order(parts: list[npt.NDArray[np.float32]], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-    """(n, dim) float32 vectors of all parts in the order of the texts.
-
-    Args:
-        parts: (n_part, dim) float32 each.
-        rows: (n_part,) int64 each, text of each vector; together 0..n-1, each once.
-    """
+    """(n, dim) float32 vectors of all parts (n_part, dim), in the order of the texts, whose rows are (n_part,) each."""
     vectors = np.concatenate(parts)
     ordered = np.empty_like(vectors)
     ordered[np.concatenate(rows)] = vectors

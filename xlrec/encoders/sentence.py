@@ -1,26 +1,41 @@
 """Encoder from a sentence-transformers model, with its own tokenizer, pooling and normalisation."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
-from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, padded_batches
 from xlrec.encoders.source import fingerprint, weights_of
 from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
+Input = TypeVar("Input")
+Result = TypeVar("Result")
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
 #: The same for unpadded rows: enough to fill rows well, few enough to tokenise the next ones meanwhile.
 UNPADDED_SLAB = 2048
 #: Limit of tokens where neither config nor model has one.
 _LONGEST = 512
+
+
+def ahead(work: Callable[[Input], Result], inputs: Iterable[Input]) -> Iterator[Result]:
+    """Results of `work` in the order of the inputs; a thread works on the next one meanwhile, as tokenizers can."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        for value in inputs:
+            waiting.append(thread.submit(work, value))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:

@@ -35,12 +35,8 @@ def _attend_within_texts(
 ) -> tuple[Any, None]:
     """(1, n_tokens, n_heads, head_size) attention of each text to itself; zero behind the last text.
 
-    Args:
-        query: (1, n_heads, n_tokens, head_size).
-        key: (1, n_heads, n_tokens, head_size).
-        value: (1, n_heads, n_tokens, head_size).
-        scaling: of the products of queries and keys.
-        groups: (first token, number of texts, length) of the texts of one length.
+    Query, key and value are (1, n_heads, n_tokens, head_size). A group is (first token, number of texts, length) of the
+    texts of one length.
     """
     import torch
 

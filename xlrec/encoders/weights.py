@@ -189,12 +189,6 @@ def _sha256(path: Path, _size: int, _modified: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def folder_stamp(weights: Weights) -> str:
-    """Names, sizes and times of a folder's files as JSON; no files for a hub model, whose revision is pinned."""
-    folder = folder_of(weights)
-    return json.dumps([(path.as_posix(), *_stamp(path)) for path in (model_files(folder) if folder else ())])
-
-
 def content_identity(weights: Weights) -> str:
     """Identity of the contents: SHA-256 over names and bytes of a folder's files, or hub name and revision.
 

@@ -43,7 +43,6 @@ def item_vectors(run: Run) -> DataFrame:
 
 
 def _fit_language_parts(run: Run, texts: DataFrame, fingerprint: str) -> None:
-    """Fits the language's own part on the embedded texts, and replaces this encoder's rows."""
     lake = run.lake
     sums = neutral.language_sums(texts, lake.read_table(EMBEDDINGS), fingerprint).collect()  # a row per language
     rows: Any = neutral.fit_rows(sums, run.config.embed.neutral, fingerprint)

@@ -37,10 +37,7 @@ def pivot_of(config: TranslateConfig) -> str:
 
 
 def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
-    """The rows of `tables.TEXTS` whose item has no text in the pivot language.
-
-    A catalogue's own text in the pivot language is the best translation of the item's other texts.
-    """
+    """The rows of `tables.TEXTS` whose item has no text in the pivot language, its best translation."""
     native = texts.where(F.col("language") == pivot).select("item_id").distinct()
     return texts.join(native, "item_id", "left_anti")
 

@@ -44,9 +44,8 @@ def locate_model(config: TranslateConfig, *, local_only: bool = False) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -> Seq2SeqTranslator:
-    folder = locate_model(config, local_only=local_only)
-    return Seq2SeqTranslator(config, folder, device, fingerprint(config))
+def _load(config: TranslateConfig, device: str, local_only: bool, identity: str) -> Seq2SeqTranslator:
+    return Seq2SeqTranslator(config, locate_model(config, local_only=local_only), device, identity)
 
 
 def load(
@@ -68,4 +67,4 @@ def load(
 
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         torch.set_num_threads(n_threads)
-    return _load(config, device, local_only, weights.folder_stamp(_weights(config)))
+    return _load(config, device, local_only, fingerprint(config))

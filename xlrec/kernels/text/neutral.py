@@ -77,14 +77,7 @@ def fit_language_offsets(
     An offset is the mean of the language, shrunk towards the mean of all texts by `prior_texts` texts. A language that
     is not known, or has fewer than `min_texts`, has the mean of all texts. The directions are orthonormal: the leading
     ones between the offsets, weighted by their texts. There are fewer where there are fewer languages. With fewer than
-    two languages all is zero.
-
-    Args:
-        counts: (n_languages,) int64 of `fixed_sums`.
-        sums: (n_languages, dim) int64 of `fixed_sums`.
-        min_texts: languages with fewer texts have no offset of their own.
-        prior_texts: strength of the shrinkage, in texts.
-        n_directions: how many are wanted.
+    two languages all is zero. Counts (n_languages,) and sums (n_languages, dim) are those of `fixed_sums`.
     """
     n_languages, dim = sums.shape
     known = counts >= max(min_texts, 1)
@@ -114,8 +107,8 @@ def remove_language(
     Args:
         vectors: (n, dim) float32, unit norm.
         rows: (n,) integer row of each vector's language in offsets.
-        offsets: (n_languages, dim) float32 of `fit_language_offsets`.
-        directions: (n_directions, dim) float32 of `fit_language_offsets`.
+        offsets: (n_languages, dim) float32.
+        directions: (n_directions, dim) float32, orthonormal.
     """
     found = np.zeros(vectors.shape, dtype=np.float32)
     _take_out(np.ascontiguousarray(vectors), rows.astype(np.int64), offsets, directions, found)
