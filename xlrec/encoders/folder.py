@@ -13,13 +13,7 @@ WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.m
 
 
 def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -> None:
-    """Write a static model (mean of the tokens' rows, at unit norm) as a sentence-transformers folder.
-
-    Args:
-        folder: made where it is missing.
-        tokenizer: of `tokenizers`.
-        table: (n_tokens, dim) float32.
-    """
+    """Write a static model, the mean of a text's rows (n_tokens, dim) at unit norm, as sentence-transformers does."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 

@@ -130,9 +130,7 @@ def _own_code(folder: Path) -> list[str]:
 def locate_folder(weights: Weights, *, local_only: bool = False) -> Path:
     """The folder of the model, downloaded from the hub where it is not in this machine's cache yet.
 
-    Args:
-        weights: names the model.
-        local_only: never download; for workers, which may have no network and would all download at once.
+    With `local_only` nothing is: workers may have no network, and would all download at once.
 
     Raises:
         EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.

@@ -78,12 +78,7 @@ def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTransl
 def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
     """Translations of the new texts by the model, as rows of `tables.TRANSLATIONS`.
 
-    Args:
-        new: of `new_texts`.
-        config: the model and how it runs.
-        fingerprint: `translators.fingerprint(config)`.
-        pivot: canonical BCP 47.
-        n_texts: rows of new; cuts them into tasks of about `texts_per_task`.
+    Tasks have about `texts_per_task` of the n_texts; the fingerprint is that of `translators`.
     """
     n_tasks = max(1, -(-n_texts // config.texts_per_task))
     config_json = config.model_dump_json()

@@ -115,14 +115,8 @@ def bag_gradients(gradients: Floats, numbers: Ints, offsets: Longs, n_rows: int)
 def adagrad_step(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats, rate: float) -> None:
     """Row-wise Adagrad in place: a row's step is divided by the root of its summed mean squared gradients.
 
+    Rows are (n_rows, dim), their accumulators (n_rows,), the distinct numbers (n,) and the gradients (n, dim).
     Source: Duchi et al. 2011, with one accumulator a row, as is usual for embedding tables.
-
-    Args:
-        rows: (n_rows, dim) float32.
-        squares: (n_rows,) float32 accumulators.
-        numbers: (n,) distinct rows.
-        gradients: (n, dim) of those rows.
-        rate: learning rate.
     """
     dim = rows.shape[1]
     for place in range(len(numbers)):
