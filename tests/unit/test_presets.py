@@ -12,7 +12,7 @@ import pytest
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import presets, source
+from xlrec.encoders import presets
 from xlrec.encoders.presets import find_preset, load_presets, resolve_preset
 from xlrec.errors import EncoderError
 
@@ -55,7 +55,7 @@ def test_a_name_fills_in_what_users_forget(name: str) -> None:
     config = resolve_preset(EmbedConfig(encoder=name, max_tokens=4000))
     assert (config.prompt, config.dim, config.max_tokens) == ("passage: ", 384, 512)
     assert config.revision == "fd1525a9fd15316a2d503bf26ab031a61d056e98"
-    assert source.weights_of(config).name == "intfloat/multilingual-e5-small"
+    assert presets.weights_of(config).name == "intfloat/multilingual-e5-small"
 
 
 def test_what_the_config_says_wins_and_resolving_twice_changes_nothing() -> None:

@@ -4,6 +4,8 @@ Facts are of the models' cards and repositories, of `mteb` 2.26.24 (its ModelMet
 limits) and of the hub's own pages, as `checked` says; what could not be seen stands in `unchecked`.
 """
 
+import hashlib
+import json
 from functools import cache
 from importlib import resources
 from typing import Literal
@@ -12,7 +14,11 @@ from pydantic import TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from xlrec.config.models import EmbedConfig
+from xlrec.encoders.weights import Weights, content_identity
 from xlrec.errors import EncoderError
+
+#: Raise it whenever the vectors of a sentence encoder change.
+_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,3 +107,41 @@ def resolve_preset(config: EmbedConfig) -> EmbedConfig:
             "max_tokens": min(config.max_tokens, preset.max_tokens or config.max_tokens),
         }
     )
+
+
+def weights_of(config: EmbedConfig) -> Weights:
+    """Name, revision, folder and checksums of the model's files.
+
+    Raises:
+        EncoderError: the preset's revision could not be learnt and the config gives none, or its hub has pickles only.
+    """
+    preset = find_preset(config.encoder)
+    if preset is None:
+        return Weights(config.encoder, config.revision, config.folder)
+    revision = config.revision or preset.revision
+    if config.folder is None and revision is None:
+        raise EncoderError(
+            f"embed.revision: the commit of {preset.hub} (preset {preset.name}) could not be checked: set it to the "
+            "40-hex commit that you trust, or embed.folder to the model's files"
+        )
+    if config.folder is None and preset.pickled and revision == preset.revision:
+        raise EncoderError(
+            f"embed.encoder: {preset.hub} (preset {preset.name}) has no safetensors at {preset.revision}: where you "
+            f"trust its pickle, run `python -c 'from sentence_transformers import SentenceTransformer as S; "
+            f'S("{preset.hub}").save_pretrained("FOLDER")\'`, and set embed.folder to FOLDER'
+        )
+    sums = dict(preset.sha256) if revision == preset.revision else {}
+    return Weights(preset.hub, revision, config.folder, sha256=sums)
+
+
+def fingerprint(config: EmbedConfig) -> str:
+    """Identity of the vectors, from preset and config: weights, prompt, dim, cut, precision, pooling; loads no model.
+
+    Raises:
+        EncoderError: the model is missing or not pinned.
+    """
+    config = resolve_preset(config)
+    preset = find_preset(config.encoder)
+    facts = [_VERSION, content_identity(weights_of(config)), config.prompt, config.dim, config.max_tokens]
+    facts += [config.precision, preset.pooling if preset else None]
+    return f"sentence-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]}"

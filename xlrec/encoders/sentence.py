@@ -12,7 +12,6 @@ import numpy.typing as npt
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, padded_batches
-from xlrec.encoders.source import fingerprint, weights_of
 from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
@@ -48,7 +47,7 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder = weights.locate_folder(weights_of(config), local_only=local_only)
+    folder = weights.locate_folder(presets.weights_of(config), local_only=local_only)
     dtype = getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
@@ -89,7 +88,7 @@ class SentenceEncoder:
         if config.dim and own and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of {config.encoder}")
         self.dim = config.dim or own
-        self.fingerprint = fingerprint(config)
+        self.fingerprint = presets.fingerprint(config)
         names = self._model.prompts or {}
         default = names.get(self._model.default_prompt_name or "")
         self._prompt = (default if config.prompt is None else config.prompt) or None

@@ -51,13 +51,7 @@ def _load(config: TranslateConfig, device: str, local_only: bool, identity: str)
 def load(
     config: TranslateConfig, device: str = "cpu", n_threads: int | None = None, *, local_only: bool = False
 ) -> Seq2SeqTranslator:
-    """The translator; the last one stays in the process, so that a worker loads its model once.
-
-    Args:
-        config: names the model and the pivot language.
-        device: torch device.
-        n_threads: threads of torch on the CPU, for the whole process; default: torch's own.
-        local_only: never download: for workers, which may have no network.
+    """The translator; the last one stays in the process. Arguments are those of `encoders.load`.
 
     Raises:
         EncoderError: the model is missing, not pinned, no safetensors, of another family, or cannot write the pivot.

@@ -18,12 +18,7 @@ Ints = npt.NDArray[np.int32]
 def join_bags(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: int) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n + 1,) int64 offsets of bags, each joined of several.
 
-    Args:
-        numbers: (n_numbers,) int32 tokens of the bags.
-        offsets: (n_bags + 1,) int64 of `numbers`.
-        rows: (n_rows,) int64 bags to join.
-        starts: (n + 1,) int64 of `rows`: bag i joins `rows[starts[i]:starts[i + 1]]`.
-        longest: tokens at which a joined bag is cut.
+    Joined bag i is of the bags `rows[starts[i]:starts[i + 1]]` (n_rows,), and is cut at `longest` tokens.
     """
     row_bounds, places = entries_of(offsets, rows)
     bounds, kept = first_entries(row_bounds[starts], longest)
@@ -53,9 +48,7 @@ def expand_tokens(
 def distinct_numbers(numbers: Ints, n_numbers: int) -> tuple[Ints, Ints]:
     """(n_distinct,) int32 distinct numbers, ascending, and (n,) int32 place of each of (n,) numbers among them.
 
-    Args:
-        numbers: (n,) int32, each below n_numbers.
-        n_numbers: bounds the memory: 5 bytes each.
+    Each is below n_numbers, for each of which it takes 5 bytes of memory.
     """
     present = np.zeros(n_numbers, dtype=np.bool_)
     present[numbers] = True

@@ -55,12 +55,8 @@ def fixed_sums(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums in fixed point.
 
-    Integer sums have the same bits in every order, so partial sums may be added in any order.
-
-    Args:
-        vectors: (n, dim) float32, numbers in [-1, 1].
-        rows: (n,) integer language of each vector, 0-based.
-        n_languages: at least 1 more than the largest of rows.
+    Integer sums have the same bits in every order, so partial sums may be added in any order. Vectors are (n, dim),
+    numbers in [-1, 1]; rows are (n,), the 0-based language of each.
     """
     fixed = np.rint(vectors.astype(np.float64) * 2.0**FIXED_POINT_BITS).astype(np.int64)
     sums = np.zeros((n_languages, vectors.shape[1]), dtype=np.int64)
