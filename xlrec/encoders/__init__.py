@@ -16,7 +16,6 @@ BUILT_IN: Final = (shipped.NAME,)
 
 
 def _resolved(config: EmbedConfig | str) -> EmbedConfig:
-    """The config of an `EmbedConfig`, of its JSON, or of the encoder's bare name, with its preset's facts."""
     if isinstance(config, str):
         config = EmbedConfig.model_validate_json(config) if config.startswith("{") else EmbedConfig(encoder=config)
     return presets.resolve_preset(config)

@@ -1,9 +1,8 @@
 """Batches of fixed shapes, so that a text's vector never depends on its neighbours.
 
-A matrix product may round differently when its shape changes. So either every text is padded to the next length of a
-fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies
-(`padded_batches`); or texts of any lengths share a row of a fixed number of tokens, for models that keep
-them apart (`unpadded_batches`).
+A matrix product may round differently when its shape changes. So either batches of one padded length have the same
+number of rows, the last one filled up with copies (`padded_batches`); or texts of any lengths share a row of a fixed
+number of tokens, for models that keep them apart (`unpadded_batches`).
 """
 
 from bisect import bisect_right
@@ -32,11 +31,8 @@ def padded_batches(
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
     """Batches (padded length, number of texts, rows): `rows` are the texts of a batch, filled up by its first one.
 
-    Args:
-        lengths: (n,) int64 tokens of each text, at most `longest`.
-        longest: tokens at which texts are cut.
-        batch_tokens: tokens in a batch, padding included; one text at least.
-        ladder: (n_steps,) int64, ascending lengths to which texts are padded.
+    Lengths (n,) are at most `longest`; texts are padded to the next one of the ladder (n_steps,), ascending. A batch
+    has `batch_tokens` tokens, padding included, but one text at least.
     """
     steps = np.append(ladder[longest > ladder], longest)
     padded = steps[np.searchsorted(steps, lengths)]

@@ -55,9 +55,7 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
 def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Callable[[Column], Column]":
     """An iterator pandas UDF from a string column to vectors (dim little-endian float32 as binary); null stays null.
 
-    Args:
-        config: names the encoder, which each Python worker loads once.
-        fingerprint: if given, a worker that has another model fails instead of mixing vectors.
+    Each Python worker loads the encoder once. With a fingerprint, one that has another model fails.
     """
     config_json = config.model_dump_json()
 
@@ -84,11 +82,7 @@ def task_count(n_texts: int, config: EmbedConfig, n_cores: int) -> int:
 def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_texts: int) -> DataFrame:
     """Vectors of the new texts, as rows of `tables.EMBEDDINGS`.
 
-    Args:
-        new_texts: (text_hash, text), each hash once.
-        config: the encoder and how it runs.
-        fingerprint: `encoders.fingerprint(config)`.
-        n_texts: rows of new_texts; cuts them into tasks, as `task_count` says.
+    New texts are n_texts rows (text_hash, text), each hash once; the fingerprint is the encoder's.
     """
     n_tasks = task_count(n_texts, config, new_texts.sparkSession.sparkContext.defaultParallelism)
     config_json = config.model_dump_json()
@@ -138,7 +132,6 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
 
 
 def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: LanguageOffsets) -> "Iterator[pa.RecordBatch]":
-    """(item_num, vector) of (item_num, language, vector), language-neutral."""
     import pyarrow as pa
 
     for batch in batches:

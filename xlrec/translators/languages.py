@@ -56,13 +56,7 @@ class Family(NamedTuple):
 
 
 def family_of(tokenizer: Any, kind: str, pivot: str, model: str) -> Family:
-    """Family of a model, by its type and by the language tokens of its vocabulary.
-
-    Args:
-        tokenizer: of transformers.
-        kind: the config's model_type; M2M100 and NLLB share one.
-        pivot: language to write, as BCP 47 tag.
-        model: its name, for messages.
+    """Family of a model that writes the pivot, by its type and by the language tokens of its vocabulary.
 
     Raises:
         EncoderError: the pivot is no language, or the model cannot write it.

@@ -50,9 +50,7 @@ class Seq2SeqTranslator:
     def translate(self, texts: Sequence[str], languages: Sequence[str]) -> list[str]:
         """The texts in the pivot language; '' where the model does not read a text's language or gives nothing.
 
-        Args:
-            texts: translated sentence by sentence, lines are kept.
-            languages: canonical BCP 47 tag of each.
+        Texts, each of a canonical BCP 47 language, are translated sentence by sentence; lines are kept.
         """
         sources = [self._family.source(tag) for tag in languages]
         lines = [[] if source is None else split_sentences(text) for text, source in zip(texts, sources, strict=True)]
@@ -70,7 +68,6 @@ class Seq2SeqTranslator:
         return [*before, *ids, *after]
 
     def _generate(self, jobs: list[list[int]]) -> list[str]:
-        """Translation of each sequence of token ids, in batches of fixed shapes."""
         import torch
 
         translated = [""] * len(jobs)
@@ -102,7 +99,6 @@ class Seq2SeqTranslator:
 
 
 def _read(folder: Path, device: str) -> tuple[Any, Any]:
-    """(tokenizer, model) for inference on the device."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer

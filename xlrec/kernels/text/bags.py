@@ -30,12 +30,7 @@ def expand_tokens(
 ) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n_bags + 1,) int64 offsets of the bags, chosen tokens replaced by their parts.
 
-    Args:
-        numbers: (n_numbers,) int32 tokens of the bags.
-        offsets: (n_bags + 1,) int64, ascending.
-        parts: (n_parts,) int32 parts of every token.
-        part_offsets: (n_tokens + 1,) int64 of `parts`.
-        chosen: (n_tokens,) bool, tokens to replace; one without parts stays.
+    Token t, where chosen (n_tokens,), has `parts[part_offsets[t]:part_offsets[t + 1]]`; one without parts stays.
     """
     n_parts = np.diff(part_offsets)
     replaced = (chosen & (n_parts > 0))[numbers]

@@ -64,13 +64,9 @@ def _means(points: Floats, weights: Floats, codes: Bytes, centroids: Floats) -> 
 
 
 def quantise(table: Floats, weights: Floats, n_parts: int, seed: int) -> Codes:
-    """Codes of the rows of a table.
+    """Codes of n_parts bytes for each row of a table (n, dim), dim a multiple of n_parts; errors weigh (n,) weights.
 
-    Args:
-        table: (n, dim) float32, dim a multiple of n_parts.
-        weights: (n,) float32 weight of a row's error.
-        n_parts: bytes of a row.
-        seed: of the sample and of the first centroids.
+    The seed is that of the sample and of the first centroids.
     """
     n, dim = table.shape
     norms = np.linalg.norm(table, axis=1).astype(np.float32)
@@ -118,10 +114,7 @@ def restored_table(coded: CodedTable) -> Floats:
 def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
     """(n_bags, dim) float32 mean of the rows of each bag, read from their codes; zero for an empty bag.
 
-    Args:
-        coded: n rows.
-        numbers: (n_entries,) int32 rows of the table, bag after bag.
-        offsets: (n_bags + 1,) int64, ascending.
+    Numbers (n_entries,) are rows of the table, bag after bag, with bounds (n_bags + 1,).
     """
     n_parts, _, part = coded.every.books.shape
     means = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
