@@ -167,7 +167,6 @@ class SentenceEncoder:
         return batch
 
     def _forward(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
-        """(n_rows, the model's dim) float32."""
         from sentence_transformers.util import batch_to_device
 
         vectors = self._model(batch_to_device(features, self._model.device))["sentence_embedding"]

@@ -117,7 +117,6 @@ def check_folder(folder: Path, key: str = "embed.encoder") -> None:
 
 
 def _own_code(folder: Path) -> list[str]:
-    """Classes outside sentence-transformers and transformers that the model asks for."""
     modules, config = (
         json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else {}
         for name in ("modules.json", "config.json")

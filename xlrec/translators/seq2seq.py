@@ -87,7 +87,6 @@ class Seq2SeqTranslator:
         return translated
 
     def _batch(self, ids: Any, mask: Any, length: int) -> list[str]:
-        """The translations of (n_rows, length) token ids."""
         forced = {} if self._family.forced is None else {"forced_bos_token_id": self._family.forced}
         room = getattr(self._model.config, "max_position_embeddings", None) or 1024
         generated = self._model.generate(
