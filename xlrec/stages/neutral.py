@@ -56,7 +56,7 @@ def _sum_of_sums(partial: "pa.Table") -> "pa.Table":
 
 
 def fit_rows(sums: Sequence[Row], config: NeutralConfig, fingerprint: str) -> list[dict[str, Any]]:
-    """The fit on rows of `language_sums` as rows of `tables.LANGUAGE_PARTS`, none for no sums; inverse: `neutral_of`."""
+    """The fit on `language_sums` as rows of `tables.LANGUAGE_PARTS`, none for no sums; undone by `neutral_of`."""
     if not sums:
         return []
     ordered = sorted(sums, key=lambda row: str(row["language"]))
