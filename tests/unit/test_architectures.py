@@ -62,8 +62,8 @@ def test_files_that_pool_otherwise_than_the_preset_are_refused(tmp_path: Path) -
 def test_a_folder_stands_in_for_the_hub_and_keeps_the_presets_prompt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = [replace(preset, dim=HIDDEN) for preset in presets.PRESETS if preset.name == "multilingual-e5-small"]
-    monkeypatch.setattr(presets, "PRESETS", tuple(tiny))
+    tiny = [replace(preset, dim=HIDDEN) for preset in presets.load_presets() if preset.name == "multilingual-e5-small"]
+    monkeypatch.setattr(presets, "load_presets", lambda: tuple(tiny))
     folder = str(build_encoder(tmp_path, "bert-mean"))
     preset = EmbedConfig(encoder="multilingual-e5-small", folder=folder)
     by_hand = encoders.load(EmbedConfig(encoder=folder, prompt="passage: ")).encode(TEXTS)

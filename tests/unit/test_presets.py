@@ -12,8 +12,8 @@ import pytest
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import presets, source
-from xlrec.encoders.presets import PRESETS, find_preset, resolve_preset
+from xlrec.encoders import presets
+from xlrec.encoders.presets import find_preset, load_presets, resolve_preset
 from xlrec.errors import EncoderError
 
 OTHER = "0123456789abcdef0123456789abcdef01234567"
@@ -27,7 +27,7 @@ def minilm() -> Path:
     return Path(spec.submodule_search_locations[0]) / "model"
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+@pytest.mark.parametrize("preset", load_presets(), ids=lambda preset: preset.name)
 def test_every_preset_is_whole(preset: presets.Preset) -> None:
     assert preset.name == preset.name.lower()
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", preset.hub)
@@ -41,8 +41,12 @@ def test_every_preset_is_whole(preset: presets.Preset) -> None:
 
 
 def test_no_two_presets_share_a_name_or_a_revision() -> None:
-    assert len({preset.name for preset in PRESETS}) == len({preset.hub for preset in PRESETS}) == len(PRESETS)
-    revisions = [preset.revision for preset in PRESETS if preset.revision]
+    assert (
+        len({preset.name for preset in load_presets()})
+        == len({preset.hub for preset in load_presets()})
+        == len(load_presets())
+    )
+    revisions = [preset.revision for preset in load_presets() if preset.revision]
     assert len(set(revisions)) == len(revisions)
 
 
@@ -51,7 +55,7 @@ def test_a_name_fills_in_what_users_forget(name: str) -> None:
     config = resolve_preset(EmbedConfig(encoder=name, max_tokens=4000))
     assert (config.prompt, config.dim, config.max_tokens) == ("passage: ", 384, 512)
     assert config.revision == "fd1525a9fd15316a2d503bf26ab031a61d056e98"
-    assert source.weights_of(config).name == "intfloat/multilingual-e5-small"
+    assert presets.weights_of(config).name == "intfloat/multilingual-e5-small"
 
 
 def test_what_the_config_says_wins_and_resolving_twice_changes_nothing() -> None:

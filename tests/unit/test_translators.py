@@ -9,7 +9,7 @@ from xlrec import translators
 from xlrec.config.models import TranslateConfig
 from xlrec.errors import ConfigError, EncoderError
 from xlrec.translators.languages import m2m100_code, marian_codes, nllb_code
-from xlrec.translators.sentences import join, split_sentences
+from xlrec.translators.seq2seq import join, split_sentences
 
 TEXTS = ["Casque de vélo de route", "自行车头盔", "helmet " * 30, "", "bike. helmet bike!\nroad", "ヘルメット"]
 TAGS = ["fr", "zh", "de", "fr", "de", "ja"]

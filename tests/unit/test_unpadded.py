@@ -11,8 +11,8 @@ from worlds.tiny_models import ARCHITECTURES, TEXTS, build_encoder
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import CPU_ROW_TOKENS, unpadded_batches
+from xlrec.encoders.sentence import ahead
 from xlrec.encoders.unpadded import supports_unpadded
 
 

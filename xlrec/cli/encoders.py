@@ -7,9 +7,9 @@ from xlrec.cli.options import AsJson, print_json, wide_console
 
 def encoders(as_json: AsJson = False) -> None:
     """The models that a name in embed.encoder is enough for: size, licence, cost, what could be checked."""
-    from xlrec.encoders.presets import PRESETS
+    from xlrec.encoders.presets import load_presets
 
-    presets = sorted(PRESETS, key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
+    presets = sorted(load_presets(), key=lambda preset: (preset.active_m, preset.megabytes, preset.name))
     if as_json:
         print_json([asdict(preset) for preset in presets])
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from xlrec.config.models import EmbedConfig
-from xlrec.encoders import presets, shipped, source, weights
+from xlrec.encoders import presets, shipped, weights
 from xlrec.encoders.base import Encoder
 
 __all__ = ["BUILT_IN", "Encoder", "fingerprint", "load", "locate_model"]
@@ -16,7 +16,6 @@ BUILT_IN: Final = (shipped.NAME,)
 
 
 def _resolved(config: EmbedConfig | str) -> EmbedConfig:
-    """The config of an `EmbedConfig`, of its JSON, or of the encoder's bare name, with its preset's facts."""
     if isinstance(config, str):
         config = EmbedConfig.model_validate_json(config) if config.startswith("{") else EmbedConfig(encoder=config)
     return presets.resolve_preset(config)
@@ -29,7 +28,7 @@ def fingerprint(config: EmbedConfig | str) -> str:
         EncoderError: the model is missing or not pinned.
     """
     config = _resolved(config)
-    return shipped.fingerprint(config) if config.encoder in BUILT_IN else source.fingerprint(config)
+    return shipped.fingerprint(config) if config.encoder in BUILT_IN else presets.fingerprint(config)
 
 
 def locate_model(config: EmbedConfig | str) -> Path | None:
@@ -39,11 +38,11 @@ def locate_model(config: EmbedConfig | str) -> Path | None:
         EncoderError: the model is missing, not pinned, cannot be reached, or was changed.
     """
     config = _resolved(config)
-    return None if config.encoder in BUILT_IN else weights.locate_folder(source.weights_of(config))
+    return None if config.encoder in BUILT_IN else weights.locate_folder(presets.weights_of(config))
 
 
 @lru_cache(maxsize=1)
-def _load(config: EmbedConfig, device: str, local_only: bool, _stamp: str) -> Encoder:
+def _load(config: EmbedConfig, device: str, local_only: bool, _fingerprint: str) -> Encoder:
     if config.encoder in BUILT_IN:
         return shipped.ShippedEncoder(config)
     from xlrec.encoders.sentence import SentenceEncoder
@@ -75,4 +74,4 @@ def load(
 
         torch.set_num_threads(n_threads)
     device = device or ("cuda" if config.device == "cuda" else "cpu")
-    return _load(config, device, local_only, weights.folder_stamp(source.weights_of(config)))
+    return _load(config, device, local_only, presets.fingerprint(config))

@@ -26,3 +26,6 @@ class Encoder(Protocol):
         Raises:
             EncoderError: vectors are not finite; whoever chose the encoder names another.
         """
+
+    def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(n_texts,) bool, true where the text has as many tokens as the encoder takes, or more."""

@@ -1,9 +1,8 @@
 """Batches of fixed shapes, so that a text's vector never depends on its neighbours.
 
-A matrix product may round differently when its shape changes. So either every text is padded to the next length of a
-fixed ladder, and every batch of one length has the same number of rows, the last one filled up with copies
-(`padded_batches`); or texts of any lengths share a row of a fixed number of tokens, for models that keep
-them apart (`unpadded_batches`).
+A matrix product may round differently when its shape changes. So either batches of one padded length have the same
+number of rows, the last one filled up with copies (`padded_batches`); or texts of any lengths share a row of a fixed
+number of tokens, for models that keep them apart (`unpadded_batches`).
 """
 
 from bisect import bisect_right
@@ -16,16 +15,9 @@ import numpy.typing as npt
 COARSE = np.array(
     [8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1280, 1536, 2048]
 )
+_FINE_STEPS = ((2, 32, 2), (32, 64, 4), (64, 256, 8), (256, 512, 16), (512, 2049, 32))
 #: Each at most an eighth longer than the one before, beyond 32: little padding, for the small batches of a CPU.
-FINE = np.concatenate(
-    [
-        np.arange(2, 32, 2),
-        np.arange(32, 64, 4),
-        np.arange(64, 256, 8),
-        np.arange(256, 512, 16),
-        np.arange(512, 2049, 32),
-    ]
-)
+FINE = np.concatenate([np.arange(a, b, step) for a, b, step in _FINE_STEPS])
 #: (length, (n,) int64 rows of the texts of that length) of each length in a batch.
 Batch = list[tuple[int, npt.NDArray[np.int64]]]
 #: Tokens of a batch without padding on a CPU: with more its numbers leave the cache, fewer leave more of it empty.
@@ -34,32 +26,16 @@ CPU_ROW_TOKENS = 512
 CPU_BATCH_TOKENS = 512
 
 
-def padded_lengths(
-    lengths: npt.NDArray[np.int64], longest: int, ladder: npt.NDArray[np.int64] = COARSE
-) -> npt.NDArray[np.int64]:
-    """(n,) int64 length to which each text is padded: the next one of the ladder, at most `longest`.
-
-    Args:
-        lengths: (n,) int64 tokens of each text.
-        longest: tokens at which texts are cut.
-        ladder: (n_steps,) int64, ascending.
-    """
-    steps = np.append(ladder[longest > ladder], longest)
-    return np.asarray(steps[np.searchsorted(steps, lengths)])
-
-
 def padded_batches(
     lengths: npt.NDArray[np.int64], longest: int, batch_tokens: int, ladder: npt.NDArray[np.int64] = COARSE
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
     """Batches (padded length, number of texts, rows): `rows` are the texts of a batch, filled up by its first one.
 
-    Args:
-        lengths: (n,) int64 tokens of each text, at most `longest`.
-        longest: tokens at which texts are cut.
-        batch_tokens: tokens in a batch, padding included; one text at least.
-        ladder: (n_steps,) int64, ascending lengths to which texts are padded.
+    Lengths (n,) are at most `longest`; texts are padded to the next one of the ladder (n_steps,), ascending. A batch
+    has `batch_tokens` tokens, padding included, but one text at least.
     """
-    padded = padded_lengths(lengths, longest, ladder)
+    steps = np.append(ladder[longest > ladder], longest)
+    padded = steps[np.searchsorted(steps, lengths)]
     for length in np.unique(padded).tolist():
         members = np.flatnonzero(padded == length)
         n_rows = max(1, batch_tokens // length)
@@ -71,9 +47,7 @@ def padded_batches(
 def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[Batch]:
     """Batches of at most `n_tokens` tokens without padding: the longest texts first, then the longest that still fit.
 
-    Args:
-        lengths: (n,) int64 tokens of each text, from 1 to n_tokens.
-        n_tokens: tokens in a batch.
+    A text has from 1 to n_tokens tokens; lengths are (n,) int64.
     """
     order = np.argsort(lengths, kind="stable")
     sizes, starts = np.unique(lengths[order], return_index=True)
@@ -94,12 +68,7 @@ def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[
 
 
 def in_order(parts: list[npt.NDArray[np.float32]], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-    """(n, dim) float32 vectors of all parts in the order of the texts.
-
-    Args:
-        parts: (n_part, dim) float32 each.
-        rows: (n_part,) int64 each, text of each vector; together 0..n-1, each once.
-    """
+    """(n, dim) float32 vectors of all parts (n_part, dim), in the order of the texts, whose rows are (n_part,) each."""
     vectors = np.concatenate(parts)
     ordered = np.empty_like(vectors)
     ordered[np.concatenate(rows)] = vectors

@@ -1,20 +1,22 @@
 """Encoder from a sentence-transformers model, with its own tokenizer, pooling and normalisation."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import presets, weights
-from xlrec.encoders.ahead import ahead
 from xlrec.encoders.packing import COARSE, CPU_BATCH_TOKENS, CPU_ROW_TOKENS, FINE, in_order, padded_batches
-from xlrec.encoders.source import fingerprint, weights_of
 from xlrec.encoders.unpadded import UnpaddedModel, supports_unpadded
 from xlrec.errors import EncoderError
 
+Input = TypeVar("Input")
+Result = TypeVar("Result")
 #: Texts tokenised at once: bounds the memory of token tables (max_tokens numbers a text).
 _SLAB = 16384
 #: The same for unpadded rows: enough to fill rows well, few enough to tokenise the next ones meanwhile.
@@ -23,8 +25,19 @@ UNPADDED_SLAB = 2048
 _LONGEST = 512
 
 
+def ahead(work: Callable[[Input], Result], inputs: Iterable[Input]) -> Iterator[Result]:
+    """Results of `work` in the order of the inputs; a thread works on the next one meanwhile, as tokenizers can."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        for value in inputs:
+            waiting.append(thread.submit(work, value))
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
-    """The model in its precision on the device, for inference."""
     import torch
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
@@ -34,17 +47,14 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
         raise EncoderError(
             f"embed.device: {device} is wanted, but torch sees no GPU here: set `cpu`, or mend the driver"
         )
-    folder = weights.locate_folder(weights_of(config), local_only=local_only)
+    folder = weights.locate_folder(presets.weights_of(config), local_only=local_only)
     dtype = getattr(torch, config.precision)
     disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
     try:
         model = SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
+            str(folder), device=device, local_files_only=True, trust_remote_code=False,
             model_kwargs={"use_safetensors": True, "dtype": dtype},
-        )
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise EncoderError(f"embed.encoder: sentence-transformers cannot read {folder}: {reason}") from error
@@ -53,13 +63,9 @@ def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
 
 
 def _check_pooling(config: EmbedConfig, model: Any) -> None:
-    """Check that a preset's files pool as the preset says; a folder without modules.json pools by mean.
-
-    Raises:
-        EncoderError: they do not; whoever copied the folder copies all of it.
-    """
-    preset, pooling = presets.find_preset(config.encoder), [getattr(module, "pooling_mode", None) for module in model]
-    mode = next((mode for mode in pooling if mode), None)
+    """Refuses files that do not pool as the preset says; a folder without modules.json pools by mean."""
+    preset = presets.find_preset(config.encoder)
+    mode = next((mode for module in model if (mode := getattr(module, "pooling_mode", None))), None)
     if preset is not None and mode is not None and mode != preset.pooling:
         raise EncoderError(
             f"embed.encoder: {preset.name} pools by {preset.pooling}, these files by {mode}: copy modules.json and "
@@ -82,7 +88,7 @@ class SentenceEncoder:
         if config.dim and own and config.dim > own:
             raise EncoderError(f"embed.dim: {config.dim} is more than the {own} numbers of {config.encoder}")
         self.dim = config.dim or own
-        self.fingerprint = fingerprint(config)
+        self.fingerprint = presets.fingerprint(config)
         names = self._model.prompts or {}
         default = names.get(self._model.default_prompt_name or "")
         self._prompt = (default if config.prompt is None else config.prompt) or None
@@ -115,9 +121,11 @@ class SentenceEncoder:
             vectors[start : start + self._slab] = self._normalise(self._encode_slab(features))
         return vectors
 
-    def cut(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
         """(n_texts,) bool, true where the text has as many tokens as the model takes, or more."""
-        features = self._model.preprocess(list(texts), prompt=self._prompt)
+        if not texts:
+            return np.zeros(0, dtype=np.bool_)
+        features = self._tokenised(list(texts))
         mask, n_ids = features.get("attention_mask"), len(features["input_ids"])
         if mask is not None:
             return np.asarray((mask.sum(dim=1) >= self._longest).numpy())
@@ -125,7 +133,6 @@ class SentenceEncoder:
         return np.asarray(lengths >= self._longest)
 
     def _tokenised(self, texts: list[str]) -> dict[str, Any]:
-        """Features of the texts, as the model's tokenizer gives them."""
         return dict(self._model.preprocess(texts, prompt=self._prompt))
 
     def _encode_slab(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
@@ -151,20 +158,15 @@ class SentenceEncoder:
 
         batch = dict(features)
         shape, left = features["attention_mask"].shape, self._model.tokenizer.padding_side == "left"
-        fill = {"input_ids": self._model.tokenizer.pad_token_id or 0}
+        missing = max(0, length - shape[1])
+        sides, kept = ((missing, 0), slice(-length, None)) if left else ((0, missing), slice(length))
         for name, value in features.items():
-            if not isinstance(value, torch.Tensor) or value.shape != shape:
-                continue
-            part = value[rows]
-            part = part[:, -length:] if left else part[:, :length]
-            missing = length - part.shape[1]
-            if missing:
-                part = torch.nn.functional.pad(part, (missing, 0) if left else (0, missing), value=fill.get(name, 0))
-            batch[name] = part.contiguous()
+            if isinstance(value, torch.Tensor) and value.shape == shape:
+                fill = (self._model.tokenizer.pad_token_id or 0) if name == "input_ids" else 0
+                batch[name] = torch.nn.functional.pad(value[rows][:, kept], sides, value=fill).contiguous()
         return batch
 
     def _forward(self, features: dict[str, Any]) -> npt.NDArray[np.float32]:
-        """(n_rows, the model's dim) float32."""
         from sentence_transformers.util import batch_to_device
 
         vectors = self._model(batch_to_device(features, self._model.device))["sentence_embedding"]

@@ -5,8 +5,10 @@ lists the training texts and their licences.
 """
 
 import hashlib
+import shutil
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy.typing as npt
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders.folder import CARD, TOKENIZER, WEIGHTS, read_coded, write_static
 from xlrec.errors import EncoderError
+from xlrec.kernels.base.csr import indptr_of
 from xlrec.kernels.text.quantise import coded_means, restored_table
 from xlrec.runtime.scratch import package_folder
 
@@ -33,13 +36,11 @@ def _digest() -> str:
     Raises:
         EncoderError: the package is not whole.
     """
-    total = hashlib.sha256()
-    for name in (WEIGHTS, TOKENIZER):
-        try:
-            total.update((package_folder(FOLDER) / name).read_bytes())
-        except OSError as error:
-            raise EncoderError(f"embed.encoder: {FOLDER / name} is missing: install the package again") from error
-    return total.hexdigest()
+    try:
+        files = [(package_folder(FOLDER) / name).read_bytes() for name in (WEIGHTS, TOKENIZER)]
+    except OSError as error:
+        raise EncoderError(f"embed.encoder: {error.filename} is missing: install the package again") from error
+    return hashlib.sha256(b"".join(files)).hexdigest()
 
 
 def fingerprint(config: EmbedConfig) -> str:
@@ -51,21 +52,16 @@ def fingerprint(config: EmbedConfig) -> str:
     return f"{NAME}-v{_VERSION}-{_digest()[:24]}-{config.dim or 'full'}d-{config.max_tokens}t"
 
 
-def shipped_table() -> tuple[Any, npt.NDArray[np.float32]]:
-    """Tokenizer, and (n_tokens, dim) float32 rows of its tokens.
+def export_folder(folder: str | Path) -> None:
+    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours.
 
     Raises:
         EncoderError: the package is not whole.
     """
     _digest()
     tokenizer, coded = read_coded(package_folder(FOLDER))
-    return tokenizer, restored_table(coded)
-
-
-def export_folder(folder: str | Path) -> None:
-    """Writes the encoder, with its card, as a folder that sentence-transformers loads without code of ours."""
-    write_static(Path(folder), *shipped_table())
-    (Path(folder) / CARD).write_text((package_folder(FOLDER) / CARD).read_text(encoding="utf-8"), encoding="utf-8")
+    write_static(Path(folder), tokenizer, restored_table(coded))
+    shutil.copyfile(package_folder(FOLDER) / CARD, Path(folder) / CARD)
 
 
 class ShippedEncoder:
@@ -91,24 +87,28 @@ class ShippedEncoder:
         """(n_texts, dim) float32, unit norm, the same bits in every batch; a text without a token is the first axis."""
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         for start in range(0, len(texts), _SLAB):
-            means = self._means([_sound(text) for text in texts[start : start + _SLAB]])
-            vectors[start : start + _SLAB] = means[:, : self.dim]
+            vectors[start : start + _SLAB] = self._means(texts[start : start + _SLAB])[:, : self.dim]
         norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
         vectors[norms[:, 0] == 0] = np.eye(1, self.dim, dtype=np.float32)
         norms[norms == 0] = 1.0
         return np.asarray(vectors / norms, dtype=np.float32)
 
+    def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """(n_texts,) bool, true where the text has as many tokens as the encoder takes, or more."""
+        return np.array([len(encoding.ids) >= self._longest for encoding in self._encodings(texts)], dtype=np.bool_)
+
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """The tokens of each text, bytes of unknown characters as `<0x..>`."""
-        encodings = self._tokenizer.encode_batch_fast([_sound(text) for text in texts], add_special_tokens=False)
-        return [list(encoding.tokens) for encoding in encodings]
+        return [list(encoding.tokens) for encoding in self._encodings(texts)]
 
-    def _means(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        ids = [one.ids[: self._longest] for one in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-        offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-        np.cumsum([len(one) for one in ids], out=offsets[1:])
-        numbers = np.fromiter((number for one in ids for number in one), dtype=np.int32, count=int(offsets[-1]))
-        return np.asarray(coded_means(self._coded, numbers, offsets))
+    def _encodings(self, texts: Sequence[str]) -> list[Any]:
+        return list(self._tokenizer.encode_batch_fast([_sound(text) for text in texts], add_special_tokens=False))
+
+    def _means(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        ids = [encoding.ids[: self._longest] for encoding in self._encodings(texts)]
+        offsets = indptr_of(np.array([len(one) for one in ids], dtype=np.int64))
+        numbers = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=int(offsets[-1]))
+        return coded_means(self._coded, numbers, offsets)
 
 
 def _sound(text: str) -> str:

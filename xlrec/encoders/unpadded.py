@@ -35,12 +35,8 @@ def _attend_within_texts(
 ) -> tuple[Any, None]:
     """(1, n_tokens, n_heads, head_size) attention of each text to itself; zero behind the last text.
 
-    Args:
-        query: (1, n_heads, n_tokens, head_size).
-        key: (1, n_heads, n_tokens, head_size).
-        value: (1, n_heads, n_tokens, head_size).
-        scaling: of the products of queries and keys.
-        groups: (first token, number of texts, length) of the texts of one length.
+    Query, key and value are (1, n_heads, n_tokens, head_size). A group is (first token, number of texts, length) of the
+    texts of one length.
     """
     import torch
 
@@ -68,11 +64,9 @@ class UnpaddedModel:
         self._pad = None if config.model_type == "bert" else int(config.pad_token_id)
 
     def vectors(self, features: dict[str, Any], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(n_texts, the model's dim) float32.
+        """(n_texts, the model's dim) float32 of features padded on the right, and (n_texts,) int64 tokens of each text.
 
-        Args:
-            features: of the tokenizer, padded on the right.
-            lengths: (n_texts,) int64 tokens of each text; a text without any is read as one of padding.
+        A text without any is read as one of padding.
         """
         ids = features["input_ids"]
         positions, rest = self._positions(ids), {name: features[name] for name in features if name == "prompt_length"}

@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Literal
 
 from xlrec.errors import EncoderError
 
@@ -18,6 +19,10 @@ from xlrec.errors import EncoderError
 PATTERNS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.jinja")
 _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+_KNOWN = {
+    "embed": "`default`, a preset (`xlrec encoders`), a sentence-transformers folder",
+    "translate": "a folder of an M2M100, NLLB or Marian model",
+}
 _REVISION = re.compile(r"[0-9a-f]{40}")
 
 
@@ -31,19 +36,20 @@ class Weights:
     """40-hex commit on the hub; null for a folder."""
     folder: str | None = None
     """Where the files of a hub model lie, if not in the hub cache."""
-    key: str = "embed.encoder"
-    """Key of the config that names the model, for messages."""
-    known: str = "`default`, a preset (`xlrec encoders`), a sentence-transformers folder"
-    """Values of the key besides a hub name, for messages."""
-    home: str = "embed.folder"
-    """Key of the config that takes the folder of a copied model, for messages."""
-    sha256: Mapping[str, str] = field(default_factory=dict, hash=False)
+    section: Literal["embed", "translate"] = "embed"
+    """Section of the config that names the model, for messages."""
+    sha256: Mapping[str, str] = field(default_factory=dict)
     """Published checksums by path below the model's folder."""
 
     @property
-    def section(self) -> str:
-        """Section of the config that the key lies in."""
-        return self.key.split(".")[0]
+    def key(self) -> str:
+        """Key of the config that names the model."""
+        return "embed.encoder" if self.section == "embed" else "translate.model"
+
+    @property
+    def home(self) -> str:
+        """Key of the config that takes the folder of a copied model."""
+        return "embed.folder" if self.section == "embed" else "translate.model"
 
 
 def folder_of(weights: Weights) -> Path | None:
@@ -52,17 +58,15 @@ def folder_of(weights: Weights) -> Path | None:
     Raises:
         EncoderError: the folder is missing, or the name is neither a folder nor a pinned hub model.
     """
-    if weights.folder is not None:
-        named = Path(weights.folder).expanduser()
-        if not named.is_dir():
-            raise EncoderError(f"{weights.home}: no folder {weights.folder!r} on this machine: {how_to_copy(weights)}")
+    named = Path(weights.folder or weights.name).expanduser()
+    if named.is_dir():
         return named
-    if Path(weights.name).expanduser().is_dir():
-        return Path(weights.name).expanduser()
+    if weights.folder:
+        raise EncoderError(f"{weights.home}: no folder {weights.folder!r} on this machine: {how_to_copy(weights)}")
     if not _NAME.fullmatch(weights.name):
         raise EncoderError(
-            f"{weights.key}: no folder {weights.name!r} on this machine. Allowed: {weights.known} that every worker "
-            f"sees, or a hub name (`owner/name`) with {weights.section}.revision"
+            f"{weights.key}: no folder {weights.name!r} on this machine. Allowed: {_KNOWN[weights.section]} that every "
+            f"worker sees, or a hub name (`owner/name`) with {weights.section}.revision"
         )
     if not _REVISION.fullmatch(weights.revision or ""):
         raise EncoderError(
@@ -98,8 +102,11 @@ def check_folder(folder: Path, key: str = "embed.encoder") -> None:
     if own:
         raise EncoderError(f"{key}: {folder} wants to run its own code ({', '.join(own)}), which xlrec never does")
     weights = {path.parent for path in folder.rglob("*.safetensors")}
-    pickled = [path for path in folder.rglob("*") if path.suffix in _PICKLED and path.parent not in weights]
-    pickled = [path for path in pickled if path.name != "training_args.bin"]
+    pickled = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in _PICKLED and path.parent not in weights and path.name != "training_args.bin"
+    ]
     if pickled:
         raise EncoderError(
             f"{key}: {pickled[0]} is a pickle, which can run code. Only safetensors are read: save the model again "
@@ -110,24 +117,19 @@ def check_folder(folder: Path, key: str = "embed.encoder") -> None:
 
 
 def _own_code(folder: Path) -> list[str]:
-    """Classes outside sentence-transformers and transformers that the model asks for."""
-    modules, config = folder / "modules.json", folder / "config.json"
-    kinds: list[str] = []
-    if modules.is_file():
-        kinds = [str(module.get("type", "")) for module in json.loads(modules.read_text(encoding="utf-8"))]
-        kinds = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
-    if config.is_file():
-        mapped = json.loads(config.read_text(encoding="utf-8")).get("auto_map") or {}
-        kinds += [str(kind) for kind in mapped.values()]
-    return kinds
+    modules, config = (
+        json.loads((folder / name).read_text(encoding="utf-8")) if (folder / name).is_file() else {}
+        for name in ("modules.json", "config.json")
+    )
+    kinds = [str(module.get("type", "")) for module in modules]
+    mapped = (config.get("auto_map") or {}).values()
+    return [kind for kind in kinds if not kind.startswith("sentence_transformers.")] + [str(kind) for kind in mapped]
 
 
 def locate_folder(weights: Weights, *, local_only: bool = False) -> Path:
     """The folder of the model, downloaded from the hub where it is not in this machine's cache yet.
 
-    Args:
-        weights: names the model.
-        local_only: never download; for workers, which may have no network and would all download at once.
+    With `local_only` nothing is: workers may have no network, and would all download at once.
 
     Raises:
         EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.
@@ -141,15 +143,9 @@ def locate_folder(weights: Weights, *, local_only: bool = False) -> Path:
 def _from_hub(weights: Weights, local_only: bool) -> Path:
     from huggingface_hub import snapshot_download
 
-    def fetch(local: bool) -> Path:
-        return Path(
-            snapshot_download(
-                weights.name, revision=weights.revision, allow_patterns=list(PATTERNS), local_files_only=local
-            )
-        )
-
+    fetch = partial(snapshot_download, weights.name, revision=weights.revision, allow_patterns=list(PATTERNS))
     try:
-        folder = fetch(local=True)
+        folder = Path(fetch(local_files_only=True))
         check_folder(folder, weights.key)
     except (OSError, ValueError, EncoderError) as error:  # not there, or not whole
         if local_only:
@@ -158,7 +154,7 @@ def _from_hub(weights: Weights, local_only: bool) -> Path:
                 f"cache, and workers never download: {how_to_copy(weights)}"
             ) from error
         try:
-            folder = fetch(local=False)
+            folder = Path(fetch(local_files_only=False))
         except Exception as failure:
             raise EncoderError(
                 f"{weights.key}: {weights.name!r} at {weights.revision} is not in this machine's hub cache, and the "
@@ -172,7 +168,7 @@ def _check_sums(weights: Weights, folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise EncoderError(f"{weights.key}: {folder} has no {name}: {how_to_copy(weights)}")
-        digest = _sha256(path)
+        digest = _sha256(path, *_stamp(path))
         if digest != expected:
             raise EncoderError(
                 f"{weights.key}: {path} is not what was published: its SHA-256 is {digest[:16]}…, expected "
@@ -180,22 +176,14 @@ def _check_sums(weights: Weights, folder: Path) -> None:
             )
 
 
-def _sha256(path: Path) -> str:
-    stat = path.stat()
-    return _cached_sha256(path, stat.st_size, stat.st_mtime_ns)
+def _stamp(path: Path) -> tuple[int, int]:
+    return path.stat().st_size, path.stat().st_mtime_ns
 
 
 @lru_cache(maxsize=64)
-def _cached_sha256(path: Path, _size: int, _modified: int) -> str:
+def _sha256(path: Path, _size: int, _modified: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def folder_stamp(weights: Weights) -> str:
-    """Names, sizes and times of a folder's files as JSON; no files for a hub model, whose revision is pinned."""
-    folder = folder_of(weights)
-    stats = [] if folder is None else [(path.as_posix(), path.stat()) for path in model_files(folder)]
-    return json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
 
 def content_identity(weights: Weights) -> str:
@@ -210,5 +198,5 @@ def content_identity(weights: Weights) -> str:
     check_folder(folder, weights.key)
     total = hashlib.sha256()
     for path in model_files(folder):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\n".encode())
+        total.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path, *_stamp(path))}\n".encode())
     return total.hexdigest()

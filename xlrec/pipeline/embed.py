@@ -1,5 +1,7 @@
 """Embed: vectors of new texts into the cache, the language's own part of them, and the vectors of items."""
 
+from typing import Any
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -41,12 +43,10 @@ def item_vectors(run: Run) -> DataFrame:
 
 
 def _fit_language_parts(run: Run, texts: DataFrame, fingerprint: str) -> None:
-    """Fits the language's own part on the embedded texts, and replaces this encoder's rows."""
     lake = run.lake
     sums = neutral.language_sums(texts, lake.read_table(EMBEDDINGS), fingerprint).collect()  # a row per language
-    rows = neutral.fit_rows(sums, run.config.embed.neutral, fingerprint)
-    names = LANGUAGE_PARTS.schema.names
-    frame = run.spark.createDataFrame([tuple(row[name] for name in names) for row in rows], LANGUAGE_PARTS.schema)
+    rows: Any = neutral.fit_rows(sums, run.config.embed.neutral, fingerprint)
+    frame = run.spark.createDataFrame(rows, LANGUAGE_PARTS.schema)
     lake.replace_rows(LANGUAGE_PARTS, frame, {"fingerprint": fingerprint})
     run.counts["embed.languages"] = len(sums)
 

@@ -11,7 +11,6 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from xlrec import encoders
-from xlrec.encoders.lengths import truncated_texts
 from xlrec.kernels.text.text import canonical_language
 from xlrec.pipeline.rows import MAX_DRIVER_ROWS
 from xlrec.pipeline.run import Run
@@ -60,7 +59,7 @@ def check_texts(run: Run) -> str:
         stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
         rows = preparing.text_sample(texts, counts["texts"], CHECKED_TEXTS).collect()
         counts["checked"].update(row["language"] for row in rows)
-        flags = truncated_texts(encoders.load(config.embed), [row["text"] for row in rows])
+        flags = encoders.load(config.embed).truncated_texts([row["text"] for row in rows])
         counts["cut"].update(row["language"] for row, flag in zip(rows, flags, strict=True) if flag)
         counts["other_language"].update(
             row["language"]

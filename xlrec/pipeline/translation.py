@@ -56,7 +56,7 @@ def _bring_translations(run: Run, foreign: DataFrame, pivot: str) -> int:
     brought = preparing.translations_of(raw, pivot)
     rows = translating.brought_translations(foreign, brought, pivot).persist()
     where = {"pivot": pivot, "translator": translating.BROUGHT}
-    old = lake.read_table(TRANSLATIONS).where(F.col("pivot") == pivot).where(F.col("translator") == translating.BROUGHT)
+    old = lake.read_table(TRANSLATIONS).where((F.col("pivot") == pivot) & (F.col("translator") == translating.BROUGHT))
     n_new = rows.exceptAll(old).count()
     if n_new or old.count() != rows.count():
         lake.replace_rows(TRANSLATIONS, rows, where)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from xlrec.config.models import Config, FusionWeights
-from xlrec.encoders.presets import PRESETS
+from xlrec.encoders.presets import load_presets
 from xlrec.planning.rates import STAGE_RATES, measure_search_rate
 from xlrec.planning.run_history import PastRun, newest_run
 from xlrec.planning.sizes import Sizes, read_sizes
@@ -40,7 +40,7 @@ class Night:
     @property
     def encoder(self) -> tuple[float, int]:
         """Million parameters that each token passes, and numbers of a text's vector."""
-        known = {preset.name: (preset.active_m, preset.dim) for preset in PRESETS} | {"default": _SHIPPED}
+        known = {preset.name: (preset.active_m, preset.dim) for preset in load_presets()} | {"default": _SHIPPED}
         active_m, dim = known.get(self.config.embed.encoder, _UNKNOWN)
         return active_m, self.config.embed.dim or dim
 

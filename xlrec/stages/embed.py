@@ -31,13 +31,7 @@ ITEM_VECTORS = "item_num int, vector binary"
 
 
 def new_texts(texts: DataFrame, embeddings: DataFrame, fingerprint: str) -> DataFrame:
-    """Distinct (text_hash, text) of which the cache holds no vector of this encoder.
-
-    Args:
-        texts: `tables.TEXTS`.
-        embeddings: `tables.EMBEDDINGS`, the cache.
-        fingerprint: of the encoder.
-    """
+    """Distinct (text_hash, text) of `tables.TEXTS` of which the cache holds no vector of this encoder."""
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash")
     wanted = texts.select("text_hash", "text").where(F.col("text").isNotNull())
     return wanted.join(known, "text_hash", "left_anti").dropDuplicates(["text_hash"])
@@ -49,7 +43,6 @@ def task_device(config: EmbedConfig) -> str:
 
 
 def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
-    """The encoder of this worker process, which must be the one that the driver named."""
     config = EmbedConfig.model_validate_json(config_json)
 
     def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> Encoder:
@@ -62,9 +55,7 @@ def _encoder(config_json: str, fingerprint: str | None) -> Encoder:
 def embedding_udf(config: EmbedConfig, fingerprint: str | None = None) -> "Callable[[Column], Column]":
     """An iterator pandas UDF from a string column to vectors (dim little-endian float32 as binary); null stays null.
 
-    Args:
-        config: names the encoder, which each Python worker loads once.
-        fingerprint: if given, a worker that has another model fails instead of mixing vectors.
+    Each Python worker loads the encoder once. With a fingerprint, one that has another model fails.
     """
     config_json = config.model_dump_json()
 
@@ -91,11 +82,7 @@ def task_count(n_texts: int, config: EmbedConfig, n_cores: int) -> int:
 def embed(new_texts: DataFrame, config: EmbedConfig, fingerprint: str, *, n_texts: int) -> DataFrame:
     """Vectors of the new texts, as rows of `tables.EMBEDDINGS`.
 
-    Args:
-        new_texts: (text_hash, text), each hash once.
-        config: the encoder and how it runs.
-        fingerprint: of the encoder, as `encoders.fingerprint(config)` gives it.
-        n_texts: rows of new_texts; cuts them into tasks, as `task_count` says.
+    New texts are n_texts rows (text_hash, text), each hash once; the fingerprint is the encoder's.
     """
     n_tasks = task_count(n_texts, config, new_texts.sparkSession.sparkContext.defaultParallelism)
     config_json = config.model_dump_json()
@@ -145,7 +132,6 @@ def _mean_batches(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBat
 
 
 def _without_language(batches: "Iterable[pa.RecordBatch]", neutral: LanguageOffsets) -> "Iterator[pa.RecordBatch]":
-    """(item_num, vector) of (item_num, language, vector), language-neutral."""
     import pyarrow as pa
 
     for batch in batches:
@@ -160,10 +146,6 @@ def shared_texts(items: DataFrame, texts: DataFrame) -> DataFrame:
     """(text_hash) of texts shared by more than 20 items and by more than the square root of all, such as "no title".
 
     They would make different items near-duplicates of each other, of which a list holds one.
-
-    Args:
-        items: `tables.ITEMS`.
-        texts: `tables.TEXTS`.
     """
     most = items.agg(F.greatest(F.lit(float(_FEW_ITEMS)), F.sqrt(F.count("*"))).alias("most"))
     shared = texts.groupBy("text_hash").agg(F.countDistinct("item_id").alias("n"))
@@ -175,14 +157,8 @@ def item_vectors(
 ) -> DataFrame:
     """(item_num, vector): the mean of the vectors of each item's texts, at unit norm; no row for an item without texts.
 
-    Texts of `shared_texts` do not count.
-
-    Args:
-        items: `tables.ITEMS`.
-        texts: `tables.TEXTS`; an item's vectors are summed in the order of language and hash, in float64.
-        embeddings: `tables.EMBEDDINGS`.
-        fingerprint: of the encoder.
-        neutral: language offsets that are removed from every text's vector first; None: none.
+    Texts of `shared_texts` do not count. Of every text's vector the language offsets `neutral`, if any, are removed
+    first; an item's vectors are summed in the order of language and hash, in float64.
     """
     known = embeddings.where(F.col("fingerprint") == fingerprint).select("text_hash", "vector")
     wanted = texts.select("item_id", "language", "text_hash").join(items.select("item_id", "item_num"), "item_id")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: Translator name of the user's own translations.
 BROUGHT = "brought"
 _KEY = ("text_hash", "language")
+_Names = tuple[str, ...]
 
 
 def pivot_of(config: TranslateConfig) -> str:
@@ -36,23 +37,15 @@ def pivot_of(config: TranslateConfig) -> str:
 
 
 def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
-    """The rows of `tables.TEXTS` whose item has no text in the pivot language.
-
-    A catalogue's own text in the pivot language is the best translation of the item's other texts.
-    """
+    """The rows of `tables.TEXTS` whose item has no text in the pivot language, its best translation."""
     native = texts.where(F.col("language") == pivot).select("item_id").distinct()
     return texts.join(native, "item_id", "left_anti")
 
 
 def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> DataFrame:
-    """Rows of `tables.TRANSLATIONS`: the user's own translations of these texts.
+    """Rows of `tables.TRANSLATIONS`: the user's own translations (item_id, text) of the foreign texts.
 
     A translation belongs to a text, not to an item: of two items with one text the alphabetically first counts.
-
-    Args:
-        foreign: of `foreign_texts`.
-        brought: (item_id, text), one row an item.
-        pivot: canonical BCP 47.
     """
     pairs = foreign.select("item_id", *_KEY).join(brought.withColumnRenamed("text", "theirs"), "item_id")
     rows = pairs.groupBy(*_KEY).agg(F.min("theirs").alias("text"))
@@ -61,23 +54,18 @@ def brought_translations(foreign: DataFrame, brought: DataFrame, pivot: str) -> 
     )
 
 
-def new_texts(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
+def new_texts(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: _Names) -> DataFrame:
     """Distinct (text_hash, language, text) of `foreign` that no named translator has translated yet."""
     known = _of(translations, pivot, translator_names).select(*_KEY)
-    return (
-        foreign.where(F.col("text") != "")
-        .select(*_KEY, "text")
-        .join(known, list(_KEY), "left_anti")
-        .dropDuplicates(list(_KEY))
-    )
+    texts = foreign.where(F.col("text") != "").select(*_KEY, "text")
+    return texts.join(known, list(_KEY), "left_anti").dropDuplicates(list(_KEY))
 
 
-def _of(translations: DataFrame, pivot: str, translator_names: tuple[str, ...]) -> DataFrame:
+def _of(translations: DataFrame, pivot: str, translator_names: _Names) -> DataFrame:
     return translations.where((F.col("pivot") == pivot) & F.col("translator").isin(*translator_names))
 
 
 def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
-    """The translator of this worker process, which must be the one that the driver named."""
     config = TranslateConfig.model_validate_json(config_json)
 
     def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> translators.Seq2SeqTranslator:
@@ -90,12 +78,7 @@ def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTransl
 def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
     """Translations of the new texts by the model, as rows of `tables.TRANSLATIONS`.
 
-    Args:
-        new: of `new_texts`.
-        config: the model and how it runs.
-        fingerprint: of the model, as `translators.fingerprint(config)` gives it.
-        pivot: canonical BCP 47.
-        n_texts: rows of new; cuts them into tasks of about `texts_per_task`.
+    Tasks have about `texts_per_task` of the n_texts; the fingerprint is that of `translators`.
     """
     n_tasks = max(1, -(-n_texts // config.texts_per_task))
     config_json = config.model_dump_json()
@@ -118,34 +101,19 @@ def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: 
 
 
 def unified_texts(
-    texts: DataFrame,
-    translations: DataFrame,
-    unify: Literal["pivot", "both"],
-    pivot: str,
-    translator_names: tuple[str, ...],
+    texts: DataFrame, translations: DataFrame, unify: Literal["pivot", "both"], pivot: str, translator_names: _Names
 ) -> DataFrame:
     """(item_id, language, text, text_hash): the distinct texts of each item that are embedded.
 
     pivot: an item's own text in the pivot language, else its texts' translations, and the text itself where it has
-    none. both: these and the item's own texts.
-
-    Args:
-        texts: `tables.TEXTS`.
-        translations: `tables.TRANSLATIONS`.
-        unify: `pivot` or `both`.
-        pivot: canonical BCP 47.
-        translator_names: whose translations count, the best first.
+    none. both: these and the item's own texts. Of several translators' translations that of the first one counts.
     """
     columns = ("item_id", "language", "text", "text_hash")
     own = texts.select(*columns)
     foreign = foreign_texts(texts, pivot).select(*columns)
     rank = F.array_position(F.lit(list(translator_names)), F.col("translator"))
-    best = (
-        _of(translations, pivot, translator_names)
-        .where(F.col("text") != "")
-        .groupBy(*_KEY)
-        .agg(F.min_by("text", rank).alias("theirs"))
-    )
+    known = _of(translations, pivot, translator_names).where(F.col("text") != "")
+    best = known.groupBy(*_KEY).agg(F.min_by("text", rank).alias("theirs"))
     there = foreign.join(best, list(_KEY), "left").select(
         "item_id",
         F.when(F.col("theirs").isNotNull(), F.lit(pivot)).otherwise(F.col("language")).alias("language"),
@@ -153,14 +121,11 @@ def unified_texts(
         F.coalesce(F.sha2(F.encode("theirs", "UTF-8"), 256), "text_hash").alias("text_hash"),
     )
     unified = there.unionByName(own if unify == "both" else own.where(F.col("language") == pivot))
-    return unified.groupBy("item_id", "text_hash").agg(
-        F.min("language").alias("language"), F.first("text").alias("text")
-    )
+    chosen = (F.min("language").alias("language"), F.first("text").alias("text"))
+    return unified.groupBy("item_id", "text_hash").agg(*chosen)
 
 
-def untranslated(
-    foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: tuple[str, ...]
-) -> DataFrame:
+def untranslated(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: _Names) -> DataFrame:
     """Rows of `foreign` without a translation, or with an empty one: they are embedded as they are."""
     known = _of(translations, pivot, translator_names).where(F.col("text") != "").select(*_KEY).distinct()
     return foreign.join(known, list(_KEY), "left_anti")

@@ -21,10 +21,7 @@ _VERSION = 1
 def _weights(config: TranslateConfig) -> Weights:
     if config.model is None:
         raise ConfigError("translate.model is not set: name a folder or hub name of an M2M100, NLLB or Marian model")
-    return Weights(
-        config.model, config.revision, key="translate.model", known="a folder of an M2M100, NLLB or Marian model",
-        home="translate.model",
-    )  # fmt: skip
+    return Weights(config.model, config.revision, section="translate")
 
 
 def fingerprint(config: TranslateConfig) -> str:
@@ -47,21 +44,14 @@ def locate_model(config: TranslateConfig, *, local_only: bool = False) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _load(config: TranslateConfig, device: str, local_only: bool, _stamp: str) -> Seq2SeqTranslator:
-    folder = locate_model(config, local_only=local_only)
-    return Seq2SeqTranslator(config, folder, device, fingerprint(config))
+def _load(config: TranslateConfig, device: str, local_only: bool, identity: str) -> Seq2SeqTranslator:
+    return Seq2SeqTranslator(config, locate_model(config, local_only=local_only), device, identity)
 
 
 def load(
     config: TranslateConfig, device: str = "cpu", n_threads: int | None = None, *, local_only: bool = False
 ) -> Seq2SeqTranslator:
-    """The translator; the last one stays in the process, so that a worker loads its model once.
-
-    Args:
-        config: names the model and the pivot language.
-        device: torch device.
-        n_threads: threads of torch on the CPU, for the whole process; default: torch's own.
-        local_only: never download: for workers, which may have no network.
+    """The translator; the last one stays in the process. Arguments are those of `encoders.load`.
 
     Raises:
         EncoderError: the model is missing, not pinned, no safetensors, of another family, or cannot write the pivot.
@@ -71,4 +61,4 @@ def load(
 
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         torch.set_num_threads(n_threads)
-    return _load(config, device, local_only, weights.folder_stamp(_weights(config)))
+    return _load(config, device, local_only, fingerprint(config))

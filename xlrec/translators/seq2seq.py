@@ -1,5 +1,6 @@
 """Translation by an M2M100, NLLB or Marian model of transformers, the same whatever the batch."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,23 @@ import numpy as np
 from xlrec.config.models import TranslateConfig
 from xlrec.encoders.packing import CPU_BATCH_TOKENS, padded_batches
 from xlrec.errors import EncoderError
-from xlrec.translators.families import family_of
-from xlrec.translators.sentences import join, split_sentences
+from xlrec.translators.languages import family_of
 
 #: A translation has at most this many times the tokens of its text, and a few.
 _GROWTH, _SLACK = 2, 16
+#: After the end of a sentence: marks of Latin and its kin with a space, of Chinese and Japanese without, of Arabic,
+#: Hindi and others.
+_END = re.compile(r"(?<=[.!?…؟۔।])\s+|(?<=[。！？])")
+
+
+def split_sentences(text: str) -> list[list[str]]:
+    """Sentences of each line; a blank line has none. `join(split(text))` keeps the lines."""
+    return [[part for part in _END.split(line.strip()) if part.strip()] for line in text.split("\n")]
+
+
+def join(lines: list[list[str]]) -> str:
+    """One text of the lines' sentences; lines with none are left out."""
+    return "\n".join(" ".join(line) for line in lines if line)
 
 
 class Seq2SeqTranslator:
@@ -37,18 +50,12 @@ class Seq2SeqTranslator:
     def translate(self, texts: Sequence[str], languages: Sequence[str]) -> list[str]:
         """The texts in the pivot language; '' where the model does not read a text's language or gives nothing.
 
-        Args:
-            texts: translated sentence by sentence, lines are kept.
-            languages: canonical BCP 47 tag of each.
+        Texts, each of a canonical BCP 47 language, are translated sentence by sentence; lines are kept.
         """
         sources = [self._family.source(tag) for tag in languages]
         lines = [[] if source is None else split_sentences(text) for text, source in zip(texts, sources, strict=True)]
-        jobs = [
-            self._ids(sentence, source or [])
-            for parts, source in zip(lines, sources, strict=True)
-            for line in parts
-            for sentence in line
-        ]
+        sentences = ((part, source) for of, source in zip(lines, sources, strict=True) for line in of for part in line)
+        jobs = [self._ids(sentence, source or []) for sentence, source in sentences]
         translations = iter(self._generate(jobs))
         done = [[[next(translations) for _ in line] for line in parts] for parts in lines]
         return [join([[sentence for sentence in line if sentence] for line in parts]) for parts in done]
@@ -61,7 +68,6 @@ class Seq2SeqTranslator:
         return [*before, *ids, *after]
 
     def _generate(self, jobs: list[list[int]]) -> list[str]:
-        """Translation of each sequence of token ids, in batches of fixed shapes."""
         import torch
 
         translated = [""] * len(jobs)
@@ -81,7 +87,6 @@ class Seq2SeqTranslator:
         return translated
 
     def _batch(self, ids: Any, mask: Any, length: int) -> list[str]:
-        """The translations of (n_rows, length) token ids."""
         forced = {} if self._family.forced is None else {"forced_bos_token_id": self._family.forced}
         room = getattr(self._model.config, "max_position_embeddings", None) or 1024
         generated = self._model.generate(
@@ -93,7 +98,6 @@ class Seq2SeqTranslator:
 
 
 def _read(folder: Path, device: str) -> tuple[Any, Any]:
-    """(tokenizer, model) for inference on the device."""
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer

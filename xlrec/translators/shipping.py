@@ -46,12 +46,7 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
 
 
 def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConfig:
-    """The config as workers can load it; the model's files are on this machine from here on.
-
-    Raises:
-        EncoderError: the model cannot be had.
-        LakeError: the lake cannot be written.
-    """
+    """As `encoder_for_workers`, of the translator."""
     folder = translators.locate_model(config)
     if lake.on_one_machine:
         return config

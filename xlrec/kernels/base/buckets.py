@@ -5,10 +5,7 @@ from itertools import pairwise
 
 
 def count_buckets(bounds: Iterable[int]) -> list[tuple[int, int | None, str]]:
-    """(first, after, label) of the buckets that begin at 0 and at each bound; the last is open: after is None.
-
-    A label is such as 0, 3-9 or 30+.
-    """
+    """(first, after, label: 0, 3-9, 30+) of the buckets from 0 and each bound on; the last is open: after is None."""
     firsts = sorted({0, *bounds})
     closed = [(a, b, f"{a}" if b == a + 1 else f"{a}-{b - 1}") for a, b in pairwise(firsts)]
     return [*closed, (firsts[-1], None, f"{firsts[-1]}+")]

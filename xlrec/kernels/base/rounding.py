@@ -2,6 +2,7 @@
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 
 @njit(cache=True, fastmath={"reassoc"})
@@ -80,30 +81,15 @@ def to_int8(rows, rounded, scales, distances):  # type: ignore[no-untyped-def]
         distances[row] = _distance(rows[row], near)
 
 
-@njit(cache=True, fastmath={"reassoc"})
-def query_norms(rows):  # type: ignore[no-untyped-def]
+def query_norms(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n,) float64 Euclidean norms of (n, dim) float64 rows of any scale; NaN where a row is not finite."""
-    norms = np.empty(len(rows))
-    for row in range(len(rows)):
-        peak, zeros = 0.0, 0.0
-        for j in range(rows.shape[1]):
-            peak = max(peak, abs(rows[row, j]))
-            zeros += rows[row, j] * 0.0  # NaN where one is not finite
-        scale = peak if peak > 0 else 1.0
-        total = 0.0
-        for j in range(rows.shape[1]):
-            part = rows[row, j] / scale
-            total += part * part
-        norms[row] = np.sqrt(total) * scale + zeros
-    return norms
+    peaks = np.abs(rows).max(axis=1, initial=0.0)
+    scales = np.where(peaks > 0, peaks, 1.0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.linalg.norm(rows / scales[:, None], axis=1) * scales)
 
 
-@njit(cache=True)
-def unit_rows(rows, norms):  # type: ignore[no-untyped-def]
+def unit_rows(rows: NDArray[np.float64], norms: NDArray[np.float64]) -> NDArray[np.float32]:
     """(n, dim) float32 unit rows of (n, dim) float64 rows and (n,) float64 norms; 0 stays 0, NaN where a norm is."""
-    units = np.empty(rows.shape, np.float32)
-    for row in range(len(rows)):
-        length = norms[row] if norms[row] != 0 else 1.0
-        for j in range(rows.shape[1]):
-            units[row, j] = np.float32(rows[row, j] / length)
-    return units
+    with np.errstate(invalid="ignore"):
+        return (rows / np.where(norms == 0, 1.0, norms)[:, None]).astype(np.float32)

@@ -10,22 +10,17 @@ from numba import njit
 _FLOAT = np.dtype("<f4")
 
 
-def _binary_array(column: "pa.Array[Any] | pa.ChunkedArray[Any]") -> "pa.Array[Any]":
-    """One array of the column's chunks; copies only where there are several."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    if isinstance(column, pa.ChunkedArray):  # some versions keep chunks whose offsets would not fit together
-        column = pa.concat_arrays(column.cast(pa.large_binary()).chunks)
-    return column
-
-
 def decode_vectors(column: "pa.Array[Any] | pa.ChunkedArray[Any]", dim: int) -> npt.NDArray[np.float32]:
     """(n, dim) float32 of a binary column: a read-only view into it, where it is one chunk.
 
     Raises:
         ValueError: a row is null or not 4 * dim bytes long; the writer of the column corrects it.
     """
-    array = _binary_array(column)
+    array = column
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks == 1 else array.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):  # some versions keep chunks whose offsets would not fit together
+        array = pa.concat_arrays(array.cast(pa.large_binary()).chunks)
     if array.null_count:
         raise ValueError(f"{array.null_count} of {len(array)} vectors are null: filter them out first")
     if len(array) == 0:
@@ -62,20 +57,16 @@ def encode_vectors(vectors: npt.NDArray[np.float32]) -> "pa.Array[Any]":
 
 
 def vector_bytes(vectors: npt.NDArray[np.float32]) -> list[bytes]:
-    """The n rows of an (n, dim) float32 matrix as bytes, little-endian."""
-    matrix = np.ascontiguousarray(vectors, dtype=_FLOAT)
-    raw, width = matrix.tobytes(), matrix.shape[1] * _FLOAT.itemsize
-    return [raw[start : start + width] for start in range(0, len(raw), width)]
+    """The n rows of an (n, dim) float32 matrix as bytes, little-endian; at most 2 GiB, as `encode_vectors`."""
+    return cast("list[bytes]", encode_vectors(vectors).to_pylist())
 
 
 @njit(cache=True)
 def segment_means(vectors: npt.NDArray[np.float32], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """(n_segments, dim) float32: mean of each segment's rows, scaled to unit norm; zero where they cancel out.
 
-    Args:
-        vectors: (n, dim) float32.
-        starts: (n_segments + 1,) int64 first row of each segment, ascending, no segment empty; the last is n. Rows are
-            summed in their order in float64.
+    Vectors are (n, dim), summed in their order in float64; starts (n_segments + 1,) are the first row of each segment,
+    ascending, none empty, and n.
     """
     n_segments, dim = len(starts) - 1, vectors.shape[1]
     means = np.zeros((n_segments, dim), dtype=np.float32)

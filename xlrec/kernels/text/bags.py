@@ -1,150 +1,110 @@
 """Bags of tokens: means of rows, their gradients, and an optimiser that updates only the rows of a batch.
 
-Everything is float32, one thread, and in a fixed order, so that the same inputs give the same bits.
+Everything is float32, one thread, and in a fixed order, so that the same inputs give the same bits. Bags lie one after
+another: `numbers[offsets[i]:offsets[i + 1]]` is bag i.
 """
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from xlrec.kernels.base.csr import entries_of, first_entries, indptr_of
+
 Floats = npt.NDArray[np.float32]
 Longs = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
 
 
-@njit(cache=True)
 def join_bags(numbers: Ints, offsets: Longs, rows: Longs, starts: Longs, longest: int) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n + 1,) int64 offsets of bags, each joined of several.
 
-    Args:
-        numbers: (n_numbers,) int32 tokens of the bags.
-        offsets: (n_bags + 1,) int64 of `numbers`.
-        rows: (n_rows,) int64 bags to join.
-        starts: (n + 1,) int64 of `rows`: bag i joins `rows[starts[i]:starts[i + 1]]`.
-        longest: tokens at which a joined bag is cut.
+    Joined bag i is of the bags `rows[starts[i]:starts[i + 1]]` (n_rows,), and is cut at `longest` tokens.
     """
-    n = len(starts) - 1
-    bounds = np.zeros(n + 1, dtype=np.int64)
-    for bag in range(n):
-        size = 0
-        for place in range(starts[bag], starts[bag + 1]):
-            size += offsets[rows[place] + 1] - offsets[rows[place]]
-        bounds[bag + 1] = bounds[bag] + min(size, longest)
-    found = np.empty(bounds[n], dtype=np.int32)
-    for bag in range(n):
-        target = bounds[bag]
-        for place in range(starts[bag], starts[bag + 1]):
-            for source in range(offsets[rows[place]], offsets[rows[place] + 1]):
-                if target < bounds[bag + 1]:
-                    found[target] = numbers[source]
-                    target += 1
-    return found, bounds
+    row_bounds, places = entries_of(offsets, rows)
+    bounds, kept = first_entries(row_bounds[starts], longest)
+    return numbers[places[kept]], bounds
 
 
-@njit(cache=True)
 def expand_tokens(
     numbers: Ints, offsets: Longs, parts: Ints, part_offsets: Longs, chosen: npt.NDArray[np.bool_]
 ) -> tuple[Ints, Longs]:
     """(n_entries,) int32 numbers and (n_bags + 1,) int64 offsets of the bags, chosen tokens replaced by their parts.
 
-    Args:
-        numbers: (n_numbers,) int32 tokens of the bags.
-        offsets: (n_bags + 1,) int64, ascending.
-        parts: (n_parts,) int32 parts of every token.
-        part_offsets: (n_tokens + 1,) int64 of `parts`.
-        chosen: (n_tokens,) bool, tokens to replace; one without parts stays.
+    Token t, where chosen (n_tokens,), has `parts[part_offsets[t]:part_offsets[t + 1]]`; one without parts stays.
     """
-    total = 0
-    for number in numbers:
-        size = part_offsets[number + 1] - part_offsets[number]
-        total += size if chosen[number] and size else 1
-    found = np.empty(total, dtype=np.int32)
-    bounds = np.zeros(len(offsets), dtype=np.int64)
-    target = 0
-    for bag in range(len(offsets) - 1):
-        for place in range(offsets[bag], offsets[bag + 1]):
-            number = numbers[place]
-            first, last = part_offsets[number], part_offsets[number + 1]
-            if chosen[number] and last > first:
-                for source in range(first, last):
-                    found[target] = parts[source]
-                    target += 1
-            else:
-                found[target] = number
-                target += 1
-        bounds[bag + 1] = target
-    return found, bounds
+    n_parts = np.diff(part_offsets)
+    replaced = (chosen & (n_parts > 0))[numbers]
+    sizes = np.where(replaced, n_parts[numbers], 1)
+    expanded = np.repeat(numbers, sizes)
+    expanded[np.repeat(replaced, sizes)] = parts[entries_of(part_offsets, numbers[replaced])[1]]
+    return expanded, indptr_of(sizes)[offsets]
 
 
-@njit(cache=True)
-def distinct_numbers(numbers: Ints, slots: Ints) -> tuple[Ints, Ints]:
-    """(n_distinct,) int32 distinct numbers in order of first occurrence, and (n,) int32 place of each among them.
+def distinct_numbers(numbers: Ints, n_numbers: int) -> tuple[Ints, Ints]:
+    """(n_distinct,) int32 distinct numbers, ascending, and (n,) int32 place of each of (n,) numbers among them.
 
-    Args:
-        numbers: (n,) int32, each below len(slots).
-        slots: (n_slots,) int32 scratch, all -1 before and after.
+    Each is below n_numbers, for each of which it takes 5 bytes of memory.
     """
-    places = np.empty(len(numbers), dtype=np.int32)
-    found = np.empty(len(numbers), dtype=np.int32)
-    count = 0
-    for index in range(len(numbers)):
-        number = numbers[index]
-        if slots[number] < 0:
-            slots[number] = count
-            found[count] = number
-            count += 1
-        places[index] = slots[number]
-    for index in range(count):
-        slots[found[index]] = -1
-    return found[:count].copy(), places
+    present = np.zeros(n_numbers, dtype=np.bool_)
+    present[numbers] = True
+    distinct = np.flatnonzero(present).astype(np.int32)
+    places = np.empty(n_numbers, dtype=np.int32)
+    places[distinct] = np.arange(len(distinct), dtype=np.int32)
+    return distinct, places[numbers]
 
 
 @njit(cache=True, fastmath=True)
-def bag_means(rows: Floats, numbers: Ints, offsets: Longs) -> Floats:
-    """(n_bags, dim) float32 mean of `rows[numbers[offsets[i]:offsets[i + 1]]]`; zero for an empty bag."""
-    n, dim = len(offsets) - 1, rows.shape[1]
-    means = np.zeros((n, dim), dtype=np.float32)
-    for bag in range(n):
-        size = offsets[bag + 1] - offsets[bag]
+def _bag_sums(rows, numbers, offsets, shares):  # type: ignore[no-untyped-def]
+    """(n_bags, dim) float32 sums of each bag's rows, times the bag's share (n_bags,) float32."""
+    dim = rows.shape[1]
+    sums = np.zeros((len(shares), dim), dtype=np.float32)
+    for bag in range(len(shares)):
         for place in range(offsets[bag], offsets[bag + 1]):
             number = numbers[place]
             for k in range(dim):
-                means[bag, k] += rows[number, k]
-        if size > 1:
-            share = np.float32(1.0 / size)
-            for k in range(dim):
-                means[bag, k] *= share
-    return means
+                sums[bag, k] += rows[number, k]
+        for k in range(dim):
+            sums[bag, k] *= shares[bag]
+    return sums
 
 
 @njit(cache=True, fastmath=True)
-def bag_gradients(gradients: Floats, numbers: Ints, offsets: Longs, n_rows: int) -> Floats:
-    """(n_rows, dim) gradient of the rows, of (n_bags, dim) gradients of their means."""
+def _row_gradients(gradients, numbers, offsets, shares, n_rows):  # type: ignore[no-untyped-def]
+    """(n_rows, dim) float32 gradients of the rows, of (n_bags, dim) gradients of their `_bag_sums`."""
     dim = gradients.shape[1]
     found = np.zeros((n_rows, dim), dtype=np.float32)
-    for bag in range(len(offsets) - 1):
-        size = offsets[bag + 1] - offsets[bag]
-        if size:
-            share = np.float32(1.0 / size)
-            for place in range(offsets[bag], offsets[bag + 1]):
-                number = numbers[place]
-                for k in range(dim):
-                    found[number, k] += share * gradients[bag, k]
+    for bag in range(len(shares)):
+        for place in range(offsets[bag], offsets[bag + 1]):
+            number = numbers[place]
+            for k in range(dim):
+                found[number, k] += shares[bag] * gradients[bag, k]
     return found
+
+
+def _inverse_sizes(offsets: Longs) -> Floats:
+    return (1.0 / np.maximum(np.diff(offsets), 1)).astype(np.float32)
+
+
+def _inverse_roots(offsets: Longs) -> Floats:
+    return (1.0 / np.sqrt(np.maximum(np.diff(offsets), 1))).astype(np.float32)
+
+
+def bag_means(rows: Floats, numbers: Ints, offsets: Longs) -> Floats:
+    """(n_bags, dim) float32 mean of `rows[numbers[offsets[i]:offsets[i + 1]]]`; zero for an empty bag."""
+    return np.asarray(_bag_sums(rows, numbers, offsets, _inverse_sizes(offsets)))
+
+
+def bag_gradients(gradients: Floats, numbers: Ints, offsets: Longs, n_rows: int) -> Floats:
+    """(n_rows, dim) gradient of the rows, of (n_bags, dim) gradients of their means."""
+    return np.asarray(_row_gradients(gradients, numbers, offsets, _inverse_sizes(offsets), n_rows))
 
 
 @njit(cache=True, fastmath=True)
 def adagrad_step(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats, rate: float) -> None:
     """Row-wise Adagrad in place: a row's step is divided by the root of its summed mean squared gradients.
 
+    Rows are (n_rows, dim), their accumulators (n_rows,), the distinct numbers (n,) and the gradients (n, dim).
     Source: Duchi et al. 2011, with one accumulator a row, as is usual for embedding tables.
-
-    Args:
-        rows: (n_rows, dim) float32.
-        squares: (n_rows,) float32 accumulators.
-        numbers: (n,) distinct rows.
-        gradients: (n, dim) of those rows.
-        rate: learning rate.
     """
     dim = rows.shape[1]
     for place in range(len(numbers)):
@@ -159,50 +119,16 @@ def adagrad_step(rows: Floats, squares: Floats, numbers: Ints, gradients: Floats
                 rows[number, k] -= step * gradients[place, k]
 
 
-@njit(cache=True, fastmath=True)
 def composed_rows(own: Floats, shared: Floats, tokens: Ints, numbers: Ints, offsets: Longs) -> Floats:
     """(n_tokens, dim) own row of each token plus the sum of its shared rows over the root of their number."""
-    dim = own.shape[1]
-    found = np.empty((len(tokens), dim), dtype=np.float32)
-    for place in range(len(tokens)):
-        token = tokens[place]
-        for k in range(dim):
-            found[place, k] = 0.0
-        for index in range(offsets[token], offsets[token + 1]):
-            number = numbers[index]
-            for k in range(dim):
-                found[place, k] += shared[number, k]
-        size = offsets[token + 1] - offsets[token]
-        scale = np.float32(1.0 / np.sqrt(max(size, 1)))
-        for k in range(dim):
-            found[place, k] = own[token, k] + scale * found[place, k]
-    return found
+    bounds, places = entries_of(offsets, tokens)
+    return np.asarray(own[tokens] + _bag_sums(shared, numbers[places], bounds, _inverse_roots(bounds)))
 
 
-@njit(cache=True, fastmath=True)
 def shared_gradients(
-    gradients: Floats, tokens: Ints, numbers: Ints, offsets: Longs, slots: Ints
+    gradients: Floats, tokens: Ints, numbers: Ints, offsets: Longs, n_shared: int
 ) -> tuple[Ints, Floats]:
-    """(numbers, (n, dim) gradients) of the shared rows that these tokens have; `slots` as in `distinct_numbers`."""
-    total = 0
-    for token in tokens:
-        total += offsets[token + 1] - offsets[token]
-    flat = np.empty(total, dtype=np.int32)
-    target = 0
-    for token in tokens:
-        for index in range(offsets[token], offsets[token + 1]):
-            flat[target] = numbers[index]
-            target += 1
-    met, places = distinct_numbers(flat, slots)
-    dim = gradients.shape[1]
-    found = np.zeros((len(met), dim), dtype=np.float32)
-    target = 0
-    for place in range(len(tokens)):
-        size = offsets[tokens[place] + 1] - offsets[tokens[place]]
-        scale = np.float32(1.0 / np.sqrt(max(size, 1)))
-        for _ in range(size):
-            number = places[target]
-            for k in range(dim):
-                found[number, k] += scale * gradients[place, k]
-            target += 1
-    return met, found
+    """(numbers, (n, dim) gradients) of the shared rows, of n_shared, that these tokens have."""
+    bounds, places = entries_of(offsets, tokens)
+    met, among = distinct_numbers(numbers[places], n_shared)
+    return met, np.asarray(_row_gradients(gradients, among, bounds, _inverse_roots(bounds), len(met)))

@@ -17,7 +17,6 @@ _SCRIPTS: Final = {
     "KHMER": "Khmr", "MONGOLIAN": "Mong", "ETHIOPIC": "Ethi", "CHEROKEE": "Cher", "HANGUL": "Kore", "CJK": "Hani",
     "HIRAGANA": "Kana", "KATAKANA": "Kana", "KATAKANA-HIRAGANA": "Kana", "BOPOMOFO": "Hani",
 }  # fmt: skip
-_EAST_ASIAN: Final = ("Hani", "Kana")
 #: Legacy character sets that tell who writes a Chinese character: mainland China, Taiwan, Japan.
 _CHARSETS: Final = {"Hans": "gb2312", "Hant": "big5", "Jpan": "shift_jis"}
 #: A Latin letter counts this much of another: titles in every language carry Latin brand names.
@@ -51,8 +50,7 @@ def language_differs(text: str, stated: str, languages: tuple[str, ...]) -> bool
     script = script_of_language(found)
     if script != script_of_language(stated) or script in _CHARSETS:
         return True
-    fitting = tuple(sorted(tag for tag in languages if script_of_language(tag) == script))
-    return stated in _detector(fitting)[1].values()
+    return stated in _detector(_written_in(script, languages))[1].values()
 
 
 def detect_language(text: str, languages: tuple[str, ...], min_confidence: float = _MIN_CONFIDENCE) -> str:
@@ -62,20 +60,29 @@ def detect_language(text: str, languages: tuple[str, ...], min_confidence: float
     those that it knows. Chinese, traditional Chinese and Japanese are told apart by kana and by whose character sets
     hold the characters. A catalogue that states no language at all may be in any that lingua knows.
     """
-    languages = languages or _all_languages()
+    languages = languages or tuple(sorted(filter(None, map(canonical_language, _lingua_codes()))))
     letters = [c for c in text[:_MAX_CHARS] if c.isalpha()]
-    counts = Counter(script for c in letters if (script := _script(c)) is not None)
-    weights = {s: n * (_LATIN_WEIGHT if s == "Latn" else 1.0) for s, n in counts.items() if s not in _EAST_ASIAN}
-    weights["Hani"] = float(sum(counts[s] for s in _EAST_ASIAN))
-    script = max(sorted(weights), key=lambda s: weights[s])
-    if not weights[script]:
+    counts = Counter(filter(None, map(_script, letters)))
+    n_kana = counts.pop("Kana", 0)
+    counts["Hani"] += n_kana
+    script = max(sorted(counts), key=lambda s: counts[s] * (_LATIN_WEIGHT if s == "Latn" else 1.0))
+    if not counts[script]:
         return UNKNOWN_LANGUAGE
     if script == "Hani":
-        return _east_asian([c for c in letters if _script(c) == "Hani"], counts["Kana"], languages)
-    fitting = tuple(sorted(tag for tag in languages if script_of_language(tag) == script))
+        return _east_asian([c for c in letters if _script(c) == "Hani"], n_kana, languages)
+    fitting = _written_in(script, languages)
     if len(fitting) < 2:
         return fitting[0] if fitting else UNKNOWN_LANGUAGE
-    return _likeliest(text[:_MAX_CHARS], fitting, min_confidence)
+    detector, tags = _detector(fitting)
+    if detector is None:
+        return UNKNOWN_LANGUAGE
+    best = detector.compute_language_confidence_values(text[:_MAX_CHARS])[0]
+    sure = round(best.value, 6) >= min_confidence
+    return tags[best.language.iso_code_639_1.name.lower()] if sure else UNKNOWN_LANGUAGE
+
+
+def _written_in(script: str, languages: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(tag for tag in languages if script_of_language(tag) == script))
 
 
 @lru_cache(maxsize=8192)
@@ -91,45 +98,27 @@ def _east_asian(characters: list[str], n_kana: int, languages: tuple[str, ...]) 
     known = [script for script in _CHARSETS if script in by_script]
     if len(known) < 2:
         return by_script[known[0]] if known else UNKNOWN_LANGUAGE
-    fit = {script: sum(_encodes(c, _CHARSETS[script]) for c in characters) for script in known}
+    fit = {script: sum(bool(c.encode(_CHARSETS[script], "ignore")) for c in characters) for script in known}
     best = [script for script in known if fit[script] == max(fit.values())]
     if "Jpan" in best and len(best) > 1 and len(characters) < _MAX_HAN_ONLY:
         return UNKNOWN_LANGUAGE  # 東京 is as good in each
     return by_script[best[0]]
 
 
-def _encodes(character: str, charset: str) -> bool:
-    try:
-        character.encode(charset)
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _likeliest(text: str, languages: tuple[str, ...], min_confidence: float) -> str:
-    detector, tags = _detector(languages)
-    if detector is None:
-        return UNKNOWN_LANGUAGE
-    found = detector.compute_language_confidence_values(text)[0]
-    sure = round(found.value, 6) >= min_confidence
-    return tags[found.language.iso_code_639_1.name.lower()] if sure else UNKNOWN_LANGUAGE
-
-
 @lru_cache(maxsize=1)
-def _all_languages() -> tuple[str, ...]:
+def _lingua_codes() -> frozenset[str]:
     from lingua import Language
 
-    return tuple(sorted(filter(None, (canonical_language(x.iso_code_639_1.name.lower()) for x in Language.all()))))
+    return frozenset(language.iso_code_639_1.name.lower() for language in Language.all())
 
 
 @lru_cache(maxsize=64)
 def _detector(languages: tuple[str, ...]) -> tuple[Any, dict[str, str]]:
     """Lingua for these languages, once per process, and the tag of each of its codes; None if it knows under two."""
-    from lingua import IsoCode639_1, Language, LanguageDetectorBuilder
+    from lingua import IsoCode639_1, LanguageDetectorBuilder
 
-    known = {language.iso_code_639_1.name.lower() for language in Language.all()}
     # A tag with a script (sr-Latn) is not the spelling that lingua has learnt.
-    tags = {code: tag for tag in languages if (code := {"fil": "tl"}.get(tag, tag)) in known}
+    tags = {code: tag for tag in languages if (code := {"fil": "tl"}.get(tag, tag)) in _lingua_codes()}
     if len(tags) < 2:
         return None, tags
     codes = [getattr(IsoCode639_1, code.upper()) for code in sorted(tags)]

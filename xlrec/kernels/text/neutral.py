@@ -41,11 +41,9 @@ class LanguageOffsets(NamedTuple):
         return total.hexdigest()[:32]
 
     def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them.
+        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them, of (n, dim) unit vectors.
 
-        Args:
-            vectors: (n, dim) float32, unit norm.
-            tags: BCP 47 language of each vector; an unknown one takes the offset of other languages.
+        Of the n BCP 47 tags an unknown one takes the offset of other languages.
         """
         places = {tag: row for row, tag in enumerate(self.languages)}
         rows = np.array([places.get(tag, len(self.languages)) for tag in tags], dtype=np.int64)
@@ -55,30 +53,16 @@ class LanguageOffsets(NamedTuple):
 def fixed_sums(
     vectors: NDArray[np.float32], rows: NDArray[np.integer], n_languages: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums times 2^POINT.
+    """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums in fixed point.
 
-    Integer sums have the same bits in every order, so partial sums may be added in any order.
-
-    Args:
-        vectors: (n, dim) float32, numbers in [-1, 1].
-        rows: (n,) integer language of each vector, 0-based.
-        n_languages: at least 1 more than the largest of rows.
+    Integer sums have the same bits in every order, so partial sums may be added in any order. Vectors are (n, dim),
+    numbers in [-1, 1]; rows are (n,), the 0-based language of each.
     """
-    counts = np.zeros(n_languages, dtype=np.int64)
+    fixed = np.rint(vectors.astype(np.float64) * 2.0**FIXED_POINT_BITS).astype(np.int64)
     sums = np.zeros((n_languages, vectors.shape[1]), dtype=np.int64)
-    _add(np.ascontiguousarray(vectors), rows.astype(np.int64), counts, sums)
-    return counts, sums
-
-
-@njit(cache=True)
-def _add(vectors, rows, counts, sums):  # type: ignore[no-untyped-def]
-    for row in range(len(vectors)):
-        some = False
-        for slot in range(vectors.shape[1]):
-            value = np.float64(vectors[row, slot])
-            some |= value != 0.0
-            sums[rows[row], slot] += np.int64(np.rint(value * 4294967296.0))
-        counts[rows[row]] += np.int64(some)
+    for language in np.unique(rows):
+        sums[language] = fixed[rows == language].sum(axis=0)
+    return np.bincount(rows[vectors.any(axis=1)], minlength=n_languages), sums
 
 
 def fit_language_offsets(
@@ -89,14 +73,7 @@ def fit_language_offsets(
     An offset is the mean of the language, shrunk towards the mean of all texts by `prior_texts` texts. A language that
     is not known, or has fewer than `min_texts`, has the mean of all texts. The directions are orthonormal: the leading
     ones between the offsets, weighted by their texts. There are fewer where there are fewer languages. With fewer than
-    two languages all is zero.
-
-    Args:
-        counts: (n_languages,) int64 of `fixed_sums`.
-        sums: (n_languages, dim) int64 of `fixed_sums`.
-        min_texts: languages with fewer texts have no offset of their own.
-        prior_texts: strength of the shrinkage, in texts.
-        n_directions: how many are wanted.
+    two languages all is zero. Counts (n_languages,) and sums (n_languages, dim) are those of `fixed_sums`.
     """
     n_languages, dim = sums.shape
     known = counts >= max(min_texts, 1)
@@ -126,8 +103,8 @@ def remove_language(
     Args:
         vectors: (n, dim) float32, unit norm.
         rows: (n,) integer row of each vector's language in offsets.
-        offsets: (n_languages, dim) float32 of `fit_language_offsets`.
-        directions: (n_directions, dim) float32 of `fit_language_offsets`.
+        offsets: (n_languages, dim) float32.
+        directions: (n_directions, dim) float32, orthonormal.
     """
     found = np.zeros(vectors.shape, dtype=np.float32)
     _take_out(np.ascontiguousarray(vectors), rows.astype(np.int64), offsets, directions, found)

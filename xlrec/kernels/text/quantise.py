@@ -12,6 +12,8 @@ from numba import njit
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 N_CENTROIDS = 256
+#: Rows that the centroids are fitted on, and rounds of k-means.
+_N_SAMPLE, _N_ROUNDS = 65_536, 12
 
 
 class Codes(NamedTuple):
@@ -61,24 +63,16 @@ def _means(points: Floats, weights: Floats, codes: Bytes, centroids: Floats) -> 
     return moved
 
 
-def quantise(
-    table: Floats, weights: Floats, n_parts: int, seed: int, n_sample: int = 65_536, n_rounds: int = 12
-) -> Codes:
-    """Codes of the rows of a table.
+def quantise(table: Floats, weights: Floats, n_parts: int, seed: int) -> Codes:
+    """Codes of n_parts bytes for each row of a table (n, dim), dim a multiple of n_parts; errors weigh (n,) weights.
 
-    Args:
-        table: (n, dim) float32, dim a multiple of n_parts.
-        weights: (n,) float32 weight of a row's error.
-        n_parts: bytes of a row.
-        seed: of the sample and of the first centroids.
-        n_sample: rows that the centroids are fitted on.
-        n_rounds: of k-means.
+    The seed is that of the sample and of the first centroids.
     """
     n, dim = table.shape
     norms = np.linalg.norm(table, axis=1).astype(np.float32)
     directions = table / np.maximum(norms, 1e-12)[:, None]
     rng = np.random.default_rng([seed, 5])
-    sample = np.sort(rng.permutation(n)[:n_sample])
+    sample = np.sort(rng.permutation(n)[:_N_SAMPLE])
     part = dim // n_parts
     codes = np.empty((n, n_parts), dtype=np.uint8)
     books = np.zeros((n_parts, N_CENTROIDS, part), dtype=np.float32)
@@ -86,7 +80,7 @@ def quantise(
         points = np.ascontiguousarray(directions[:, number * part : (number + 1) * part])
         fitted = points[sample]
         start = fitted[rng.permutation(len(sample))[:N_CENTROIDS]]
-        for _ in range(n_rounds):
+        for _ in range(_N_ROUNDS):
             start = _means(fitted, weights[sample], nearest_centroids(fitted, start), start)
         books[number, : len(start)] = start
         codes[:, number] = nearest_centroids(points, start)
@@ -94,14 +88,9 @@ def quantise(
 
 
 def quantise_twice(table: Floats, weights: Floats, n_parts: int, rows: npt.NDArray[np.int64], seed: int) -> CodedTable:
-    """Codes of all rows, and of the residuals of some: those take twice the bytes, and their error is far smaller.
+    """Codes of all rows, and of the residuals of `rows` (n_finer,) int64, ascending, distinct, maybe none.
 
-    Args:
-        table: as in `quantise`.
-        weights: as in `quantise`.
-        n_parts: bytes of a code.
-        rows: (n_finer,) int64, ascending, distinct; may be empty.
-        seed: as in `quantise`.
+    Those take twice the bytes, and their error is far smaller. All else as in `quantise`.
     """
     every = quantise(table, weights, n_parts, seed)
     rest = np.ascontiguousarray(table[rows] - _rows(every)[rows])
@@ -125,10 +114,7 @@ def restored_table(coded: CodedTable) -> Floats:
 def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
     """(n_bags, dim) float32 mean of the rows of each bag, read from their codes; zero for an empty bag.
 
-    Args:
-        coded: the table.
-        numbers: (n_entries,) int32 rows of the table, bag after bag.
-        offsets: (n_bags + 1,) int64, ascending.
+    Numbers (n_entries,) are rows of the table, bag after bag, with bounds (n_bags + 1,).
     """
     n_parts, _, part = coded.every.books.shape
     means = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
@@ -142,14 +128,7 @@ def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.
 
 
 @njit(cache=True)
-def _add(
-    sums: Floats,
-    norms: Floats,
-    codes: Bytes,
-    books: Floats,
-    numbers: npt.NDArray[np.int32],
-    offsets: npt.NDArray[np.int64],
-) -> None:
+def _add(sums, norms, codes, books, numbers, offsets):  # type: ignore[no-untyped-def]
     """Adds the rows of each bag, in order; a number below 0 adds nothing."""
     n_parts, part = books.shape[0], books.shape[2]
     for bag in range(len(offsets) - 1):

@@ -94,17 +94,10 @@ def _cut(text: str, max_chars: int) -> str:
         space = text.rfind(" ", 0, end)
         if space >= _MIN_KEPT * end:
             end = space
-    while end > 1 and _continues(text, end):
+    # A cut parts no mark from its letter, and no two letters that are joined.
+    while end > 1 and (unicodedata.category(text[end]).startswith("M") or "\u200d" in text[end - 1 : end + 1]):
         end -= 1
     return (text[:end] if end > 1 else text[:max_chars]).rstrip()
-
-
-def _continues(text: str, place: int) -> bool:
-    """True where a cut before text[place] would part a mark or joiner from its letter."""
-    joiner = "\u200d"
-    return place < len(text) and (
-        unicodedata.category(text[place]).startswith("M") or joiner in (text[place], text[place - 1])
-    )
 
 
 @lru_cache(maxsize=4096)

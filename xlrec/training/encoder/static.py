@@ -28,11 +28,10 @@ class StaticModel:
         self.own[np.diff(self.offsets) == 0] *= np.float32(5.0)
         self.own_squares = np.zeros(len(tokens), dtype=np.float32)
         self.shared_squares = np.zeros(config.buckets, dtype=np.float32)
-        self._slots = np.full(max(len(tokens), config.buckets), -1, dtype=np.int32)
 
     def mean_vectors(self, numbers: Ints, offsets: Longs) -> Floats:
         """(n_bags, dim) float32 means of (n_tokens,) tokens by (n_bags + 1,) offsets; keeps them for `descend`."""
-        tokens, places = bags.distinct_numbers(numbers, self._slots)
+        tokens, places = bags.distinct_numbers(numbers, len(self.own))
         rows = bags.composed_rows(self.own, self.shared, tokens, self.grams, self.offsets)
         self._met = (tokens, places, offsets)
         return bags.bag_means(rows, places, offsets)
@@ -41,7 +40,7 @@ class StaticModel:
         """Moves the rows of the last `mean_vectors` against the (n_bags, dim) float32 gradients of its means."""
         tokens, places, offsets = self._met
         of_tokens = bags.bag_gradients(gradients, places, offsets, len(tokens))
-        met, of_grams = bags.shared_gradients(of_tokens, tokens, self.grams, self.offsets, self._slots)
+        met, of_grams = bags.shared_gradients(of_tokens, tokens, self.grams, self.offsets, len(self.shared))
         bags.adagrad_step(self.own, self.own_squares, tokens, of_tokens, rate)
         bags.adagrad_step(self.shared, self.shared_squares, met, of_grams, rate)
 
