@@ -21,8 +21,7 @@ class Mix(NamedTuple):
 
     target: NDArray[np.float64]
     """(n_groups,) float64, p: wanted share of each language, the last for any other; sums to 1, or 0 where unknown."""
-    weight: float
-    """0..1: weight of the mix against score and diversity; 0 = no regard to languages."""
+    weight: float  # 0..1: weight of the mix against score and diversity; 0 = no regard to languages
 
 
 def language_mixes(shares: NDArray[np.float64], indptr: NDArray[np.int64], weight: float) -> list[Mix]:

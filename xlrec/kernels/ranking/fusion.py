@@ -18,8 +18,7 @@ class Fused(NamedTuple):
 
     scores: NDArray[np.float64]
     """(n,) float64 sum of the terms; NaN where a source with weight gave no finite score: such an item never ranks."""
-    terms: NDArray[np.float64]
-    """(n_sources, n) float64 term of each source; 0 for a source without weight."""
+    terms: NDArray[np.float64]  # (n_sources, n) float64 term of each source; 0 for a source without weight
 
 
 def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:

@@ -23,19 +23,15 @@ class Candidates(NamedTuple):
     """(n,) float64; 1 is the user's best, so that the weights mean the same for all users."""
     vectors: NDArray[np.float32]
     """(n, dim) float32, unit norm or zero, whose cosine with all is 0; not read where diversity is 0."""
-    groups: NDArray[np.int64]
-    """(n,) int64 language of each item, a row of `Mix.target`."""
+    groups: NDArray[np.int64]  # (n,) int64 language of each item, a row of `Mix.target`
 
 
 class Caps(NamedTuple):
     """Categories of items as CSR, and the most items of each in a list."""
 
-    indptr: NDArray[np.int64]
-    """(n + 1,) int64."""
-    codes: NDArray[np.int64]
-    """(indptr[-1],) int64 numbers of the categories, from 0."""
-    most: int
-    """Most items of one category; 0 = no limit, then `indptr` and `codes` are not read."""
+    indptr: NDArray[np.int64]  # (n + 1,) int64
+    codes: NDArray[np.int64]  # (indptr[-1],) int64 numbers of the categories, from 0
+    most: int  # Most items of one category; 0 = no limit, then `indptr` and `codes` are not read
 
     @staticmethod
     def unlimited() -> "Caps":

@@ -20,12 +20,9 @@ class Piece(NamedTuple):
     """Consecutive items on the device: rounded vectors for the product, and exact ones for rescoring."""
 
     first: int
-    vectors: Tensor
-    """(n, dim) float32."""
-    rounded: Tensor
-    """(n, width) of the product's kind."""
-    residuals: Tensor
-    """(n,) float64 distances of the two."""
+    vectors: Tensor  # (n, dim) float32
+    rounded: Tensor  # (n, width) of the product's kind
+    residuals: Tensor  # (n,) float64 distances of the two
 
     def cut(self, low: int, high: int) -> "Piece":
         """The items from row `low` to `high`."""

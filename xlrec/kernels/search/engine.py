@@ -21,8 +21,7 @@ class SearchEngine(Protocol):
     """
 
     items: Items
-    first_pass: str
-    """Name of the product that proposes candidates, for the run's figures."""
+    first_pass: str  # Name of the product that proposes candidates, for the run's figures
 
     def top_k(
         self,

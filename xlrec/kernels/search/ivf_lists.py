@@ -26,14 +26,10 @@ _LEAST_SCALE: Final = 1e-3  # of the largest scale: the least that a coordinate 
 class InvertedLists(NamedTuple):
     """Items list after list, ascending by item_num within one; n items have a list."""
 
-    means: NDArray[np.float32]
-    """(n_lists, dim) means of the lists' scaled vectors."""
-    indptr: NDArray[np.int64]
-    """(n_lists + 1,) first position of each list."""
-    nums: NDArray[np.int32]
-    """(n,) item_num at each position."""
-    vectors: NDArray[np.float32]
-    """(n, dim) vectors of the items, not scaled."""
+    means: NDArray[np.float32]  # (n_lists, dim) means of the lists' scaled vectors
+    indptr: NDArray[np.int64]  # (n_lists + 1,) first position of each list
+    nums: NDArray[np.int32]  # (n,) item_num at each position
+    vectors: NDArray[np.float32]  # (n, dim) vectors of the items, not scaled
 
 
 def default_list_count(n_items: int) -> int:

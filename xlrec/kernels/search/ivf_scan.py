@@ -14,12 +14,9 @@ from xlrec.kernels.search.scan import compact_buffer, hit_mask
 class Probed(NamedTuple):
     """Lists that are scanned, and their users."""
 
-    lists: NDArray[np.int64]
-    """(n_probed,) lists, ascending."""
-    starts: NDArray[np.int64]
-    """(n_probed + 1,) first of each list's users."""
-    users: NDArray[np.int64]
-    """(n,) rows in mask and buffers."""
+    lists: NDArray[np.int64]  # (n_probed,) lists, ascending
+    starts: NDArray[np.int64]  # (n_probed + 1,) first of each list's users
+    users: NDArray[np.int64]  # (n,) rows in mask and buffers
 
 
 @njit(cache=True)

@@ -28,12 +28,9 @@ _SCORES: Final = 1 << 18  # scores made before they are scanned, so that they st
 class IvfResult(NamedTuple):
     """Lists of a search, and which of them are complete."""
 
-    ids: NDArray[np.int32]
-    """(n_users, k) item numbers, padded with -1."""
-    scores: NDArray[np.float64]
-    """(n_users, k) scores, padded with -inf."""
-    complete: NDArray[np.bool_]
-    """(n_users,) whether k items were found."""
+    ids: NDArray[np.int32]  # (n_users, k) item numbers, padded with -1
+    scores: NDArray[np.float64]  # (n_users, k) scores, padded with -inf
+    complete: NDArray[np.bool_]  # (n_users,) whether k items were found
 
 
 class IvfSearch:

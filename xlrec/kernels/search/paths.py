@@ -19,12 +19,9 @@ _SAFETY: Final = 1.01
 class Block(NamedTuple):
     """Rounded vectors."""
 
-    data: Any
-    """(n, dim) array or tensor for the product."""
-    scales: NDArray[np.float32]
-    """(n,) that the rows of the product are multiplied with."""
-    residuals: NDArray[np.float64]
-    """(n,) distances of the vectors and their roundings."""
+    data: Any  # (n, dim) array or tensor for the product
+    scales: NDArray[np.float32]  # (n,) that the rows of the product are multiplied with
+    residuals: NDArray[np.float64]  # (n,) distances of the vectors and their roundings
 
 
 class Float32:

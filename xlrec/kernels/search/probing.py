@@ -17,22 +17,17 @@ _SHORT: Final = 0.5  # and one where more of the users than this come short of c
 class Sample(NamedTuple):
     """Users of one model, and their exact lists."""
 
-    queries: NDArray[np.float64]
-    """(n_users, dim)."""
+    queries: NDArray[np.float64]  # (n_users, dim)
     mask: Mask
-    exact: NDArray[np.int32]
-    """(n_users, candidates) item_nums of `top_k`, padded with -1."""
+    exact: NDArray[np.int32]  # (n_users, candidates) item_nums of `top_k`, padded with -1
 
 
 class Probes(NamedTuple):
     """Lists that each group of users scans, and their recall on the sample."""
 
-    n_probes: NDArray[np.int64]
-    """(n_groups,) lists, by group of the mask; 0: searched exactly."""
-    wanted: NDArray[np.int64]
-    """(n_groups, 2) items in the sample's exact lists: all candidates, the first k."""
-    found: NDArray[np.int64]
-    """(n_groups, 2) those of them that the search finds; all where it is exact."""
+    n_probes: NDArray[np.int64]  # (n_groups,) lists, by group of the mask; 0: searched exactly
+    wanted: NDArray[np.int64]  # (n_groups, 2) items in the sample's exact lists: all candidates, the first k
+    found: NDArray[np.int64]  # (n_groups, 2) those of them that the search finds; all where it is exact
 
 
 def overlaps(found: NDArray[np.integer[Any]], exact: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

@@ -127,14 +127,11 @@ def _by_rows(vectors: NDArray[Any], kind: type) -> NDArray[Any]:
 class Users(NamedTuple):
     """A block of users, whose queries are finite."""
 
-    wide: NDArray[np.float64]
-    """(n_users, dim) queries."""
-    lengths: NDArray[np.float64]
-    """(n_users,) their norms."""
+    wide: NDArray[np.float64]  # (n_users, dim) queries
+    lengths: NDArray[np.float64]  # (n_users,) their norms
     mask: Mask
     k: int
-    smallest: float
-    """Items of a smaller norm never rank."""
+    smallest: float  # Items of a smaller norm never rank
 
     def of_rows(self, rows: NDArray[np.int64]) -> "Users":
         """Some rows (n,) int64 of them, in their order."""

@@ -30,14 +30,10 @@ _ROWS: Final = (
 class Sums:
     """Sums over some users of one system and slice; those of other users are added. M metrics, B replicates."""
 
-    counts: NDArray[np.int64]
-    """(M,) users with a value."""
-    sums: NDArray[np.int64]
-    """(M,) their values, in units of 1 / bootstrap.FINE_QUANTUM."""
-    weighted_counts: NDArray[np.float64]
-    """(B, M) sums of the users' weights."""
-    weighted_sums: NDArray[np.float64]
-    """(B, M) weighted sums of the values."""
+    counts: NDArray[np.int64]  # (M,) users with a value
+    sums: NDArray[np.int64]  # (M,) their values, in units of 1 / bootstrap.FINE_QUANTUM
+    weighted_counts: NDArray[np.float64]  # (B, M) sums of the users' weights
+    weighted_sums: NDArray[np.float64]  # (B, M) weighted sums of the values
 
     @staticmethod
     def nothing(n_metrics: int, n_replicates: int) -> "Sums":

@@ -28,10 +28,8 @@ __all__ = ["NextStage", "Retriever", "retrieve_candidates", "with_logs"]
 class NextStage(NamedTuple):
     """A stage that follows in the same worker, so that candidates never pass through the JVM."""
 
-    apply: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-    """From batches of `CANDIDATES`."""
-    schema: StructType
-    """Of its result."""
+    apply: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]  # From batches of `CANDIDATES`
+    schema: StructType  # Of its result
 
 
 def retrieve_candidates(
