@@ -103,7 +103,7 @@ class Retriever:
             merge_candidates(rows, similar, history, neighbours, market, mask, self.scratch, union, strict=strict)
         filled = used_columns(union.sizes, union.nums.shape[1])
         owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
-        similarities = _completed(queries, owners, nums, union.similar[filled], space.shards)
+        similarities = _completed(queries, owners, nums, union.similar[filled], space.items.shards)
         scores = {
             "similar": similarities, "covisited": union.covisited[filled], "popular": union.popular[filled],
         }  # fmt: skip
@@ -149,7 +149,7 @@ class Retriever:
     def _queries(self, users: pa.Table, history: Histories, space: VectorSpace) -> NDArray[np.float64]:
         """(n_users, dim) float64 queries; NaN where a user has none."""
         if "vector" not in users.column_names:
-            return profile_vectors(history, space.shards, space.dim)
+            return profile_vectors(history, space.items.shards, space.dim)
         queries = np.full((users.num_rows, space.dim), np.nan)
         vectors = _array(users["vector"])
         try:
