@@ -31,15 +31,10 @@ class TorchSearch:
         fused: bool | None = None,
         keep_bytes: int | None = None,
     ) -> None:
-        """Copies the items.
+        """Copies the items; they may be more than the device holds.
 
-        Args:
-            items: Item vectors in host memory; more than the device holds, if so.
-            device: Of torch.
-            dtype: Of the product, float32 or bfloat16; None: bfloat16 on CUDA, float32 elsewhere.
-            item_block: Items per matrix product, at most.
-            fused: Whether the compiled pass is taken; None: on CUDA, where Triton is installed.
-            keep_bytes: As of `DeviceItems`.
+        The product is of `dtype`, None: bfloat16 on CUDA, float32 elsewhere; of `item_block` items at most. `fused`
+        takes the compiled pass, None: on CUDA, where Triton is installed. `keep_bytes` is as of `DeviceItems`.
 
         Raises:
             ValueError: float32 is asked for on CUDA, where the product may be TF32.
@@ -75,7 +70,6 @@ class TorchSearch:
         for start in range(0, len(ranked) if self.items.n_items else 0, user_block):
             rows = ranked[start : start + user_block]
             users = Users(wide[rows], lengths[rows], mask.of_users(rows), k, smallest)
-            ids[rows], scores[rows] = DeviceSearch(
-                users, self.device_items, self.item_block, fused=self.fused
-            ).best_lists()
+            search = DeviceSearch(users, self.device_items, self.item_block, fused=self.fused)
+            ids[rows], scores[rows] = search.best_lists()
         return ids, scores
