@@ -40,15 +40,10 @@ def write_index(
 ) -> None:
     """Writes an index folder with Spark's tasks; an older index in it does not open from the start on.
 
-    Args:
-        files: The folder.
-        items: item_id and item_num, and any of the other columns of `tables.ITEMS`; see `write_items`.
-        item_vectors: item_num int, vector binary (dim little-endian float32); others get a zero row.
-        neighbours: `tables.NEIGHBOURS`; None: there are none.
-        popularity: `tables.POPULARITY`; None: none.
-        dim: Numbers in a vector.
-        n_neighbours: Best neighbours of an item in each market; None: all.
-        shard_rows: Items per shard file.
+    `items` has item_id and item_num, and any of the other columns of `tables.ITEMS`; see `write_items`. `item_vectors`
+    has item_num and vector, dim little-endian float32 numbers; other items get a zero row. `neighbours` is
+    `tables.NEIGHBOURS`, of which the best `n_neighbours` of an item in each market are kept, None: all; `popularity` is
+    `tables.POPULARITY`.
 
     Raises:
         LakeError: item_nums are not 0..n-1, or a vector has another dimension.

@@ -34,12 +34,8 @@ class SearchEngine(Protocol):
     ) -> TopK:
         """Item numbers and scores of each query's best k allowed items.
 
-        Args:
-            queries: (n_users, dim) float, any scale; a query that is not finite gets an empty list.
-            k: At least 1.
-            mask: Allowed items of each user.
-            zero_vectors: False: items whose vector is zero never rank.
-            user_block: Users per matrix product.
+        `queries` are (n_users, dim), of any scale; one that is not finite gets an empty list. Items whose vector is
+        zero never rank without `zero_vectors`. `user_block` users are in one matrix product.
 
         Raises:
             ValueError: A norm is outside of what float32 and float64 hold without overflow.

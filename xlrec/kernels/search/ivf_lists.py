@@ -40,8 +40,7 @@ def default_list_count(n_items: int) -> int:
 def coordinate_scales(queries: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(dim,) root mean square of each coordinate over the finite unit queries, bounded below; 1 where there are none.
 
-    Args:
-        queries: (n_queries, dim) float, all of them or a sample.
+    `queries` are (n_queries, dim), all of them or a sample.
     """
     units, lengths = unit_queries(np.ascontiguousarray(queries, dtype=np.float64))
     usable = units[np.isfinite(lengths) & (lengths > 0)].astype(np.float64)
@@ -54,12 +53,8 @@ def assign_lists(
 ) -> NDArray[np.int32]:
     """(n_items,) int32 list of each item, -1 where it can never rank; the same for the same seed and threads of faiss.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        norms: (n_items,) float64 of the items; zero and not finite ones never rank.
-        scales: (dim,) float64 of `coordinate_scales`.
-        n_lists: At most the number of items that can rank; some lists may stay empty.
-        seed: Of the sample and of k-means.
+    Items whose norm is zero or not finite never rank. There are at most as many lists as items that can rank; some
+    lists may stay empty. `scales` are (dim,) of `coordinate_scales`.
     """
     import faiss
 
@@ -84,11 +79,8 @@ def invert_lists(
 ) -> InvertedLists:
     """The lists of `assign_lists`, without empty ones.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        owners: (n_items,) int32 list of each item, -1: none.
-        scales: (dim,) float64 that the lists were learnt with.
-        vectors: (n, dim) float32 written to, such as a file; n is the number of items with a list. None: new memory.
+    `owners` are (n_items,) the list of each item, -1: none; `scales` (dim,) those that the lists were learnt with.
+    `vectors` (n, dim) are written to, such as a file; n is the number of items with a list. None: new memory.
     """
     nums = np.flatnonzero(owners >= 0)
     _, own, sizes = np.unique(owners[nums], return_inverse=True, return_counts=True)

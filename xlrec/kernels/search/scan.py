@@ -28,13 +28,7 @@ class Buffers(NamedTuple):
 
     @staticmethod
     def empty(thresholds: NDArray[np.float32], k: int, capacity: int) -> "Buffers":
-        """Buffers without entries.
-
-        Args:
-            thresholds: (n_users,) float32 to begin with; written to.
-            k: Items wanted.
-            capacity: Entries of a user at most.
-        """
+        """Buffers without entries, of `capacity` at most a user; `thresholds` (n_users,) float32 are written to."""
         shape = (len(thresholds), capacity)
         kinds = (np.int32, np.float32, np.float32, np.float64)
         limits = np.full(len(thresholds), min(capacity, 2 * k + 128))

@@ -46,16 +46,11 @@ def user_metrics(
     """One row per user with ground truth: user_id, system, slices and a double column per metric and cut-off.
 
     Users with ground truth but no list score 0 (1 for the language mix error, where 1 is worst). Users with a list but
-    no ground truth are not in it: `list_counts` says how many. A metric is null where a user has nothing to be
-    measured by, whatever the system: no foreign or cold relevant item, or languages that nobody knows.
+    no ground truth are not in it: `list_counts` says how many. A metric is null where a user has nothing to be measured
+    by, whatever the system: no foreign or cold relevant item, or languages that nobody knows.
 
-    Args:
-        recommendations: Table recommendations of one run, with lists of at least the largest cut-off.
-        truth: Of `ground_truth`.
-        reach: Of `item_reach`.
-        config: Section evaluate.
-        index: Folder of the item index whose vectors measure diversity; the same for all systems.
-        system: Name of the system.
+    `recommendations` are of one run, with lists of at least the largest cut-off; `truth` and `reach` of `ground_truth`
+    and `item_reach`. `index` is the folder whose vectors measure diversity, the same for all systems.
     """
     ranked = recommendations.where(F.col("rank") <= max(config.cutoffs)).join(reach, "item_id")
     row = F.struct("rank", "item_num", "item_language", "n_users", "n_all")

@@ -56,13 +56,7 @@ def summarise_metrics(
     so it is the same in all systems and the differences are paired. Coverage is no mean over users: its interval is
     null, its n_users 0.
 
-    Args:
-        per_user: Union of `user_metrics` of all systems: columns user_id, system, slices, and the metrics.
-        coverage: Union of `catalogue_coverage` of all systems.
-        split: How history and holdout were cut.
-        evaluated_at: Wall clock.
-        seed: Seed of the run.
-        n_bootstrap: Replicates.
+    `per_user` and `coverage` are unions of `user_metrics` and of `catalogue_coverage` of all systems.
     """
     names = [name for name in per_user.columns if name not in ("user_id", "system", "slices")]
     keyed = per_user.select(F.xxhash64("user_id").alias("user"), "system", "slices", *(F.col(f"`{n}`") for n in names))

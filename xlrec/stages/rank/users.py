@@ -58,11 +58,7 @@ class Listed(NamedTuple):
 
 
 def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
-    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
-
-    Args:
-        batch: Rows of `CANDIDATES`.
-        weights: (n_sources,) float64, the largest of any market.
+    """The rows of a `CANDIDATES` batch; scores of sources of `weights` (n_sources,) 0 come as 0.
 
     Raises:
         LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.
