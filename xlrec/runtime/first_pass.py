@@ -12,10 +12,7 @@ from xlrec.kernels.search.items import Shards, norms_of
 from xlrec.kernels.search.paths import PATHS, Block, error_factors
 
 #: A path is tried where the processor names one of these instructions.
-_FLAGS: Final = {
-    "bf16": {"avx512_bf16", "amx_bf16", "bf16"},
-    "int8": {"avx512_vnni", "avx_vnni", "amx_int8"},
-}
+_FLAGS: Final = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "int8": {"avx512_vnni", "avx_vnni", "amx_int8"}}
 _USERS, _ITEMS, _ROUNDS = 256, 2048, 3
 _CHECKED: Final = 16  # queries whose products are compared with float64 ones
 _GAIN: Final = {"float32": 1.0, "bf16": 1.15, "int8": 1.4}  # factors on the seconds, for the cost of more rescoring

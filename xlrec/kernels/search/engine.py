@@ -9,6 +9,8 @@ from xlrec.kernels.search.items import Items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.topk import top_k
 
+#: (n_users, dim), any scale.
+Queries = NDArray[np.floating[Any]]
 #: (n_users, k) int32 item numbers padded with -1, and (n_users, k) float64 scores padded with -inf.
 TopK = tuple[NDArray[np.int32], NDArray[np.float64]]
 
@@ -23,15 +25,7 @@ class SearchEngine(Protocol):
     items: Items
     first_pass: str  # Name of the product that proposes candidates, for the run's figures
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = ...,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = ...) -> TopK:
         """Item numbers and scores of each query's best k allowed items.
 
         `queries` are (n_users, dim), of any scale; one that is not finite gets an empty list. Items whose vector is
@@ -50,14 +44,6 @@ class ExactSearch:
         """Keeps the items."""
         self.items, self.first_pass = items, str(items.path.name)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 1024,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
         """As `SearchEngine.top_k`."""
         return top_k(queries, self.items, k, mask, zero_vectors=zero_vectors, user_block=user_block)

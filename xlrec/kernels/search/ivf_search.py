@@ -7,12 +7,12 @@ one list are multiplied with it together. A score of the product lies within e_v
 markets and languages are masked before. Users for whom fewer than k items are found are searched exactly.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.search.engine import ExactSearch, TopK
+from xlrec.kernels.search.engine import ExactSearch, Queries, TopK
 from xlrec.kernels.search.items import Items, prepare_items
 from xlrec.kernels.search.ivf_lists import InvertedLists
 from xlrec.kernels.search.ivf_scan import Probed, ivf_scan
@@ -44,15 +44,7 @@ class IvfSearch:
         norm_factor, _, added = error_factors(len(scales), Float32.roundoff, 0.0)
         self._errors = (norm_factor * items.norms[lists.nums] + added).astype(np.float32)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 1024,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
         """As `SearchEngine.top_k`, but a better item may be missing; every list is as long as the exact one.
 
         All is exact where zero vectors may rank, since they are in no list.
@@ -67,7 +59,7 @@ class IvfSearch:
             )
         return ids, scores
 
-    def search_lists(self, queries: NDArray[np.floating[Any]], k: int, mask: Mask) -> TopK:
+    def search_lists(self, queries: Queries, k: int, mask: Mask) -> TopK:
         """The top k of the scanned lists alone: fewer than k for some users, none for those of groups without probes.
 
         `queries` are (n_users, dim), any scale.

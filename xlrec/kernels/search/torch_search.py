@@ -4,15 +4,13 @@ See `xlrec.kernels.search.device_search` for the search of one block of users.
 """
 
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from xlrec.kernels.search.device_items import DeviceItems
 from xlrec.kernels.search.device_search import DeviceSearch
-from xlrec.kernels.search.engine import TopK
+from xlrec.kernels.search.engine import Queries, TopK
 from xlrec.kernels.search.items import Items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.topk import Users, query_lengths, top_k
@@ -48,15 +46,7 @@ class TorchSearch:
         self.fused = on_cuda and find_spec("triton") is not None if fused is None else fused
         self.device_items = DeviceItems(items, device, dtype, keep_bytes=keep_bytes)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 4096,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 4096) -> TopK:
         """As `SearchEngine.top_k`."""
         wide = np.ascontiguousarray(queries, dtype=np.float64)
         lengths = query_lengths(wide)
