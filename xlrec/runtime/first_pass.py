@@ -75,17 +75,15 @@ def paths_by_speed(dim: int) -> tuple[str, ...]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[[0, _USERS]] = dim**-0.5  # the largest sums: a 16-bit overflow would show here
     seconds = dict.fromkeys(names, np.inf)
-    blocks = {
-        name: (PATHS[name].round_vectors(vectors[:_USERS]), PATHS[name].round_vectors(vectors[_USERS:]))
-        for name in names
-    }
+    queries = {name: PATHS[name].round_vectors(vectors[:_USERS]) for name in names}
+    items = {name: PATHS[name].round_vectors(vectors[_USERS:]) for name in names}
     scratch = {name: PATHS[name].new_scratch(_USERS * _ITEMS) for name in names}
     for _ in range(_ROUNDS):
         for name in names:
             began = perf_counter()
-            PATHS[name].raw_scores(*blocks[name], scratch[name])
+            PATHS[name].raw_scores(queries[name], items[name], scratch[name])
             seconds[name] = min(seconds[name], (perf_counter() - began) * _GAIN[name])
-    sound = [name for name in names if name == "float32" or _within_bound(name, *blocks[name], vectors)]
+    sound = [name for name in names if name == "float32" or _within_bound(name, queries[name], items[name], vectors)]
     return tuple(sorted(sound, key=seconds.__getitem__))
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrec.kernels.base.gather import gather_rows
 from xlrec.kernels.search.items import Shards
 from xlrec.kernels.search.topk import unit_queries
 
@@ -66,11 +67,11 @@ def assign_lists(
         len(scales), n_lists, niter=_SWEEPS, seed=seed, spherical=True,
         min_points_per_centroid=1, max_points_per_centroid=_SAMPLED,
     )  # fmt: skip
-    learner.train(_scaled_vectors(shards, np.sort(drawn), factors))
+    learner.train(gather_rows(shards, np.sort(drawn), len(factors)) * factors)
     lists = np.full(len(norms), -1, dtype=np.int32)
     for low in range(0, len(nums), _AT_ONCE):
         part = nums[low : low + _AT_ONCE]
-        lists[part] = learner.index.search(_scaled_vectors(shards, part, factors), 1)[1][:, 0]
+        lists[part] = learner.index.search(gather_rows(shards, part, len(factors)) * factors, 1)[1][:, 0]
     return lists
 
 
@@ -96,12 +97,3 @@ def invert_lists(
         np.add.at(sums, own[here], shard_vectors.astype(np.float64))
     means = (sums / sizes[:, None] * scales).astype(np.float32)
     return InvertedLists(means, np.concatenate([[0], np.cumsum(sizes)]), nums[order].astype(np.int32), vectors)
-
-
-def _scaled_vectors(shards: Shards, nums: NDArray[np.int64], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, dim) float32 scaled vectors of some items, ascending."""
-    scaled = np.empty((len(nums), len(factors)), dtype=np.float32)
-    for first, rows in shards:
-        low, high = np.searchsorted(nums, [first, first + len(rows)])
-        np.multiply(rows[nums[low:high] - first], factors, out=scaled[low:high])
-    return scaled
