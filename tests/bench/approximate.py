@@ -129,7 +129,7 @@ def compared(name: str, one: World, rounds: int) -> tuple[list[Row], dict[str, A
     for n, search in searches.items():
         found = search.top_k(one.queries, K, one.mask, zero_vectors=False)[0]
         recall, first = float(overlaps(found, exact).mean()), float(overlaps(found, exact[:, :SHORT]).mean())
-        short = 1 - float(search.search_lists(one.queries, K, one.mask).complete.mean())
+        short = 1 - float((search.search_lists(one.queries, K, one.mask)[0][:, -1] >= 0).mean())
         label = f"{what}: {n} of {n_lists} lists, recall@{K} {recall:.3f}, @{SHORT} {first:.3f}, {short:.0%} exactly"
         rows.append(Row(label, against, least["exact"] / least[n]))
         if recall >= BAR:

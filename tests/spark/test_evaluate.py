@@ -15,7 +15,6 @@ from xlrec.stages.evaluate import (
     catalogue_coverage,
     ground_truth,
     item_reach,
-    list_counts,
     summarise_metrics,
     user_metrics,
 )
@@ -146,15 +145,6 @@ def test_a_user_without_a_list_scores_0_and_unmeasurable_metrics_are_null(world:
     assert found["cat"]["language_mix_error@3"] is None  # nobody knows what cat reads
     assert found["cat"]["cold_item_recall@3"] is None
     assert found["bob"]["cross_lingual_recall@3"] is None
-
-
-def test_excluded_users_are_counted(world: World) -> None:
-    row = list_counts(world.lists["xlrec"], world.truth).first()
-    assert row is not None
-    assert row.asDict() == {
-        "users_with_truth": 4, "users_without_list": 1, "lists_without_truth": 1, "relevant": 5,
-        "foreign_users": 2, "cold_users": 1,
-    }  # fmt: skip
 
 
 def test_coverage_is_of_the_items_that_are_sold_somewhere(metrics: "list[Row]") -> None:

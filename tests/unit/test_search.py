@@ -9,7 +9,6 @@ from worlds.catalogue import config, laid, model_in, table, world
 
 from xlrec.errors import MachineError
 from xlrec.index.search import IndexSearch
-from xlrec.kernels.search.torch_search import TorchSearch
 from xlrec.stages.retrieve import Retriever
 
 
@@ -18,7 +17,7 @@ def test_a_search_on_a_device_gives_the_same_rows(tmp_path: Path) -> None:
     users = table(planted)
     for learnt in (None, model):
         index = laid(tmp_path / f"index-{learnt is None}", planted, learnt)
-        search = IndexSearch(index, config(), engine_for=lambda space: TorchSearch(space.items, "cpu"))
+        search = IndexSearch(index, config(), device="cpu:0")
         assert (
             Retriever(index, config(), search)
             .candidates_of(users)

@@ -16,12 +16,7 @@ class Catalogue:
     """Facts of all items, row-aligned by item_num; arrays load on first use. Do not write to them."""
 
     def __init__(self, folder: Path, meta: dict[str, Any]) -> None:
-        """Takes the vocabularies.
-
-        Args:
-            folder: A finished index.
-            meta: Its `meta.json`.
-        """
+        """Takes the vocabularies of `meta.json` in the folder of a finished index."""
         self.folder = folder
         self.languages: tuple[str, ...] = tuple(meta["languages"])
         self.categories: tuple[str, ...] = tuple(meta["categories"])
@@ -103,12 +98,7 @@ def bits_of(nums: Sequence[int], n_words: int) -> NDArray[np.uint64]:
 
 
 def language_matrix(bits: NDArray[np.uint64], n_languages: int) -> NDArray[np.float32]:
-    """(n_items, n_languages) float32: 1 where the bit of `Catalogue.language_bits` is set, else 0.
-
-    Args:
-        bits: (n_items, n_words) uint64.
-        n_languages: Columns.
-    """
+    """(n_items, n_languages) float32: 1 where the bit of `Catalogue.language_bits` is set, else 0."""
     codes = np.arange(n_languages)
     set_bits = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
     return set_bits.astype(np.float32)

@@ -7,22 +7,23 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from dataclasses import replace as replace_fields
-from io import IOBase
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import feather
 
 from xlrec.errors import EncoderError, LakeError
-from xlrec.index.catalogue import bits_of, words_for
+from xlrec.index.catalogue import words_for
 from xlrec.index.vectors import LAYOUT, META
 from xlrec.kernels.base.csr import first_entries, indptr_of
 from xlrec.runtime.arrays import load_array, replace_file, save_array, save_array_parts
 
-_PIECES: Final = "pieces"
+#: Folder in that of the index with what tasks wrote, until it is joined.
+PIECES: Final = "pieces"
 _STRINGS: Final = pa.list_(pa.string())
 _OPTIONAL: Final[dict[str, Any]] = {
     "languages": _STRINGS, "categories": _STRINGS, "markets": _STRINGS, "available": pa.bool_(), "vector": pa.binary(),
@@ -58,7 +59,7 @@ class IndexSpec:
 
     def piece(self, kind: str, shard: int) -> Path:
         """File of one shard's piece."""
-        return Path(self.folder) / _PIECES / f"{kind}-{shard:05d}.npy"
+        return Path(self.folder) / PIECES / f"{kind}-{shard:05d}.npy"
 
     def whole(self, name: str) -> Path:
         """File of a finished array."""
@@ -68,17 +69,16 @@ class IndexSpec:
 def write_items(spec: IndexSpec, shard: int, items: pa.Table) -> None:
     """Writes the vectors of a shard, and the pieces of its ids, eligibility, languages and categories.
 
-    Args:
-        spec: The index.
-        shard: Number of the shard.
-        items: item_id, item_num, and any of languages, categories, markets, available, vector; all rows of the
-            shard, in any order. Without them items have no text, no category and no vector, and may go everywhere.
+    `items` has item_id, item_num, and any of languages, categories, markets, available, vector; all rows of the shard,
+    in any order. Without them items have no text, no category and no vector, and may go everywhere.
 
     Raises:
         LakeError: The item_nums are not exactly those of the shard, or a vector has another dimension.
         EncoderError: A vector is not finite.
     """
-    items = _with_all_columns(items.sort_by("item_num")).combine_chunks()
+    for name in _OPTIONAL.keys() - items.column_names:
+        items = items.append_column(name, pa.nulls(items.num_rows, _OPTIONAL[name]))
+    items = items.sort_by("item_num").combine_chunks()
     first = shard * spec.shard_rows
     nums = items["item_num"].to_numpy()
     if len(nums) != spec.rows(shard) or not np.array_equal(nums, np.arange(first, first + len(nums))):
@@ -89,13 +89,19 @@ def write_items(spec: IndexSpec, shard: int, items: pa.Table) -> None:
     vectors = _vectors(spec, items)
     save_array(spec.whole(f"vectors-{shard:05d}"), vectors)
     save_array(spec.piece("norms", shard), np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1)))
-    ids = pa.array(items["item_id"].to_pylist(), pa.string())
-    replace_file(spec.piece("ids", shard), lambda file: _write_ipc(file, ids))
-    save_array(spec.piece("eligible", shard), _eligible(spec, items))
-    save_array(spec.piece("languages", shard), _bits(_codes(items["languages"], spec.languages), len(spec.languages)))
-    codes = [sorted(row) for row in _codes(items["categories"], spec.categories)]
-    save_array(spec.piece("categories-sizes", shard), np.array([len(row) for row in codes], dtype=np.int64))
-    save_array(spec.piece("categories-codes", shard), np.array([code for row in codes for code in row], dtype=np.int32))
+    _write_ids(spec.piece("ids", shard), items["item_id"])
+    rows, codes = _codes(items["markets"], spec.markets)
+    eligible = np.tile(pc.is_null(items["markets"]).to_numpy(), (len(spec.markets), 1))
+    eligible[codes, rows] = True
+    available = [value is not False for value in items["available"].to_pylist()]
+    save_array(spec.piece("eligible", shard), eligible & np.array(available, dtype=np.bool_))
+    rows, codes = _codes(items["languages"], spec.languages)
+    bits = np.zeros((len(nums), words_for(len(spec.languages))), dtype=np.uint64)
+    np.bitwise_or.at(bits, (rows, codes // 64), np.uint64(1) << (codes % 64).astype(np.uint64))
+    save_array(spec.piece("languages", shard), bits)
+    rows, codes = _codes(items["categories"], spec.categories)
+    save_array(spec.piece("categories-sizes", shard), np.bincount(rows, minlength=len(nums)))
+    save_array(spec.piece("categories-codes", shard), codes.astype(np.int32))
 
 
 def write_neighbours(spec: IndexSpec, market: str, shard: int, neighbours: pa.Table, most: int | None = None) -> None:
@@ -119,7 +125,7 @@ def write_market(spec: IndexSpec, market: str, popularity: pa.Table) -> None:
     """Writes the popularity (item_num, score) of a market; a market without any has no file yet."""
     scores = np.zeros(spec.n_items, dtype=np.float64)
     scores[popularity["item_num"].to_numpy()] = popularity["score"].to_numpy()
-    save_array(_popularity(spec, spec.markets.index(market)), scores)
+    save_array(spec.whole(f"popularity-{spec.markets.index(market):05d}"), scores)
 
 
 def finish_index(spec: IndexSpec) -> None:
@@ -144,17 +150,10 @@ def finish_index(spec: IndexSpec) -> None:
     rows = (piece[num] for num in range(len(spec.markets)) for piece in pieces)
     save_array_parts(spec.whole("eligible"), np.dtype(np.bool_), (len(spec.markets), spec.n_items), rows)
     _order(spec)
-    shutil.rmtree(Path(spec.folder) / _PIECES, ignore_errors=True)
+    shutil.rmtree(Path(spec.folder) / PIECES, ignore_errors=True)
     meta = {"layout": LAYOUT, **asdict(spec)}
     del meta["folder"]
     replace_file(Path(spec.folder) / META, lambda file: file.write(json.dumps(meta, ensure_ascii=False).encode()))
-
-
-def _with_all_columns(items: pa.Table) -> pa.Table:
-    for name, kind in _OPTIONAL.items():
-        if name not in items.column_names:
-            items = items.append_column(name, pa.nulls(items.num_rows, kind))
-    return items
 
 
 def _neighbours_of(spec: IndexSpec, market: str) -> str:
@@ -177,49 +176,31 @@ def _vectors(spec: IndexSpec, items: pa.Table) -> NDArray[np.float32]:
     return vectors
 
 
-def _codes(column: "pa.ChunkedArray[Any]", vocabulary: tuple[str, ...]) -> list[list[int]]:
-    nums = {name: num for num, name in enumerate(vocabulary)}
-    return [[nums[name] for name in row or ()] for row in column.to_pylist()]
+def _codes(column: "pa.ChunkedArray[Any]", vocabulary: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(n,) int64 rows and (n,) int64 numbers of the names in lists, ascending."""
+    rows, names = pc.list_parent_indices(column).to_numpy(), pc.list_flatten(column)
+    codes = pc.index_in(names, value_set=pa.array(vocabulary, pa.string())).to_numpy()
+    order = np.lexsort((codes, rows))
+    return rows[order], codes[order].astype(np.int64)
 
 
-def _bits(codes: list[list[int]], n_names: int) -> NDArray[np.uint64]:
-    words = np.zeros((len(codes), words_for(n_names)), dtype=np.uint64)
-    for row, found in enumerate(codes):
-        words[row] = bits_of(found, words.shape[1])
-    return words
-
-
-def _eligible(spec: IndexSpec, items: pa.Table) -> NDArray[np.bool_]:
-    found = np.zeros((len(spec.markets), items.num_rows), dtype=np.bool_)
-    found[:, pc.is_null(items["markets"]).to_numpy()] = True
-    for row, codes in enumerate(_codes(items["markets"], spec.markets)):
-        found[codes, row] = True
-    found[:, [available is False for available in items["available"].to_pylist()]] = False
-    return found
-
-
-def _write_ipc(file: IO[bytes], ids: "pa.Array[Any]") -> None:
-    table = pa.table({"item_id": ids})
-    with pa.ipc.new_file(cast(IOBase, file), table.schema) as writer:
-        writer.write_table(table, max_chunksize=max(1, table.num_rows))
+def _write_ids(path: Path, ids: "pa.ChunkedArray[Any]") -> None:
+    """Writes a file of Arrow with one column in one piece."""
+    array: Any = pa.concat_arrays([pa.array([], pa.string()), *ids.cast(pa.string()).chunks])
+    table = pa.table({"item_id": array})
+    replace_file(path, lambda file: feather.write_feather(table, file, "uncompressed", chunksize=max(1, len(array))))
 
 
 def _merge_ids(spec: IndexSpec) -> None:
-    parts = [pa.ipc.open_file(str(spec.piece("ids", shard))).read_all() for shard in range(spec.n_shards)]
-    chunks = [chunk for part in parts for chunk in part["item_id"].chunks]
-    ids = pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
-    replace_file(Path(spec.folder) / "item_ids.arrow", lambda file: _write_ipc(file, ids))
-
-
-def _popularity(spec: IndexSpec, num: int) -> Path:
-    return spec.whole(f"popularity-{num:05d}")
+    parts = [pa.ipc.open_file(str(spec.piece("ids", shard))).read_all()["item_id"] for shard in range(spec.n_shards)]
+    _write_ids(Path(spec.folder) / "item_ids.arrow", pa.chunked_array(parts, pa.string()))
 
 
 def _order(spec: IndexSpec) -> None:
     """Writes the popular order of every market."""
     eligible = load_array(spec.whole("eligible"))
     for num in range(len(spec.markets)):
-        path = _popularity(spec, num)
+        path = spec.whole(f"popularity-{num:05d}")
         if not path.exists():
             save_array(path, np.zeros(spec.n_items, dtype=np.float64))
         scores, items = load_array(path), np.flatnonzero(eligible[num]).astype(np.int32)
@@ -230,10 +211,9 @@ def _merge_lists(spec: IndexSpec, what: str, **kinds: type[Any]) -> None:
     """Joins sizes and columns of lists of items; a shard without any has no pieces."""
     indptr = np.zeros(spec.n_items + 1, dtype=np.int64)
     for shard in range(spec.n_shards):
-        path = spec.piece(f"{what}-sizes", shard)
-        if path.exists():
-            first = shard * spec.shard_rows
-            indptr[first + 1 : first + 1 + spec.rows(shard)] = load_array(path)
+        if (path := spec.piece(f"{what}-sizes", shard)).exists():
+            first = shard * spec.shard_rows + 1
+            indptr[first : first + spec.rows(shard)] = load_array(path)
     save_array(spec.whole(f"{what}-indptr"), np.cumsum(indptr))
     for name, kind in kinds.items():
         _append(spec, f"{what}-{name}", np.dtype(kind), ())

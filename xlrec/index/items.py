@@ -33,20 +33,14 @@ class ItemIndex(ItemVectors, Catalogue):
         Raises:
             LakeError: The folder is missing, unfinished or of another layout; run `train` again.
         """
-        return _open(folder, tuple(_modified_at(Path(folder) / name) for name in (META, LEARNT, FUSION)))
+        paths = [Path(folder) / name for name in (META, LEARNT, FUSION)]
+        return _open(folder, tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths))
 
     @cached_property
     def fusion(self) -> dict[str, Any] | None:
         """joint: weights in the order of `SOURCES`; markets: those of single ones; figures. None: none were learnt."""
         path = self.folder / FUSION
         return json.loads(path.read_text("utf-8")) if path.exists() else None
-
-
-def _modified_at(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 @lru_cache(maxsize=4)

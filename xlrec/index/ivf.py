@@ -53,23 +53,16 @@ def write_lists(
 ) -> InvertedLists:
     """Learns the lists and writes them; they open once `write_probes` has written the measured recall.
 
-    Args:
-        index: A finished index.
-        learnt: The model whose outputs are in the lists; None: the texts' vectors.
-        items: These vectors; at least one can rank.
-        scales: (dim,) float64 of `coordinate_scales`.
-        n_lists: At most the number of items that can rank.
-        seed: Of k-means.
+    `items` are the outputs of the model `learnt`, the texts' vectors where it is None; at least `n_lists` can rank.
+    `scales` are (dim,) of `coordinate_scales`.
     """
     require_faiss()
     owners = assign_lists(items.shards, items.norms, scales, n_lists=n_lists, seed=seed)
-    path = _file(index, learnt, "vectors")
-    part = path.with_name(f"{path.name}.part")
-    shape = (int((owners >= 0).sum()), len(scales))
-    vectors = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=shape)
+    # memory holds no copy of the vectors; without `write_probes` nobody opens the file
+    path, shape = _file(index, learnt, "vectors"), (int((owners >= 0).sum()), len(scales))
+    vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     lists = invert_lists(items.shards, owners, scales, vectors)
     vectors.flush()
-    part.replace(path)
     for name in ("means", "indptr", "nums"):
         save_array(_file(index, learnt, name), getattr(lists, name))
     return lists

@@ -24,14 +24,7 @@ class LearntVectors:
     """One model's vectors of an index's items, memory-mapped and row-aligned by item_num."""
 
     def __init__(self, index: ItemIndex, place: int, fingerprint: str, dim: int) -> None:
-        """Arrays load on first use.
-
-        Args:
-            index: Whose items they are.
-            place: Of the model among the index's.
-            fingerprint: Of the model.
-            dim: Numbers of a vector.
-        """
+        """`place` is that of the model among the index's, `dim` the numbers of a vector."""
         self.index, self.place, self.fingerprint, self.dim = index, place, fingerprint, dim
 
     @cached_property
@@ -108,10 +101,8 @@ def _models_of(index: ItemIndex) -> LearntModels:
 def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_micros: NDArray[np.float64]) -> None:
     """Writes the vectors of all items by each model, a shard after the other: from here on the index has its models.
 
-    Args:
-        folder: A finished index.
-        models: Model of each market that has its own; under None the model of all others.
-        first_micros: (n_items,) float64 first moment of each item in microseconds, NaN where unknown.
+    `models` has those of markets with their own, and under None that of all others. `first_micros` (n_items,) is the
+    first moment of each item in microseconds, NaN where unknown.
 
     Raises:
         LakeError: a model is of another encoder's dimension.

@@ -1,6 +1,5 @@
 """The search of a block of users on one index: picks the engine, exact or approximate, on the CPU or on a GPU."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
 from xlrec.index.learnt import LearntVectors, models_of
 from xlrec.kernels.search.engine import ExactSearch, SearchEngine, TopK
-from xlrec.kernels.search.items import Items, Shards, prepare_items
+from xlrec.kernels.search.items import Items, prepare_items
 from xlrec.kernels.search.mask import Mask
 from xlrec.runtime.first_pass import first_pass_for
 
@@ -26,11 +25,6 @@ class VectorSpace(NamedTuple):
     items: Items
     dim: int
 
-    @property
-    def shards(self) -> Shards:
-        """(first item_num, (rows, dim) float32) of each shard."""
-        return self.items.shards
-
 
 @lru_cache(maxsize=8)
 def vector_space(
@@ -38,11 +32,7 @@ def vector_space(
 ) -> VectorSpace:
     """The space of a model, of the texts where it is None; prepared once for all tasks of a worker.
 
-    Args:
-        index: Tonight's.
-        learnt: The model.
-        item_block: Items per matrix product.
-        path: First pass, as of `prepare_items`; None: the fastest on this machine.
+    `path` is the first pass, as of `prepare_items`; None: the fastest on this machine.
     """
     space = (index.shards, index.norms, index.dim) if learnt is None else (learnt.outputs, learnt.norms, learnt.dim)
     shards, norms, dim = space[0], np.asarray(space[1]), space[2]
@@ -53,27 +43,16 @@ def vector_space(
 class IndexSearch:
     """The vector spaces of one index, and the engine of each."""
 
-    def __init__(
-        self,
-        index: ItemIndex,
-        config: Config,
-        *,
-        device: str = "cpu",
-        engine_for: Callable[[VectorSpace], SearchEngine] | None = None,
-    ) -> None:
-        """Prepares the spaces.
+    def __init__(self, index: ItemIndex, config: Config, *, device: str = "cpu") -> None:
+        """Prepares the spaces; the index's models serve where `train.factors` is enabled.
 
-        Args:
-            index: Tonight's; its models serve where `train.factors` is enabled.
-            config: `retrieve` and `train.factors` are used.
-            device: Of torch, where an exact search multiplies.
-            engine_for: Engine of a space; None: as the config says.
+        An exact search multiplies on `device`, of torch.
 
         Raises:
             MachineError: The device is a GPU, and this worker's torch sees none.
         """
         self.config = config.retrieve
-        device = device if engine_for is None and self.config.search == "exact" else "cpu"
+        device = device if self.config.search == "exact" else "cpu"
         models = models_of(index) if config.train.factors.enabled else None
         path = None if device == "cpu" else "float32"
         each = models.each if models else [None]
@@ -81,17 +60,14 @@ class IndexSearch:
         self.spaces = [vector_space(index, learnt, self.config.item_block, path) for learnt in each]
         #: (n_markets,) int64 space of each market.
         self.space_nums = models.places if models else np.zeros(len(index.markets), dtype=np.int64)
-        self._engines = [engine_for(s) if engine_for else engine_of(s, self.config, device) for s in self.spaces]
+        self._engines = [engine_of(space, self.config, device) for space in self.spaces]
+        #: First passes that were used so far.
         self.first_passes: set[str] = set()
-        """First passes that were used so far."""
 
     def best_items(self, queries: NDArray[np.float64], mask: Mask, space_num: int) -> TopK:
         """(n_users, candidates) int32 item_nums and float64 scores, padded with -1 and -inf.
 
-        Args:
-            queries: (n_users, dim) float64; NaN for users who get nothing.
-            mask: Allowed items of each user.
-            space_num: Space of the queries.
+        `queries` are (n_users, dim) float64 of the space, NaN for users who get nothing.
         """
         engine, config = self._engines[space_num], self.config
         self.first_passes.add(engine.first_pass)
@@ -99,12 +75,7 @@ class IndexSearch:
 
 
 def engine_of(space: VectorSpace, config: RetrieveConfig, device: str = "cpu") -> SearchEngine:
-    """The engine that the config names; exact, too, where no lists of these vectors were written.
-
-    Args:
-        space: The vectors.
-        config: `search` is used.
-        device: Of torch, where an exact search multiplies.
+    """The engine that `config.search` names; exact, too, where no lists of these vectors were written.
 
     Raises:
         MachineError: The device is a GPU, and this worker's torch sees none.

@@ -58,12 +58,7 @@ class ItemVectors:
     def gather_vectors(
         self, item_nums: NDArray[np.integer[Any]], room: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """(n, dim) float32 vectors of some items, a copy.
-
-        Args:
-            item_nums: (n,) item_nums in any order, repeats allowed.
-            room: (at least n, dim) float32 that is written to; None: new memory.
-        """
+        """(n, dim) float32 copy of the vectors of some items (n,), repeats allowed; in `room` (at least n, dim)."""
         return gather_rows(self.shards, item_nums, self.dim, room)
 
 

@@ -5,13 +5,15 @@ languages, categories) and the row count reach its memory.
 """
 
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from xlrec.errors import LakeError
-from xlrec.index.files import IndexSpec, finish_index, write_items, write_market, write_neighbours
+from xlrec.index.files import PIECES, IndexSpec, finish_index, write_items, write_market, write_neighbours
 from xlrec.index.vectors import META
 from xlrec.kernels.base.names import UNKNOWN_MARKET
 from xlrec.runtime.files import PARTS, Files
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 SHARD_ROWS: Final = 65536
 #: More distinct markets, languages or categories than this are a broken input, not a vocabulary.
 MAX_VOCABULARY: Final = 1_000_000
-_NAMED: Final = ("languages", "categories")
-_UNKNOWN: Final = {UNKNOWN_MARKET}
 _COLUMNS: Final = ("item_id", "item_num", "languages", "categories", "markets", "available")
 
 
@@ -40,15 +40,10 @@ def write_index(
 ) -> None:
     """Writes an index folder with Spark's tasks; an older index in it does not open from the start on.
 
-    Args:
-        files: The folder.
-        items: item_id and item_num, and any of the other columns of `tables.ITEMS`; see `write_items`.
-        item_vectors: item_num int, vector binary (dim little-endian float32); others get a zero row.
-        neighbours: `tables.NEIGHBOURS`; None: there are none.
-        popularity: `tables.POPULARITY`; None: none.
-        dim: Numbers in a vector.
-        n_neighbours: Best neighbours of an item in each market; None: all.
-        shard_rows: Items per shard file.
+    `items` has item_id and item_num, and any of the other columns of `tables.ITEMS`; see `write_items`. `item_vectors`
+    has item_num and vector, dim little-endian float32 numbers; other items get a zero row. `neighbours` is
+    `tables.NEIGHBOURS`, of which the best `n_neighbours` of an item in each market are kept, None: all; `popularity` is
+    `tables.POPULARITY`.
 
     Raises:
         LakeError: item_nums are not 0..n-1, or a vector has another dimension.
@@ -56,33 +51,27 @@ def write_index(
     from pyspark.sql import functions as F
 
     spec = _spec(files.folder, items, popularity, dim, shard_rows)
-    _clear(files.folder)
-    rows = _rows(items, item_vectors)
+    (Path(files.folder) / META).unlink(missing_ok=True)  # an older index becomes unreadable first
+    shutil.rmtree(Path(files.folder) / PIECES, ignore_errors=True)
+    Path(files.folder).mkdir(parents=True, exist_ok=True)
+    rows = items.select(*(name for name in _COLUMNS if name in items.columns))
+    if item_vectors is not None:
+        rows = rows.join(item_vectors.select("item_num", "vector"), "item_num", "left")
     shard = F.floor(F.col("item_num") / spec.shard_rows).cast("int").alias("shard")
 
-    def items_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        return files.written_parts(lambda folder: write_items(spec.at(folder), key[0].as_py(), table))
+    def write_each(rows: "DataFrame", keys: list[Any], write: Callable[..., None]) -> None:
+        def written(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
+            values = [part.as_py() for part in key]
+            return files.written_parts(lambda folder: write(spec.at(folder), *values, table))
 
-    def neighbours_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        market, shard = (part.as_py() for part in key)
-        return files.written_parts(lambda folder: write_neighbours(spec.at(folder), market, shard, table, n_neighbours))
+        files.collect_parts(rows.groupBy(*keys).applyInArrow(written, PARTS))
 
-    def popularity_of(key: tuple[Any, ...], table: pa.Table) -> pa.Table:
-        return files.written_parts(lambda folder: write_market(spec.at(folder), key[0].as_py(), table))
-
-    files.collect_parts(rows.groupBy(shard).applyInArrow(items_of, PARTS))
+    write_each(rows, [shard], write_items)
     if neighbours is not None:
-        files.collect_parts(neighbours.groupBy("market", shard).applyInArrow(neighbours_of, PARTS))
+        write_each(neighbours, ["market", shard], partial(write_neighbours, most=n_neighbours))
     if popularity is not None:
-        files.collect_parts(popularity.groupBy("market").applyInArrow(popularity_of, PARTS))
+        write_each(popularity, ["market"], write_market)
     finish_index(spec)
-
-
-def _rows(items: "DataFrame", item_vectors: "DataFrame | None") -> "DataFrame":
-    rows = items.select(*(name for name in _COLUMNS if name in items.columns))
-    if item_vectors is None:
-        return rows
-    return rows.join(item_vectors.select("item_num", "vector"), "item_num", "left")
 
 
 def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: int, shard_rows: int) -> IndexSpec:
@@ -92,10 +81,12 @@ def _spec(folder: str, items: "DataFrame", popularity: "DataFrame | None", dim: 
     n_items, last = (0, None) if row is None else (row["n_items"], row["last"])
     if n_items and last != n_items - 1:
         raise LakeError(f"items has {n_items} rows and the highest item_num {last}: prepare must number them 0..n-1")
-    named = {kind: items.select(F.explode(kind)) for kind in (*_NAMED, "markets") if kind in items.columns}
-    languages, categories, markets = (_vocabulary(named.get(kind)) for kind in (*_NAMED, "markets"))
+    languages, categories, markets = (
+        _vocabulary(items.select(F.explode(kind)) if kind in items.columns else None)
+        for kind in ("languages", "categories", "markets")
+    )
     popular_in = _vocabulary(None if popularity is None else popularity.select("market"))
-    sold_in = tuple(sorted({*_UNKNOWN, *markets, *popular_in}))
+    sold_in = tuple(sorted({UNKNOWN_MARKET, *markets, *popular_in}))
     return IndexSpec(folder, n_items, dim, shard_rows, languages, categories, sold_in)
 
 
@@ -107,10 +98,3 @@ def _vocabulary(names: "DataFrame | None") -> tuple[str, ...]:
     if len(rows) > MAX_VOCABULARY:
         raise LakeError(f"{names.columns[0]} has more than {MAX_VOCABULARY} distinct values: check the catalogue")
     return tuple(sorted(row[0] for row in rows if row[0] is not None))
-
-
-def _clear(folder: str) -> None:
-    """Makes an older index unreadable first, then empties the folder's pieces."""
-    (Path(folder) / META).unlink(missing_ok=True)
-    shutil.rmtree(Path(folder) / "pieces", ignore_errors=True)
-    Path(folder).mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The approximate search of a run: inverted lists of the items, and the recall on a sample of users by market."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from xlrec.errors import LakeError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
 from xlrec.index.search import IndexSearch, VectorSpace
-from xlrec.kernels.search.engine import ExactSearch, TopK
+from xlrec.kernels.search.engine import TopK
 from xlrec.kernels.search.ivf_lists import coordinate_scales, default_list_count
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.probing import Probes, Sample, probes_for
@@ -99,32 +99,28 @@ def _users(run: Run) -> pa.Table:
     return users
 
 
-class _Sampler:
-    """An exact engine that keeps the queries of its users and their lists."""
+class _Sampler(IndexSearch):
+    """The exact search, which keeps the queries of its users and their lists by vector space."""
 
-    def __init__(self, space: VectorSpace, samples: list[tuple[VectorSpace, Sample]]) -> None:
-        self.items, self.space, self.samples = space.items, space, samples
-        self.exact = ExactSearch(space.items)
-        self.first_pass = self.exact.first_pass
+    def __init__(self, index: ItemIndex, config: Config) -> None:
+        retrieve = config.retrieve.model_copy(update={"search": "exact"})
+        super().__init__(index, config.model_copy(update={"retrieve": retrieve}))
+        self.samples: list[tuple[VectorSpace, Sample]] = []
 
-    def top_k(self, queries: NDArray[np.floating[Any]], k: int, mask: Mask, **options: Any) -> TopK:
-        ids, scores = self.exact.top_k(queries, k, mask, **options)
+    def best_items(self, queries: NDArray[np.float64], mask: Mask, space_num: int) -> TopK:
+        ids, scores = super().best_items(queries, mask, space_num)
         users = np.flatnonzero(np.isfinite(queries).all(axis=1))
         if len(users):
-            self.samples.append(
-                (self.space, Sample(queries[users].astype(np.float64), mask.of_users(users), ids[users]))
-            )
+            self.samples.append((self.spaces[space_num], Sample(queries[users], mask.of_users(users), ids[users])))
         return ids, scores
 
 
 def _samples(run: Run, index: ItemIndex) -> list[tuple[VectorSpace, Sample]]:
     """The sample's users with a query by vector space, and their exact lists."""
-    samples: list[tuple[VectorSpace, Sample]] = []
-    users = _users(run)
+    search, users = _Sampler(index, run.config), _users(run)
     if users.num_rows:
-        search = IndexSearch(index, run.config, engine_for=lambda space: _Sampler(space, samples))
         Retriever(index, run.config, search).candidates_of(users)
-    return samples
+    return search.samples
 
 
 def _write_lists(index: ItemIndex, space: VectorSpace, sample: Sample, config: Config) -> Probes:

@@ -62,7 +62,8 @@ def score_systems(run: Run, inputs: Inputs) -> None:
         items, history = lake.read_table(ITEMS), lake.read_table(EVENTS)
         truth = scoring.ground_truth(lake.read_table(HOLDOUT), history, lake.read_table(USERS), items, config).persist()
         reach = scoring.item_reach(items, history).persist()
-        lists = {name: _lists_of(lake, name) for name in systems}
+        recommended = lake.read_table(RECOMMENDATIONS)
+        lists = {name: recommended.where(recommended["run_id"] == name) for name in systems}
         own = _index(apart, "own").share_with_workers(run.spark)
         users = [
             scoring.user_metrics(rows, truth, reach, config, index=own, system=name) for name, rows in lists.items()
@@ -105,17 +106,22 @@ def _lists(apart: Run, system: baselines.System) -> None:
     """Writes the system's lists under its name as run_id."""
     lake, day = apart.lake, apart.run_date
     with apart.stage(f"evaluate {system.name}") as progress:
-        events, users, queries = lake.read_table(EVENTS), lake.read_table(USERS), None
+        events, users, items = lake.read_table(EVENTS), lake.read_table(USERS), lake.read_table(ITEMS)
+        queries = None
         index = _index(apart, system.model)
-        if system.name == "xlrec":
-            own = dataclasses.replace(apart, config=system.config, run_id="own", log=RunLog())
-            learn_models(own, index)  # the night's models, from the history alone
+        if system.model == "own":
+            if system.name == "xlrec":
+                own = dataclasses.replace(apart, config=system.config, run_id="own", log=RunLog())
+                learn_models(own, index)  # the night's models from the history alone
         elif system.model == "itemknn":
-            events = baselines.binary_events(events)
-            _learn_neighbours(apart, system, events, index)
-        elif system.model != "own":
-            vectors, queries = als.fit_als(events, system.config.evaluate.als, seed=system.config.seed)
-            _write(apart, index, vectors, None, system.config.evaluate.als.rank)
+            events, pairs = baselines.binary_events(events), index.subfolder(PAIRS)
+            neighbours, _ = train_counts(events, items, system.config.train, day, pairs)
+            write_index(index, items, None, neighbours, lake.read_table(POPULARITY), dim=1)
+            pairs.delete_everywhere(apart.spark)
+        else:
+            als_config = system.config.evaluate.als
+            vectors, queries = als.fit_als(events, als_config, seed=system.config.seed)
+            write_index(index, items, vectors, None, lake.read_table(POPULARITY), dim=als_config.rank)
         index.keep_in_lake_once(apart.spark)  # that of our own model serves several systems
         place = index.share_with_workers(apart.spark)
         lists = ranked_lists(
@@ -125,22 +131,5 @@ def _lists(apart: Run, system: baselines.System) -> None:
         progress.record_result(rows_out=rows)
 
 
-def _learn_neighbours(apart: Run, system: baselines.System, events: DataFrame, index: Files) -> None:
-    pairs = index.subfolder(PAIRS)
-    neighbours, _ = train_counts(events, apart.lake.read_table(ITEMS), system.config.train, apart.run_date, pairs)
-    _write(apart, index, None, neighbours, 1)
-    pairs.delete_everywhere(apart.spark)
-
-
-def _write(apart: Run, index: Files, vectors: DataFrame | None, neighbours: DataFrame | None, dim: int) -> None:
-    lake = apart.lake
-    write_index(index, lake.read_table(ITEMS), vectors, neighbours, lake.read_table(POPULARITY), dim=dim)
-
-
 def _index(apart: Run, model: str) -> Files:
     return apart.lake.folder_of_files(f"{INDEXES}/{apart.run_id}-{model}")
-
-
-def _lists_of(lake: Lake, system: str) -> DataFrame:
-    rows = lake.read_table(RECOMMENDATIONS)
-    return rows.where(rows["run_id"] == system)

@@ -12,10 +12,7 @@ from xlrec.kernels.search.paths import PATHS, Block, error_factors
 from xlrec.runtime.machine import cpu_flags
 
 #: A path is tried where the processor names one of these instructions.
-_FLAGS: Final = {
-    "bf16": {"avx512_bf16", "amx_bf16", "bf16"},
-    "int8": {"avx512_vnni", "avx_vnni", "amx_int8"},
-}
+_FLAGS: Final = {"bf16": {"avx512_bf16", "amx_bf16", "bf16"}, "int8": {"avx512_vnni", "avx_vnni", "amx_int8"}}
 _USERS, _ITEMS, _ROUNDS = 256, 2048, 3
 _CHECKED: Final = 16  # queries whose products are compared with float64 ones
 _GAIN: Final = {"float32": 1.0, "bf16": 1.15, "int8": 1.4}  # factors on the seconds, for the cost of more rescoring
@@ -29,10 +26,7 @@ _SAMPLED: Final = 64  # items of a shard that the spread is estimated from
 def first_pass_for(shards: Shards, norms: NDArray[np.float64] | None = None, *, n_queries: int | None = None) -> str:
     """Name of the fastest path for these items: a key of `kernels.search.paths.PATHS`.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        norms: (n_items,) float64 of the items, where known.
-        n_queries: Queries in all, where known.
+    `norms` (n_items,) of the items and `n_queries` in all are given where known.
     """
     few = n_queries is not None and n_queries < _FEW_QUERIES
     if few or sum(rows.size for _, rows in shards) < _SMALL:
@@ -70,17 +64,15 @@ def paths_by_speed(dim: int) -> tuple[str, ...]:
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[[0, _USERS]] = dim**-0.5  # the largest sums: a 16-bit overflow would show here
     seconds = dict.fromkeys(names, np.inf)
-    blocks = {
-        name: (PATHS[name].round_vectors(vectors[:_USERS]), PATHS[name].round_vectors(vectors[_USERS:]))
-        for name in names
-    }
+    queries = {name: PATHS[name].round_vectors(vectors[:_USERS]) for name in names}
+    items = {name: PATHS[name].round_vectors(vectors[_USERS:]) for name in names}
     scratch = {name: PATHS[name].new_scratch(_USERS * _ITEMS) for name in names}
     for _ in range(_ROUNDS):
         for name in names:
             began = perf_counter()
-            PATHS[name].raw_scores(*blocks[name], scratch[name])
+            PATHS[name].raw_scores(queries[name], items[name], scratch[name])
             seconds[name] = min(seconds[name], (perf_counter() - began) * _GAIN[name])
-    sound = [name for name in names if name == "float32" or _within_bound(name, *blocks[name], vectors)]
+    sound = [name for name in names if name == "float32" or _within_bound(name, queries[name], items[name], vectors)]
     return tuple(sorted(sound, key=seconds.__getitem__))
 
 

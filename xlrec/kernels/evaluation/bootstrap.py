@@ -60,10 +60,8 @@ def _draw(users: NDArray[np.uint64], seed: np.uint64, thresholds: NDArray[np.uin
 def poisson_weights(users: NDArray[np.integer[Any]], seed: int, n_replicates: int) -> Floats:
     """(n_users, n_replicates) weights, whole numbers >= 0 with mean and variance 1.
 
-    Args:
-        users: (n_users,) 64-bit keys, such as hashes of user_ids; equal keys get equal weights.
-        seed: Another seed gives other weights.
-        n_replicates: A smaller number gives the first columns of a larger one.
+    `users` (n_users,) are 64-bit keys, such as hashes of user_ids; equal keys get equal weights. Another seed gives
+    other weights; a smaller number of replicates gives the first columns of a larger one.
     """
     weights = np.empty((len(users), n_replicates))
     _draw(np.asarray(users).astype(np.uint64), np.uint64(seed % 2**64), _POISSON, weights)
@@ -71,11 +69,9 @@ def poisson_weights(users: NDArray[np.integer[Any]], seed: int, n_replicates: in
 
 
 def replicate_sums(weights: Floats, values: Floats) -> Floats:
-    """(n_replicates, n_columns) weighted sums of the values, each rounded to 1 / QUANTUM; add those of other users.
+    """(n_replicates, n_columns) weighted sums of finite values (n_users, n_columns), each rounded to 1 / QUANTUM.
 
-    Args:
-        weights: (n_users, n_replicates) of `poisson_weights`.
-        values: (n_users, n_columns), finite.
+    `weights` are (n_users, n_replicates) of `poisson_weights`; add the sums of other users.
     """
     sums: Floats = weights.T @ np.rint(values * QUANTUM)
     return sums / QUANTUM
@@ -117,11 +113,7 @@ def p_value(differences: Floats) -> float:
 def paired_difference(one: Floats, other: Floats, seed: int, n_replicates: int) -> tuple[float, float, float]:
     """Mean difference of two systems on the same users, with its 95 % interval; (0, nan, nan) where there is no user.
 
-    Args:
-        one: (n_users,) values, finite.
-        other: (n_users,) values, finite.
-        seed: Of the weights; row i of both is user i.
-        n_replicates: Of the bootstrap.
+    The finite values (n_users,) of both are of the same users, row by row, whose weights come from the seed.
     """
     if not len(one):
         return 0.0, float("nan"), float("nan")

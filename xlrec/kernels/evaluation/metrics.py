@@ -73,10 +73,8 @@ def self_information(item_users: Ints, n_users: int | Ints) -> Floats:
 def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
     """Mean `self_information` of the items at ranks <= k, over min(k, list length); 0 for an empty list.
 
-    Args:
-        bits: (n_users, width) information of the item at each rank; columns beyond a list's end are not read.
-        lengths: (n_users,) items in each list.
-        k: Cut-off.
+    `bits` (n_users, width) are the information of the item at each rank; columns beyond a list's end, of which
+    `lengths` (n_users,) tells, are not read.
 
     Source: Castells, Hurley and Vargas 2015, mean self-information, with -log2(1) = 0 for an item that everybody knows.
     """
@@ -88,13 +86,9 @@ def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
 def diversity(vectors: NDArray[np.floating[Any]], lengths: Ints, k: int) -> Floats:
     """1 - mean cosine over the pairs of different ranks <= k; 0 for lists of fewer than two items.
 
-    The denominator is m (m - 1) / 2 pairs, m = min(k, list length). An item without a vector (a zero row) has cosine 0
+    The denominator is m (m - 1) / 2 pairs, m = min(k, list length). `vectors` are (n_users, width, dim) of the item at
+    each rank, not read beyond a list's end, `lengths` (n_users,). An item without a vector (a zero row) has cosine 0
     with every other.
-
-    Args:
-        vectors: (n_users, width, dim) of the item at each rank; columns beyond a list's end are not read.
-        lengths: (n_users,) items in each list.
-        k: Cut-off.
 
     Source: Ziegler et al. 2005, intra-list similarity.
     """
@@ -120,12 +114,9 @@ def language_mix_error(
     is the same mix, 1 no language in common. The list's shares are over min(k, list length) items. 1 for an empty list;
     NaN (leave the user out) where the user's languages are unknown.
 
-    Args:
-        item_languages: (n_users, width) code of the item's language at each rank; not read beyond a list's end.
-        lengths: (n_users,) items in each list.
-        user_languages: (n_users, n) distinct codes >= 0, -1 where a user has fewer.
-        user_weights: (n_users, n) share of each, summing to 1; 0 where a user has fewer.
-        k: Cut-off.
+    `item_languages` (n_users, width) are codes at each rank, not read beyond a list's end, `lengths` (n_users,).
+    `user_languages` (n_users, n) are distinct codes >= 0, with `user_weights` (n_users, n) that sum to 1; -1 and 0
+    where a user has fewer.
     """
     inside = _inside(item_languages.shape[1], lengths, k)
     m = np.maximum(inside.sum(axis=1), 1)
@@ -140,11 +131,8 @@ def language_mix_error(
 def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> Bools:
     """(n_users, width) bool: whether the item at each rank is relevant to its user.
 
-    Args:
-        items: (n_users, width) item_nums by rank; columns beyond a list's end are not read.
-        lengths: (n_users,) items in each list.
-        relevant: (sum of n_relevant,) item_nums, user after user.
-        n_relevant: (n_users,) how many of them each user has.
+    `items` (n_users, width) are item_nums by rank, not read beyond a list's end, `lengths` (n_users,). `relevant` (sum
+    of n_relevant,) are item_nums, user after user, `n_relevant` (n_users,) of each.
     """
     n_users, width = items.shape
     keys = (np.arange(n_users, dtype=np.int64)[:, None] << 32) + items
@@ -155,11 +143,7 @@ def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> B
 def pad_runs(values: NDArray[Any], lengths: Ints, width: int, fill: float) -> NDArray[Any]:
     """(n_rows, width) array whose row r begins with the r-th of the runs that lie one after another in `values`.
 
-    Args:
-        values: (sum of lengths,) runs, row after row.
-        lengths: (n_rows,) length of each run.
-        width: Longer runs are cut to it, shorter ones filled.
-        fill: What stands after a run's end.
+    `lengths` (n_rows,) are those of the runs: longer ones are cut to the width, shorter ones end in `fill`.
     """
     padded = np.full((len(lengths), width), fill, dtype=values.dtype)
     starts = np.cumsum(lengths) - lengths

@@ -16,11 +16,8 @@ def wanted_places(
 ) -> NDArray[np.int64]:  # fmt: skip
     """(n_weights, n_users) items that come before each user's wanted one by Σ_s weight_s · score_s; ties by position.
 
-    Args:
-        scores: (n_sources, n_users, n_items) finite.
-        states: (n_users, n_items) `NEVER`, `LAST` or `LISTED`; the wanted item's is not `NEVER`.
-        wanted: (n_users,) its position.
-        weights: (n_weights, n_sources).
+    `scores` are (n_sources, n_users, n_items), finite; `states` (n_users, n_items) `NEVER`, `LAST` or `LISTED`;
+    `wanted` (n_users,) positions, whose state is not `NEVER`; `weights` (n_weights, n_sources).
     """
     found = np.zeros((len(weights), len(wanted)), dtype=np.int64)
     _places(scores, states, wanted.astype(np.int64), weights, found)

@@ -21,17 +21,14 @@ class Mix(NamedTuple):
 
     target: NDArray[np.float64]
     """(n_groups,) float64, p: wanted share of each language, the last for any other; sums to 1, or 0 where unknown."""
-    weight: float
-    """0..1: weight of the mix against score and diversity; 0 = no regard to languages."""
+    weight: float  # 0..1: weight of the mix against score and diversity; 0 = no regard to languages
 
 
 def language_mixes(shares: NDArray[np.float64], indptr: NDArray[np.int64], weight: float) -> list[Mix]:
     """The mix of each reader; its weight is 0 where the reader's languages are unknown.
 
-    Args:
-        shares: (n,) float64 weights of the readers' languages, of any sum; summed in their order.
-        indptr: (n_readers + 1,) int64 of `shares`.
-        weight: 0..1 of the mix against score and diversity.
+    `shares` (n,) are weights of the readers' languages, of any sum, summed in their order; reader u's are at
+    `indptr[u]` to `indptr[u + 1]`. `weight` is that of a mix against score and diversity, 0..1.
     """
     totals = np.bincount(owners_of(indptr), weights=shares, minlength=len(indptr) - 1)
     known = (totals > 0) & (totals < np.inf)
@@ -53,19 +50,14 @@ def shown_languages(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The language in which each item would be shown to its reader.
 
-    It is the reader's heaviest language that the item has, else the item's first language. Items and languages of all
-    readers lie one after another: reader u's are `indptr[u]` to `indptr[u + 1]` of their kind.
-
-    Args:
-        bits: (n_items, n_words) uint64 of all items: bit l % 64 of word l // 64 says that it has language l.
-        item_nums: (n,) int rows of `bits`.
-        indptr: (n_readers + 1,) int64 of `item_nums`.
-        reads: (m,) int64 numbers of the readers' languages, heaviest first; -1 for one that no item has.
-        reads_indptr: (n_readers + 1,) int64 of `reads`.
+    It is the reader's heaviest language that the item has, else the item's first language. `bits` are (n_items,
+    n_words) of all items: bit l % 64 of word l // 64 says that it has language l. `item_nums` (n,) of reader u are at
+    `indptr[u]` to `indptr[u + 1]`; `reads` (m,), the numbers of the readers' languages, heaviest first, -1 for one that
+    no item has, likewise.
 
     Returns:
         (n,) int64 place, among the reader's languages, of the language shown, and their number where she reads none of
-        the item's; and (n,) int64 number of the language shown, -1 where the item has no text at all.
+            the item's; and (n,) int64 number of the language shown, -1 where the item has no text at all.
     """
     groups, shown = np.empty(len(item_nums), dtype=np.int64), np.empty(len(item_nums), dtype=np.int64)
     _shown_languages(bits, item_nums, indptr, reads, reads_indptr, groups, shown)

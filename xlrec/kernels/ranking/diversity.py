@@ -15,14 +15,11 @@ _EPSILON: Final = float(np.finfo(np.float32).eps)
 def keep_distinct(vectors: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
     """(n,) bool: items that are no near-duplicate of a better item that stays.
 
-    Decided from the best item on: an item falls out when its cosine with a better one that stays reaches the threshold.
-    A chain of items, each near the next only, therefore does not fall out as a whole. A zero vector is near nothing.
-    float32 products find the pairs that may be near. Each is then decided in float64 with a fixed order of the sum, so
-    that the answer does not depend on the BLAS.
-
-    Args:
-        vectors: (n, dim) float32, best item first, of any norm.
-        threshold: Smallest cosine of near-duplicates, > 0; 1 = the same direction exactly.
+    `vectors` are (n, dim) float32, best item first, of any norm. Decided from the best item on: an item falls out when
+    its cosine with a better one that stays reaches the threshold, > 0; 1 is the same direction exactly. A chain of
+    items, each near the next only, therefore does not fall out as a whole. A zero vector is near nothing. float32
+    products find the pairs that may be near. Each is then decided in float64 with a fixed order of the sum, so that the
+    answer does not depend on the BLAS.
     """
     kept = np.ones(len(vectors), dtype=np.bool_)
     rounding = 4 * (vectors.shape[1] + 4) * _EPSILON  # of a float32 sum, as a part of both norms, with room

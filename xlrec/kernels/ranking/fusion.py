@@ -18,17 +18,13 @@ class Fused(NamedTuple):
 
     scores: NDArray[np.float64]
     """(n,) float64 sum of the terms; NaN where a source with weight gave no finite score: such an item never ranks."""
-    terms: NDArray[np.float64]
-    """(n_sources, n) float64 term of each source; 0 for a source without weight."""
+    terms: NDArray[np.float64]  # (n_sources, n) float64 term of each source; 0 for a source without weight
 
 
 def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:
-    """Weighted sum of the sources, in their order.
+    """Weighted sum of scores (n_sources, n), in the order of the sources; those with weight 0 are not read.
 
-    Args:
-        scores: (n_sources, n) float64; those with weight 0 are not read.
-        indptr: (n_users + 1,) int64.
-        weights: (n_users, n_sources) float64, >= 0.
+    `weights` are (n_users, n_sources), >= 0.
     """
     each = weights[owners_of(indptr)].T
     terms = np.zeros(scores.shape)
@@ -40,11 +36,7 @@ def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights:
 
 
 def best_first(scores: NDArray[np.float64], indptr: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each user's candidates with a finite score, by score desc, then position.
-
-    Args:
-        scores: (n,) float64.
-        indptr: (n_users + 1,) int64.
+    """Each user's candidates with a finite score (n,), by score desc, then position.
 
     Returns:
         (n_users + 1,) int64 bounds and (n_ranked,) int64 positions among all candidates.

@@ -23,19 +23,15 @@ class Candidates(NamedTuple):
     """(n,) float64; 1 is the user's best, so that the weights mean the same for all users."""
     vectors: NDArray[np.float32]
     """(n, dim) float32, unit norm or zero, whose cosine with all is 0; not read where diversity is 0."""
-    groups: NDArray[np.int64]
-    """(n,) int64 language of each item, a row of `Mix.target`."""
+    groups: NDArray[np.int64]  # (n,) int64 language of each item, a row of `Mix.target`
 
 
 class Caps(NamedTuple):
     """Categories of items as CSR, and the most items of each in a list."""
 
-    indptr: NDArray[np.int64]
-    """(n + 1,) int64."""
-    codes: NDArray[np.int64]
-    """(indptr[-1],) int64 numbers of the categories, from 0."""
-    most: int
-    """Most items of one category; 0 = no limit, then `indptr` and `codes` are not read."""
+    indptr: NDArray[np.int64]  # (n + 1,) int64
+    codes: NDArray[np.int64]  # (indptr[-1],) int64 numbers of the categories, from 0
+    most: int  # Most items of one category; 0 = no limit, then `indptr` and `codes` are not read
 
     @staticmethod
     def unlimited() -> "Caps":
@@ -46,14 +42,7 @@ class Caps(NamedTuple):
     def of_items(
         item_nums: NDArray[np.int32], indptr: NDArray[np.int64], codes: NDArray[np.int32], most: int
     ) -> "Caps":
-        """The caps of some items, from the CSR of all items.
-
-        Args:
-            item_nums: (n,) int32 rows of the CSR.
-            indptr: (n_items + 1,) int64.
-            codes: (indptr[-1],) int32 categories of all items.
-            most: Most items of one category; 0 = no limit.
-        """
+        """The caps of some items (n,), from the CSR of all items; `most` 0 = no limit."""
         if not most:
             return Caps.unlimited()
         local, at = entries_of(indptr, item_nums)
@@ -79,17 +68,10 @@ def select_items(
 ) -> NDArray[np.int64]:
     """(at most k,) int64 positions of a user's items in list order; fewer than k only where the caps leave no more.
 
-    Each step takes the item with the largest
-    (1 - λ) · ((1 - d) · relevance - d · largest cosine with the items taken) - λ · KL(p ‖ q̃ with the item),
-    where d is `diversity`, λ is `mix.weight` and the cosine with nothing is 0; ties go to the first position.
-
-    Args:
-        k: Most items.
-        candidates: Best first.
-        diversity: 0..1.
-        mix: Languages that the reader wants.
-        caps: Categories; an item with a full category is passed over.
-        kept: (n,) bool items that may be taken, such as `keep_distinct` says; None: all.
+    Each step takes the item with the largest (1 - λ) · ((1 - d) · relevance - d · largest cosine with the items taken)
+    - λ · KL(p ‖ q̃ with the item), where d is `diversity`, λ is `mix.weight` and the cosine with nothing is 0; ties go
+    to the first position. An item with a full category is passed over, and so is one that `kept` (n,) leaves out, such
+    as `keep_distinct` says.
     """
     free = np.ones(len(candidates.relevance), dtype=np.bool_) if kept is None else kept.copy()
     taken = np.empty(min(k, len(free)), dtype=np.int64)
@@ -194,17 +176,11 @@ def _count(i: Any, caps: Any, counts: Any) -> Any:
 def fill_list(
     k: int, taken: NDArray[np.int64], n_candidates: int, copies: NDArray[np.bool_], caps: Caps
 ) -> NDArray[np.int64]:
-    """(min(k, n),) int64 positions of a list lengthened to k, those taken first.
+    """(min(k, n),) int64 positions of a list lengthened to k, those taken (n_taken,) first, in order.
 
     Items are added in this order, each from the first position on: candidates that keep the caps, candidates, items to
-    fall back on, then near-duplicates of better items.
-
-    Args:
-        k: Rows wanted.
-        taken: (n_taken,) int64 positions of the list so far, in order.
-        n_candidates: Positions below it are candidates, best first; the others are to fall back on, best first.
-        copies: (n,) bool: a near-duplicate of a better item.
-        caps: Categories of all n items.
+    fall back on, then near-duplicates of better items, which `copies` (n,) marks. Positions below `n_candidates` are
+    candidates, best first; the others are to fall back on, best first.
     """
     filled = np.empty(min(k, len(copies)), dtype=np.int64)
     _fill(filled, taken, n_candidates, copies, caps)

@@ -20,12 +20,9 @@ class Piece(NamedTuple):
     """Consecutive items on the device: rounded vectors for the product, and exact ones for rescoring."""
 
     first: int
-    vectors: Tensor
-    """(n, dim) float32."""
-    rounded: Tensor
-    """(n, width) of the product's kind."""
-    residuals: Tensor
-    """(n,) float64 distances of the two."""
+    vectors: Tensor  # (n, dim) float32
+    rounded: Tensor  # (n, width) of the product's kind
+    residuals: Tensor  # (n,) float64 distances of the two
 
     def cut(self, low: int, high: int) -> "Piece":
         """The items from row `low` to `high`."""
@@ -36,19 +33,15 @@ class DeviceItems:
     """Items to search in on a device, made once for all blocks of users. Not for several threads at once."""
 
     def __init__(self, items: Items, device: str, kind: torch.dtype, *, keep_bytes: int | None = None) -> None:
-        """Copies the items where they fit.
+        """Copies the items where they fit into `keep_bytes` of the device, None: most of what is free.
 
-        Args:
-            items: As prepared for any search; their vectors may be memory-mapped.
-            device: Of torch.
-            kind: float32 or bfloat16, of the product.
-            keep_bytes: Memory of the device that they may take; None: most of what is free.
+        `kind` is that of the product, float32 or bfloat16.
         """
         self.items, self.device, self.kind = items, torch.device(device), kind
         needed = items.n_items * (4 * items.dim + 2 * padded(items.dim) + 32)
         if keep_bytes is None:
             keep_bytes = int(_SHARE * self._free())
-        self._kept = self._whole() if needed <= keep_bytes else None
+        self._kept = self._rounded(0, self._whole()) if needed <= keep_bytes else None
         self.room = self._free()
         self.norms = torch.tensor(items.norms, device=device)
 
@@ -58,11 +51,7 @@ class DeviceItems:
 
     def pieces(self) -> Iterator[Piece]:
         """All items, ascending."""
-        if self._kept is not None:
-            yield self._kept
-            return
-        for first, vectors in self._streamed():
-            yield self._rounded(first, vectors)
+        yield from [self._kept] if self._kept else (self._rounded(*part) for part in self._streamed())
 
     def _rounded(self, first: int, vectors: Tensor) -> Piece:
         rounded = filled(vectors, self.kind)
@@ -74,11 +63,11 @@ class DeviceItems:
             residuals[some] = apart.double().norm(dim=1)
         return Piece(first, vectors, rounded, residuals)
 
-    def _whole(self) -> Piece:
+    def _whole(self) -> Tensor:
         vectors = torch.empty((self.items.n_items, self.items.dim), dtype=torch.float32, device=self.device)
         for first, part in self._streamed():
             vectors[first : first + len(part)] = part
-        return self._rounded(0, vectors)
+        return vectors
 
     def _streamed(self) -> Iterator[tuple[int, Tensor]]:
         """(first item_num, vectors on the device); the next piece is copied while this one is worked on."""

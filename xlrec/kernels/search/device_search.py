@@ -37,22 +37,8 @@ class Scored(NamedTuple):
 class DeviceSearch:
     """One block of users, whose queries are finite and not 0, in the order of their groups."""
 
-    def __init__(
-        self,
-        users: Users,
-        there: DeviceItems,
-        item_block: int,
-        *,
-        fused: bool,
-    ) -> None:
-        """Copies the users to the device.
-
-        Args:
-            users: The block.
-            there: The items.
-            item_block: Items of a slice, at most.
-            fused: Whether the compiled pass is taken.
-        """
+    def __init__(self, users: Users, there: DeviceItems, item_block: int, *, fused: bool) -> None:
+        """Copies the users to the device; slices have `item_block` items at most, `fused` takes the compiled pass."""
         self.there, self.device, self.k, self.fused = there, there.device, users.k, fused
         most = 8 * min(_GROUPS, there.room // 8) if fused else _SCORES
         self.item_block = max(1, min(item_block, most // len(users.lengths)))
@@ -123,9 +109,8 @@ class DeviceSearch:
         """Items that may be among the best, by the maxima of groups; None: too many."""
         from xlrec.kernels.search.group_maxima import GROUP, ROUNDED, exact, group_maxima, members
 
-        maxima, tops = group_maxima(
-            self.near, piece.rounded, error, (self.eligible, self.group, piece.first), self.words
-        )  # fmt: skip
+        eligible = self.eligible, self.group, piece.first
+        maxima, tops = group_maxima(self.near, piece.rounded, error, eligible, self.words)
         self._raise_by_groups(piece, error, maxima, tops)
         least = (self.thresholds - 2 * ROUNDED * self.thresholds.abs()).clamp(min=torch.finfo(torch.bfloat16).min)
         rows, blocks = torch.nonzero(tops >= least[:, None], as_tuple=True)

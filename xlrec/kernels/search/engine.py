@@ -9,6 +9,8 @@ from xlrec.kernels.search.items import Items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.topk import top_k
 
+#: (n_users, dim), any scale.
+Queries = NDArray[np.floating[Any]]
 #: (n_users, k) int32 item numbers padded with -1, and (n_users, k) float64 scores padded with -inf.
 TopK = tuple[NDArray[np.int32], NDArray[np.float64]]
 
@@ -21,26 +23,13 @@ class SearchEngine(Protocol):
     """
 
     items: Items
-    first_pass: str
-    """Name of the product that proposes candidates, for the run's figures."""
+    first_pass: str  # Name of the product that proposes candidates, for the run's figures
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = ...,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = ...) -> TopK:
         """Item numbers and scores of each query's best k allowed items.
 
-        Args:
-            queries: (n_users, dim) float, any scale; a query that is not finite gets an empty list.
-            k: At least 1.
-            mask: Allowed items of each user.
-            zero_vectors: False: items whose vector is zero never rank.
-            user_block: Users per matrix product.
+        `queries` are (n_users, dim), of any scale; one that is not finite gets an empty list. Items whose vector is
+        zero never rank without `zero_vectors`. `user_block` users are in one matrix product.
 
         Raises:
             ValueError: A norm is outside of what float32 and float64 hold without overflow.
@@ -55,14 +44,6 @@ class ExactSearch:
         """Keeps the items."""
         self.items, self.first_pass = items, str(items.path.name)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 1024,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
         """As `SearchEngine.top_k`."""
         return top_k(queries, self.items, k, mask, zero_vectors=zero_vectors, user_block=user_block)

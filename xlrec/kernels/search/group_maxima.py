@@ -4,7 +4,7 @@ Of the scores an eighth is written to memory, in bfloat16. Compiled by Triton, w
 `xlrec.kernels.search.topk_torch` finds the same without it.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import torch
 import triton
@@ -16,7 +16,7 @@ GROUP: Final = 8  # items of a group: of 64 that follow each other, those whose 
 BLOCK: Final = 64
 ROUNDED: Final = 2.0**-8  # a maximum is off by no more than this part of it
 _TILE: Final = {"USERS": 128, "ITEMS": 128, "DEPTH": 64, "num_warps": 4, "num_stages": 3}
-_EXACT: Final = {"PAIRS": 1, "num_warps": 1}
+_PAIRS: Final = 1  # of a program that rescores
 _EACH: Final = 2  # programs of a multiprocessor
 
 
@@ -99,7 +99,6 @@ def group_maxima(
     errors: Tensor,
     eligible: tuple[Tensor, Tensor, int],
     words: tuple[Tensor, Tensor, Tensor] | None,
-    tile: dict[str, Any] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Highest upper bounds of allowed items, bfloat16: (n_users, n_groups) of groups, (n_users, n_blocks) of blocks.
 
@@ -111,7 +110,6 @@ def group_maxima(
         errors: (n_items,) float32: a score is at most this above its product. NaN: the item never ranks.
         eligible: (n_groups, any) uint8, (n_users,) int32 row of it, ascending, and the first item's column.
         words: (n_users, n_words) int64, (any, n_words) int64, (n_users,) uint8 of `Mask`; None: nobody is restricted.
-        tile: Sizes of a program's tile, for tuning.
     """
     n_users, n_items = len(queries), len(items)
     allowed, group, first = eligible
@@ -119,22 +117,17 @@ def group_maxima(
     found = torch.empty((n_users, n_groups), dtype=torch.bfloat16, device=queries.device)
     tops = torch.empty((n_users, n_groups // GROUP), dtype=torch.bfloat16, device=queries.device)
     theirs, ours, restricted = words or (group, group, group)
-    sizes = _TILE | (tile or {})
-    programs = sizes.pop("PROGRAMS", None) or _programs(queries.device)
-    n_tiles = triton.cdiv(n_users, sizes["USERS"]) * triton.cdiv(n_items, sizes["ITEMS"])
-    _maxima[(min(programs, n_tiles),)](
-        TensorDescriptor.from_tensor(queries, [sizes["USERS"], sizes["DEPTH"]]),
-        TensorDescriptor.from_tensor(items, [sizes["ITEMS"], sizes["DEPTH"]]),
+    programs = triton.cdiv(n_users, _TILE["USERS"]) * triton.cdiv(n_items, _TILE["ITEMS"])
+    if queries.is_cuda:
+        programs = min(programs, _EACH * torch.cuda.get_device_properties(queries.device).multi_processor_count)
+    _maxima[(programs,)](
+        TensorDescriptor.from_tensor(queries, [_TILE["USERS"], _TILE["DEPTH"]]),
+        TensorDescriptor.from_tensor(items, [_TILE["ITEMS"], _TILE["DEPTH"]]),
         errors, group, allowed, theirs, ours, restricted, found, tops,
         n_users, n_items, first, allowed.shape[1], n_groups,
-        WIDTH=queries.shape[1], N_WORDS=ours.shape[1] if words else 0, PROGRAMS=min(programs, n_tiles), **sizes,
+        WIDTH=queries.shape[1], N_WORDS=ours.shape[1] if words else 0, PROGRAMS=programs, **_TILE,
     )  # fmt: skip
     return found, tops
-
-
-def _programs(device: torch.device) -> int:
-    cuda = device.type == "cuda"
-    return _EACH * torch.cuda.get_device_properties(device).multi_processor_count if cuda else 4
 
 
 def members(groups: Tensor) -> Tensor:
@@ -148,21 +141,16 @@ def group_of(columns: Tensor) -> Tensor:
     return columns // BLOCK * GROUP + columns % GROUP
 
 
-def exact(queries: Tensor, items: Tensor, rows: Tensor, groups: Tensor, tile: dict[str, Any] | None = None) -> Tensor:
-    """(n_pairs, 8) float64 inner products of each row's query and the items of its group, summed as `scan.dot` does.
+def exact(queries: Tensor, items: Tensor, rows: Tensor, groups: Tensor) -> Tensor:
+    """(n_pairs, 8) float64 inner products of each row's query and its group's items, in the order of exact scores.
 
-    Args:
-        queries: (n_users, dim) float64.
-        items: (n_items, dim) float32.
-        rows: (n_pairs,) int64.
-        groups: (n_pairs,) int64. What stands for items beyond the last one means nothing.
-        tile: Sizes of a program's tile, for tuning.
+    `queries` (n_users, dim) are float64, `items` (n_items, dim) float32, `rows` and `groups` (n_pairs,) int64. Products
+    of items beyond the last one mean nothing.
     """
     found = torch.empty((len(rows), GROUP), dtype=torch.float64, device=queries.device)
     dim = queries.shape[1]
-    sizes = _EXACT | (tile or {})
-    _exact[(triton.cdiv(len(rows), sizes["PAIRS"]),)](
+    _exact[(triton.cdiv(len(rows), _PAIRS),)](
         queries, items, rows, groups, found, len(rows), len(items),
-        DIM=dim, WHOLE=dim // 8 * 8, enable_fp_fusion=False, **sizes,
+        DIM=dim, WHOLE=dim // 8 * 8, PAIRS=_PAIRS, num_warps=1, enable_fp_fusion=False,
     )  # fmt: skip
     return found

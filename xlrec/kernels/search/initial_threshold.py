@@ -33,13 +33,8 @@ def initial_thresholds(
 ) -> NDArray[np.float32]:
     """(n_users,) float32 thresholds for scores of unit queries; -inf where nothing is estimated.
 
-    Args:
-        queries: Unit queries as the items' path rounds them.
-        items: At least eight samples, else nothing is estimated.
-        k: Items wanted.
-        mask: Allowed items of each user.
-        zero: (n_users,) bool: users for whom nothing is estimated, since all scores are equal.
-        smallest: Items of a smaller norm never rank.
+    Nothing is for users in `zero` (n_users,), whose scores are all equal, nor for fewer items than eight samples.
+    `queries` are unit queries as the items' path rounds them; items of a norm below `smallest` never rank.
     """
     n_users, nowhere = len(zero), np.float32(-np.inf)
     thresholds = np.full(n_users, nowhere, dtype=np.float32)

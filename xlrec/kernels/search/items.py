@@ -29,10 +29,6 @@ def norms_of(shards: Shards) -> NDArray[np.float64]:
 def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """(n_items,) float64 norms of the items, computed where not given.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        norms: (n_items,) float64, where known.
-
     Raises:
         ValueError: One is outside of what float32 sums hold without overflow.
     """
@@ -94,12 +90,9 @@ def prepare_items(
 ) -> Items:
     """Items to search in, for any number of `top_k` calls.
 
-    Args:
-        shards: Item vectors, float32; they may be memory-mapped and are not copied.
-        norms: (n_items,) of the items, where known; saves a pass over the vectors.
-        path: `float32`, `bf16` or `int8`: the first pass. `xlrec.runtime.first_pass` names the fastest one here.
-        item_block: Items per matrix product.
-        kept_bytes: Memory that rounded tiles may take.
+    The vectors may be memory-mapped and are not copied; known `norms` (n_items,) save a pass over them. The first pass
+    `path` is `float32`, `bf16` or `int8`; `xlrec.runtime.first_pass` names the fastest one here. `item_block` items are
+    in one matrix product, and rounded tiles may take `kept_bytes`.
 
     Raises:
         ValueError: An item's norm is outside of what float32 holds without overflow.

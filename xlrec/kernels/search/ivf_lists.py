@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xlrec.kernels.base.gather import gather_rows
 from xlrec.kernels.search.items import Shards
 from xlrec.kernels.search.topk import unit_queries
 
@@ -26,14 +27,10 @@ _LEAST_SCALE: Final = 1e-3  # of the largest scale: the least that a coordinate 
 class InvertedLists(NamedTuple):
     """Items list after list, ascending by item_num within one; n items have a list."""
 
-    means: NDArray[np.float32]
-    """(n_lists, dim) means of the lists' scaled vectors."""
-    indptr: NDArray[np.int64]
-    """(n_lists + 1,) first position of each list."""
-    nums: NDArray[np.int32]
-    """(n,) item_num at each position."""
-    vectors: NDArray[np.float32]
-    """(n, dim) vectors of the items, not scaled."""
+    means: NDArray[np.float32]  # (n_lists, dim) means of the lists' scaled vectors
+    indptr: NDArray[np.int64]  # (n_lists + 1,) first position of each list
+    nums: NDArray[np.int32]  # (n,) item_num at each position
+    vectors: NDArray[np.float32]  # (n, dim) vectors of the items, not scaled
 
 
 def default_list_count(n_items: int) -> int:
@@ -44,8 +41,7 @@ def default_list_count(n_items: int) -> int:
 def coordinate_scales(queries: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(dim,) root mean square of each coordinate over the finite unit queries, bounded below; 1 where there are none.
 
-    Args:
-        queries: (n_queries, dim) float, all of them or a sample.
+    `queries` are (n_queries, dim), all of them or a sample.
     """
     units, lengths = unit_queries(np.ascontiguousarray(queries, dtype=np.float64))
     usable = units[np.isfinite(lengths) & (lengths > 0)].astype(np.float64)
@@ -58,12 +54,8 @@ def assign_lists(
 ) -> NDArray[np.int32]:
     """(n_items,) int32 list of each item, -1 where it can never rank; the same for the same seed and threads of faiss.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        norms: (n_items,) float64 of the items; zero and not finite ones never rank.
-        scales: (dim,) float64 of `coordinate_scales`.
-        n_lists: At most the number of items that can rank; some lists may stay empty.
-        seed: Of the sample and of k-means.
+    Items whose norm is zero or not finite never rank. There are at most as many lists as items that can rank; some
+    lists may stay empty. `scales` are (dim,) of `coordinate_scales`.
     """
     import faiss
 
@@ -75,11 +67,11 @@ def assign_lists(
         len(scales), n_lists, niter=_SWEEPS, seed=seed, spherical=True,
         min_points_per_centroid=1, max_points_per_centroid=_SAMPLED,
     )  # fmt: skip
-    learner.train(_scaled_vectors(shards, np.sort(drawn), factors))
+    learner.train(gather_rows(shards, np.sort(drawn), len(factors)) * factors)
     lists = np.full(len(norms), -1, dtype=np.int32)
     for low in range(0, len(nums), _AT_ONCE):
         part = nums[low : low + _AT_ONCE]
-        lists[part] = learner.index.search(_scaled_vectors(shards, part, factors), 1)[1][:, 0]
+        lists[part] = learner.index.search(gather_rows(shards, part, len(factors)) * factors, 1)[1][:, 0]
     return lists
 
 
@@ -88,11 +80,8 @@ def invert_lists(
 ) -> InvertedLists:
     """The lists of `assign_lists`, without empty ones.
 
-    Args:
-        shards: Item vectors, (rows, dim) float32 each.
-        owners: (n_items,) int32 list of each item, -1: none.
-        scales: (dim,) float64 that the lists were learnt with.
-        vectors: (n, dim) float32 written to, such as a file; n is the number of items with a list. None: new memory.
+    `owners` are (n_items,) the list of each item, -1: none; `scales` (dim,) those that the lists were learnt with.
+    `vectors` (n, dim) are written to, such as a file; n is the number of items with a list. None: new memory.
     """
     nums = np.flatnonzero(owners >= 0)
     _, own, sizes = np.unique(owners[nums], return_inverse=True, return_counts=True)
@@ -108,12 +97,3 @@ def invert_lists(
         np.add.at(sums, own[here], shard_vectors.astype(np.float64))
     means = (sums / sizes[:, None] * scales).astype(np.float32)
     return InvertedLists(means, np.concatenate([[0], np.cumsum(sizes)]), nums[order].astype(np.int32), vectors)
-
-
-def _scaled_vectors(shards: Shards, nums: NDArray[np.int64], factors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(n, dim) float32 scaled vectors of some items, ascending."""
-    scaled = np.empty((len(nums), len(factors)), dtype=np.float32)
-    for first, rows in shards:
-        low, high = np.searchsorted(nums, [first, first + len(rows)])
-        np.multiply(rows[nums[low:high] - first], factors, out=scaled[low:high])
-    return scaled

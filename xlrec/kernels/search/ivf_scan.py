@@ -14,30 +14,19 @@ from xlrec.kernels.search.scan import compact_buffer, hit_mask
 class Probed(NamedTuple):
     """Lists that are scanned, and their users."""
 
-    lists: NDArray[np.int64]
-    """(n_probed,) lists, ascending."""
-    starts: NDArray[np.int64]
-    """(n_probed + 1,) first of each list's users."""
-    users: NDArray[np.int64]
-    """(n,) rows in mask and buffers."""
+    lists: NDArray[np.int64]  # (n_probed,) lists, ascending
+    starts: NDArray[np.int64]  # (n_probed + 1,) first of each list's users
+    users: NDArray[np.int64]  # (n,) rows in mask and buffers
 
 
 @njit(cache=True)
 def ivf_scan(scores, probed, high, indptr, nums, errors, ones, mask, k, at, buffers):  # type: ignore[no-untyped-def]
     """Puts items that may be in the users' top k into their buffers; False where one is full: go on with more room.
 
-    Args:
-        scores: (n,) float32 scores over the query's norm: of each list from at[0] to high - 1 its users × its items.
-        probed: `Probed`.
-        high: End of the probed lists.
-        indptr: (n_lists + 1,) positions where lists begin.
-        nums: (n_items,) item_nums by position.
-        errors: (n_items,) float32 by position: bounds of the scores' errors.
-        ones: (longest list,) float32 ones.
-        mask: Allowed items of each user.
-        k: At least 1.
-        at: (4,) int64 where to go on: probed list, row of its users, column, place in scores.
-        buffers: `Buffers`, whose entries may be in any order here.
+    `scores` (n,) float32 are over the query's norm: of each list from at[0] to high - 1 its users × its items. `indptr`
+    (n_lists + 1,) says where lists begin; `nums` and `errors` (n_items,) are the item_nums and the float32 bounds of
+    the scores' errors by position; `ones` (longest list,) are float32 ones. `at` (4,) int64 is where to go on: probed
+    list, row of its users, column, place in scores. Entries of the buffers may be in any order here.
     """
     for place in range(at[0], high):
         start, end = indptr[probed.lists[place]], indptr[probed.lists[place] + 1]

@@ -7,12 +7,12 @@ one list are multiplied with it together. A score of the product lies within e_v
 markets and languages are masked before. Users for whom fewer than k items are found are searched exactly.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xlrec.kernels.search.engine import ExactSearch, TopK
+from xlrec.kernels.search.engine import ExactSearch, Queries, TopK
 from xlrec.kernels.search.items import Items, prepare_items
 from xlrec.kernels.search.ivf_lists import InvertedLists
 from xlrec.kernels.search.ivf_scan import Probed, ivf_scan
@@ -25,30 +25,15 @@ _EARLY: Final = 8  # the part of a user's lists that is scanned first: threshold
 _SCORES: Final = 1 << 18  # scores made before they are scanned, so that they stay in the cache
 
 
-class IvfResult(NamedTuple):
-    """Lists of a search, and which of them are complete."""
-
-    ids: NDArray[np.int32]
-    """(n_users, k) item numbers, padded with -1."""
-    scores: NDArray[np.float64]
-    """(n_users, k) scores, padded with -inf."""
-    complete: NDArray[np.bool_]
-    """(n_users,) whether k items were found."""
-
-
 class IvfSearch:
     """Searches inverted lists; not for several threads at once."""
 
     def __init__(
         self, lists: InvertedLists, items: Items, scales: NDArray[np.float64], n_probes: NDArray[np.int64]
     ) -> None:
-        """Keeps a number per item.
+        """Keeps a number per item; a user of each group of the mask scans n_probes (n_groups,) lists, 0: all exactly.
 
-        Args:
-            lists: Of `invert_lists`.
-            items: The items in the lists, for users who are searched exactly.
-            scales: (dim,) float64 that the lists were learnt with.
-            n_probes: (n_groups,) lists that a user of each group of the mask scans; 0: searched exactly.
+        `scales` are the (dim,) float64 that the lists were learnt with.
         """
         self.lists, self.items, self.scales = lists, items, scales
         self.first_pass = str(items.path.name)
@@ -59,36 +44,25 @@ class IvfSearch:
         norm_factor, _, added = error_factors(len(scales), Float32.roundoff, 0.0)
         self._errors = (norm_factor * items.norms[lists.nums] + added).astype(np.float32)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 1024,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
         """As `SearchEngine.top_k`, but a better item may be missing; every list is as long as the exact one.
 
         All is exact where zero vectors may rank, since they are in no list.
         """
         if zero_vectors:
             return self._exact.top_k(queries, k, mask, user_block=user_block)
-        ids, scores, complete = self.search_lists(queries, k, mask)
-        rest = np.flatnonzero(~complete)
+        ids, scores = self.search_lists(queries, k, mask)
+        rest = np.flatnonzero(ids[:, -1] < 0)
         if len(rest):
             ids[rest], scores[rest] = self._exact.top_k(
                 queries[rest], k, mask.of_users(rest), zero_vectors=False, user_block=user_block
             )
         return ids, scores
 
-    def search_lists(self, queries: NDArray[np.floating[Any]], k: int, mask: Mask) -> IvfResult:
+    def search_lists(self, queries: Queries, k: int, mask: Mask) -> TopK:
         """The top k of the scanned lists alone: fewer than k for some users, none for those of groups without probes.
 
-        Args:
-            queries: (n_users, dim) float, any scale.
-            k: At least 1.
-            mask: Allowed items of each user.
+        `queries` are (n_users, dim), any scale.
         """
         wide = np.ascontiguousarray(queries, dtype=np.float64)
         units, lengths = unit_queries(wide)
@@ -104,7 +78,7 @@ class IvfSearch:
             scores[users, :width] = np.take_along_axis(exact, best, axis=1)
             ranks = np.isfinite(scores[users, :width])
             ids[users, :width] = np.where(ranks, np.take_along_axis(nums, best, axis=1), -1)
-        return IvfResult(ids, scores, ids[:, -1] >= 0)
+        return ids, scores
 
     def _proposed(self, units: NDArray[np.float32], k: int, mask: Mask) -> NDArray[np.int32]:
         """(n_users, any width) item_nums, padded with -1: the k best of each user's lists, and near-ties."""
@@ -132,7 +106,13 @@ class IvfSearch:
         while low < len(ends):
             done = ends[low - 1] if low else 0
             high = max(low + 1, int(np.searchsorted(ends, done + _SCORES, side="right")))
-            scores = self._products(units, probed, low, high, int(ends[high - 1] - done))
+            scores = np.empty(int(ends[high - 1] - done), dtype=np.float32)
+            for place in range(low, high):
+                users = probed.users[probed.starts[place] : probed.starts[place + 1]]
+                vectors = self._vectors[lists.indptr[probed.lists[place]] : lists.indptr[probed.lists[place] + 1]]
+                end = int(ends[place] - done)
+                out = scores[end - len(users) * len(vectors) : end].reshape(len(users), len(vectors))
+                np.matmul(units[users], vectors.T, out=out)
             at = np.array([low, 0, 0, 0])
             while not ivf_scan(
                 scores, probed, high, lists.indptr, lists.nums, self._errors, ones, mask, k, at, buffers
@@ -140,19 +120,6 @@ class IvfSearch:
                 buffers = _doubled(buffers)  # full of near-ties
             low = high
         return buffers
-
-    def _products(
-        self, units: NDArray[np.float32], probed: Probed, low: int, high: int, size: int
-    ) -> NDArray[np.float32]:
-        """(size,) scores of some lists, each users × items."""
-        scores, at, indptr = np.empty(size, dtype=np.float32), 0, self.lists.indptr
-        for place in range(low, high):
-            users = probed.users[probed.starts[place] : probed.starts[place + 1]]
-            vectors = self._vectors[indptr[probed.lists[place]] : indptr[probed.lists[place] + 1]]
-            end = at + len(users) * len(vectors)
-            np.matmul(units[users], vectors.T, out=scores[at:end].reshape(len(users), len(vectors)))
-            at = end
-        return scores
 
 
 def _probed(nearest: NDArray[np.int32], chosen: NDArray[np.bool_]) -> Probed:

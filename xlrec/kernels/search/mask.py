@@ -12,20 +12,13 @@ from xlrec.kernels.base.csr import entries_of, indptr_of
 class Mask(NamedTuple):
     """Allowed items of each user; shared by all sources."""
 
-    eligible: NDArray[np.bool_]
-    """(n_groups, n_items) items that a group of users, such as a market, may get."""
-    group: NDArray[np.int32]
-    """(n_users,) row of `eligible`."""
-    seen_indptr: NDArray[np.int64]
-    """(n_users + 1,) runs of `seen_nums`."""
-    seen_nums: NDArray[np.int32]
-    """(n,) item_nums that are left out, ascending per user."""
-    item_words: NDArray[np.uint64]
-    """(n_items, n_words) bits of the languages of each item."""
-    user_words: NDArray[np.uint64]
-    """(n_users, n_words) bits of the languages that each user reads."""
-    restricted: NDArray[np.bool_]
-    """(n_users,) users who get only items with a language that they read."""
+    eligible: NDArray[np.bool_]  # (n_groups, n_items) items that a group of users, such as a market, may get
+    group: NDArray[np.int32]  # (n_users,) row of `eligible`
+    seen_indptr: NDArray[np.int64]  # (n_users + 1,) runs of `seen_nums`
+    seen_nums: NDArray[np.int32]  # (n,) item_nums that are left out, ascending per user
+    item_words: NDArray[np.uint64]  # (n_items, n_words) bits of the languages of each item
+    user_words: NDArray[np.uint64]  # (n_users, n_words) bits of the languages that each user reads
+    restricted: NDArray[np.bool_]  # (n_users,) users who get only items with a language that they read
 
     @staticmethod
     def everything(n_users: int, n_items: int) -> "Mask":

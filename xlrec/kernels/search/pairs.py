@@ -17,13 +17,10 @@ def pair_mask(
 ) -> Mask:
     """Mask of left rows in right rows: all pairs, unless the other arguments leave some out.
 
-    Args:
-        n_left: Left rows.
-        right_words: (n_right, n_words) the bit of each right row's language; none where it is unknown.
-        others_than: (n_left, n_words) the bit of each left row's language, and (n_left,) whether it is known: only
-            right rows of another language count, and unknown languages make no pair. None: languages do not matter.
-        own_nums: (n_left,) the right row that is the left row itself, which it never gets. None: there is none.
-        eligible: (n_right,) bool right rows that count at all; None: all.
+    `right_words` (n_right, n_words) have the bit of each right row's language; none where it is unknown. With
+    `others_than`, (n_left, n_words) bits of the left rows' languages and (n_left,) whether they are known, only right
+    rows of another language count, and unknown languages make no pair. A left row never gets its own right row,
+    `own_nums` (n_left,). Right rows count where `eligible` (n_right,) says so.
     """
     n_right, n_words = right_words.shape
     everyone = np.ones(n_right, dtype=np.bool_) if eligible is None else eligible

@@ -19,18 +19,16 @@ _SAFETY: Final = 1.01
 class Block(NamedTuple):
     """Rounded vectors."""
 
-    data: Any
-    """(n, dim) array or tensor for the product."""
-    scales: NDArray[np.float32]
-    """(n,) that the rows of the product are multiplied with."""
-    residuals: NDArray[np.float64]
-    """(n,) distances of the vectors and their roundings."""
+    data: Any  # (n, dim) array or tensor for the product
+    scales: NDArray[np.float32]  # (n,) that the rows of the product are multiplied with
+    residuals: NDArray[np.float64]  # (n,) distances of the vectors and their roundings
 
 
 class Float32:
     """BLAS on the vectors as they are."""
 
     name: ClassVar = "float32"
+    sums: ClassVar = "float32"  # kind of the raw scores
     roundoff: ClassVar = 2.0**-24  # of the sums
     relative: ClassVar = 0.0  # of the rounded sums
     bytes_each: ClassVar = 0  # a copy takes, per number
@@ -45,23 +43,28 @@ class Float32:
         """Nothing is rounded."""
         return Block(vectors, np.ones(len(vectors), np.float32), np.zeros(len(vectors)))
 
-    @staticmethod
-    def new_scratch(size: int) -> Any:
-        """Memory for the raw scores of a tile."""
-        return np.empty(size, dtype=np.float32)
+    @classmethod
+    def new_scratch(cls, size: int) -> Any:
+        """Memory for the raw scores of a tile: an array, a tensor where torch multiplies."""
+        if cls is Float32:
+            return np.empty(size, dtype=np.float32)
+        import torch
+
+        return torch.empty(size, dtype=getattr(torch, cls.sums))
 
     @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) raw scores, in the scratch memory."""
-        scores: NDArray[np.float32] = _tile(queries, items, scratch)
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors never rank
-            return np.matmul(queries.data, items.data.T, out=scores)
+            scores: NDArray[np.float32] = np.matmul(queries.data, items.data.T, out=_tile(queries, items, scratch))
+        return scores
 
 
 class Bf16(Float32):
     """bfloat16 inputs, float32 sums in hardware, rounded to bfloat16; raw scores are its bits, uint16."""
 
     name: ClassVar = "bf16"
+    sums: ClassVar = "bfloat16"
     roundoff: ClassVar = 2.0**-23  # units that truncate are allowed
     relative: ClassVar = 1.01 * 2.0**-8
     bytes_each: ClassVar = 2
@@ -78,19 +81,11 @@ class Bf16(Float32):
         return Block(data, np.ones(len(vectors), np.float32), residuals)
 
     @staticmethod
-    def new_scratch(size: int) -> Any:
-        """A bfloat16 tensor."""
-        import torch
-
-        return torch.empty(size, dtype=torch.bfloat16)
-
-    @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) bits of the raw scores, in the scratch memory."""
         import torch
 
-        scores = _tile(queries, items, scratch)
-        torch.mm(queries.data, items.data.T, out=scores)
+        scores = torch.mm(queries.data, items.data.T, out=_tile(queries, items, scratch))
         bits: NDArray[Any] = scores.view(torch.int16).numpy().view(np.uint16)
         return bits
 
@@ -99,8 +94,8 @@ class Int8(Float32):
     """Rows scaled to -127 … 127 and rounded; the sums are exact integers."""
 
     name: ClassVar = "int8"
+    sums: ClassVar = "int32"
     roundoff: ClassVar = 0.0
-    relative: ClassVar = 0.0
     bytes_each: ClassVar = 1
 
     @staticmethod
@@ -119,20 +114,11 @@ class Int8(Float32):
         return Block(torch.from_numpy(whole), scales, residuals)
 
     @staticmethod
-    def new_scratch(size: int) -> Any:
-        """An int32 tensor."""
-        import torch
-
-        return torch.empty(size, dtype=torch.int32)
-
-    @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
         """(n_queries, n_items) int32 raw scores, in the scratch memory."""
         import torch
 
-        scores = _tile(queries, items, scratch)
-        torch._int_mm(queries.data, items.data.T, out=scores)
-        raw: NDArray[Any] = scores.numpy()
+        raw: NDArray[Any] = torch._int_mm(queries.data, items.data.T, out=_tile(queries, items, scratch)).numpy()
         return raw
 
 

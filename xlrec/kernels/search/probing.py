@@ -17,30 +17,23 @@ _SHORT: Final = 0.5  # and one where more of the users than this come short of c
 class Sample(NamedTuple):
     """Users of one model, and their exact lists."""
 
-    queries: NDArray[np.float64]
-    """(n_users, dim)."""
+    queries: NDArray[np.float64]  # (n_users, dim)
     mask: Mask
-    exact: NDArray[np.int32]
-    """(n_users, candidates) item_nums of `top_k`, padded with -1."""
+    exact: NDArray[np.int32]  # (n_users, candidates) item_nums of `top_k`, padded with -1
 
 
 class Probes(NamedTuple):
     """Lists that each group of users scans, and their recall on the sample."""
 
-    n_probes: NDArray[np.int64]
-    """(n_groups,) lists, by group of the mask; 0: searched exactly."""
-    wanted: NDArray[np.int64]
-    """(n_groups, 2) items in the sample's exact lists: all candidates, the first k."""
-    found: NDArray[np.int64]
-    """(n_groups, 2) those of them that the search finds; all where it is exact."""
+    n_probes: NDArray[np.int64]  # (n_groups,) lists, by group of the mask; 0: searched exactly
+    wanted: NDArray[np.int64]  # (n_groups, 2) items in the sample's exact lists: all candidates, the first k
+    found: NDArray[np.int64]  # (n_groups, 2) those of them that the search finds; all where it is exact
 
 
 def overlaps(found: NDArray[np.integer[Any]], exact: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """(n_users, k) bool as `exact`: whether the item number is anywhere in the same row of `found`; False for -1.
+    """(n_users, k) bool as `exact`: whether the item number is in the same row of `found`, (n_users, any width).
 
-    Args:
-        found: (n_users, any width) item_nums, padded with -1.
-        exact: (n_users, k) item_nums, padded with -1.
+    Both are padded with -1, which counts as False.
     """
     n = int(max(found.max(initial=0), exact.max(initial=0))) + 2
     rows = np.arange(len(exact), dtype=np.int64)[:, None] * n
@@ -62,14 +55,8 @@ def probes_for(
     0, which is the exact search, for groups that have nobody in the sample with a list, for those that would need more
     than a quarter of the lists, and for those where most users would come short and be searched exactly anyway.
 
-    Args:
-        lists: Of `ivf_lists.invert_lists`.
-        scales: (dim,) float64 that the lists were learnt with.
-        sample: Users to measure on.
-        items: The items in the lists.
-        k: Length of the published list.
-        min_recall: Share of the exact candidates that must be found, in the mean over a group's candidates.
-        first: Lists to begin with.
+    `scales` (dim,) are those of the lists, `k` is the length of the published list, and `min_recall` the share of the
+    exact candidates that must be found, in the mean over a group's candidates.
     """
     group, there = sample.mask.group, sample.exact >= 0
     n_groups, n_lists = len(sample.mask.eligible), len(lists.means)
@@ -79,12 +66,12 @@ def probes_for(
     while left.any() and n_probe <= n_lists // _MOST:
         users = np.flatnonzero(left[group])
         search = IvfSearch(lists, items, scales, np.full(n_groups, n_probe))
-        near = search.search_lists(sample.queries[users], there.shape[1], sample.mask.of_users(users))
+        near, _ = search.search_lists(sample.queries[users], there.shape[1], sample.mask.of_users(users))
         hits = np.zeros_like(there)
-        hits[users] = overlaps(near.ids, sample.exact[users])
+        hits[users] = overlaps(near, sample.exact[users])
         got = _counted(hits, group, n_groups, k)
         n_users = np.bincount(group[users], minlength=n_groups)
-        short = np.bincount(group[users], weights=~near.complete, minlength=n_groups)
+        short = np.bincount(group[users], weights=near[:, -1] < 0, minlength=n_groups)
         done = left & (got[:, 0] >= min_recall * wanted[:, 0]) & (short <= _SHORT * n_users)
         probes[done], found[done] = n_probe, got[done]
         left &= ~done

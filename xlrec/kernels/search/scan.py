@@ -17,30 +17,18 @@ class Buffers(NamedTuple):
     that an item whose upper bound lies below never ranks.
     """
 
-    counts: NDArray[np.int64]
-    """(n_users,) entries."""
+    counts: NDArray[np.int64]  # (n_users,) entries
     limits: NDArray[np.int64]
     """(n_users,) entries at which a buffer is compacted; few at first, so that thresholds rise early."""
-    thresholds: NDArray[np.float32]
-    """(n_users,) lower bounds of the k-th best score."""
-    nums: NDArray[np.int32]
-    """(n_users, capacity) item_nums."""
-    lower: NDArray[np.float32]
-    """(n_users, capacity) lower bounds of the scores."""
-    upper: NDArray[np.float32]
-    """(n_users, capacity) upper bounds of the scores."""
-    exact: NDArray[np.float64]
-    """(n_users, capacity) inner products; NaN where only the bounds are known."""
+    thresholds: NDArray[np.float32]  # (n_users,) lower bounds of the k-th best score
+    nums: NDArray[np.int32]  # (n_users, capacity) item_nums
+    lower: NDArray[np.float32]  # (n_users, capacity) lower bounds of the scores
+    upper: NDArray[np.float32]  # (n_users, capacity) upper bounds of the scores
+    exact: NDArray[np.float64]  # (n_users, capacity) inner products; NaN where only the bounds are known
 
     @staticmethod
     def empty(thresholds: NDArray[np.float32], k: int, capacity: int) -> "Buffers":
-        """Buffers without entries.
-
-        Args:
-            thresholds: (n_users,) float32 to begin with; written to.
-            k: Items wanted.
-            capacity: Entries of a user at most.
-        """
+        """Buffers without entries, of `capacity` at most a user; `thresholds` (n_users,) float32 are written to."""
         shape = (len(thresholds), capacity)
         kinds = (np.int32, np.float32, np.float32, np.float64)
         limits = np.full(len(thresholds), min(capacity, 2 * k + 128))

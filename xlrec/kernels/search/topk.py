@@ -58,17 +58,10 @@ def top_k(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Item numbers and float64 scores of each query's best k allowed items, (score desc, item_num asc).
 
-    The result does not depend on blocks or path. A query or an item that is not finite never ranks.
-
-    Args:
-        queries: (n_users, dim), any scale; float64 scores are made from these numbers.
-        items: Item vectors, float32: as they are, or prepared once for many calls.
-        k: At least 1.
-        mask: Allowed items of each user.
-        norms: (n_items,) of the items, where known and not prepared; saves a pass over the vectors.
-        zero_vectors: False: items whose vector is zero never rank.
-        user_block: Users per matrix product.
-        item_block: Items per matrix product, where not prepared.
+    The result does not depend on blocks or path. A query or an item that is not finite never ranks. `queries` are
+    (n_users, dim), of any scale; float64 scores are made from these numbers. `items` are vectors as they are, with
+    their `norms` (n_items,) where known, or prepared once for many calls. Items whose vector is zero never rank without
+    `zero_vectors`. `user_block` users and, where not prepared, `item_block` items are in one matrix product.
 
     Returns:
         (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed.
@@ -96,11 +89,8 @@ def inner_products(
 ) -> NDArray[np.float64]:
     """(n,) float64 inner products of queries[rows[j]] and item nums[j], summed in the one fixed order of `top_k`.
 
-    Args:
-        queries: (n_queries, dim) float64.
-        rows: (n,) rows of the queries.
-        nums: (n,) item_nums; the product is NaN where no shard has it.
-        shards: Item vectors, (rows, dim) float32 each; these and the queries may be slices of columns.
+    NaN where no shard has the item. `queries` are (n_queries, dim) float64; these and the vectors may be slices of
+    columns.
     """
     products = np.full(len(nums), np.nan)
     queries = _by_rows(queries, np.float64)
@@ -127,14 +117,11 @@ def _by_rows(vectors: NDArray[Any], kind: type) -> NDArray[Any]:
 class Users(NamedTuple):
     """A block of users, whose queries are finite."""
 
-    wide: NDArray[np.float64]
-    """(n_users, dim) queries."""
-    lengths: NDArray[np.float64]
-    """(n_users,) their norms."""
+    wide: NDArray[np.float64]  # (n_users, dim) queries
+    lengths: NDArray[np.float64]  # (n_users,) their norms
     mask: Mask
     k: int
-    smallest: float
-    """Items of a smaller norm never rank."""
+    smallest: float  # Items of a smaller norm never rank
 
     def of_rows(self, rows: NDArray[np.int64]) -> "Users":
         """Some rows (n,) int64 of them, in their order."""
@@ -142,10 +129,7 @@ class Users(NamedTuple):
 
 
 def query_lengths(queries: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_users,) float64 norms of queries, NaN where not finite.
-
-    Args:
-        queries: (n_users, dim) float64.
+    """(n_users,) float64 norms of queries (n_users, dim), NaN where not finite.
 
     Raises:
         ValueError: One is outside of what float64 sums of scores hold.
@@ -161,13 +145,7 @@ def query_lengths(queries: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def unit_queries(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """(n_users, dim) float32 unit queries (zero stays zero, NaN where not finite), and their norms.
-
-    Args:
-        queries: (n_users, dim) float64.
-
-    Returns:
-        The units, and (n_users,) float64 norms as of `query_lengths`.
+    """(n_users, dim) float32 unit queries (zero stays zero, NaN where not finite), and `query_lengths`.
 
     Raises:
         ValueError: As of `query_lengths`.

@@ -4,15 +4,13 @@ See `xlrec.kernels.search.device_search` for the search of one block of users.
 """
 
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from xlrec.kernels.search.device_items import DeviceItems
 from xlrec.kernels.search.device_search import DeviceSearch
-from xlrec.kernels.search.engine import TopK
+from xlrec.kernels.search.engine import Queries, TopK
 from xlrec.kernels.search.items import Items
 from xlrec.kernels.search.mask import Mask
 from xlrec.kernels.search.topk import Users, query_lengths, top_k
@@ -31,15 +29,10 @@ class TorchSearch:
         fused: bool | None = None,
         keep_bytes: int | None = None,
     ) -> None:
-        """Copies the items.
+        """Copies the items; they may be more than the device holds.
 
-        Args:
-            items: Item vectors in host memory; more than the device holds, if so.
-            device: Of torch.
-            dtype: Of the product, float32 or bfloat16; None: bfloat16 on CUDA, float32 elsewhere.
-            item_block: Items per matrix product, at most.
-            fused: Whether the compiled pass is taken; None: on CUDA, where Triton is installed.
-            keep_bytes: As of `DeviceItems`.
+        The product is of `dtype`, None: bfloat16 on CUDA, float32 elsewhere; of `item_block` items at most. `fused`
+        takes the compiled pass, None: on CUDA, where Triton is installed. `keep_bytes` is as of `DeviceItems`.
 
         Raises:
             ValueError: float32 is asked for on CUDA, where the product may be TF32.
@@ -53,15 +46,7 @@ class TorchSearch:
         self.fused = on_cuda and find_spec("triton") is not None if fused is None else fused
         self.device_items = DeviceItems(items, device, dtype, keep_bytes=keep_bytes)
 
-    def top_k(
-        self,
-        queries: NDArray[np.floating[Any]],
-        k: int,
-        mask: Mask,
-        *,
-        zero_vectors: bool = True,
-        user_block: int = 4096,
-    ) -> TopK:
+    def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 4096) -> TopK:
         """As `SearchEngine.top_k`."""
         wide = np.ascontiguousarray(queries, dtype=np.float64)
         lengths = query_lengths(wide)
@@ -75,7 +60,6 @@ class TorchSearch:
         for start in range(0, len(ranked) if self.items.n_items else 0, user_block):
             rows = ranked[start : start + user_block]
             users = Users(wide[rows], lengths[rows], mask.of_users(rows), k, smallest)
-            ids[rows], scores[rows] = DeviceSearch(
-                users, self.device_items, self.item_block, fused=self.fused
-            ).best_lists()
+            search = DeviceSearch(users, self.device_items, self.item_block, fused=self.fused)
+            ids[rows], scores[rows] = search.best_lists()
         return ids, scores

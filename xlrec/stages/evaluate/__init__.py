@@ -5,16 +5,8 @@
 Nothing user-sized leaves Spark: a task sends sums per slice, metric and replicate only.
 """
 
-from xlrec.stages.evaluate.lists import catalogue_coverage, list_counts, metric_names, user_metrics
+from xlrec.stages.evaluate.lists import catalogue_coverage, user_metrics
 from xlrec.stages.evaluate.summary import summarise_metrics
 from xlrec.stages.evaluate.truth import ground_truth, item_reach
 
-__all__ = [
-    "catalogue_coverage",
-    "ground_truth",
-    "item_reach",
-    "list_counts",
-    "metric_names",
-    "summarise_metrics",
-    "user_metrics",
-]
+__all__ = ["catalogue_coverage", "ground_truth", "item_reach", "summarise_metrics", "user_metrics"]

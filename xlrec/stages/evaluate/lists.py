@@ -1,4 +1,4 @@
-"""One system's lists, scored user by user; coverage and counts of the whole."""
+"""One system's lists, scored user by user; coverage of the whole."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
 from xlrec.config.models import EvaluateConfig
 from xlrec.index.items import ItemIndex
@@ -19,25 +18,12 @@ from xlrec.runtime.files import local_path
 
 #: Metrics per user, each at every cut-off; `catalogue_coverage` joins them for a system as a whole.
 METRICS: Final = (
-    "ndcg",
-    "recall",
-    "mrr",
-    "map",
-    "hit_rate",
-    "cross_lingual_recall",
-    "cold_item_recall",
-    "novelty",
-    "diversity",
+    "ndcg", "recall", "mrr", "map", "hit_rate", "cross_lingual_recall", "cold_item_recall", "novelty", "diversity",
     "language_mix_error",
-)
+)  # fmt: skip
 _BLOCK: Final = 512  # users whose lists' vectors are in memory at once
 
 Metric = Callable[[int], NDArray[np.float64]]
-
-
-def metric_names(config: EvaluateConfig) -> list[str]:
-    """Names of the metric columns, such as ndcg@10, by metric and cut-off."""
-    return [f"{metric}@{k}" for metric in METRICS for k in config.cutoffs]
 
 
 def user_metrics(
@@ -46,33 +32,21 @@ def user_metrics(
     """One row per user with ground truth: user_id, system, slices and a double column per metric and cut-off.
 
     Users with ground truth but no list score 0 (1 for the language mix error, where 1 is worst). Users with a list but
-    no ground truth are not in it: `list_counts` says how many. A metric is null where a user has nothing to be
-    measured by, whatever the system: no foreign or cold relevant item, or languages that nobody knows.
+    no ground truth are not in it. A metric is null where a user has nothing to be measured
+    by, whatever the system: no foreign or cold relevant item, or languages that nobody knows.
 
-    Args:
-        recommendations: Table recommendations of one run, with lists of at least the largest cut-off.
-        truth: Of `ground_truth`.
-        reach: Of `item_reach`.
-        config: Section evaluate.
-        index: Folder of the item index whose vectors measure diversity; the same for all systems.
-        system: Name of the system.
+    `recommendations` are of one run, with lists of at least the largest cut-off; `truth` and `reach` of `ground_truth`
+    and `item_reach`. `index` is the folder whose vectors measure diversity, the same for all systems.
     """
     ranked = recommendations.where(F.col("rank") <= max(config.cutoffs)).join(reach, "item_id")
     row = F.struct("rank", "item_num", "item_language", "n_users", "n_all")
     lists = ranked.groupBy("user_id").agg(F.sort_array(F.collect_list(row)).alias("list"))
-    joined = truth.join(lists, "user_id", "left").select(
-        *truth.columns,
-        F.coalesce("list.item_num", F.array().cast("array<int>")).alias("items"),
-        F.coalesce("list.item_language", F.array().cast("array<string>")).alias("item_languages"),
-        F.coalesce("list.n_users", F.array().cast("array<bigint>")).alias("n_users"),
-        F.coalesce("list.n_all", F.array().cast("array<bigint>")).alias("n_all"),
-    )
-    columns = [
-        StructField("user_id", StringType()),
-        StructField("slices", ArrayType(StringType())),
-        *(StructField(name, DoubleType()) for name in metric_names(config)),
-    ]
-    scored = joined.mapInArrow(partial(_score, config.cutoffs, index), StructType(columns))
+    kinds = {"item_num": "int", "item_language": "string", "n_users": "bigint", "n_all": "bigint"}
+    columns = [F.coalesce(f"list.{name}", F.array().cast(f"array<{kinds[name]}>")).alias(name) for name in kinds]
+    joined = truth.join(lists, "user_id", "left").select(*truth.columns, *columns)
+    scores = [f"`{metric}@{k}` double" for metric in METRICS for k in config.cutoffs]
+    schema = ", ".join(["user_id string", "slices array<string>", *scores])
+    scored = joined.mapInArrow(partial(_score, config.cutoffs, index), schema)
     return scored.withColumn("system", F.lit(system))
 
 
@@ -94,24 +68,6 @@ def catalogue_coverage(
     return shown.select(F.lit(system).alias("system"), F.inline(rows))
 
 
-def list_counts(recommendations: DataFrame, truth: DataFrame) -> DataFrame:
-    """One row of denominators of a system.
-
-    users_with_truth (scored), users_without_list (of these: they score 0), lists_without_truth (not scored), relevant
-    (items of the ground truth), and how many users have foreign_users and cold_users relevant items of that kind.
-    """
-    lists = recommendations.select("user_id").distinct().withColumn("has_list", F.lit(True))
-    both = truth.withColumn("has_truth", F.lit(True)).join(lists, "user_id", "full")
-    return both.agg(
-        F.count("has_truth").alias("users_with_truth"),
-        F.count_if(F.col("has_list").isNull()).alias("users_without_list"),
-        F.count_if(F.col("has_truth").isNull()).alias("lists_without_truth"),
-        F.coalesce(F.sum(F.size("relevant")), F.lit(0)).alias("relevant"),
-        F.count_if(F.size("foreign") > 0).alias("foreign_users"),
-        F.count_if(F.size("cold") > 0).alias("cold_users"),
-    )
-
-
 def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     opened = ItemIndex.open_folder(local_path(index))
     for batch in batches:
@@ -121,7 +77,7 @@ def _score(cutoffs: tuple[int, ...], index: str, batches: Iterable[pa.RecordBatc
 
 def _score_block(cutoffs: tuple[int, ...], index: ItemIndex, block: pa.RecordBatch) -> pa.RecordBatch:
     width = max(cutoffs)
-    values, lengths = _runs(block, "items")
+    values, lengths = _runs(block, "item_num")
     items = metrics.pad_runs(values, lengths, width, 0)
     scored = _accuracy(block, items, lengths) | _beyond(block, items, lengths, index)
     columns = {f"{metric}@{k}": pa.array(scored[metric](k), from_pandas=True) for metric in METRICS for k in cutoffs}
@@ -161,7 +117,7 @@ def _beyond(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any], i
 
 def _languages(block: pa.RecordBatch, lengths: NDArray[Any], width: int) -> tuple[NDArray[Any], ...]:
     read, n_read = _flat(block, "languages")
-    shown, _ = _flat(block, "item_languages")
+    shown, _ = _flat(block, "item_language")
     vocabulary = pc.unique(read)
     n = int(n_read.max(initial=0))
 

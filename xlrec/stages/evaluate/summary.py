@@ -1,10 +1,9 @@
 """Means over users with Poisson bootstrap intervals, and each system's paired difference to xlrec."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,36 +18,20 @@ from xlrec.tables import METRICS
 #: System that the others are compared with.
 REFERENCE: Final = "xlrec"
 _BLOCK: Final = 1024  # users whose weights are in memory at once
-_PARTS: Final = "system string, slice string, counts binary, sums binary, weighted_counts binary, weighted_sums binary"
+_PARTS: Final = "system string, slice string, sums binary"
 _ROWS: Final = (
     "system string, slice string, metric string, value double, low double, high double, n_users bigint, "
     "difference double, difference_low double, difference_high double, p_value double"
 )
 
 
-@dataclass
-class Sums:
-    """Sums over some users of one system and slice; those of other users are added. M metrics, B replicates."""
+class Sums(NamedTuple):
+    """Sums over some users of one system and slice, in whole numbers. M metrics, B replicates."""
 
-    counts: NDArray[np.int64]
-    """(M,) users with a value."""
-    sums: NDArray[np.int64]
-    """(M,) their values, in units of 1 / bootstrap.FINE_QUANTUM."""
-    weighted_counts: NDArray[np.float64]
-    """(B, M) sums of the users' weights."""
-    weighted_sums: NDArray[np.float64]
-    """(B, M) weighted sums of the values."""
-
-    @staticmethod
-    def nothing(n_metrics: int, n_replicates: int) -> "Sums":
-        """Of no users."""
-        whole, weighted = (n_metrics,), (n_replicates, n_metrics)
-        return Sums(np.zeros(whole, np.int64), np.zeros(whole, np.int64), np.zeros(weighted), np.zeros(weighted))
-
-    def add(self, other: "Sums") -> None:
-        """Adds the users of another."""
-        for name in self.__dataclass_fields__:
-            getattr(self, name)[...] += getattr(other, name)
+    counts: NDArray[np.int64]  # (M,) users with a value
+    sums: NDArray[np.int64]  # (M,) their values, in units of 1 / bootstrap.FINE_QUANTUM
+    weighted_counts: NDArray[np.int64]  # (B, M) sums of the users' weights, in units of 1 / bootstrap.QUANTUM
+    weighted_sums: NDArray[np.int64]  # (B, M) weighted sums of the values, in the same units
 
     @property
     def value(self) -> NDArray[np.float64]:
@@ -58,7 +41,9 @@ class Sums:
     @property
     def replicates(self) -> NDArray[np.float64]:
         """(B, M) means of each replicate."""
-        return bootstrap.replicate_means(self.weighted_sums, self.weighted_counts)
+        return bootstrap.replicate_means(
+            self.weighted_sums / bootstrap.QUANTUM, self.weighted_counts / bootstrap.QUANTUM
+        )
 
 
 def summarise_metrics(
@@ -71,27 +56,16 @@ def summarise_metrics(
     so it is the same in all systems and the differences are paired. Coverage is no mean over users: its interval is
     null, its n_users 0.
 
-    Args:
-        per_user: Union of `user_metrics` of all systems: columns user_id, system, slices, and the metrics.
-        coverage: Union of `catalogue_coverage` of all systems.
-        split: How history and holdout were cut.
-        evaluated_at: Wall clock.
-        seed: Seed of the run.
-        n_bootstrap: Replicates.
+    `per_user` and `coverage` are unions of `user_metrics` and of `catalogue_coverage` of all systems.
     """
     names = [name for name in per_user.columns if name not in ("user_id", "system", "slices")]
     keyed = per_user.select(F.xxhash64("user_id").alias("user"), "system", "slices", *(F.col(f"`{n}`") for n in names))
-    parts = keyed.mapInArrow(partial(_partial_sums, tuple(names), seed, n_bootstrap), _PARTS)
-    shape = (n_bootstrap, len(names))
+    parts = keyed.mapInArrow(partial(_partial_sums, names, seed, n_bootstrap), _PARTS)
 
-    def combined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:  # streams: one part in memory
-        yield _combine(shape, batches)
+    def compared(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:  # streams: one part in memory
+        yield from _compare(names, batches)
 
-    def compared(table: pa.Table) -> pa.Table:
-        return _compare(tuple(names), shape, table)
-
-    whole = parts.groupBy("system", "slice").applyInArrow(combined, _PARTS)
-    rows = whole.groupBy("slice").applyInArrow(compared, _ROWS)
+    rows = parts.groupBy("slice").applyInArrow(compared, _ROWS)
     stamped = rows.unionByName(_coverage_rows(coverage), allowMissingColumns=True).withColumns(
         {"evaluated_at": F.lit(evaluated_at), "split": F.lit(split)}
     )
@@ -112,28 +86,19 @@ def _coverage_rows(coverage: DataFrame) -> DataFrame:
 
 
 def _partial_sums(
-    names: tuple[str, ...], seed: int, n_replicates: int, batches: Iterable[pa.RecordBatch]
+    names: list[str], seed: int, n_replicates: int, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    sums_by_slice: dict[tuple[str, str], Sums] = {}
+    sums: dict[tuple[str, str], NDArray[np.int64]] = {}
     for batch in batches:
         for first in range(0, batch.num_rows, _BLOCK):
-            _add_block(sums_by_slice, names, seed, n_replicates, batch.slice(first, _BLOCK))
-    for (system, name), sums in sorted(sums_by_slice.items()):
-        yield _pack(system, name, sums)
-
-
-def _add_block(
-    sums_by_slice: dict[tuple[str, str], Sums],
-    names: tuple[str, ...],
-    seed: int,
-    n_replicates: int,
-    block: pa.RecordBatch,
-) -> None:
-    values = np.stack([block[name].to_numpy(zero_copy_only=False) for name in names], axis=1).astype(np.float64)
-    weights = bootstrap.poisson_weights(block["user"].to_numpy(), seed, n_replicates)
-    for key, rows in _members(block).items():
-        sums = sums_by_slice.setdefault(key, Sums.nothing(len(names), n_replicates))
-        sums.add(_sums(values[rows], weights[rows]))
+            block = batch.slice(first, _BLOCK)
+            columns = [block[name].to_numpy(zero_copy_only=False) for name in names]
+            values = np.stack(columns, axis=1).astype(np.float64)
+            weights = bootstrap.poisson_weights(block["user"].to_numpy(), seed, n_replicates)
+            for key, rows in _members(block).items():
+                sums[key] = sums.get(key, 0) + _sums(values[rows], weights[rows])
+    for (system, name), array in sorted(sums.items()):
+        yield pa.RecordBatch.from_pydict({"system": [system], "slice": [name], "sums": [array.tobytes()]})
 
 
 def _members(block: pa.RecordBatch) -> dict[tuple[str, str], NDArray[np.int64]]:
@@ -147,71 +112,39 @@ def _members(block: pa.RecordBatch) -> dict[tuple[str, str], NDArray[np.int64]]:
     return {(str(system), str(name)): np.array(nums) for system, name, nums in rows}
 
 
-def _sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Sums:
+def _sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(2 + 2 B, M) the arrays of `Sums`, one below the other."""
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
-    return Sums(
-        known.sum(axis=0),
-        bootstrap.fine_sums(filled),
-        bootstrap.replicate_sums(weights, known.astype(np.float64)),
-        bootstrap.replicate_sums(weights, filled),
-    )
+    weighted = [bootstrap.replicate_sums(weights, array) for array in (known.astype(np.float64), filled)]
+    whole = (np.concatenate(weighted) * bootstrap.QUANTUM).astype(np.int64)  # exact, as `QUANTUM` says
+    return np.vstack([known.sum(axis=0), bootstrap.fine_sums(filled), whole])
 
 
-def _pack(system: str, name: str, sums: Sums) -> pa.RecordBatch:
-    columns: dict[str, Any] = {"system": pa.array([system]), "slice": pa.array([name])}
-    for part in sums.__dataclass_fields__:
-        columns[part] = pa.array([getattr(sums, part).tobytes()], pa.binary())
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def _unpack(parts: pa.Table | pa.RecordBatch, row: int, shape: tuple[int, int]) -> Sums:
-    def array(name: str, kind: type[np.generic]) -> NDArray[Any]:
-        return np.frombuffer(parts[name][row].as_py(), dtype=kind)
-
-    return Sums(
-        array("counts", np.int64),
-        array("sums", np.int64),
-        array("weighted_counts", np.float64).reshape(shape),
-        array("weighted_sums", np.float64).reshape(shape),
-    )
-
-
-def _combine(shape: tuple[int, int], batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    total, key = Sums.nothing(shape[1], shape[0]), ("", "")
+def _compare(names: list[str], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of `_ROWS` of one slice, from all parts of its systems."""
+    totals: dict[str, NDArray[np.int64]] = {}
     for batch in batches:
-        for row in range(batch.num_rows):
-            total.add(_unpack(batch, row, shape))
-            key = (batch["system"][row].as_py(), batch["slice"][row].as_py())
-    return _pack(*key, total)
-
-
-def _compare(names: tuple[str, ...], shape: tuple[int, int], parts: pa.Table) -> pa.Table:
-    systems = {parts["system"][row].as_py(): _unpack(parts, row, shape) for row in range(parts.num_rows)}
-    reference = systems.get(REFERENCE)
+        for system, part in zip(map(str, batch["system"]), batch["sums"], strict=True):
+            sums = np.frombuffer(part.as_buffer(), dtype=np.int64).reshape(-1, len(names))
+            totals[system] = totals.get(system, 0) + sums
+    systems = {name: Sums(*total[:2], *np.split(total[2:], 2)) for name, total in sorted(totals.items())}
     rows = []
-    for system in sorted(systems):
-        rows += _rows(system, systems[system], None if system == REFERENCE else reference, names)
-    columns = {name: [_known(row.get(name)) for row in rows] for name in _kinds()}
-    filled = {"slice": [parts["slice"][0].as_py()] * len(rows)}
-    return pa.table({name: pa.array((columns | filled)[name], kind) for name, kind in _kinds().items()})
-
-
-def _kinds() -> dict[str, pa.DataType]:
+    for system in systems:
+        rows += _rows(system, systems[system], None if system == REFERENCE else systems.get(REFERENCE), names)
+    known = [{name: value for name, value in row.items() if value == value} for row in rows]  # NaN: null
     kinds: dict[str, pa.DataType] = {"string": pa.string(), "double": pa.float64(), "bigint": pa.int64()}
-    return {name: kinds[kind] for name, kind in (column.split(" ") for column in _ROWS.split(", "))}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in (column.split(" ") for column in _ROWS.split(", "))])
+    yield pa.RecordBatch.from_pylist([row | {"slice": batch["slice"][0].as_py()} for row in known], schema=schema)
 
 
-def _rows(system: str, sums: Sums, reference: Sums | None, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    rows = []
-    replicates = sums.replicates
+def _rows(system: str, sums: Sums, reference: Sums | None, names: list[str]) -> list[dict[str, Any]]:
+    rows, replicates = [], sums.replicates
     against = None if reference is None else reference.replicates
-    for num, name in enumerate(names):
-        if not sums.counts[num]:
-            continue  # nobody in this slice can be measured by it
+    for num in np.flatnonzero(sums.counts):  # by the others nobody in this slice can be measured
         low, high = bootstrap.percentile_interval(replicates[:, num])
         row: dict[str, Any] = {
-            "system": system, "metric": name, "value": sums.value[num], "low": low, "high": high,
+            "system": system, "metric": names[num], "value": sums.value[num], "low": low, "high": high,
             "n_users": int(sums.counts[num]),
         }  # fmt: skip
         if reference is not None and against is not None:
@@ -221,7 +154,3 @@ def _rows(system: str, sums: Sums, reference: Sums | None, names: tuple[str, ...
             row |= {"difference_low": low, "difference_high": high}
         rows.append(row)
     return rows
-
-
-def _known(value: Any) -> Any:
-    return None if isinstance(value, float) and np.isnan(value) else value

@@ -14,19 +14,15 @@ def ground_truth(
     """One row per user of the holdout: user_id, slices, relevant, cold, foreign, languages, language_weights.
 
     relevant holds the item_nums that were chosen. cold is their part without any event in history. foreign is their
-    part with no language of the history's items: only a cross-lingual recommender finds it. An item whose language
-    is unknown is never foreign, nor is anything to a user without history.
+    part with no language of the history's items: only a cross-lingual recommender finds it. An item whose language is
+    unknown is never foreign, nor is anything to a user without history.
 
-    slices are `all`, `market=…`, `language=…` (the user's heaviest, und where unknown), `history=…` (distinct
-    positive items, in buckets that begin at 0 and at each of `history_slices`) and `cold_items=yes|no` (whether any
-    relevant item is cold).
+    slices are `all`, `market=…`, `language=…` (the user's heaviest, und where unknown), `history=…` (distinct positive
+    items, in buckets that begin at 0 and at each of `history_slices`) and `cold_items=yes|no` (whether any relevant
+    item is cold).
 
-    Args:
-        holdout: Of `split_events`: one row per user and relevant item.
-        history: Of `split_events`.
-        users: Table users; derived from history, since later events would give away the languages of the holdout.
-        items: Table items.
-        config: Section evaluate.
+    `holdout` and `history` are of `split_events`. `users` are derived from history, since later events would give away
+    the languages of the holdout.
     """
     relevant = _relevant(holdout, history, items)
     known = users.select("user_id", "market", "languages", "language_weights")

@@ -20,24 +20,18 @@ _Places = NDArray[np.int64]
 class Chosen(NamedTuple):
     """The users' lists, each in rank order, one after another."""
 
-    indptr: _Places
-    """(n_users + 1,) runs of the others."""
-    nums: _Nums
-    """(n,) item_nums."""
-    columns: _Places
-    """(n,) candidate that each item is; -1: one to fall back on."""
+    indptr: _Places  # (n_users + 1,) runs of the others
+    nums: _Nums  # (n,) item_nums
+    columns: _Places  # (n,) candidate that each item is; -1: one to fall back on
 
 
 class _Ordered(NamedTuple):
     """Readable candidates of one user, best first."""
 
     nums: _Nums
-    columns: _Places
-    """Positions among all candidates."""
-    relevance: NDArray[np.float64]
-    """Score over the user's best; the score itself where that is not positive."""
-    groups: _Places
-    """Place of the language shown among the user's; their number where she reads none."""
+    columns: _Places  # Positions among all candidates
+    relevance: NDArray[np.float64]  # Score over the user's best; the score itself where that is not positive
+    groups: _Places  # Place of the language shown among the user's; their number where she reads none
     mix: Mix
 
 

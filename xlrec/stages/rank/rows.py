@@ -33,12 +33,8 @@ def rank_candidates(candidates: "DataFrame", config: Config, *, index: str, run_
     `fallback` where no term is positive. `because` holds the history items with the largest positive terms in that
     source's score, none where popularity or the fallback is the reason.
 
-    Args:
-        candidates: `CANDIDATES`, one row a user; columns of sources with weight 0 may be null.
-        config: `rank_candidates` and `k` are used.
-        index: The `ItemIndex`, as `Files.share_with_workers` names it.
-        run_id: Written into every row.
-        run_date: Written into every row.
+    `candidates` have one row a user; columns of sources with weight 0 may be null. `index` is as
+    `Files.share_with_workers` names it.
 
     Raises:
         LakeError: In the worker: arrays of a row that do not fit together, or no index.

@@ -22,70 +22,43 @@ _Bounds = NDArray[np.int64]
 class Users(NamedTuple):
     """Rows of `CANDIDATES`."""
 
-    markets: list[str | None]
-    """(n_users,)."""
-    languages_indptr: _Bounds
-    """(n_users + 1,) runs of the next two."""
-    languages: "pa.StringArray"
-    """(n_languages,) languages that the users read, heaviest first."""
-    language_weights: _Floats
-    """(n_languages,) share of each."""
-    history_indptr: _Bounds
-    """(n_users + 1,) runs of the next three."""
-    history: _Nums
-    """(n_history,) item_nums, latest first."""
-    history_weights: _Floats
-    """(n_history,) decayed shares."""
-    attention: _Floats
-    """(n_history,) weights in the query."""
-    indptr: _Bounds
-    """(n_users + 1,) runs of `nums` and of the columns of `scores`."""
-    nums: _Nums
-    """(n,) item_nums of the candidates, ascending within each user."""
-    scores: _Floats
-    """(n_sources, n) scores of the candidates."""
-    fallback_indptr: _Bounds
-    """(n_users + 1,) runs of `fallback`."""
-    fallback: _Nums
-    """(n_fallback,) item_nums, best first."""
+    markets: list[str | None]  # (n_users,)
+    languages_indptr: _Bounds  # (n_users + 1,) runs of the next two
+    languages: "pa.StringArray"  # (n_languages,) languages that the users read, heaviest first
+    language_weights: _Floats  # (n_languages,) share of each
+    history_indptr: _Bounds  # (n_users + 1,) runs of the next three
+    history: _Nums  # (n_history,) item_nums, latest first
+    history_weights: _Floats  # (n_history,) decayed shares
+    attention: _Floats  # (n_history,) weights in the query
+    indptr: _Bounds  # (n_users + 1,) runs of `nums` and of the columns of `scores`
+    nums: _Nums  # (n,) item_nums of the candidates, ascending within each user
+    scores: _Floats  # (n_sources, n) scores of the candidates
+    fallback_indptr: _Bounds  # (n_users + 1,) runs of `fallback`
+    fallback: _Nums  # (n_fallback,) item_nums, best first
 
 
 class Scored(NamedTuple):
     """The users' candidates with their scores, before the greedy."""
 
-    fused: Fused
-    """Scores, and the terms of the sources in them."""
-    indptr: _Bounds
-    """(n_users + 1,) runs of `order`."""
-    order: NDArray[np.int64]
-    """(n_ranked,) positions, among all candidates, of each user's readable ones, best first."""
-    reads: NDArray[np.int64]
-    """(n_languages,) numbers of `Users.languages`; -1 for one that no item has."""
+    fused: Fused  # Scores, and the terms of the sources in them
+    indptr: _Bounds  # (n_users + 1,) runs of `order`
+    order: NDArray[np.int64]  # (n_ranked,) positions, among all candidates, of each user's readable ones, best first
+    reads: NDArray[np.int64]  # (n_languages,) numbers of `Users.languages`; -1 for one that no item has
 
 
 class Listed(NamedTuple):
     """The users' lists, each in rank order, one after another."""
 
-    indptr: _Bounds
-    """(n_users + 1,) runs of the others."""
-    nums: _Nums
-    """(n,) item_nums."""
-    scores: _Floats
-    """(n,) falling along each list."""
-    kinds: NDArray[np.int64]
-    """(n,) rows of `KINDS`."""
-    shown: NDArray[np.int64]
-    """(n,) number of the language shown; -1 where the item has no text."""
-    because: NDArray[np.int64]
-    """(n, n_because) item_nums, filled up with -1."""
+    indptr: _Bounds  # (n_users + 1,) runs of the others
+    nums: _Nums  # (n,) item_nums
+    scores: _Floats  # (n,) falling along each list
+    kinds: NDArray[np.int64]  # (n,) rows of `KINDS`
+    shown: NDArray[np.int64]  # (n,) number of the language shown; -1 where the item has no text
+    because: NDArray[np.int64]  # (n, n_because) item_nums, filled up with -1
 
 
 def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
-    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
-
-    Args:
-        batch: Rows of `CANDIDATES`.
-        weights: (n_sources,) float64, the largest of any market.
+    """The rows of a `CANDIDATES` batch; scores of sources of `weights` (n_sources,) 0 come as 0.
 
     Raises:
         LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.

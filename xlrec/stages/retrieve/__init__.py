@@ -28,10 +28,8 @@ __all__ = ["NextStage", "Retriever", "retrieve_candidates", "with_logs"]
 class NextStage(NamedTuple):
     """A stage that follows in the same worker, so that candidates never pass through the JVM."""
 
-    apply: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-    """From batches of `CANDIDATES`."""
-    schema: StructType
-    """Of its result."""
+    apply: Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]  # From batches of `CANDIDATES`
+    schema: StructType  # Of its result
 
 
 def retrieve_candidates(
@@ -53,14 +51,10 @@ def retrieve_candidates(
     Unless `rank.languages` is `any`, a reader gets candidates with a text in a language that she reads or that an item
     of hers has; the fallback holds others after these, none where it is `only`.
 
-    Args:
-        users: `USERS`.
-        events: `EVENTS` whose item_nums are the index's.
-        config: `retrieve_candidates`, `k` and `rank.languages` are used.
-        index: The `ItemIndex`, as `share_with_workers` names it; its model serves where `train.factors` is enabled.
-        queries: (user_id, vector binary float32[dim]) instead of profiles; users without one get nothing `similar`.
-        first_passes: Each task adds the names of its first passes of the top-k, and ''.
-        next_stage: Applied to the candidates in the same worker.
+    Item_nums of the events are those of the index, as `share_with_workers` names it; its model serves where
+    `train.factors` is enabled. `queries` (user_id, vector binary float32[dim]) stand instead of profiles; users without
+    one get nothing `similar`. Each task adds the names of its first passes of the top-k, and '', to `first_passes`.
+    `next_stage` is applied to the candidates in the same worker.
 
     Raises:
         LakeError: In the worker: no index, events of other items than the index's, or a query of another dimension.

@@ -45,13 +45,7 @@ class Retriever:
     """Candidates of users on one index; without Spark, so that it can be timed and tried alone."""
 
     def __init__(self, index: ItemIndex, config: Config, search: IndexSearch | None = None) -> None:
-        """Takes scratch memory of a score and a place per item.
-
-        Args:
-            index: Tonight's.
-            config: `retrieve`, `k`, `rank.languages` and `train.factors` are used.
-            search: Of the index; None: as the config says, on the CPU.
-        """
+        """Takes scratch memory of a score and a place per item; without a `search`, as the config says, on the CPU."""
         self.index, self.config, self.k = index, config.retrieve, config.k
         self.search = search or IndexSearch(index, config)
         self.languages = config.rank.languages
@@ -61,9 +55,8 @@ class Retriever:
     def candidates_of(self, users: pa.Table) -> pa.Table:
         """A block of users as a `CANDIDATES` table, in the same order.
 
-        Args:
-            users: user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
-                where queries are given.
+        The columns are user_id, market, languages, language_weights, log (list of micros, item_num, weight), and vector
+        where queries are given.
         """
         market_nums = np.array([*map(self.index.market_num, users["market"].to_pylist())], dtype=np.int32)
         space_nums = self.search.space_nums[market_nums]
@@ -103,7 +96,7 @@ class Retriever:
             merge_candidates(rows, similar, history, neighbours, market, mask, self.scratch, union, strict=strict)
         filled = used_columns(union.sizes, union.nums.shape[1])
         owners, nums = np.repeat(np.arange(users.num_rows), union.sizes), union.nums[filled]
-        similarities = _completed(queries, owners, nums, union.similar[filled], space.shards)
+        similarities = _completed(queries, owners, nums, union.similar[filled], space.items.shards)
         scores = {
             "similar": similarities, "covisited": union.covisited[filled], "popular": union.popular[filled],
         }  # fmt: skip
@@ -149,7 +142,7 @@ class Retriever:
     def _queries(self, users: pa.Table, history: Histories, space: VectorSpace) -> NDArray[np.float64]:
         """(n_users, dim) float64 queries; NaN where a user has none."""
         if "vector" not in users.column_names:
-            return profile_vectors(history, space.shards, space.dim)
+            return profile_vectors(history, space.items.shards, space.dim)
         queries = np.full((users.num_rows, space.dim), np.nan)
         vectors = _array(users["vector"])
         try:
@@ -168,14 +161,8 @@ def _completed(
 ) -> NDArray[np.float64]:
     """(n,) float64 similarities of candidates: those of other sources are made as the search makes them.
 
-    0 where a user has no query.
-
-    Args:
-        queries: (n_users, dim) float64, NaN where a user has none.
-        owners: (n,) int64 user of each candidate.
-        nums: (n,) int32 item_num of each.
-        similar: (n,) its score, NaN where the search did not find it; written to.
-        shards: Item vectors, (rows, dim) float32 each.
+    0 where a user has no query: those (n_users, dim) are NaN. `owners` and `nums` (n,) are user and item_num of each
+    candidate, `similar` (n,) its score, NaN where the search did not find it; written to.
     """
     missing = np.flatnonzero(np.isnan(similar))
     rows = owners[missing]
