@@ -6,11 +6,15 @@ lists = xlrec.read_recommendations(spark, "lake")
 
 from typing import TYPE_CHECKING, Any
 
+from xlrec.runtime.scratch import use_cache
+
 __version__ = "0.1.0"
 __all__ = ["__version__", "read_recommendations"]
 
 if TYPE_CHECKING:
     from xlrec.lake.readers import read_recommendations
+
+use_cache()  # numba looks for it when the first kernel is imported
 
 
 def __getattr__(name: str) -> Any:

@@ -63,8 +63,8 @@ PURE = {
     "schema", "set", "sorted", "split", "str", "strerror", "string", "struct", "sum", "timedelta", "timestamp",
     "tuple", "uint32", "uint64", "values", "with_name", "zeros", "zip",
 }  # fmt: skip
-#: Modules that still work at import.
-WORKING = {"xlrec.cli.__main__"}
+#: Modules that work at import: `xlrec` names the place of numba's cache, which numba reads at the first kernel.
+WORKING = {"xlrec", "xlrec.cli.__main__"}
 
 
 def impure(source: str) -> list[str]:

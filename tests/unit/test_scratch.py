@@ -17,8 +17,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import sys
 sys.path[:0] = [sys.argv[1]]
-from xlrec.runtime.scratch import use_cache
-use_cache()
 import numpy as np
 from xlrec.kernels.evaluation import places
 found = places.wanted_places(np.ones((1, 1, 2)), np.full((1, 2), 2, np.uint8), np.array([1]), np.ones((1, 1)))

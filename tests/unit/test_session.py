@@ -1,5 +1,6 @@
 """Settings of a JVM that xlrec starts itself: quiet, unless the user chose otherwise; no JVM starts here."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,32 @@ def settings(environment: dict[str, str] | None = None, **conf: str) -> dict[str
     return session.quiet_settings(
         session.session_settings(chosen, "local[2]"), {} if environment is None else environment
     )
+
+
+@pytest.fixture(autouse=True)
+def resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where an earlier start keeps the paths of Delta's jars: an empty folder."""
+    for name in ("SPARK_CONF_DIR", "SPARK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(session, "own_folder", lambda: tmp_path)
+    return session._jar_list()
+
+
+def test_jars_that_an_earlier_start_resolved_are_named_unless_one_is_gone_or_the_user_has_own(
+    resolved: Path, tmp_path: Path
+) -> None:
+    jars = [tmp_path / name for name in ("delta.jar", "storage.jar")]
+    resolved.write_text(json.dumps([str(jar) for jar in jars]))
+    assert "spark.jars" not in settings()
+    for jar in jars:
+        jar.touch()
+    chosen = settings()
+    assert chosen["spark.jars"] == ",".join(map(str, jars))
+    assert not [name for name in chosen if name.startswith("spark.jars.")]
+    assert settings(spark_jars="a.jar")["spark.jars"] == "a.jar"
+    assert "spark.jars" not in settings(spark_jars_packages="io.delta:a:1")
+    resolved.write_text("[torn")
+    assert "spark.jars" not in settings()
 
 
 def test_packages_of_the_users_stay() -> None:

@@ -18,9 +18,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     from typer.main import get_command
 
-    from xlrec.runtime.scratch import use_cache
-
-    use_cache()  # before a kernel is imported
     from xlrec.cli.app import app
     from xlrec.cli.ending import as_xlrec_error
 

@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import MutableMapping
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 _LEFT_OUT: Final = (".pyc", ".nbi", ".nbc")
 #: Setting of the session that holds `spark.scratch` of the config.
 SCRATCH: Final = "spark.xlrec.scratch"
-_VARIABLE: Final = "NUMBA_CACHE_LOCATOR_CLASSES"
 #: numba's own, in its order, then ours.
 _LOCATORS: Final = (
     "UserProvidedCacheLocator,InTreeCacheLocator,UserWideCacheLocator,IPythonCacheLocator,"
@@ -33,14 +31,9 @@ _LOCATORS: Final = (
 )  # fmt: skip
 
 
-def share_cache(environment: MutableMapping[str, str]) -> None:
-    """Names numba's places for its cache, ours last, in the environment of processes to come; its own setting wins."""
-    environment.setdefault(_VARIABLE, os.environ.get(_VARIABLE, _LOCATORS))
-
-
 def use_cache() -> None:
-    """The same for this process and its children, before they import numba."""
-    share_cache(os.environ)
+    """Names numba's places for its cache, ours last, for this process and its children; the user's own setting wins."""
+    os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", _LOCATORS)
 
 
 def own_folder() -> Path:

@@ -1,8 +1,10 @@
 """The only place that makes a SparkSession."""
 
+import json
 import os
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +20,7 @@ from xlrec.errors import MachineError
 from xlrec.runtime import machine
 from xlrec.runtime.cluster import await_executor, warn_of_open_network
 from xlrec.runtime.hadoop import first_line
-from xlrec.runtime.scratch import SCRATCH, package_archive, scratch_of, share_cache
+from xlrec.runtime.scratch import SCRATCH, own_folder, package_archive, scratch_of
 
 #: By their first two numbers; xlrec is tried on these with this Delta.
 SPARK_VERSIONS: Final = ("4.1", "4.2")
@@ -32,6 +34,7 @@ _CARRIED_BY_SPARK: Final = (
     "com.github.luben:zstd-jni",
     "org.xerial.snappy:snappy-java",
 )
+_JARS, _PACKAGES, _EXCLUDES = "spark.jars", "spark.jars.packages", "spark.jars.excludes"
 _LEVEL: Final = "spark.log.level"
 _OUR_LEVEL: Final = "ERROR"
 #: Environment variable with options of the JVM that spark-submit starts.
@@ -51,8 +54,8 @@ def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
     """Spark settings of a session on this master. Those given to spark-submit win over ours, `config.conf` over all."""
     cores = len(os.sched_getaffinity(0))
     ours = {
-        "spark.jars.packages": delta_package(),
-        "spark.jars.excludes": ",".join(_CARRIED_BY_SPARK),
+        _PACKAGES: delta_package(),
+        _EXCLUDES: ",".join(_CARRIED_BY_SPARK),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -85,11 +88,16 @@ def session_settings(config: SparkConfig, master: str) -> dict[str, str]:
 
 
 def quiet_settings(chosen: Mapping[str, str], environment: MutableMapping[str, str]) -> dict[str, str]:
-    """The settings for a JVM whose log holds errors only, by a file in its environment's `SPARK_SUBMIT_OPTS`.
+    """The settings for a JVM that says nothing but errors: by a file in `SPARK_SUBMIT_OPTS`, and without Ivy's report.
 
-    A file of the user's in Spark's conf folder wins.
+    Delta's jars are named as an earlier start found them, so that Ivy has nothing to do. Jars and packages of the
+    user's, and files in Spark's conf folder, win.
     """
-    ours = dict(chosen)
+    ours, jars = dict(chosen), _resolved_jars()
+    plain = _JARS not in ours and ours[_PACKAGES] == delta_package()
+    if jars and plain and not (machine.spark_conf_folder() / "spark-defaults.conf").exists():
+        del ours[_PACKAGES], ours[_EXCLUDES]
+        ours[_JARS] = ",".join(jars)
     if _LOGGING.is_file() and not (machine.spark_conf_folder() / _LOGGING.name).exists():
         given = environment.get(_OPTIONS, "")
         if str(_LOGGING) not in given:
@@ -130,6 +138,8 @@ def start_session(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     if not submitted and machine.delta_jar(delta_package()) is None:
         print("fetching Delta's jars, once (16 MB); later starts need no network", file=sys.stderr)  # noqa: T201
     session = _started(builder)
+    if not submitted and ours.get(_PACKAGES) == delta_package():
+        _keep_resolved_jars(session)
     _join(session)
     if submitted or not machine.is_local(master):
         await_executor(session, config.executor_within_s)
@@ -139,11 +149,28 @@ def start_session(config: SparkConfig, app: str = "xlrec") -> SparkSession:
     return session
 
 
+def _jar_list() -> Path:
+    return own_folder() / f"{delta_package().replace(':', '_')}.json"
+
+
+def _resolved_jars() -> list[str]:
+    """Paths of Delta's jars as Ivy resolved them at an earlier start; none unless all are there."""
+    with suppress(OSError, ValueError):
+        jars: list[str] = json.loads(_jar_list().read_text("utf-8"))
+        return jars if all(Path(jar).is_file() for jar in jars) else []
+    return []
+
+
+def _keep_resolved_jars(session: SparkSession) -> None:
+    jars = session.sparkContext.getConf().get(_JARS, "") or ""
+    with suppress(OSError):  # without the list, the next start asks Ivy again
+        _jar_list().write_text(json.dumps([jar.removeprefix("file://") for jar in jars.split(",") if jar]), "utf-8")
+
+
 def _join(session: SparkSession) -> None:
     """Checks a session, whoever started it, and gives its workers the driver's code."""
     if session.version.rpartition(".")[0] not in SPARK_VERSIONS:
         raise MachineError(f"this is Spark {session.version}: xlrec needs Spark {' or '.join(SPARK_VERSIONS)}")
-    share_cache(session.sparkContext.environment)  # of its workers
     if not machine.is_local(str(session.sparkContext.master)):
         # Workers run the driver's code, however it came here; Spark knows no wheels, and they may have another version.
         session.sparkContext.addPyFile(str(package_archive(Path(scratch_of(session)))))
