@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_plan_sizes import world
 from typer.testing import CliRunner
+from worlds.input_files import planned_config
 
 from xlrec.cli.app import app
 from xlrec.config.models import Config
@@ -120,7 +120,7 @@ def test_memory_sizes_are_read_as_spark_writes_them(text: str, n_bytes: int) -> 
 
 def test_the_command_prints_a_plan_for_people_and_for_programs(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(world(tmp_path).model_dump_json(), encoding="utf-8")
+    file.write_text(planned_config(tmp_path).model_dump_json(), encoding="utf-8")
     small = CliRunner().invoke(app, ["plan", "--config", str(file)])
     assert small.exit_code == 0, small.output
     assert "35, 30 with events" in small.output

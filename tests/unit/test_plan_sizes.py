@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from worlds.input_files import planned_config, write_parquet
 
 from xlrec.config.models import Config
 from xlrec.errors import InputError
@@ -14,42 +15,16 @@ from xlrec.planning.run_history import newest_run
 from xlrec.planning.sizes import read_sizes
 
 
-def put(path: Path, columns: dict[str, Any], rows_per_group: int | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(columns), path, row_group_size=rows_per_group)
-
-
-def world(folder: Path, n_users: int = 30, **more: Any) -> Config:
-    """Three items with two texts each; user u has 1 + u % 7 events, of which every other is of the first item."""
-    names = [f"i{num}" for num in range(3)]
-    texts: dict[str, Any] = {
-        "item_id": names * 2, "title": ["abc"] * 6, "description": ["def", None] * 3,
-        "language": ["en"] * 3 + ["de", "fr", None], "markets": [["DE"], None, ["FR", "DE"]] * 2,
-    }  # fmt: skip
-    put(folder / "catalog" / "a.parquet", texts)
-    users = [f"u{user}" for user in range(n_users) for _ in range(1 + user % 7)]
-    items = [names[(place % 2) * (place % 3)] for user in range(n_users) for place in range(1 + user % 7)]
-    half = len(users) // 2
-    for day, rows in (("d=1", slice(None, half)), ("d=2", slice(half, None))):
-        put(folder / "log" / day / "a.parquet", {"user_id": users[rows], "item_id": items[rows]}, 16)
-    put(folder / "users.parquet", {"user_id": [f"u{user}" for user in range(n_users + 5)]})
-    (folder / "log" / "_SUCCESS").write_text("")
-    put(folder / "log" / "_old" / "a.parquet", {"user_id": ["x"], "item_id": ["x"]})
-    where = {"catalog": folder / "catalog", "interactions": folder / "log", "users": folder / "users.parquet"}
-    tree = {"lake": str(folder / "lake"), "inputs": {name: str(path) for name, path in where.items()}, **more}
-    return Config.model_validate(tree)
-
-
 def test_rows_are_counted_by_footers_and_ids_by_their_columns(tmp_path: Path) -> None:
-    sizes = read_sizes(world(tmp_path))
+    sizes = read_sizes(planned_config(tmp_path))
     assert (sizes.users, sizes.active, sizes.items, sizes.texts, sizes.new_texts) == (35, 30, 3, 6, 6)
     assert sizes.events == sum(1 + user % 7 for user in range(30))
     assert sizes.markets == 2
 
 
 def test_other_column_names_and_globs_are_read(tmp_path: Path) -> None:
-    config = world(tmp_path)
-    put(tmp_path / "other" / "x1.parquet", {"who": ["a", "b", "a"], "what": ["i0", "i0", "i1"]})
+    config = planned_config(tmp_path)
+    write_parquet(tmp_path / "other" / "x1.parquet", {"who": ["a", "b", "a"], "what": ["i0", "i0", "i1"]})
     tree = {**config.model_dump(), "columns": {"interactions": {"user_id": "who", "item_id": "what"}}}
     tree["inputs"] = {**tree["inputs"], "interactions": str(tmp_path / "other" / "x*.parquet"), "users": None}
     sizes = read_sizes(Config.model_validate(tree))
@@ -60,22 +35,22 @@ def test_other_column_names_and_globs_are_read(tmp_path: Path) -> None:
     ("place", "message"), [("s3a://bucket/log", "files of this machine"), ("nowhere", "no Parquet file")]
 )
 def test_an_input_that_cannot_be_read_is_named_with_what_to_do(tmp_path: Path, place: str, message: str) -> None:
-    config = world(tmp_path)
+    config = planned_config(tmp_path)
     inputs = config.inputs.model_copy(update={"interactions": place})
     with pytest.raises(InputError, match=message):
         read_sizes(config.model_copy(update={"inputs": inputs}))
 
 
 def test_a_missing_column_is_named(tmp_path: Path) -> None:
-    config = world(tmp_path)
-    put(tmp_path / "bare" / "a.parquet", {"customer": ["a"], "item_id": ["i0"]})
+    config = planned_config(tmp_path)
+    write_parquet(tmp_path / "bare" / "a.parquet", {"customer": ["a"], "item_id": ["i0"]})
     inputs = config.inputs.model_copy(update={"interactions": str(tmp_path / "bare")})
     with pytest.raises(InputError, match=r"no column user_id, it has customer, item_id: map it"):
         read_sizes(config.model_copy(update={"inputs": inputs}))
 
 
 def test_more_users_bring_as_many_events_each_and_no_more_items(tmp_path: Path) -> None:
-    sizes = read_sizes(world(tmp_path))
+    sizes = read_sizes(planned_config(tmp_path))
     more = sizes.scale(350, None)
     assert (more.users, more.active, more.items, more.texts) == (350, 300, 3, 6)
     assert more.events == 10 * sizes.events
@@ -85,10 +60,10 @@ def test_more_users_bring_as_many_events_each_and_no_more_items(tmp_path: Path) 
 def test_texts_that_the_lake_holds_are_not_embedded_again(tmp_path: Path) -> None:
     from xlrec import encoders
 
-    config = world(tmp_path)
+    config = planned_config(tmp_path)
     folder = tmp_path / "lake" / "embeddings" / f"fingerprint={encoders.fingerprint(config.embed)}"
-    put(folder / "part.parquet", {"text_hash": ["a", "b", "c", "d"]})
-    put(folder.parent / "fingerprint=other" / "part.parquet", {"text_hash": ["a", "b"]})
+    write_parquet(folder / "part.parquet", {"text_hash": ["a", "b", "c", "d"]})
+    write_parquet(folder.parent / "fingerprint=other" / "part.parquet", {"text_hash": ["a", "b"]})
     sizes = read_sizes(config)
     assert (sizes.texts, sizes.new_texts) == (6, 2)
 
@@ -101,7 +76,7 @@ def test_the_newest_published_run_is_read_whatever_version_of_the_table_holds_it
             "seconds": [("prepare", 1.5)],
         }  # fmt: skip
 
-    config = world(tmp_path)
+    config = planned_config(tmp_path)
     assert newest_run(config) is None
     pairs = {name: pa.map_(pa.string(), kind) for name, kind in (("counts", pa.int64()), ("seconds", pa.float64()))}
     strings = {name: pa.string() for name in ("run_id", "status", "config")}
