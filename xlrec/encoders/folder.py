@@ -13,7 +13,10 @@ WEIGHTS, TOKENIZER, CARD = "weights.safetensors", "tokenizer.json.xz", "README.m
 
 
 def write_static(folder: Path, tokenizer: Any, table: npt.NDArray[np.float32]) -> None:
-    """Write a static model, the mean of a text's rows (n_tokens, dim) at unit norm, as sentence-transformers does."""
+    """Writes a static model, the mean of a text's rows at unit norm, as sentence-transformers does.
+
+    `table` is (n_tokens, dim) float32.
+    """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
 

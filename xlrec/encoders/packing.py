@@ -31,8 +31,13 @@ def padded_batches(
 ) -> Iterator[tuple[int, int, npt.NDArray[np.int64]]]:
     """Batches (padded length, number of texts, rows): `rows` are the texts of a batch, filled up by its first one.
 
-    Lengths (n,) are at most `longest`; texts are padded to the next one of the ladder (n_steps,), ascending. A batch
-    has `batch_tokens` tokens, padding included, but one text at least.
+    The rows of a batch are (n_rows,) int64.
+
+    Args:
+        lengths: (n,) int64 tokens of each text.
+        longest: Upper bound of the lengths.
+        batch_tokens: Tokens of a batch, padding included; a batch has one text at least.
+        ladder: (n_steps,) int64 lengths, ascending; a text is padded to the next one.
     """
     steps = np.append(ladder[longest > ladder], longest)
     padded = steps[np.searchsorted(steps, lengths)]
@@ -68,7 +73,7 @@ def unpadded_batches(lengths: npt.NDArray[np.int64], n_tokens: int) -> Iterator[
 
 
 def in_order(parts: list[npt.NDArray[np.float32]], rows: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.float32]:
-    """(n, dim) float32 vectors of all parts (n_part, dim), in the order of the texts, whose rows are (n_part,) each."""
+    """(n, dim) float32 vectors of (n_part, dim) float32 parts, in the order of their (n_part,) int64 rows of texts."""
     vectors = np.concatenate(parts)
     ordered = np.empty_like(vectors)
     ordered[np.concatenate(rows)] = vectors

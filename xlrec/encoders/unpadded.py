@@ -64,9 +64,9 @@ class UnpaddedModel:
         self._pad = None if config.model_type == "bert" else int(config.pad_token_id)
 
     def vectors(self, features: dict[str, Any], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """(n_texts, the model's dim) float32 of features padded on the right, and (n_texts,) int64 tokens of each text.
+        """(n_texts, dim) float32 vectors, at the model's own dim, of features padded on the right.
 
-        A text without any is read as one of padding.
+        `lengths` are (n_texts,) int64 tokens of each text. A text without any is read as one of padding.
         """
         ids = features["input_ids"]
         positions, rest = self._positions(ids), {name: features[name] for name in features if name == "prompt_length"}

@@ -98,7 +98,10 @@ def bits_of(nums: Sequence[int], n_words: int) -> NDArray[np.uint64]:
 
 
 def language_matrix(bits: NDArray[np.uint64], n_languages: int) -> NDArray[np.float32]:
-    """(n_items, n_languages) float32: 1 where the bit of `Catalogue.language_bits` is set, else 0."""
+    """(n_items, n_languages) float32: 1 where the bit of the language is set, else 0.
+
+    `bits` are (n_items, n_words) uint64 of `Catalogue.language_bits`.
+    """
     codes = np.arange(n_languages)
     set_bits = (bits[:, codes // 64] >> (codes % 64).astype(np.uint64)) & np.uint64(1)
     return set_bits.astype(np.float32)

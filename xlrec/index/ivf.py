@@ -54,7 +54,7 @@ def write_lists(
     """Learns the lists and writes them; they open once `write_probes` has written the measured recall.
 
     `items` are the outputs of the model `learnt`, the texts' vectors where it is None; at least `n_lists` can rank.
-    `scales` are (dim,) of `coordinate_scales`.
+    `scales` are (dim,) float64 of `coordinate_scales`.
     """
     require_faiss()
     owners = assign_lists(items.shards, items.norms, scales, n_lists=n_lists, seed=seed)
@@ -69,7 +69,10 @@ def write_lists(
 
 
 def write_probes(index: ItemIndex, learnt: LearntVectors | None, scales: NDArray[np.float64], probes: Probes) -> None:
-    """Writes the probes of each market and their recall: from here on the lists of `write_lists` open."""
+    """Writes the probes of each market and their recall: from here on the lists of `write_lists` open.
+
+    `scales` are (dim,) float64 of `coordinate_scales`, as `write_lists` had them.
+    """
     contents = {
         "vectors": _vectors_key(index, learnt), "n_probes": probes.n_probes.tolist(), "wanted": probes.wanted.tolist(),
         "found": probes.found.tolist(), "scales": scales.tolist(),

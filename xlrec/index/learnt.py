@@ -39,11 +39,11 @@ class LearntVectors:
 
     @cached_property
     def norms(self) -> NDArray[np.float64]:
-        """(n_items,) norms of the outputs."""
+        """(n_items,) float64 norms of the outputs."""
         return np.concatenate([np.zeros(0), *(rows for _, rows in self._sharded("norms"))])
 
     def gather(self, item_nums: NDArray[np.integer[Any]], *, history: bool) -> NDArray[np.float32]:
-        """(n, dim) float32 vectors of some items (n,), a copy; `history`: as history, else as recommended items."""
+        """(n, dim) float32 vectors of (n,) integer item_nums, a copy; `history`: as history, else as recommended."""
         return gather_rows(self.inputs if history else self.outputs, item_nums, self.dim)
 
     def _sharded(self, name: str) -> list[tuple[int, NDArray[Any]]]:
@@ -101,8 +101,8 @@ def _models_of(index: ItemIndex) -> LearntModels:
 def write_learnt(folder: str, models: Mapping[str | None, FactorModel], first_micros: NDArray[np.float64]) -> None:
     """Writes the vectors of all items by each model, a shard after the other: from here on the index has its models.
 
-    `models` has those of markets with their own, and under None that of all others. `first_micros` (n_items,) is the
-    first moment of each item in microseconds, NaN where unknown.
+    `models` has those of markets with their own, and under None that of all others. `first_micros` is the
+    (n_items,) float64 first moment of each item in microseconds, NaN where unknown.
 
     Raises:
         LakeError: a model is of another encoder's dimension.

@@ -24,7 +24,7 @@ def block_queries(
 ) -> FoldIn:
     """Queries of a block of users, and the weight of each history item in them.
 
-    Events are (n_events,) item_nums and weights, bounded by (n_users + 1,) int64 `indptr`.
+    Events are (n_events,) int32 item_nums and (n_events,) float64 weights, bounded by (n_users + 1,) int64 `indptr`.
     """
     met = summed_preferences(owners_of(indptr), nums, weights, len(indptr) - 1)
     return fold_in(recent_preferences(met, history, half_life_items), learnt.gather(history.nums, history=True))

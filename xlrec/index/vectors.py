@@ -46,7 +46,10 @@ class ItemVectors:
         return self.load_shards("vectors")
 
     def load_shards(self, name: str) -> list[tuple[int, NDArray[Any]]]:
-        """(first item_num, (rows, …) array) of each shard, ascending, of an array that lies in a file per shard."""
+        """First item_num and rows of each shard, ascending, of an array that lies in a file per shard.
+
+        The rows are (n_rows,) or (n_rows, m) of the dtype that was saved.
+        """
         firsts = range(0, self.n_items, self.shard_rows)
         return [(first, load_array(self.folder / f"{name}-{num:05d}.npy")) for num, first in enumerate(firsts)]
 
@@ -58,7 +61,12 @@ class ItemVectors:
     def gather_vectors(
         self, item_nums: NDArray[np.integer[Any]], room: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """(n, dim) float32 copy of the vectors of some items (n,), repeats allowed; in `room` (at least n, dim)."""
+        """(n, dim) float32 copy of the vectors of some items.
+
+        Args:
+            item_nums: (n,) integer item_nums, repeats allowed.
+            room: (at least n, dim) float32 memory for the copy; None: new memory.
+        """
         return gather_rows(self.shards, item_nums, self.dim, room)
 
 

@@ -108,6 +108,7 @@ class _Sampler(IndexSearch):
         self.samples: list[tuple[VectorSpace, Sample]] = []
 
     def best_items(self, queries: NDArray[np.float64], mask: Mask, space_num: int) -> TopK:
+        """(n_users, candidates) int32 item_nums and float64 scores of (n_users, dim) float64 queries; keeps them."""
         ids, scores = super().best_items(queries, mask, space_num)
         users = np.flatnonzero(np.isfinite(queries).all(axis=1))
         if len(users):

@@ -34,7 +34,7 @@ ARRAYS: Final = ("text_map", "factors", "whitening", "log_norm", "moments", "pac
 
 
 def preference_strengths(weights: NDArray[np.number[Any]]) -> NDArray[np.float64]:
-    """(n,) float64 confidences of preferences: (n,) summed event weights of a user with an item, at most 1.
+    """(n,) float64 confidences of preferences: (n,) summed weights of a user and an item, of any dtype, at most 1.
 
     A view predicts less than a choice; a second choice or a purchase predicts no more.
     """
@@ -46,7 +46,11 @@ def summed_preferences(
 ) -> Preferences:
     """Distinct items of each user, ascending, with the confidence that their events give together.
 
-    Owners (rows of users), item_nums and weights are (n_events,).
+    Args:
+        owners: (n_events,) integer rows of the users, in any order.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64 weights of the events.
+        n_users: Number of all users, with events or without.
     """
     n_items = int(nums.max(initial=0)) + 1
     cells, where = np.unique(owners.astype(np.int64) * n_items + nums, return_inverse=True)
@@ -99,7 +103,7 @@ class FactorModel:
         return np.asarray(factors @ self.arrays["whitening"], dtype=np.float32)
 
     def candidate_vectors(self, factors: NDArray[np.float64], exposure: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(n_items, dim) float32 v: items as candidates, from (n_items, dim) float64 y and (n_items,) exposures."""
+        """(n_items, dim) float32 v: candidates, from (n_items, dim) float64 y and (n_items,) float64 exposures."""
         norms, mean = np.linalg.norm(factors, axis=1), float(self.arrays["log_norm"][0])
         scales = item_scales(norms, mean, exposure, float(self.facts["boost"]))
         return np.asarray(scales[:, None] * (factors @ self.arrays["whitening"]), dtype=np.float32)
@@ -109,8 +113,10 @@ class FactorModel:
     ) -> NDArray[np.float64]:
         """(n_items,) float64 events that an average item of the same markets had since each item was there.
 
-        `first_micros` is (n_items,), NaN: it was always there; `eligible` is (n_markets, n_items) bool: sold there. A
-        market that the model does not know has no events.
+        Args:
+            first_micros: (n_items,) floating microseconds; NaN: it was always there.
+            eligible: (n_markets, n_items) bool: sold there.
+            markets: Names of the rows of `eligible`; one that the model does not know has no events.
         """
         since = np.where(np.isnan(first_micros), -np.inf, first_micros)
         exposure = np.zeros(len(since))

@@ -103,7 +103,10 @@ def metrics_table(metrics: Metrics) -> Table:
 
 
 def matrix_table(texts: Sequence[str], languages: Sequence[str], scores: NDArray[np.float64]) -> Table:
-    """The n texts with their languages and (n, n) cosines; each row's most similar other text is bold, NaN a dash."""
+    """The n texts with their languages and cosines; each row's most similar other text is bold, NaN a dash.
+
+    `scores` are (n, n) float64 cosines.
+    """
     numbers = [Column(str(num), justify="right", no_wrap=True) for num in range(1, len(texts) + 1)]
     text_columns = Column("text", overflow="fold"), Column("lang", style="cyan")
     table = plain_table(Column("", justify="right", style="dim"), *text_columns, *numbers)

@@ -12,7 +12,7 @@ _MAP_FROM_BYTES: Final = 1 << 16
 
 
 def load_array(path: Path) -> NDArray[Any]:
-    """Array of an .npy file, (n, ...) of any dtype, read-only: mapped where large, read where small."""
+    """Array of an .npy file, (n,) or (n, m) of any dtype, read-only: mapped where large, read where small."""
     if path.stat().st_size >= _MAP_FROM_BYTES:
         return np.asarray(np.load(path, mmap_mode="r"))  # a plain view: slices of a memmap object cost ten times more
     array: NDArray[Any] = np.load(path)
@@ -33,12 +33,15 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def save_array(path: Path, array: NDArray[Any]) -> None:
-    """Writes one .npy file of an (n, ...) array of any dtype."""
+    """Writes one .npy file of an (n,) or (n, m) array of any dtype."""
     replace_file(path, lambda file: np.save(file, array))
 
 
 def save_array_parts(path: Path, kind: "np.dtype[Any]", shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> None:
-    """Writes one .npy file of this dtype and shape from (n, ...) parts in C order: memory holds one at a time."""
+    """Writes one .npy file of this dtype and shape from its parts in C order.
+
+    Parts are (n,) or (n, m) arrays of dtype `kind`; memory holds one at a time.
+    """
     header = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
 
     def write(file: IO[bytes]) -> None:

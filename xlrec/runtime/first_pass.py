@@ -26,7 +26,7 @@ _SAMPLED: Final = 64  # items of a shard that the spread is estimated from
 def first_pass_for(shards: Shards, norms: NDArray[np.float64] | None = None, *, n_queries: int | None = None) -> str:
     """Name of the fastest path for these items: a key of `kernels.search.paths.PATHS`.
 
-    `norms` (n_items,) of the items and `n_queries` in all are given where known.
+    `norms`, (n_items,) float64 of the items, and `n_queries` in all are given where known.
     """
     few = n_queries is not None and n_queries < _FEW_QUERIES
     if few or sum(rows.size for _, rows in shards) < _SMALL:

@@ -36,7 +36,9 @@ EncoderLike = Encoder | EmbedConfig | str | None
 
 
 def similarity_matrix(left: Texts, right: Texts | None = None, *, encoder: EncoderLike = None) -> NDArray[np.float64]:
-    """(n_left, n_right) cosines in [-1, 1]; NaN where a text is empty after cleaning. Right None: left with itself.
+    """(n_left, n_right) float64 cosines in [-1, 1]; NaN where a text is empty after cleaning.
+
+    Where `right` is None, it is `left` with itself.
 
     Raises:
         EncoderError: the encoder cannot be had.

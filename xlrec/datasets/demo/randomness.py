@@ -52,7 +52,10 @@ def share_mask(seed: int, purpose: str, n: int, share: float) -> Bools:
 
 
 def weighted_choice(weights: ArrayLike, draws: Floats) -> Ints:
-    """Index (n,) int64 into weights (n_choices,), which need not sum to 1, for each of the draws (n,) in [0, 1)."""
+    """(n,) int64 places among the choices, for (n,) float64 draws in [0, 1).
+
+    Weights are (n_choices,) numbers of any dtype, which need not sum to 1.
+    """
     total = np.cumsum(np.asarray(weights, dtype=np.float64))
     return np.searchsorted(total / total[-1], draws, side="right").clip(max=len(total) - 1).astype(np.int64)
 

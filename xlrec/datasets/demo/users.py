@@ -28,7 +28,7 @@ class Users(NamedTuple):
     languages_stated: Bools
 
     def take_rows(self, rows: Ints) -> "Users":
-        """Users at the rows (m,) of this block, in their order."""
+        """Users at the (m,) int64 rows of this block, in their order."""
         columns: Any = (column[rows] for column in self)
         return Users(*columns)
 

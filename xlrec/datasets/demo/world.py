@@ -80,7 +80,7 @@ class Items(NamedTuple):
 
 
 def linked_category(codes: Ints) -> Ints:
-    """Category (n,) int64 whose items follow those of each category (n,): a fixed ring through all of them."""
+    """(n,) int64 categories whose items follow those of (n,) int64 categories: a fixed ring through all of them."""
     return (codes + 7) % len(categories())
 
 

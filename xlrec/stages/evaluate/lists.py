@@ -86,6 +86,7 @@ def _score_block(cutoffs: tuple[int, ...], index: ItemIndex, block: pa.RecordBat
 
 def _accuracy(block: pa.RecordBatch, items: NDArray[Any], lengths: NDArray[Any]) -> dict[str, Metric]:
     def against(column: str) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+        """(n_users, width) bool hits by rank, and (n_users,) int32 relevant items in all."""
         relevant, n_relevant = _runs(block, column)
         return metrics.find_hits(items, lengths, relevant, n_relevant), n_relevant
 
@@ -122,6 +123,7 @@ def _languages(block: pa.RecordBatch, lengths: NDArray[Any], width: int) -> tupl
     n = int(n_read.max(initial=0))
 
     def codes(names: "pa.Array[Any]") -> NDArray[Any]:
+        """(n,) int32 place of each name among the languages read; -1 for others."""
         nums = pc.index_in(names, value_set=vocabulary)
         return nums.fill_null(-1).to_numpy(zero_copy_only=False)
 

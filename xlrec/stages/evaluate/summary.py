@@ -26,21 +26,21 @@ _ROWS: Final = (
 
 
 class Sums(NamedTuple):
-    """Sums over some users of one system and slice, in whole numbers. M metrics, B replicates."""
+    """Sums over some users of one system and slice, in whole numbers."""
 
-    counts: NDArray[np.int64]  # (M,) users with a value
-    sums: NDArray[np.int64]  # (M,) their values, in units of 1 / bootstrap.FINE_QUANTUM
-    weighted_counts: NDArray[np.int64]  # (B, M) sums of the users' weights, in units of 1 / bootstrap.QUANTUM
-    weighted_sums: NDArray[np.int64]  # (B, M) weighted sums of the values, in the same units
+    counts: NDArray[np.int64]  # (n_metrics,) users with a value
+    sums: NDArray[np.int64]  # (n_metrics,) their values, in units of 1 / bootstrap.FINE_QUANTUM
+    weighted_counts: NDArray[np.int64]  # (n_replicates, n_metrics) sums of weights, in 1 / bootstrap.QUANTUM
+    weighted_sums: NDArray[np.int64]  # (n_replicates, n_metrics) weighted sums of values, the same
 
     @property
     def value(self) -> NDArray[np.float64]:
-        """(M,) means; NaN where there is no user."""
+        """(n_metrics,) float64 means; NaN where there is no user."""
         return bootstrap.replicate_means(self.sums / bootstrap.FINE_QUANTUM, self.counts.astype(np.float64))
 
     @property
     def replicates(self) -> NDArray[np.float64]:
-        """(B, M) means of each replicate."""
+        """(n_replicates, n_metrics) float64 means of each replicate."""
         return bootstrap.replicate_means(
             self.weighted_sums / bootstrap.QUANTUM, self.weighted_counts / bootstrap.QUANTUM
         )
@@ -113,7 +113,7 @@ def _members(block: pa.RecordBatch) -> dict[tuple[str, str], NDArray[np.int64]]:
 
 
 def _sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.int64]:
-    """(2 + 2 B, M) the arrays of `Sums`, one below the other."""
+    """(2 + 2 * n_replicates, n_metrics) int64 arrays of `Sums`, one below the other."""
     known = ~np.isnan(values)
     filled = np.where(known, values, 0.0)
     weighted = [bootstrap.replicate_sums(weights, array) for array in (known.astype(np.float64), filled)]

@@ -67,7 +67,14 @@ class Chooser:
         return Chosen(indptr_of(sizes), np.concatenate(items), np.concatenate(columns))
 
     def readable_items(self, nums: _Nums, indptr: _Places, reads: _Places, reads_indptr: _Places) -> NDArray[np.bool_]:
-        """(n,) bool: whether users may be given items, by `languages`; arguments as of `shown_languages`."""
+        """(n,) bool mask of the items that their users may be given, by `languages`.
+
+        Args:
+            nums: (n,) int32 item_nums, user after user.
+            indptr: (n_users + 1,) int64 bounds of each user in `nums`.
+            reads: (m,) int64 numbers of the users' languages, heaviest first; -1 for one that no item has.
+            reads_indptr: (n_users + 1,) int64 bounds of each user in `reads`.
+        """
         n_read = np.diff(reads_indptr)[owners_of(indptr)]
         if self.config.languages != "only":
             return np.ones(len(nums), dtype=np.bool_)

@@ -26,9 +26,9 @@ class Reasons:
         self.index, self.models, self.n_because = index, models, n_because
 
     def similar_items(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
-        """(n, n_because) history's item_nums whose terms in each item's `similar` are largest, filled up with -1.
+        """(n, n_because) int64 history's item_nums with the largest terms in each item's `similar`, filled up with -1.
 
-        `owners` (n,) are the rows of the items' users, ascending; `nums` (n,) are the item_nums.
+        `owners` are (n,) int64 rows of the items' users, ascending; `nums` are (n,) int32 item_nums.
         """
         places = places_of(self.models, users.markets)
 
@@ -46,7 +46,11 @@ class Reasons:
         return because
 
     def covisited_items(self, users: Users, owners: _Places, nums: _Nums) -> _Places:
-        """The same for `covisited`, whose items are distinct within each user."""
+        """(n, n_because) int64 item_nums as of `similar_items`, by the terms in `covisited`.
+
+        `owners` are (n,) int64 rows of the items' users, ascending; `nums` are (n,) int32 item_nums, distinct within
+        each user.
+        """
         markets = np.array([*map(self.index.market_num, users.markets)])
 
         def best(market: int) -> _Best:

@@ -58,7 +58,9 @@ class Listed(NamedTuple):
 
 
 def users_of(batch: pa.RecordBatch, weights: NDArray[np.float64]) -> Users:
-    """The rows of a `CANDIDATES` batch; scores of sources of `weights` (n_sources,) 0 come as 0.
+    """The rows of a `CANDIDATES` batch; scores of sources with weight 0 come as 0.
+
+    `weights` are (n_sources,) float64 in the order of `SOURCES`.
 
     Raises:
         LakeError: The arrays of a row do not fit together; whoever made the candidates mends it.

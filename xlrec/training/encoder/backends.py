@@ -31,10 +31,13 @@ class Backend(Protocol):
         """(n, dim) float32 unit vectors of (n,) int64 rows of the texts."""
 
     def checkpoint_state(self) -> dict[str, Floats]:
-        """Arrays of a checkpoint."""
+        """Arrays of a checkpoint by name, float32 of the model's own shapes.
+
+        A table is (n_rows, dim), a state of the optimiser as large or (n_rows,). Each model names its own.
+        """
 
     def restore_state(self, state: dict[str, Floats]) -> None:
-        """Takes the arrays of `checkpoint_state`."""
+        """Takes the arrays of `checkpoint_state`: (n_rows, dim) float32 tables and what else it names."""
 
     def finish_model(self) -> None:
         """Brings the model into its final form, which is measured and written; by default there is nothing to do."""
@@ -49,7 +52,12 @@ class Backend(Protocol):
 
 
 def bag_hashes(numbers: Ints, offsets: Longs) -> Longs:
-    """(n_bags,) int64 hash of each bag's (n_tokens,) int32 tokens, in any order; `offsets` is (n_bags + 1,)."""
+    """(n_bags,) int64 hash of each bag's tokens, in any order.
+
+    Args:
+        numbers: (n_tokens,) int32 tokens, bag after bag.
+        offsets: (n_bags + 1,) int64 bounds of each bag in `numbers`.
+    """
     mixed = (numbers.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
     sums = np.concatenate([[np.uint64(0)], np.cumsum(mixed * np.uint64(0xBF58476D1CE4E5B9))])
@@ -92,7 +100,7 @@ class StaticBackend(StaticModel, Backend):
         return float(loss.detach())
 
     def encode(self, rows: Longs) -> Floats:
-        """As `Backend.encode`."""
+        """(n, dim) float32 unit vectors of (n,) int64 rows, as `Backend.encode`."""
         table = self.folded_table() if self._coded is None else restored_table(self._coded)
         return encode_bags(table, self._bags, rows, 10**6)
 

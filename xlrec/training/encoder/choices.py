@@ -45,22 +45,22 @@ class ConceptRows:
     """Index of some texts by concept and language; every draw takes one random number a concept."""
 
     def __init__(self, concept: Longs, language: Longs, rows: Longs, n_languages: int) -> None:
-        """Sorts (n,) int64 rows that may be drawn by the (n_texts,) concept and language of each text."""
+        """Sorts (n,) int64 rows that may be drawn by the (n_texts,) int64 concept and language of each text."""
         self._n_languages = n_languages
         key = concept[rows] * n_languages + language[rows]
         order = np.argsort(key, kind="stable")
         self.keys, self.rows = key[order], rows[order]
 
     def in_language(self, concepts: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) int64 text of each of (n,) concepts in its (n,) language; -1 where there is none."""
+        """(n,) int64 text of each of (n,) int64 concepts in its (n,) int64 language; -1 where there is none."""
         return self._between(*self._span(concepts, languages), rng)
 
     def in_any(self, concepts: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) int64 text of each of (n,) concepts; -1 where there is none."""
+        """(n,) int64 text of each of (n,) int64 concepts; -1 where there is none."""
         return self._between(*self._whole(concepts), rng)
 
     def in_another(self, concepts: Longs, languages: Longs, rng: np.random.Generator) -> Longs:
-        """(n,) int64 text of each of (n,) concepts in any but its (n,) language; -1 where there is none."""
+        """(n,) int64 text of each of (n,) int64 concepts in any but its (n,) int64 language; -1 where there is none."""
         first, last = self._whole(concepts)
         left_out, after = self._span(concepts, languages)
         n_out = after - left_out
@@ -69,7 +69,7 @@ class ConceptRows:
         return self._at(place, last - first > n_out)
 
     def only_language(self, concepts: Longs) -> Longs:
-        """(n,) int64 language of each of (n,) concepts that have one alone; -1 of the others."""
+        """(n,) int64 language of each of (n,) int64 concepts that have one alone; -1 of the others."""
         first, last = self._whole(concepts)
         if not len(self.keys):
             return np.full(len(concepts), -1, dtype=np.int64)

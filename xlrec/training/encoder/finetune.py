@@ -118,7 +118,7 @@ class FineTuneBackend(Backend):
             parameter.grad = gradient / distributed.get_world_size()
 
     def encode(self, rows: Longs) -> Floats:
-        """As `Backend.encode`."""
+        """(n, dim) float32 unit vectors of (n,) int64 rows, as `Backend.encode`."""
         import torch
 
         self.model.eval()
@@ -126,14 +126,22 @@ class FineTuneBackend(Backend):
             return np.asarray(losses.unit_vectors(self._vectors(self._texts.take(rows))).cpu().numpy())
 
     def checkpoint_state(self) -> dict[str, Floats]:
-        """As `Backend.checkpoint_state`: parameters, and the moments of AdamW."""
+        """As `Backend.checkpoint_state`: parameters, and the moments of AdamW.
+
+        `"{row}.value"` is a parameter, `"{row}.exp_avg"` and `"{row}.exp_avg_sq"` are its moments. They are float32 of
+        the parameter's shape, such as (n_tokens, dim) of a table. `"{row}.step"` is a float32 scalar, of shape ().
+        """
         state = {f"{row}.value": parameter.detach().cpu().numpy() for row, parameter in enumerate(self._parameters)}
         for number, moments in self._optimiser.state_dict()["state"].items():
             state |= {f"{number}.{name}": np.asarray(value.cpu().numpy()) for name, value in moments.items()}
         return state
 
     def restore_state(self, state: dict[str, Floats]) -> None:
-        """As `Backend.restore_state`."""
+        """As `Backend.restore_state`.
+
+        `"{row}.value"` is a parameter, `"{row}.exp_avg"` and `"{row}.exp_avg_sq"` are its moments. They are float32 of
+        the parameter's shape, such as (n_tokens, dim) of a table. `"{row}.step"` is a float32 scalar, of shape ().
+        """
         import torch
 
         optimiser: dict[str, Any] = self._optimiser.state_dict() | {"state": {}}

@@ -91,9 +91,10 @@ def token_grams(token: str, is_word: bool) -> list[str]:
 def gram_table(
     tokens: list[str], words: frozenset[str], buckets: int, most: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """(bucket numbers, offsets (n_tokens + 1,)): the hashed n-grams of every token, ascending and distinct.
+    """Hashed n-grams of every token, ascending and distinct, as (n_grams,) int32 buckets and their bounds.
 
-    Of more than `most` those with the smallest hash are kept, which like words have in common.
+    The bounds are (n_tokens + 1,) int64, token after token. Of more than `most` n-grams those with the smallest hash
+    are kept, which like words have in common.
     """
     numbers, offsets = [], np.zeros(len(tokens) + 1, dtype=np.int64)
     for row, token in enumerate(tokens):

@@ -124,7 +124,10 @@ class Loop:
 
 
 def save_checkpoint(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[str, Any]) -> None:
-    """Replaces the checkpoint in one move; the facts are JSON in the file's own metadata."""
+    """Replaces the checkpoint in one move; the facts are JSON in the file's own metadata.
+
+    `state` is of `Backend.checkpoint_state`: float32 arrays by name, such as (n_tokens, dim) tables.
+    """
     from safetensors.numpy import save_file
 
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +137,10 @@ def save_checkpoint(file: Path, state: dict[str, npt.NDArray[Any]], facts: dict[
 
 
 def load_checkpoint(file: Path, key: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
-    """(state, facts) of the checkpoint; None where there is none, or one of another `facts["key"]`."""
+    """(state, facts) of the checkpoint; None where there is none, or one of another `facts["key"]`.
+
+    The state is as saved: float32 arrays by name, such as (n_tokens, dim) tables.
+    """
     from safetensors import safe_open
 
     if not file.is_file():

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def batch_loss(vectors: "Tensor", same: tuple[Longs, Longs], config: LossConfig, rng: np.random.Generator) -> "Tensor":
     """InfoNCE of a batch, and of one Matryoshka cut of its vectors where the config names some; `rng` draws it.
 
-    Vectors are (2 n_pairs, dim) float32 of any norm, left sides first; `same` is of `same_pairs`.
+    Vectors are (2 n_pairs, dim) float32 of any norm, left sides first. `same` has the (n,) int64
+    rows and columns of `same_pairs`.
     """
     import torch
 
@@ -38,7 +39,8 @@ def same_pairs(pairs: Pairs, concept: Longs, spelling: Longs) -> tuple[Longs, Lo
     """(rows, columns), rows ≠ columns: pairs of a batch that share a concept, or a text on the same side.
 
     Of items that the same users chose, a pair holds two concepts: neither is a negative of another pair that has one.
-    `concept` is (n_texts,) int64; `spelling`, (2 n_pairs,) int64 with left sides first, is equal for equal texts.
+    `concept` is (n_texts,) int64; `spelling`, (2 n_pairs,) int64 with left sides first, is equal for equal texts. Rows
+    and columns are (n,) int64.
     """
     n_pairs = len(pairs)
     owners = np.repeat(np.arange(n_pairs), np.diff(pairs.starts))
@@ -52,7 +54,8 @@ def same_pairs(pairs: Pairs, concept: Longs, spelling: Longs) -> tuple[Longs, Lo
 def shared_rows(groups: list[tuple[Longs, Longs]], n_rows: int) -> tuple[Longs, Longs]:
     """(rows, columns), rows ≠ columns: rows that hold a common value in any of the groups.
 
-    A group is (row, value), both (n,) int64; a row may occur more than once.
+    A group is the (n,) int64 rows and their (n,) int64 values; a row may occur more than once. Rows and columns
+    are (n_common,) int64.
     """
     from scipy.sparse import coo_matrix  # type: ignore[import-untyped]  # has no types of its own
 

@@ -101,8 +101,12 @@ def _also_right(texts: Texts, queries: Longs, candidates: Longs) -> Flags:
 def share_nearer(queries: Floats, candidates: Floats, also_right: Flags) -> float:
     """Share of wrong candidates that are farther from query i than candidate i: 0.5 is chance; a tie counts half.
 
-    The mean over the queries with a wrong candidate; 0 if there is none. Vectors are (n, dim) float32, unit norm;
-    `also_right` is (n, n) bool: candidates that are not wrong.
+    The mean over the queries with a wrong candidate; 0 if there is none.
+
+    Args:
+        queries: (n, dim) float32, unit norm.
+        candidates: (n, dim) float32, unit norm.
+        also_right: (n, n) bool: candidates that are not wrong.
     """
     scores = queries @ candidates.T
     right = np.diagonal(scores)[:, None]
@@ -115,7 +119,9 @@ def share_nearer(queries: Floats, candidates: Floats, also_right: Flags) -> floa
 def recall_at_1(queries: Floats, candidates: Floats) -> float:
     """Share of the queries whose nearest candidate is that of the same row; a tie with another one is a miss.
 
-    Vectors are (n, dim) float32, unit norm.
+    Args:
+        queries: (n, dim) float32, unit norm.
+        candidates: (n, dim) float32, unit norm.
     """
     scores = queries @ candidates.T
     right = np.diagonal(scores).copy()
@@ -126,7 +132,7 @@ def recall_at_1(queries: Floats, candidates: Floats) -> float:
 def measure_tasks(tasks: list[Task], encode: Callable[[Longs], Floats]) -> dict[tuple[str, str], float]:
     """Recall at 1 of each (source, language), or `share_nearer` where users chose.
 
-    `encode` gives (n, dim) float32 unit vectors of (n,) rows of the texts.
+    `encode` gives (n, dim) float32 unit vectors of (n,) int64 rows of the texts.
     """
     if not tasks:
         return {}

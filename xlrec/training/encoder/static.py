@@ -30,7 +30,12 @@ class StaticModel:
         self.shared_squares = np.zeros(config.buckets, dtype=np.float32)
 
     def mean_vectors(self, numbers: Ints, offsets: Longs) -> Floats:
-        """(n_bags, dim) float32 means of (n_tokens,) tokens by (n_bags + 1,) offsets; keeps them for `descend`."""
+        """(n_bags, dim) float32 means of the tokens' vectors; keeps the bags for `descend`.
+
+        Args:
+            numbers: (n,) int32 tokens, bag after bag.
+            offsets: (n_bags + 1,) int64 bounds of each bag in `numbers`.
+        """
         tokens, places = bags.distinct_numbers(numbers, len(self.own))
         rows = bags.composed_rows(self.own, self.shared, tokens, self.grams, self.offsets)
         self._met = (tokens, places, offsets)
@@ -50,11 +55,19 @@ class StaticModel:
         return bags.composed_rows(self.own, self.shared, every, self.grams, self.offsets)
 
     def checkpoint_state(self) -> dict[str, Floats]:
-        """Arrays of a checkpoint."""
+        """Tables and sums of squared gradients, by name, not copied.
+
+        `own` is (n_tokens, dim) float32, `shared` (buckets, dim) float32. `own_squares` is (n_tokens,) float32,
+        `shared_squares` (buckets,) float32.
+        """
         return {name: getattr(self, name) for name in ("own", "shared", "own_squares", "shared_squares")}
 
     def restore_state(self, state: dict[str, Floats]) -> None:
-        """Takes the arrays of `checkpoint_state`."""
+        """Takes the arrays of `checkpoint_state`, by name.
+
+        `own` is (n_tokens, dim) float32, `shared` (buckets, dim) float32. `own_squares` is (n_tokens,) float32,
+        `shared_squares` (buckets,) float32.
+        """
         for name, table in self.checkpoint_state().items():
             table[:] = state[name]
 

@@ -139,7 +139,7 @@ def _plateaus(gains: _Gains) -> NDArray[np.float64]:
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n,) float64 means of each of (n,) values and the one or two beside it."""
+    """(n,) float64 means of each of (n,) float64 values and the one or two beside it."""
     ones = np.ones(3)
     return np.asarray(np.convolve(values, ones, "same") / np.convolve(np.ones(len(values)), ones, "same"))
 

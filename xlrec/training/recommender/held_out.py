@@ -94,7 +94,8 @@ class HeldOutRanks:
     ) -> NDArray[np.int64]:
         """(n_weights, n_users) int64 items listed before each choice of the market's users, of `most` users at most.
 
-        Weights are (n_weights, len(PARTS)) float64; `half_life_items` is that of the model's queries.
+        Weights are (n_weights, n_parts) float64 in the order of `PARTS`; `half_life_items` is that of the model's
+        queries.
         """
         rows = np.flatnonzero(self.held.known.markets[self.held.users] == market)[:most]
         sold = np.flatnonzero(self.held.items.eligible[market])
@@ -122,10 +123,12 @@ class HeldOutRanks:
         recent = csr_matrix((history.weights, history.nums, history.indptr), met.shape)
 
         def model() -> _Floats:
+            """(n_users, n_sold) float64 scores of the learnt model."""
             queries = user_queries(self.vectors, self.preferences, users, history, half_life_items)
             return np.asarray(queries @ self.vectors.outputs[sold].T.astype(np.float64))
 
         def texts() -> _Floats:
+            """(n_users, n_sold) float64 cosines with the history's mean text."""
             mean = profile_vectors(history, [(0, items.texts)], items.texts.shape[1])
             mean = np.where(np.isfinite(mean), mean, 0.0)  # without a history or without its texts
             return np.asarray(mean @ items.texts[sold].T.astype(np.float64))

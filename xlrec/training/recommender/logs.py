@@ -52,7 +52,10 @@ class Logs(NamedTuple):
 
 
 def items_from_index(index: ItemIndex, first_micros: NDArray[np.float64]) -> Items:
-    """Items of an index, whose text vectors become one array; `first_micros` is as in `Items`."""
+    """Items of an index, whose text vectors become one array.
+
+    `first_micros` is (n_items,) float64 microseconds, NaN where unknown, as in `Items`.
+    """
     texts = [np.asarray(vectors) for _, vectors in index.shards]
     joined = np.concatenate(texts) if texts else np.zeros((0, index.dim), dtype=np.float32)
     languages = language_matrix(np.asarray(index.language_bits), len(index.languages))

@@ -33,6 +33,7 @@ def text_scores(items: Items, logs: Logs, config: RetrieveConfig) -> Scores:
     """Scores by the cosine with the decayed mean of the history's text vectors; nothing is learnt."""
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n_users, n_items) float64 masked cosines of (n_users,) int64 rows."""
         vectors = profile_vectors(user_histories(logs, users, config), [(0, items.texts)], items.texts.shape[1])
         vectors = np.where(np.isfinite(vectors), vectors, 0.0)  # without history no text is nearer than another
         return mask_scores(vectors @ items.texts.T.astype(np.float64), items, logs, users)

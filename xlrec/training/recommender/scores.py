@@ -94,6 +94,7 @@ def model_scores(vectors: ServedVectors, items: Items, logs: Logs, config: Retri
     preferences, outputs = user_preferences(logs), vectors.outputs.T.astype(np.float64)
 
     def scores(users: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(n_users, n_items) float64 masked scores of (n_users,) int64 rows."""
         queries = user_queries(vectors, preferences, users, user_histories(logs, users, config))
         return mask_scores(queries @ outputs, items, logs, users)
 
@@ -123,7 +124,10 @@ def user_histories(logs: Logs, users: NDArray[np.int64], config: RetrieveConfig)
 
 
 def mask_scores(scores: NDArray[np.float64], items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n_users, n_items) float64, the scores themselves: -inf where not sold or met already; unreadable items last."""
+    """(n_users, n_items) float64 scores: -inf where not sold or met already; unreadable items last.
+
+    The (n_users, n_items) float64 `scores` are changed in place and returned; `users` are (n_users,) int64 rows.
+    """
     scores[~items.eligible[logs.markets[users]]] = -np.inf
     scores[~readable_items(items, logs, users)] -= UNREADABLE
     visits = logs.visits.of_users(users)
@@ -144,7 +148,7 @@ def readable_items(items: Items, logs: Logs, users: NDArray[np.int64]) -> NDArra
 
 
 def top_items(scores: NDArray[np.float64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(n_users, k) int64 item_nums by score, ties by item_num, and (n_users,) how many of each row are finite.
+    """(n_users, k) int64 item_nums by score, ties by item_num, and (n_users,) int64 number of finite ones.
 
     Scores are (n_users, n_items) float64; there are fewer columns where there are fewer items.
     """

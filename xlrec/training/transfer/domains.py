@@ -48,6 +48,7 @@ class Domains(NamedTuple):
         users = np.zeros_like(self.users) if sampled is None else self.users & sampled
 
         def is_kept(owners: NDArray[np.integer[Any]], nums: NDArray[np.int32]) -> NDArray[np.bool_]:
+            """(n,) bool mask of the logs that are learnt from, by (n,) integer user rows and (n,) int32 item_nums."""
             kept: NDArray[np.bool_] = users[owners] & self.wanted[nums]
             return np.asarray(kept | (source & self.source_users[owners] & self.source_items[nums]))
 
@@ -99,8 +100,8 @@ def domains_by_language(logs: Logs, items: Items, sources: Sequence[int], target
 def languages_read(stated: NDArray[np.float32], logs: Logs, items: Items) -> NDArray[np.float32]:
     """(n_users, n_languages) float32 shares of the languages that users read, by the rule of `stages.prepare.users`.
 
-    `stated`, as large, is above 0 where the user states the language; such users read nothing else. Several languages
-    of an item share an event evenly.
+    `stated` is (n_users, n_languages) float32, above 0 where the user states the language; such users read nothing
+    else. Several languages of an item share an event evenly.
     """
     spread = items.languages / np.maximum(items.languages.sum(axis=1, keepdims=True), 1)
     met = np.zeros(stated.shape)

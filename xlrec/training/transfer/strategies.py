@@ -55,7 +55,10 @@ class Trainer:
         return self.domains.training_logs(sampled if strategy.target else None, source=strategy.source)
 
     def fit_strategy(self, strategy: Strategy, sampled: NDArray[np.bool_] | None) -> FactorModel:
-        """Model of a strategy; it knows the items' ages from the strategy's own logs."""
+        """Model of a strategy; it knows the items' ages from the strategy's own logs.
+
+        `sampled` is (n_users,) bool: target users who are learnt from; None: nobody.
+        """
         logs = self.training_logs(strategy, sampled)
         items, config = self.domains.items_known(logs), self.config
         return fit_factor_model(
@@ -63,7 +66,10 @@ class Trainer:
         )
 
     def strategy_scores(self, strategy: Strategy, sampled: NDArray[np.bool_] | None, model: FactorModel) -> Scores:
-        """Scores of a strategy's model for the target's users, from their histories."""
+        """Scores of a strategy's model for the target's users, from their histories.
+
+        `sampled` is (n_users,) bool, as of `fit_strategy`. The scores of (n,) int64 users are (n, n_items) float64.
+        """
         items = self.domains.items_known(self.training_logs(strategy, sampled))
         sold = self.domains._replace(items=items).for_sale
         vectors = served_vectors(model, self.item_ids, sold)
