@@ -27,7 +27,8 @@ _INTS: Final = ir.VectorType(_INT, LANES)
 def threshold_mask(typing: Any, scores: Any, scales: Any, errors: Any, at: Any, scale: Any, rel: Any, least: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
     """uint32 mask of the LANES columns from `at` whose upper bound is at least the threshold; NaN never is.
 
-    The upper bound is s + rel · |s| + error, with s = score · column's scale · `scale`. Arrays are contiguous.
+    The upper bound is s + rel · |s| + error, with s = score · column's scale · `scale`. Arrays are contiguous: scores
+    (n,) float32, uint16 or int32, `scales` (n,) float32 and `errors` (n,) float32.
     """
     signature = types.uint32(scores, scales, errors, types.intp, types.float32, types.float32, types.float32)
 
@@ -59,7 +60,7 @@ def threshold_mask(typing: Any, scores: Any, scales: Any, errors: Any, at: Any, 
 
 @_instruction
 def value_at(typing: Any, scores: Any, place: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """float32 value of one raw score of a contiguous array."""
+    """float32 value of one raw score of a contiguous array (n,), float32, uint16 or int32."""
     signature = types.float32(scores, types.intp)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -86,7 +87,7 @@ def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]  # noqa:
 
 @_instruction
 def blocked_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """float64 inner product of the first 8 · n_eights numbers of two contiguous rows, float64 and float32.
+    """float64 inner product of the first 8 · n_eights numbers of two contiguous rows: (dim,) float64, (dim,) float32.
 
     Eight running sums, joined from first to last: the order of `xlrec.kernels.search.exact_scores`.
     """
@@ -113,7 +114,7 @@ def blocked_dot(typing: Any, left: Any, right: Any, n_eights: Any):  # type: ign
 
 @_instruction
 def prefetch(typing: Any, row: Any, place: Any):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """Prefetch of the cache line of row[place]."""
+    """Prefetch of the cache line of row[place]; the row is (n,), of any dtype."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, args[0])

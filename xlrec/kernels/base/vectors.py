@@ -65,8 +65,9 @@ def vector_bytes(vectors: npt.NDArray[np.float32]) -> list[bytes]:
 def segment_means(vectors: npt.NDArray[np.float32], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     """(n_segments, dim) float32: mean of each segment's rows, scaled to unit norm; zero where they cancel out.
 
-    Vectors are (n, dim), summed in their order in float64; starts (n_segments + 1,) are the first row of each segment,
-    ascending, none empty, and n.
+    Args:
+        vectors: (n, dim) float32, summed in their order in float64.
+        starts: (n_segments + 1,) int64 first row of each segment, ascending, none empty, and n.
     """
     n_segments, dim = len(starts) - 1, vectors.shape[1]
     means = np.zeros((n_segments, dim), dtype=np.float32)

@@ -58,10 +58,10 @@ def _draw(users: NDArray[np.uint64], seed: np.uint64, thresholds: NDArray[np.uin
 
 
 def poisson_weights(users: NDArray[np.integer[Any]], seed: int, n_replicates: int) -> Floats:
-    """(n_users, n_replicates) weights, whole numbers >= 0 with mean and variance 1.
+    """(n_users, n_replicates) float64 weights, whole numbers >= 0 with mean and variance 1.
 
-    `users` (n_users,) are 64-bit keys, such as hashes of user_ids; equal keys get equal weights. Another seed gives
-    other weights; a smaller number of replicates gives the first columns of a larger one.
+    `users` (n_users,) are integer keys of 64 bits, such as hashes of user_ids; equal keys get equal weights. Another
+    seed gives other weights; a smaller number of replicates gives the first columns of a larger one.
     """
     weights = np.empty((len(users), n_replicates))
     _draw(np.asarray(users).astype(np.uint64), np.uint64(seed % 2**64), _POISSON, weights)
@@ -69,27 +69,44 @@ def poisson_weights(users: NDArray[np.integer[Any]], seed: int, n_replicates: in
 
 
 def replicate_sums(weights: Floats, values: Floats) -> Floats:
-    """(n_replicates, n_columns) weighted sums of finite values (n_users, n_columns), each rounded to 1 / QUANTUM.
+    """(n_replicates, n_columns) float64 weighted sums of values, each rounded to 1 / QUANTUM.
 
-    `weights` are (n_users, n_replicates) of `poisson_weights`; add the sums of other users.
+    Add the sums of other users.
+
+    Args:
+        weights: (n_users, n_replicates) float64 of `poisson_weights`.
+        values: (n_users, n_columns) float64, finite.
     """
     sums: Floats = weights.T @ np.rint(values * QUANTUM)
     return sums / QUANTUM
 
 
 def fine_sums(values: Floats) -> NDArray[np.int64]:
-    """(n_columns,) sums of the values, each rounded, in units of 1 / FINE_QUANTUM; add those of other users."""
+    """(n_columns,) int64 sums of (n_users, n_columns) float64 values, in units of 1 / FINE_QUANTUM.
+
+    The values are finite, and each is rounded; add the sums of other users.
+    """
     sums: NDArray[np.int64] = np.rint(values * FINE_QUANTUM).astype(np.int64).sum(axis=0)
     return sums
 
 
 def replicate_means(sums: Floats, counts: Floats) -> Floats:
-    """(n_replicates, …) weighted means; NaN where a replicate drew none of the users."""
+    """(n_replicates, n_columns) float64 weighted means; NaN where a replicate drew none of the users.
+
+    Any other shape, such as (n_replicates,), does as well.
+
+    Args:
+        sums: (n_replicates, n_columns) float64 weighted sums of the values.
+        counts: (n_replicates, n_columns) float64 sums of the weights.
+    """
     return np.where(counts > 0, sums / np.where(counts > 0, counts, 1.0), np.nan)
 
 
 def percentile_interval(replicates: Floats, level: float = 0.95) -> tuple[float, float]:
-    """Ends of the percentile interval; replicates that are NaN are left out; (nan, nan) where all are."""
+    """Ends of the percentile interval of (n_replicates,) float64 replicates.
+
+    Replicates that are NaN are left out; (nan, nan) where all are.
+    """
     known = replicates[~np.isnan(replicates)]
     if not len(known):
         return float("nan"), float("nan")
@@ -101,7 +118,8 @@ def p_value(differences: Floats) -> float:
     """Two-sided bootstrap p value that the mean difference is 0, by inverting the percentile interval.
 
     2 min(1 + #{d <= 0}, 1 + #{d >= 0}) / (1 + n), at most 1: never 0, and below 0.05 about where the 95 % interval
-    excludes 0. NaN replicates are left out; NaN where all are. Source: Davison and Hinkley 1997, section 4.
+    excludes 0. The differences d are (n_replicates,) float64. NaN ones are left out; NaN where all are. Source: Davison
+    and Hinkley 1997, section 4.
     """
     known = differences[~np.isnan(differences)]
     if not len(known):
@@ -113,7 +131,13 @@ def p_value(differences: Floats) -> float:
 def paired_difference(one: Floats, other: Floats, seed: int, n_replicates: int) -> tuple[float, float, float]:
     """Mean difference of two systems on the same users, with its 95 % interval; (0, nan, nan) where there is no user.
 
-    The finite values (n_users,) of both are of the same users, row by row, whose weights come from the seed.
+    The values of both are of the same users, row by row, whose weights come from the seed.
+
+    Args:
+        one: (n_users,) float64, finite.
+        other: (n_users,) float64, finite.
+        seed: of the users' weights.
+        n_replicates: of the bootstrap.
     """
     if not len(one):
         return 0.0, float("nan"), float("nan")

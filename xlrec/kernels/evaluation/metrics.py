@@ -17,11 +17,16 @@ Bools = NDArray[np.bool_]
 
 
 def ndcg(hits: Bools, n_relevant: Ints, k: int) -> Floats:
-    """Normalised discounted cumulative gain with binary gains.
+    """(n_users,) float64 normalised discounted cumulative gain with binary gains.
 
     DCG = sum over ranks r <= k of hit_r / log2(r + 1), over the DCG of an ideal list: min(k, n_relevant) hits on top.
 
     Source: Järvelin and Kekäläinen 2002; ir-measures' nDCG@k on binary labels.
+
+    Args:
+        hits: (n_users, width) bool: the item at each rank is relevant.
+        n_relevant: (n_users,) integer relevant items of each user; 0 gives NaN.
+        k: the last rank that counts.
     """
     discounts: Floats = 1.0 / np.log2(np.arange(2, k + 2))
     ideal: Floats = np.cumsum(discounts)[np.clip(n_relevant, 1, k) - 1]
@@ -29,15 +34,29 @@ def ndcg(hits: Bools, n_relevant: Ints, k: int) -> Floats:
 
 
 def recall(hits: Bools, n_relevant: Ints, k: int) -> Floats:
-    """Hits at ranks <= k over n_relevant (all of them, so the best possible is k / n_relevant where that is below 1).
+    """(n_users,) float64 hits at ranks <= k over n_relevant.
 
-    Source: ir-measures' R@k.
+    These are all relevant items, so the best possible is k / n_relevant where that is below 1. Source: ir-measures'
+    R@k.
+
+    Args:
+        hits: (n_users, width) bool: the item at each rank is relevant.
+        n_relevant: (n_users,) integer relevant items of each user; 0 gives NaN.
+        k: the last rank that counts.
     """
     return _where_relevant(_sum(hits[:, :k]), n_relevant, n_relevant)
 
 
 def mrr(hits: Bools, n_relevant: Ints, k: int) -> Floats:
-    """1 over the rank of the first hit at ranks <= k; 0 where there is none. Source: ir-measures' RR@k."""
+    """(n_users,) float64: 1 over the rank of the first hit at ranks <= k; 0 where there is none.
+
+    Source: ir-measures' RR@k.
+
+    Args:
+        hits: (n_users, width) bool: the item at each rank is relevant.
+        n_relevant: (n_users,) integer relevant items of each user; 0 gives NaN.
+        k: the last rank that counts.
+    """
     top = hits[:, :k]
     if not top.shape[1]:
         return recall(hits, n_relevant, k)
@@ -46,9 +65,14 @@ def mrr(hits: Bools, n_relevant: Ints, k: int) -> Floats:
 
 
 def average_precision(hits: Bools, n_relevant: Ints, k: int) -> Floats:
-    """Sum over the hits at ranks r <= k of the precision at r, over n_relevant (not min(k, n_relevant)).
+    """(n_users,) float64 sum of the precision at r over the hits at ranks r <= k, over n_relevant.
 
-    Its mean over users is MAP@k. Source: ir-measures' AP@k.
+    That is not min(k, n_relevant). Its mean over users is MAP@k. Source: ir-measures' AP@k.
+
+    Args:
+        hits: (n_users, width) bool: the item at each rank is relevant.
+        n_relevant: (n_users,) integer relevant items of each user; 0 gives NaN.
+        k: the last rank that counts.
     """
     top = hits[:, :k]
     precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
@@ -56,14 +80,26 @@ def average_precision(hits: Bools, n_relevant: Ints, k: int) -> Floats:
 
 
 def hit_rate(hits: Bools, n_relevant: Ints, k: int) -> Floats:
-    """1 where any of the ranks <= k is a hit, else 0. Source: ir-measures' Success@k."""
+    """(n_users,) float64: 1 where any of the ranks <= k is a hit, else 0.
+
+    Source: ir-measures' Success@k.
+
+    Args:
+        hits: (n_users, width) bool: the item at each rank is relevant.
+        n_relevant: (n_users,) integer relevant items of each user; 0 gives NaN.
+        k: the last rank that counts.
+    """
     return _where_relevant(np.minimum(_sum(hits[:, :k]), 1.0), np.ones(len(hits)), n_relevant)
 
 
 def self_information(item_users: Ints, n_users: int | Ints) -> Floats:
-    """-log2((item_users + 1) / (n_users + 1)): information of choosing an item, in bits.
+    """(n,) float64 information of choosing an item, in bits: -log2((item_users + 1) / (n_users + 1)).
 
-    item_users of n_users users interacted with the item in the history; the ones added keep items without any finite.
+    The ones added keep items without any user finite.
+
+    Args:
+        item_users: (n,) integer users who interacted with each item in the history.
+        n_users: (n,) integer users in all, or one number for all items.
     """
     share: Floats = (np.asarray(item_users, np.float64) + 1.0) / (np.asarray(n_users, np.float64) + 1.0)
     bits: Floats = -np.log2(share)
@@ -71,12 +107,15 @@ def self_information(item_users: Ints, n_users: int | Ints) -> Floats:
 
 
 def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
-    """Mean `self_information` of the items at ranks <= k, over min(k, list length); 0 for an empty list.
+    """(n_users,) float64 mean `self_information` of the items at ranks <= k; 0 for an empty list.
 
-    `bits` (n_users, width) are the information of the item at each rank; columns beyond a list's end, of which
-    `lengths` (n_users,) tells, are not read.
+    The denominator is min(k, list length). Source: Castells, Hurley and Vargas 2015, mean self-information, with
+    -log2(1) = 0 for an item that everybody knows.
 
-    Source: Castells, Hurley and Vargas 2015, mean self-information, with -log2(1) = 0 for an item that everybody knows.
+    Args:
+        bits: (n_users, width) float64 information of the item at each rank, not read beyond a list's end.
+        lengths: (n_users,) integer length of each list.
+        k: the last rank that counts.
     """
     inside = _inside(bits.shape[1], lengths, k)
     mean: Floats = _sum(np.where(inside, bits[:, :k], 0.0)) / np.maximum(inside.sum(axis=1), 1)
@@ -84,13 +123,17 @@ def novelty(bits: Floats, lengths: Ints, k: int) -> Floats:
 
 
 def diversity(vectors: NDArray[np.floating[Any]], lengths: Ints, k: int) -> Floats:
-    """1 - mean cosine over the pairs of different ranks <= k; 0 for lists of fewer than two items.
+    """(n_users,) float64: 1 - mean cosine over the pairs of different ranks <= k; 0 for lists of fewer than two items.
 
-    The denominator is m (m - 1) / 2 pairs, m = min(k, list length). `vectors` are (n_users, width, dim) of the item at
-    each rank, not read beyond a list's end, `lengths` (n_users,). An item without a vector (a zero row) has cosine 0
+    The denominator is m (m - 1) / 2 pairs, m = min(k, list length). An item without a vector (a zero row) has cosine 0
     with every other.
 
     Source: Ziegler et al. 2005, intra-list similarity.
+
+    Args:
+        vectors: (n_users, width, dim) floating, of the item at each rank, not read beyond a list's end.
+        lengths: (n_users,) integer length of each list.
+        k: the last rank that counts.
     """
     inside = _inside(vectors.shape[1], lengths, k)
     top = np.where(inside[:, :, None], vectors[:, :k], 0.0).astype(np.float64)
@@ -108,15 +151,18 @@ def diversity(vectors: NDArray[np.floating[Any]], lengths: Ints, k: int) -> Floa
 def language_mix_error(
     item_languages: Ints, lengths: Ints, user_languages: Ints, user_weights: Floats, k: int
 ) -> Floats:
-    """Total variation distance between the languages of a list's ranks <= k and those that the user reads.
+    """(n_users,) float64 total variation distance of the languages of ranks <= k from those that the user reads.
 
     Both are distributions, so it is 1 - sum over the user's languages of min(share in the list, the user's weight): 0
     is the same mix, 1 no language in common. The list's shares are over min(k, list length) items. 1 for an empty list;
     NaN (leave the user out) where the user's languages are unknown.
 
-    `item_languages` (n_users, width) are codes at each rank, not read beyond a list's end, `lengths` (n_users,).
-    `user_languages` (n_users, n) are distinct codes >= 0, with `user_weights` (n_users, n) that sum to 1; -1 and 0
-    where a user has fewer.
+    Args:
+        item_languages: (n_users, width) integer codes at each rank, not read beyond a list's end.
+        lengths: (n_users,) integer length of each list.
+        user_languages: (n_users, n) integer codes >= 0, distinct; -1 where a user has fewer.
+        user_weights: (n_users, n) float64 weights of these, of sum 1; 0 where a user has fewer.
+        k: the last rank that counts.
     """
     inside = _inside(item_languages.shape[1], lengths, k)
     m = np.maximum(inside.sum(axis=1), 1)
@@ -131,8 +177,11 @@ def language_mix_error(
 def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> Bools:
     """(n_users, width) bool: whether the item at each rank is relevant to its user.
 
-    `items` (n_users, width) are item_nums by rank, not read beyond a list's end, `lengths` (n_users,). `relevant` (sum
-    of n_relevant,) are item_nums, user after user, `n_relevant` (n_users,) of each.
+    Args:
+        items: (n_users, width) integer item_nums by rank, not read beyond a list's end.
+        lengths: (n_users,) integer length of each list.
+        relevant: (n_all_relevant,) integer item_nums, user after user.
+        n_relevant: (n_users,) integer relevant items of each user.
     """
     n_users, width = items.shape
     keys = (np.arange(n_users, dtype=np.int64)[:, None] << 32) + items
@@ -143,7 +192,13 @@ def find_hits(items: Ints, lengths: Ints, relevant: Ints, n_relevant: Ints) -> B
 def pad_runs(values: NDArray[Any], lengths: Ints, width: int, fill: float) -> NDArray[Any]:
     """(n_rows, width) array whose row r begins with the r-th of the runs that lie one after another in `values`.
 
-    `lengths` (n_rows,) are those of the runs: longer ones are cut to the width, shorter ones end in `fill`.
+    Longer runs are cut to the width, shorter ones end in `fill`.
+
+    Args:
+        values: (n,) of any dtype, which the result has as well.
+        lengths: (n_rows,) integer length of each run.
+        width: of the result.
+        fill: number that ends a row.
     """
     padded = np.full((len(lengths), width), fill, dtype=values.dtype)
     starts = np.cumsum(lengths) - lengths

@@ -14,10 +14,15 @@ def wanted_places(
     scores: NDArray[np.float64], states: NDArray[np.uint8], wanted: NDArray[np.integer[Any]],
     weights: NDArray[np.float64],
 ) -> NDArray[np.int64]:  # fmt: skip
-    """(n_weights, n_users) items that come before each user's wanted one by Σ_s weight_s · score_s; ties by position.
+    """(n_weights, n_users) int64 items that come before each user's wanted one by Σ_s weight_s · score_s.
 
-    `scores` are (n_sources, n_users, n_items), finite; `states` (n_users, n_items) `NEVER`, `LAST` or `LISTED`;
-    `wanted` (n_users,) positions, whose state is not `NEVER`; `weights` (n_weights, n_sources).
+    Ties go by position.
+
+    Args:
+        scores: (n_sources, n_users, n_items) float64, finite.
+        states: (n_users, n_items) uint8 `NEVER`, `LAST` or `LISTED`.
+        wanted: (n_users,) integer positions, whose state is not `NEVER`.
+        weights: (n_weights, n_sources) float64.
     """
     found = np.zeros((len(weights), len(wanted)), dtype=np.int64)
     _places(scores, states, wanted.astype(np.int64), weights, found)

@@ -66,9 +66,15 @@ def factorise_preferences(
 ) -> Factors:
     """Item factors and text map after alternating least squares, each half sweep in closed form.
 
-    Texts are (n_items, text_dim); a zero row is an item without a text, whose prior is 0. `start` is (n_items, dim)
-    float64: the items' factors before the first half sweep. A sweep fits users, then B (not in the first one, whose
-    factors say nothing yet), then items; users who saw nothing change nothing.
+    A sweep fits users, then B (not in the first one, whose factors say nothing yet), then items. Users who saw nothing
+    change nothing.
+
+    Args:
+        seen: items that users have seen.
+        texts: (n_items, text_dim) floating; a zero row is an item without a text, whose prior is 0.
+        start: (n_items, dim) float64 factors of the items before the first half sweep.
+        penalties: constants of the objective.
+        sweeps: over users, B and items.
     """
     by_item = _transposed(seen, len(start))
     known = np.diff(by_item.indptr) / (np.diff(by_item.indptr) + penalties.half_visits)
@@ -85,7 +91,10 @@ def factorise_preferences(
 
 
 def with_intercept(texts: NDArray[np.floating[Any]]) -> _Floats:
-    """(n_items, text_dim + 1) float64: (n_items, text_dim) texts with a last column of 1; a zero row stays zero."""
+    """(n_items, text_dim + 1) float64 copy of (n_items, text_dim) floating texts with a last column of 1.
+
+    A zero row stays zero.
+    """
     has_text = np.any(texts != 0, axis=1)
     return np.concatenate([np.asarray(texts, dtype=np.float64), has_text[:, None].astype(np.float64)], axis=1)
 
@@ -112,8 +121,8 @@ class FoldIn(NamedTuple):
 def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
     """Least-squares user factors of the objective, given the items, and each history item's weight in them.
 
-    An item that others of the history explain already adds little, or takes away. `vectors` is (n, dim): p of each
-    history item, factors times `whitening_matrix`.
+    An item that others of the history explain already adds little, or takes away. `vectors` is (n, dim) floating: p of
+    each history item, factors times `whitening_matrix`.
     """
     weights, queries = np.zeros(len(history.nums)), np.zeros((len(history.indptr) - 1, vectors.shape[1]))
     _fold_in(history.indptr, history.strengths, np.ascontiguousarray(vectors, dtype=np.float64), weights, queries)
@@ -123,7 +132,9 @@ def fold_in(history: Preferences, vectors: NDArray[np.floating[Any]]) -> FoldIn:
 def mean_log_norm(norms: _Floats, n_users: NDArray[np.integer[Any]]) -> float:
     """Mean of log √norm over items that at least five users chose, weighted by up to ten of them; 0 without such items.
 
-    Norms of the items' factors and counts of users are (n,).
+    Args:
+        norms: (n_items,) float64 norms of the items' factors.
+        n_users: (n_items,) integer users who chose each item.
     """
     weights = np.where((n_users >= _FEW) & (norms > 0), np.minimum(n_users, _MANY), 0)
     total = float(weights.sum())
@@ -135,8 +146,13 @@ def item_scales(norms: _Floats, mean_log: float, exposure: _Floats, boost: float
 
     The norm of a factor grows with popularity, which a list wants at its root only, and shrinks where the text alone
     speaks, which says nothing about the item. So an item that had no chance to be chosen gets the norm of those that
-    were: log scaled norm = e / (e + 1) · log √norm + 1 / (e + 1) · (mean + log boost), e its exposure. Norms and
-    exposures are (n_items,) float64; a zero norm gives scale 0; boost 1 is none.
+    were: log scaled norm = e / (e + 1) · log √norm + 1 / (e + 1) · (mean + log boost), e its exposure.
+
+    Args:
+        norms: (n_items,) float64 norms of the items' factors; a zero norm gives scale 0.
+        mean_log: of `mean_log_norm`.
+        exposure: (n_items,) float64 chances of each item to be chosen.
+        boost: of items without exposure; 1 is none.
     """
     logs = 0.5 * np.log(np.where(norms > 0, norms, 1.0))
     known = exposure / (exposure + 1.0)

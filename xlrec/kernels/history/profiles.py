@@ -43,8 +43,14 @@ def weighted_histories(
     (its place, from 0 / half_life_items), which matters more than time where a user is busy within a day; the kept
     items' weights are divided by their total.
 
-    Events are (n_events,) in any order, bounded by (n_users + 1,) int64 `indptr`; `micros` are microseconds, weights
-    at least 0; events of weight 0 are seen, but not in the history.
+    Args:
+        indptr: (n_users + 1,) int64 bounds of each user's events.
+        micros: (n_events,) int64 microseconds, in any order within a user.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64, at least 0; events of weight 0 are seen, but not in the history.
+        max_history: items of a history, at most.
+        half_life_days: time in which an event's weight halves.
+        half_life_items: places in which an item's weight halves.
     """
     users = owners_of(indptr)
     order = np.lexsort((weights, -micros, nums, users))

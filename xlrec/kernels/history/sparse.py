@@ -77,8 +77,8 @@ def merge_candidates(users, similar, history, neighbours, market, mask, scratch,
     next allowed items in popular order that are not in the union, whatever their score: those that the user may read,
     then others, unless `strict`.
 
-    `users` are (n,) int64 rows in all per-user arrays; `similar` is (n_users, n_candidates) int32 item_nums padded
-    with -1, and float64 scores.
+    `users` are (n,) int64 rows in all per-user arrays. `similar` is a pair: (n_users, n_candidates) int32 item_nums
+    padded with -1, and (n_users, n_candidates) float64 scores.
     """
     ids, scores = similar
     n_candidates = ids.shape[1]
@@ -192,5 +192,5 @@ def _fall_back(user, market, mask, places, strict, fallback):  # type: ignore[no
 
 
 def used_columns(sizes: NDArray[Any], width: int) -> NDArray[np.bool_]:
-    """(n_users, width) bool: columns in use; `sizes` is (n_users,) int64."""
+    """(n_users, width) bool: columns in use; `sizes` is (n_users,) integer."""
     return np.arange(width) < sizes[:, None]

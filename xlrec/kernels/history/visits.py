@@ -39,8 +39,11 @@ def visits_from_events(
 ) -> Visits:
     """Visits of all users; events of weight 0 are left out.
 
-    Events are (n_events,) in any order, bounded by (n_users + 1,) int64 `indptr`; `micros` are int64 microseconds,
-    weights float64 of at least 0.
+    Args:
+        indptr: (n_users + 1,) int64 bounds of each user's events.
+        micros: (n_events,) int64 microseconds, in any order within a user.
+        nums: (n_events,) int32 item_nums.
+        weights: (n_events,) float64, at least 0.
     """
     users = owners_of(indptr)
     kept = np.flatnonzero(weights > 0)

@@ -27,8 +27,10 @@ class Mix(NamedTuple):
 def language_mixes(shares: NDArray[np.float64], indptr: NDArray[np.int64], weight: float) -> list[Mix]:
     """The mix of each reader; its weight is 0 where the reader's languages are unknown.
 
-    `shares` (n,) are weights of the readers' languages, of any sum, summed in their order; reader u's are at
-    `indptr[u]` to `indptr[u + 1]`. `weight` is that of a mix against score and diversity, 0..1.
+    Args:
+        shares: (n,) float64 weights of the readers' languages, of any sum, summed in their order.
+        indptr: (n_readers + 1,) int64 bounds of each reader's languages.
+        weight: that of a mix against score and diversity, 0..1.
     """
     totals = np.bincount(owners_of(indptr), weights=shares, minlength=len(indptr) - 1)
     known = (totals > 0) & (totals < np.inf)
@@ -50,10 +52,14 @@ def shown_languages(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The language in which each item would be shown to its reader.
 
-    It is the reader's heaviest language that the item has, else the item's first language. `bits` are (n_items,
-    n_words) of all items: bit l % 64 of word l // 64 says that it has language l. `item_nums` (n,) of reader u are at
-    `indptr[u]` to `indptr[u + 1]`; `reads` (m,), the numbers of the readers' languages, heaviest first, -1 for one that
-    no item has, likewise.
+    It is the reader's heaviest language that the item has, else the item's first language.
+
+    Args:
+        bits: (n_items, n_words) uint64 of all items: bit l % 64 of word l // 64 says that it has language l.
+        item_nums: (n,) int32 items, reader after reader.
+        indptr: (n_readers + 1,) int64 bounds of each reader's items.
+        reads: (m,) int64 numbers of the readers' languages, heaviest first; -1 for one that no item has.
+        reads_indptr: (n_readers + 1,) int64 bounds of each reader's languages.
 
     Returns:
         (n,) int64 place, among the reader's languages, of the language shown, and their number where she reads none of

@@ -22,9 +22,12 @@ class Fused(NamedTuple):
 
 
 def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights: NDArray[np.float64]) -> Fused:
-    """Weighted sum of scores (n_sources, n), in the order of the sources; those with weight 0 are not read.
+    """Weighted sum of the sources' scores, in their order; a source of weight 0 is not read.
 
-    `weights` are (n_users, n_sources), >= 0.
+    Args:
+        scores: (n_sources, n) float64 of all users' candidates.
+        indptr: (n_users + 1,) int64 bounds of each user's candidates.
+        weights: (n_users, n_sources) float64, >= 0.
     """
     each = weights[owners_of(indptr)].T
     terms = np.zeros(scores.shape)
@@ -36,7 +39,11 @@ def fuse_scores(scores: NDArray[np.float64], indptr: NDArray[np.int64], weights:
 
 
 def best_first(scores: NDArray[np.float64], indptr: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each user's candidates with a finite score (n,), by score desc, then position.
+    """Each user's candidates with a finite score, by score desc, then position.
+
+    Args:
+        scores: (n,) float64 of all users' candidates.
+        indptr: (n_users + 1,) int64 bounds of each user's candidates.
 
     Returns:
         (n_users + 1,) int64 bounds and (n_ranked,) int64 positions among all candidates.

@@ -23,8 +23,15 @@ def most_similar(
     """(n, n_best) int64 positions among all histories of the items that add most to each item's similarity.
 
     History item h adds w_h · ⟨v_h, v_i⟩ / ‖Σ_h w_h · v_h‖. Only positive terms count; largest first, ties by position;
-    filled up with -1. `history` (n_history, dim) has its `weights` (n_history,) and users' bounds `visits`; `items` (n,
-    dim) have the bounds `indptr`, both (n_users + 1,).
+    filled up with -1.
+
+    Args:
+        history: (n_history, dim) float32 vectors of the history items.
+        weights: (n_history,) float64 weights of these.
+        visits: (n_users + 1,) int64 bounds of each user's history.
+        items: (n, dim) float32 vectors of the listed items.
+        indptr: (n_users + 1,) int64 bounds of each user's listed items.
+        n_best: positions for each item.
     """
     best = np.full((len(items), n_best), -1, dtype=np.int64)
     _most_similar(np.ascontiguousarray(history), weights, visits, np.ascontiguousarray(items), indptr, best)
@@ -37,9 +44,17 @@ def most_covisited(
 ) -> NDArray[np.int64]:  # fmt: skip
     """(n, n_best) int64 positions among all histories of the items that add most to each item's co-visitation.
 
-    History item h adds w_h · neighbours[h][i]; order, padding and bounds as of `most_similar`. `history` (n_history,)
-    and `items` (n,) are item_nums, the latter distinct within each user; `neighbours` is a CSR over all items: indptr
-    (n_items + 1,), nums, scores.
+    History item h adds w_h · neighbours[h][i]; order and padding as of `most_similar`.
+
+    Args:
+        history: (n_history,) int32 item_nums of the history items.
+        weights: (n_history,) float64 weights of these.
+        visits: (n_users + 1,) int64 bounds of each user's history.
+        items: (n,) int32 item_nums of the listed items, distinct within each user.
+        indptr: (n_users + 1,) int64 bounds of each user's listed items.
+        neighbours: CSR over all items: (n_items + 1,) int64 indptr, (n_neighbours,) int32 nums, (n_neighbours,) float64
+            scores.
+        n_best: positions for each item.
     """
     best = np.full((len(items), n_best), -1, dtype=np.int64)
     _most_covisited(history, weights, visits, items, indptr, *neighbours, best)

@@ -42,7 +42,14 @@ class Caps(NamedTuple):
     def of_items(
         item_nums: NDArray[np.int32], indptr: NDArray[np.int64], codes: NDArray[np.int32], most: int
     ) -> "Caps":
-        """The caps of some items (n,), from the CSR of all items; `most` 0 = no limit."""
+        """The caps of some items, from the CSR of all items.
+
+        Args:
+            item_nums: (n,) int32 items.
+            indptr: (n_items + 1,) int64 bounds of each item's categories.
+            codes: (n_codes,) int32 categories, item after item.
+            most: items of one category, at most; 0 = no limit.
+        """
         if not most:
             return Caps.unlimited()
         local, at = entries_of(indptr, item_nums)
@@ -66,12 +73,12 @@ class _State(NamedTuple):
 def select_items(
     k: int, candidates: Candidates, diversity: float, mix: Mix, caps: Caps, kept: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """(at most k,) int64 positions of a user's items in list order; fewer than k only where the caps leave no more.
+    """(n_taken,) int64 positions of a user's items in list order; fewer than k only where the caps leave no more.
 
     Each step takes the item with the largest (1 - λ) · ((1 - d) · relevance - d · largest cosine with the items taken)
     - λ · KL(p ‖ q̃ with the item), where d is `diversity`, λ is `mix.weight` and the cosine with nothing is 0; ties go
-    to the first position. An item with a full category is passed over, and so is one that `kept` (n,) leaves out, such
-    as `keep_distinct` says.
+    to the first position. An item with a full category is passed over, and so is one that `kept` (n,) bool leaves out,
+    such as `keep_distinct` says.
     """
     free = np.ones(len(candidates.relevance), dtype=np.bool_) if kept is None else kept.copy()
     taken = np.empty(min(k, len(free)), dtype=np.int64)
@@ -176,11 +183,17 @@ def _count(i: Any, caps: Any, counts: Any) -> Any:
 def fill_list(
     k: int, taken: NDArray[np.int64], n_candidates: int, copies: NDArray[np.bool_], caps: Caps
 ) -> NDArray[np.int64]:
-    """(min(k, n),) int64 positions of a list lengthened to k, those taken (n_taken,) first, in order.
+    """(min(k, n),) int64 positions of a list lengthened to k, those taken first, in order.
 
     Items are added in this order, each from the first position on: candidates that keep the caps, candidates, items to
-    fall back on, then near-duplicates of better items, which `copies` (n,) marks. Positions below `n_candidates` are
-    candidates, best first; the others are to fall back on, best first.
+    fall back on, then near-duplicates of better items.
+
+    Args:
+        k: length of the list.
+        taken: (n_taken,) int64 positions in the list already.
+        n_candidates: positions below are candidates, best first; the others are to fall back on, best first.
+        copies: (n,) bool: near-duplicates of better items.
+        caps: of all n items.
     """
     filled = np.empty(min(k, len(copies)), dtype=np.int64)
     _fill(filled, taken, n_candidates, copies, caps)

@@ -94,7 +94,7 @@ def padded(dim: int) -> int:
 
 
 def filled(vectors: Tensor, kind: torch.dtype) -> Tensor:
-    """(n, width) vectors rounded to a kind of numbers, filled up with zeros."""
+    """(n, width) vectors of a `kind` of numbers: (n, dim) float32 ones, rounded and filled up with zeros."""
     rounded = torch.zeros((len(vectors), padded(vectors.shape[1])), dtype=kind, device=vectors.device)
     rounded[:, : vectors.shape[1]] = vectors
     return rounded

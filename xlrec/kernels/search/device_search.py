@@ -53,7 +53,7 @@ class DeviceSearch:
         self._masked(users.mask, (there.norms >= users.smallest) & (there.norms < torch.inf))
 
     def best_lists(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """(n_users, k) numbers and scores."""
+        """(n_users, k) int32 item numbers padded with -1, and (n_users, k) float64 scores padded with -inf."""
         n_users = len(self.wide)
         self.nums = torch.full((n_users, self.k), -1, device=self.device)
         self.scores = torch.full((n_users, self.k), -torch.inf, dtype=torch.float64, device=self.device)

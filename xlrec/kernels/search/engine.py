@@ -28,8 +28,11 @@ class SearchEngine(Protocol):
     def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = ...) -> TopK:
         """Item numbers and scores of each query's best k allowed items.
 
-        `queries` are (n_users, dim), of any scale; one that is not finite gets an empty list. Items whose vector is
-        zero never rank without `zero_vectors`. `user_block` users are in one matrix product.
+        `queries` are (n_users, dim) floating, of any scale; one that is not finite gets an empty list. Items whose
+        vector is zero never rank without `zero_vectors`. `user_block` users are in one matrix product.
+
+        Returns:
+            (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf.
 
         Raises:
             ValueError: A norm is outside of what float32 and float64 hold without overflow.
@@ -45,5 +48,5 @@ class ExactSearch:
         self.items, self.first_pass = items, str(items.path.name)
 
     def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
-        """As `SearchEngine.top_k`."""
+        """As `SearchEngine.top_k`: (n_users, k) int32 and (n_users, k) float64 of (n_users, dim) floating queries."""
         return top_k(queries, self.items, k, mask, zero_vectors=zero_vectors, user_block=user_block)

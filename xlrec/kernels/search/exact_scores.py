@@ -13,10 +13,10 @@ _NEAR: Final = 64  # items whose vectors are neighbours in memory
 
 @njit(cache=True, inline="always")
 def dot_by_simd(left, right):  # type: ignore[no-untyped-def]
-    """float64 inner product of two contiguous rows, float64 and float32, in the one order of all exact scores.
+    """float64 inner product of two contiguous rows, in the one order of all exact scores.
 
-    Eight running sums of every eighth term are joined in pairs, from first to last; the terms that are left over are
-    summed apart and added last.
+    `left` is (dim,) float64, `right` (dim,) float32. Eight running sums of every eighth term are joined in pairs, from
+    first to last; the terms that are left over are summed apart and added last.
     """
     eights = len(left) // 8
     rest = 0.0
@@ -27,7 +27,16 @@ def dot_by_simd(left, right):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def inner_products_in(queries, rows, nums, first, vectors, products):  # type: ignore[no-untyped-def]
-    """Writes the inner products of queries[rows[j]] and items nums[j] of this shard into products (n,) float64."""
+    """Writes the inner products of queries[rows[j]] and items nums[j] of this shard into products[j].
+
+    Args:
+        queries: (n_queries, dim) float64, contiguous in a row.
+        rows: (n,) integer rows of queries.
+        nums: (n,) integer item_nums; those outside of the shard are passed over.
+        first: the first item_num of the shard.
+        vectors: (n_rows, dim) float32 of the shard, contiguous in a row.
+        products: (n,) float64, written to.
+    """
     places, n_here = np.empty(len(nums), np.int64), 0
     for j in range(len(nums)):
         places[n_here] = j
@@ -48,7 +57,17 @@ def _fetch_row(vector):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def rescore_entries(users, cuts, queries, lengths, first, vectors, buffers):  # type: ignore[no-untyped-def]
-    """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut."""
+    """Exact scores of the entries that lie in this shard and whose lower bound is at least the user's cut.
+
+    Args:
+        users: (n,) int64 rows of the users to look at.
+        cuts: (n_users,) float32 cuts.
+        queries: (n_users, dim) float64.
+        lengths: (n_users,) float64 norms of the queries.
+        first: the first item_num of the shard.
+        vectors: (n_rows, dim) float32 of the shard.
+        buffers: of all users, written to.
+    """
     _, _, _, nums, lower, upper, exact = buffers
     rows, slots = _by_item(users, cuts, first, len(vectors), buffers)
     for j in range(len(rows) + _AHEAD):
@@ -94,7 +113,10 @@ def rounded_down(value):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def cut_to_best(users, k, buffers):  # type: ignore[no-untyped-def]
-    """Cuts buffers whose scores are all exact to the best k so far, and raises the threshold to the k-th."""
+    """Cuts buffers whose scores are all exact to the best k so far, and raises the threshold to the k-th.
+
+    `users` are (n,) int64 rows of the buffers.
+    """
     counts, _, thresholds, nums, lower, upper, exact = buffers
     for user in users:
         order = np.argsort(-exact[user, : counts[user]], kind="mergesort")[:k]
@@ -111,7 +133,10 @@ def cut_to_best(users, k, buffers):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def best_rows(buffers, ids, scores):  # type: ignore[no-untyped-def]
-    """Writes the best k of each buffer into (n_users, k) ids and scores; equal scores keep the ascending item_num."""
+    """Writes the best k of each buffer into ids and scores; equal scores keep the ascending item_num.
+
+    `ids` are (n_users, k) int32, `scores` (n_users, k) float64; entries beyond a buffer's end stay.
+    """
     counts, _, _, nums, _, _, exact = buffers
     for user in range(len(ids)):
         order = np.argsort(-exact[user, : counts[user]], kind="mergesort")
@@ -122,7 +147,10 @@ def best_rows(buffers, ids, scores):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def likely_thresholds(users, k, buffers, cuts):  # type: ignore[no-untyped-def]
-    """Writes the k-th best lower bound of each of some users into cuts (n_users,) float32; -inf with fewer entries."""
+    """Writes the k-th best lower bound of each of some users into cuts (n_users,) float32.
+
+    `users` are (n,) int64 rows; a cut is -inf where a buffer holds k entries or fewer.
+    """
     for user in users:
         count = buffers.counts[user]
         cuts[user] = np.float32(-np.inf)

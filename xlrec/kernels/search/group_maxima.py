@@ -131,13 +131,13 @@ def group_maxima(
 
 
 def members(groups: Tensor) -> Tensor:
-    """(n, 8) numbers of the items of groups; they may lie beyond the last item."""
+    """(n, 8) int64 numbers of the items of these (n,) int64 groups; they may lie beyond the last item."""
     inner = torch.arange(GROUP, device=groups.device) * GROUP
     return (groups // GROUP * BLOCK + groups % GROUP)[:, None] + inner
 
 
 def group_of(columns: Tensor) -> Tensor:
-    """The group of each item."""
+    """(n,) int64 group of each item, of (n,) int64 columns."""
     return columns // BLOCK * GROUP + columns % GROUP
 
 

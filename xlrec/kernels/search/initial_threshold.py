@@ -33,7 +33,7 @@ def initial_thresholds(
 ) -> NDArray[np.float32]:
     """(n_users,) float32 thresholds for scores of unit queries; -inf where nothing is estimated.
 
-    Nothing is for users in `zero` (n_users,), whose scores are all equal, nor for fewer items than eight samples.
+    Nothing is for users in `zero` (n_users,) bool, whose scores are all equal, nor for fewer items than eight samples.
     `queries` are unit queries as the items' path rounds them; items of a norm below `smallest` never rank.
     """
     n_users, nowhere = len(zero), np.float32(-np.inf)

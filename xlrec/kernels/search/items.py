@@ -27,7 +27,7 @@ def norms_of(shards: Shards) -> NDArray[np.float64]:
 
 
 def checked_norms(shards: Shards, norms: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """(n_items,) float64 norms of the items, computed where not given.
+    """(n_items,) float64 norms of the items: those given, also (n_items,) float64, or computed ones.
 
     Raises:
         ValueError: One is outside of what float32 sums hold without overflow.
@@ -63,7 +63,10 @@ class Items:
                 yield first + low, self._tile(first + low, vectors[low : low + self.item_block])
 
     def sample(self, size: int) -> tuple[NDArray[np.int64], Block]:
-        """(size,) item_nums drawn evenly, ascending, always the same; and their rounded vectors, which are kept."""
+        """(size,) int64 item_nums drawn evenly, ascending, always the same, and their rounded vectors.
+
+        The vectors are kept.
+        """
         if size not in self._samples:
             nums = np.sort(np.random.default_rng(0).choice(self.n_items, size, replace=False))
             self._samples[size] = nums, self.path.round_vectors(gather_rows(self.shards, nums, self.dim))
@@ -90,9 +93,9 @@ def prepare_items(
 ) -> Items:
     """Items to search in, for any number of `top_k` calls.
 
-    The vectors may be memory-mapped and are not copied; known `norms` (n_items,) save a pass over them. The first pass
-    `path` is `float32`, `bf16` or `int8`; `xlrec.runtime.first_pass` names the fastest one here. `item_block` items are
-    in one matrix product, and rounded tiles may take `kept_bytes`.
+    The vectors may be memory-mapped and are not copied; known `norms` (n_items,) float64 save a pass over them. The
+    first pass `path` is `float32`, `bf16` or `int8`; `xlrec.runtime.first_pass` names the fastest one here.
+    `item_block` items are in one matrix product, and rounded tiles may take `kept_bytes`.
 
     Raises:
         ValueError: An item's norm is outside of what float32 holds without overflow.

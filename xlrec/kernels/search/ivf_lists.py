@@ -39,9 +39,9 @@ def default_list_count(n_items: int) -> int:
 
 
 def coordinate_scales(queries: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(dim,) root mean square of each coordinate over the finite unit queries, bounded below; 1 where there are none.
+    """(dim,) float64 root mean square of each coordinate over the finite unit queries; 1 where there are none.
 
-    `queries` are (n_queries, dim), all of them or a sample.
+    It is bounded below. `queries` are (n_queries, dim) floating, all of them or a sample.
     """
     units, lengths = unit_queries(np.ascontiguousarray(queries, dtype=np.float64))
     usable = units[np.isfinite(lengths) & (lengths > 0)].astype(np.float64)
@@ -55,7 +55,14 @@ def assign_lists(
     """(n_items,) int32 list of each item, -1 where it can never rank; the same for the same seed and threads of faiss.
 
     Items whose norm is zero or not finite never rank. There are at most as many lists as items that can rank; some
-    lists may stay empty. `scales` are (dim,) of `coordinate_scales`.
+    lists may stay empty.
+
+    Args:
+        shards: vectors of the items.
+        norms: (n_items,) float64 norms of these.
+        scales: (dim,) float64 of `coordinate_scales`.
+        n_lists: lists to learn.
+        seed: of the sample and of k-means.
     """
     import faiss
 
@@ -80,8 +87,11 @@ def invert_lists(
 ) -> InvertedLists:
     """The lists of `assign_lists`, without empty ones.
 
-    `owners` are (n_items,) the list of each item, -1: none; `scales` (dim,) those that the lists were learnt with.
-    `vectors` (n, dim) are written to, such as a file; n is the number of items with a list. None: new memory.
+    Args:
+        shards: vectors of the items.
+        owners: (n_items,) int32 list of each item, -1: none.
+        scales: (dim,) float64 that the lists were learnt with.
+        vectors: (n, dim) float32, written to, such as a file; n is the number of items with a list. None: new memory.
     """
     nums = np.flatnonzero(owners >= 0)
     _, own, sizes = np.unique(owners[nums], return_inverse=True, return_counts=True)

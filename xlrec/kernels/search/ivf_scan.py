@@ -23,10 +23,20 @@ class Probed(NamedTuple):
 def ivf_scan(scores, probed, high, indptr, nums, errors, ones, mask, k, at, buffers):  # type: ignore[no-untyped-def]
     """Puts items that may be in the users' top k into their buffers; False where one is full: go on with more room.
 
-    `scores` (n,) float32 are over the query's norm: of each list from at[0] to high - 1 its users × its items. `indptr`
-    (n_lists + 1,) says where lists begin; `nums` and `errors` (n_items,) are the item_nums and the float32 bounds of
-    the scores' errors by position; `ones` (longest list,) are float32 ones. `at` (4,) int64 is where to go on: probed
-    list, row of its users, column, place in scores. Entries of the buffers may be in any order here.
+    Entries of the buffers may be in any order here. n items have a list.
+
+    Args:
+        scores: (n_scores,) float32 over the query's norm: of each list from at[0] to high - 1 its users × its items.
+        probed: lists that are scanned, and their users.
+        high: the probed list to stop before.
+        indptr: (n_lists + 1,) int64 first position of each list.
+        nums: (n,) int32 item_num at each position.
+        errors: (n,) float32 bounds of the scores' errors by position.
+        ones: (n_longest,) float32 ones, as many as the longest list has items.
+        mask: allowed items of each user.
+        k: items of a list of results.
+        at: (4,) int64 where to go on, written to: probed list, row of its users, column, place in scores.
+        buffers: of all users, written to.
     """
     for place in range(at[0], high):
         start, end = indptr[probed.lists[place]], indptr[probed.lists[place] + 1]

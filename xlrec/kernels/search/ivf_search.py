@@ -47,7 +47,8 @@ class IvfSearch:
     def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 1024) -> TopK:
         """As `SearchEngine.top_k`, but a better item may be missing; every list is as long as the exact one.
 
-        All is exact where zero vectors may rank, since they are in no list.
+        (n_users, k) int32 and (n_users, k) float64 of (n_users, dim) floating queries. All is exact where zero vectors
+        may rank, since they are in no list.
         """
         if zero_vectors:
             return self._exact.top_k(queries, k, mask, user_block=user_block)
@@ -62,7 +63,10 @@ class IvfSearch:
     def search_lists(self, queries: Queries, k: int, mask: Mask) -> TopK:
         """The top k of the scanned lists alone: fewer than k for some users, none for those of groups without probes.
 
-        `queries` are (n_users, dim), any scale.
+        `queries` are (n_users, dim) floating, any scale.
+
+        Returns:
+            (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf.
         """
         wide = np.ascontiguousarray(queries, dtype=np.float64)
         units, lengths = unit_queries(wide)

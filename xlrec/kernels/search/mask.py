@@ -45,7 +45,7 @@ class Mask(NamedTuple):
         )
 
     def among_items(self, nums: NDArray[np.integer[Any]]) -> "Mask":
-        """The mask on some items only, `nums` (n,) ascending; items are then named by their place in `nums`."""
+        """The mask on some items only, (n,) integer `nums`, ascending; they are then named by their place in `nums`."""
         places = np.minimum(np.searchsorted(nums, self.seen_nums), max(len(nums) - 1, 0))
         hit: NDArray[np.bool_] = nums[places] == self.seen_nums if len(nums) else np.zeros(len(places), dtype=np.bool_)
         return self._replace(
@@ -58,7 +58,7 @@ class Mask(NamedTuple):
 
 @njit(cache=True, inline="always")
 def shares(left, right):  # type: ignore[no-untyped-def]
-    """Whether two rows (n_words,) uint64 have a bit in common."""
+    """Whether two rows, (n_words,) uint64 each, have a bit in common."""
     shared = False
     for word in range(len(left)):
         shared |= (left[word] & right[word]) != 0
@@ -67,7 +67,10 @@ def shares(left, right):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def first_from(nums, low, high, num):  # type: ignore[no-untyped-def]
-    """The first place in nums[low:high], ascending, whose number is at least num; high where there is none."""
+    """The first place in nums[low:high], ascending, whose number is at least num; high where there is none.
+
+    `nums` are (n,) integer.
+    """
     while low < high:
         middle = (low + high) // 2
         if nums[middle] < num:

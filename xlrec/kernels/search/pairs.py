@@ -17,10 +17,13 @@ def pair_mask(
 ) -> Mask:
     """Mask of left rows in right rows: all pairs, unless the other arguments leave some out.
 
-    `right_words` (n_right, n_words) have the bit of each right row's language; none where it is unknown. With
-    `others_than`, (n_left, n_words) bits of the left rows' languages and (n_left,) whether they are known, only right
-    rows of another language count, and unknown languages make no pair. A left row never gets its own right row,
-    `own_nums` (n_left,). Right rows count where `eligible` (n_right,) says so.
+    Args:
+        n_left: number of left rows.
+        right_words: (n_right, n_words) uint64 bit of each right row's language; none where it is unknown.
+        others_than: (n_left, n_words) uint64 bits of the left rows' languages and (n_left,) bool whether they are
+            known. Then only right rows of another language count, and unknown languages make no pair.
+        own_nums: (n_left,) integer right row of each left row, which it never gets.
+        eligible: (n_right,) bool right rows that count; None: all.
     """
     n_right, n_words = right_words.shape
     everyone = np.ones(n_right, dtype=np.bool_) if eligible is None else eligible

@@ -40,12 +40,12 @@ class Float32:
 
     @staticmethod
     def round_vectors(vectors: Vectors) -> Block:
-        """Nothing is rounded."""
+        """Block of (n, dim) float32 vectors, of which nothing is rounded."""
         return Block(vectors, np.ones(len(vectors), np.float32), np.zeros(len(vectors)))
 
     @classmethod
     def new_scratch(cls, size: int) -> Any:
-        """Memory for the raw scores of a tile: an array, a tensor where torch multiplies."""
+        """(size,) memory for the raw scores of a tile, of kind `sums`: an array, a tensor where torch multiplies."""
         if cls is Float32:
             return np.empty(size, dtype=np.float32)
         import torch
@@ -54,7 +54,7 @@ class Float32:
 
     @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
-        """(n_queries, n_items) raw scores, in the scratch memory."""
+        """(n_queries, n_items) float32 raw scores, in the scratch memory (n_scratch,) of `new_scratch`."""
         with np.errstate(invalid="ignore", over="ignore"):  # NaN and inf vectors never rank
             scores: NDArray[np.float32] = np.matmul(queries.data, items.data.T, out=_tile(queries, items, scratch))
         return scores
@@ -71,7 +71,10 @@ class Bf16(Float32):
 
     @staticmethod
     def round_vectors(vectors: Vectors) -> Block:
-        """Rounds to the nearest; subnormal numbers become 0, so that no hardware flushes them."""
+        """Block of (n, dim) float32 vectors rounded to the nearest.
+
+        Subnormal numbers become 0, so that no hardware flushes them.
+        """
         import torch
 
         vectors = np.ascontiguousarray(vectors)
@@ -82,7 +85,7 @@ class Bf16(Float32):
 
     @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
-        """(n_queries, n_items) bits of the raw scores, in the scratch memory."""
+        """(n_queries, n_items) uint16 bits of the raw scores, in the scratch memory (n_scratch,) of `new_scratch`."""
         import torch
 
         scores = torch.mm(queries.data, items.data.T, out=_tile(queries, items, scratch))
@@ -105,7 +108,7 @@ class Int8(Float32):
 
     @staticmethod
     def round_vectors(vectors: Vectors) -> Block:
-        """Rounds to the nearest multiple of a row's scale."""
+        """Block of (n, dim) float32 vectors rounded to the nearest multiple of a row's scale."""
         import torch
 
         whole, scales = np.empty(vectors.shape, np.int8), np.empty(len(vectors), np.float32)
@@ -115,7 +118,7 @@ class Int8(Float32):
 
     @staticmethod
     def raw_scores(queries: Block, items: Block, scratch: Any) -> NDArray[Any]:
-        """(n_queries, n_items) int32 raw scores, in the scratch memory."""
+        """(n_queries, n_items) int32 raw scores, in the scratch memory (n_scratch,) of `new_scratch`."""
         import torch
 
         raw: NDArray[Any] = torch._int_mm(queries.data, items.data.T, out=_tile(queries, items, scratch)).numpy()

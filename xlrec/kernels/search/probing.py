@@ -31,9 +31,13 @@ class Probes(NamedTuple):
 
 
 def overlaps(found: NDArray[np.integer[Any]], exact: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
-    """(n_users, k) bool as `exact`: whether the item number is in the same row of `found`, (n_users, any width).
+    """(n_users, k) bool: whether the item number of `exact` is in the same row of `found`.
 
     Both are padded with -1, which counts as False.
+
+    Args:
+        found: (n_users, n_found) integer item numbers, of any width.
+        exact: (n_users, k) integer item numbers.
     """
     n = int(max(found.max(initial=0), exact.max(initial=0))) + 2
     rows = np.arange(len(exact), dtype=np.int64)[:, None] * n
@@ -55,8 +59,8 @@ def probes_for(
     0, which is the exact search, for groups that have nobody in the sample with a list, for those that would need more
     than a quarter of the lists, and for those where most users would come short and be searched exactly anyway.
 
-    `scales` (dim,) are those of the lists, `k` is the length of the published list, and `min_recall` the share of the
-    exact candidates that must be found, in the mean over a group's candidates.
+    `scales` (dim,) float64 are those of the lists, `k` is the length of the published list, and `min_recall` the share
+    of the exact candidates that must be found, in the mean over a group's candidates.
     """
     group, there = sample.mask.group, sample.exact >= 0
     n_groups, n_lists = len(sample.mask.eligible), len(lists.means)

@@ -38,9 +38,17 @@ class Buffers(NamedTuple):
 
 @njit(cache=True)
 def error_bounds(norms, residuals, eligible, groups, first, smallest, factors, errors):  # type: ignore[no-untyped-def]
-    """Writes the error bounds of a tile's scores into errors (n_groups, n) float32; NaN where an item may not rank.
+    """Writes the error bounds of a tile's scores into `errors`; NaN where an item may not rank.
 
-    `factors` are those of the norm, of the residual, and the added term; see `xlrec.kernels.search.topk`.
+    Args:
+        norms: (n_items,) float64 norms of all items.
+        residuals: (n,) float64 distances of the tile's vectors from their roundings.
+        eligible: (n_all_groups, n_items) bool of the mask.
+        groups: (n_groups,) int32 rows of `eligible`.
+        first: the first item of the tile.
+        smallest: items of a smaller norm may not rank.
+        factors: those of the norm, of the residual, and the added term; see `xlrec.kernels.search.topk`.
+        errors: (n_groups, n) float32, written to.
     """
     for j in range(errors.shape[1]):
         norm = norms[first + j]
@@ -55,10 +63,19 @@ def error_bounds(norms, residuals, eligible, groups, first, smallest, factors, e
 def scan_tile(product, first, scales, relative, columns, errors, rows, zero, k, mask, places, buffers):  # type: ignore[no-untyped-def]
     """Puts items that may be in the top k into the users' buffers; True where a buffer is full of near-ties.
 
-    `product` (n_users, n_columns) holds raw scores from item `first` on; `scales` (n_users,) and `columns` (n_columns,)
-    scale them, and `relative` is their relative error. `errors` (n_groups, n_columns) are those of `error_bounds`, by
-    `rows` (n_users,). Where `zero` (n_users,) is set all scores are equal: the first k items win. `places` (n_users,)
-    are the columns to begin at; written: where to go on, n_columns where all is done.
+    Args:
+        product: (n_users, n_columns) raw scores from item `first` on: float32, uint16 or int32, as the path makes them.
+        first: item_num of the first column.
+        scales: (n_users,) float32 factor of each user's raw scores.
+        relative: their relative error.
+        columns: (n_columns,) float32 factor of each item's raw scores.
+        errors: (n_groups, n_columns) float32 of `error_bounds`.
+        rows: (n_users,) integer row of `errors` of each user.
+        zero: (n_users,) bool: all scores are equal, so that the first k items win.
+        k: items of a list of results.
+        mask: allowed items of each user.
+        places: (n_users,) int64 columns to begin at; written: where to go on, n_columns where all is done.
+        buffers: of all users, written to.
     """
     counts, limits, thresholds, nums, lower, upper, exact = buffers
     seen_nums, restricted, user_words, item_words = mask.seen_nums, mask.restricted, mask.user_words, mask.item_words
@@ -106,7 +123,11 @@ def scan_tile(product, first, scales, relative, columns, errors, rows, zero, k, 
 
 @njit(cache=True, inline="always")
 def hit_mask(scores, columns, error, place, scale, relative, threshold):  # type: ignore[no-untyped-def]
-    """Bits of the next LANES columns whose upper bound reaches the threshold; all of them near the end of a row."""
+    """Bits of the next LANES columns whose upper bound reaches the threshold; all of them near the end of a row.
+
+    Raw scores of a row are (n,) float32, uint16 or int32. `columns` are their factors, (n,) float32 or longer, and
+    `error` (n,) float32.
+    """
     left = len(scores) - place
     if left < LANES:
         return np.uint32(np.uint32(0xFFFFFFFF) >> np.uint32(LANES - left))
@@ -131,7 +152,7 @@ def compact_buffer(user, count, k, threshold, buffers):  # type: ignore[no-untyp
 
 @njit(cache=True)
 def tighten_buffers(users, k, buffers):  # type: ignore[no-untyped-def]
-    """Drops the users' entries that cannot be in the top k."""
+    """Drops the users' entries that cannot be in the top k; `users` are (n,) int64 rows of the buffers."""
     for user in users:
         if buffers.counts[user] > k:
             threshold, count = compact_buffer(user, buffers.counts[user], k, buffers.thresholds[user], buffers)

@@ -58,10 +58,17 @@ def top_k(
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Item numbers and float64 scores of each query's best k allowed items, (score desc, item_num asc).
 
-    The result does not depend on blocks or path. A query or an item that is not finite never ranks. `queries` are
-    (n_users, dim), of any scale; float64 scores are made from these numbers. `items` are vectors as they are, with
-    their `norms` (n_items,) where known, or prepared once for many calls. Items whose vector is zero never rank without
-    `zero_vectors`. `user_block` users and, where not prepared, `item_block` items are in one matrix product.
+    The result does not depend on blocks or path. A query or an item that is not finite never ranks.
+
+    Args:
+        queries: (n_users, dim) floating, of any scale; float64 scores are made from these numbers.
+        items: vectors as they are, or prepared once for many calls.
+        k: items of a list.
+        mask: allowed items of each user.
+        norms: (n_items,) float64 norms of vectors as they are, where known.
+        zero_vectors: without, items whose vector is zero never rank.
+        user_block: users in one matrix product.
+        item_block: items in one matrix product, where not prepared.
 
     Returns:
         (n_users, k) int32 padded with -1, and (n_users, k) float64 padded with -inf: fewer than k items are allowed.
@@ -89,8 +96,13 @@ def inner_products(
 ) -> NDArray[np.float64]:
     """(n,) float64 inner products of queries[rows[j]] and item nums[j], summed in the one fixed order of `top_k`.
 
-    NaN where no shard has the item. `queries` are (n_queries, dim) float64; these and the vectors may be slices of
-    columns.
+    NaN where no shard has the item. Queries and vectors may be slices of columns.
+
+    Args:
+        queries: (n_queries, dim) float64.
+        rows: (n,) integer rows of queries.
+        nums: (n,) integer item_nums.
+        shards: vectors of the items.
     """
     products = np.full(len(nums), np.nan)
     queries = _by_rows(queries, np.float64)
@@ -129,7 +141,7 @@ class Users(NamedTuple):
 
 
 def query_lengths(queries: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n_users,) float64 norms of queries (n_users, dim), NaN where not finite.
+    """(n_users,) float64 norms of (n_users, dim) float64 queries, NaN where not finite.
 
     Raises:
         ValueError: One is outside of what float64 sums of scores hold.
@@ -145,7 +157,11 @@ def query_lengths(queries: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def unit_queries(queries: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """(n_users, dim) float32 unit queries (zero stays zero, NaN where not finite), and `query_lengths`.
+    """Unit vectors and norms of (n_users, dim) float64 queries.
+
+    Returns:
+        (n_users, dim) float32 unit queries (zero stays zero, NaN where not finite), and (n_users,) float64
+            `query_lengths`.
 
     Raises:
         ValueError: As of `query_lengths`.

@@ -47,7 +47,7 @@ class TorchSearch:
         self.device_items = DeviceItems(items, device, dtype, keep_bytes=keep_bytes)
 
     def top_k(self, queries: Queries, k: int, mask: Mask, *, zero_vectors: bool = True, user_block: int = 4096) -> TopK:
-        """As `SearchEngine.top_k`."""
+        """As `SearchEngine.top_k`: (n_users, k) int32 and (n_users, k) float64 of (n_users, dim) floating queries."""
         wide = np.ascontiguousarray(queries, dtype=np.float64)
         lengths = query_lengths(wide)
         ids, scores = np.full((len(wide), k), -1, dtype=np.int32), np.full((len(wide), k), -np.inf)

@@ -41,7 +41,7 @@ class LanguageOffsets(NamedTuple):
         return total.hexdigest()[:32]
 
     def taken_out(self, vectors: NDArray[np.float32], tags: Sequence[str]) -> NDArray[np.float32]:
-        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them, of (n, dim) unit vectors.
+        """(n, dim) float32 language-neutral vectors, as `remove_language` gives them, of (n, dim) float32 unit vectors.
 
         Of the n BCP 47 tags an unknown one takes the offset of other languages.
         """
@@ -55,8 +55,12 @@ def fixed_sums(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(n_languages,) int64 counts of vectors that are not zero, and (n_languages, dim) int64 sums in fixed point.
 
-    Integer sums have the same bits in every order, so partial sums may be added in any order. Vectors are (n, dim),
-    numbers in [-1, 1]; rows are (n,), the 0-based language of each.
+    Integer sums have the same bits in every order, so partial sums may be added in any order.
+
+    Args:
+        vectors: (n, dim) float32, numbers in [-1, 1].
+        rows: (n,) integer language of each, from 0.
+        n_languages: number of all languages.
     """
     fixed = np.rint(vectors.astype(np.float64) * 2.0**FIXED_POINT_BITS).astype(np.int64)
     sums = np.zeros((n_languages, vectors.shape[1]), dtype=np.int64)
@@ -70,10 +74,16 @@ def fit_language_offsets(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(n_languages + 1, dim) float32 offsets, the last one for other languages; (n_found, dim) float32 directions.
 
-    An offset is the mean of the language, shrunk towards the mean of all texts by `prior_texts` texts. A language that
-    is not known, or has fewer than `min_texts`, has the mean of all texts. The directions are orthonormal: the leading
-    ones between the offsets, weighted by their texts. There are fewer where there are fewer languages. With fewer than
-    two languages all is zero. Counts (n_languages,) and sums (n_languages, dim) are those of `fixed_sums`.
+    An offset is the mean of the language, shrunk towards the mean of all texts. A language that is not known, or has
+    few texts, has the mean of all texts. The directions are orthonormal: the leading ones between the offsets, weighted
+    by their texts. There are fewer where there are fewer languages. With fewer than two languages all is zero.
+
+    Args:
+        counts: (n_languages,) int64 of `fixed_sums`.
+        sums: (n_languages, dim) int64 of `fixed_sums`.
+        min_texts: a language with fewer has the mean of all texts.
+        prior_texts: texts by whose number an offset is shrunk.
+        n_directions: directions, at most.
     """
     n_languages, dim = sums.shape
     known = counts >= max(min_texts, 1)

@@ -34,7 +34,12 @@ class CodedTable(NamedTuple):
 
 @njit(cache=True, fastmath=True)
 def nearest_centroids(points: Floats, centroids: Floats) -> Bytes:
-    """(n,) uint8 nearest of (≤ 256, part) float32 centroids to (n, part) float32 points; ties to the lower one."""
+    """(n,) uint8 nearest centroid of each point; ties to the lower one.
+
+    Args:
+        points: (n, part) float32.
+        centroids: (n_centroids, part) float32, at most 256.
+    """
     n_centroids, part = centroids.shape
     across = np.ascontiguousarray(centroids.T)  # inner loops run over the centroids, many at once
     halves = np.zeros(n_centroids, dtype=np.float32)
@@ -64,9 +69,13 @@ def _means(points: Floats, weights: Floats, codes: Bytes, centroids: Floats) -> 
 
 
 def quantise(table: Floats, weights: Floats, n_parts: int, seed: int) -> Codes:
-    """Codes of n_parts bytes for each row of a table (n, dim), dim a multiple of n_parts; errors weigh (n,) weights.
+    """Codes of n_parts bytes for each row of a table.
 
-    The seed is that of the sample and of the first centroids.
+    Args:
+        table: (n, dim) float32, dim a multiple of n_parts.
+        weights: (n,) float32 weights of the rows' errors.
+        n_parts: bytes of a code.
+        seed: of the sample and of the first centroids.
     """
     n, dim = table.shape
     norms = np.linalg.norm(table, axis=1).astype(np.float32)
@@ -88,9 +97,16 @@ def quantise(table: Floats, weights: Floats, n_parts: int, seed: int) -> Codes:
 
 
 def quantise_twice(table: Floats, weights: Floats, n_parts: int, rows: npt.NDArray[np.int64], seed: int) -> CodedTable:
-    """Codes of all rows, and of the residuals of `rows` (n_finer,) int64, ascending, distinct, maybe none.
+    """Codes of all rows, and of the residuals of some.
 
-    Those take twice the bytes, and their error is far smaller. All else as in `quantise`.
+    Those take twice the bytes, and their error is far smaller.
+
+    Args:
+        table: (n, dim) float32, dim a multiple of n_parts.
+        weights: (n,) float32 weights of the rows' errors.
+        n_parts: bytes of a code.
+        rows: (n_finer,) int64 rows with a second code, ascending, distinct, maybe none.
+        seed: as of `quantise`.
     """
     every = quantise(table, weights, n_parts, seed)
     rest = np.ascontiguousarray(table[rows] - _rows(every)[rows])
@@ -114,7 +130,10 @@ def restored_table(coded: CodedTable) -> Floats:
 def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> Floats:
     """(n_bags, dim) float32 mean of the rows of each bag, read from their codes; zero for an empty bag.
 
-    Numbers (n_entries,) are rows of the table, bag after bag, with bounds (n_bags + 1,).
+    Args:
+        coded: the quantised table.
+        numbers: (n_entries,) int32 rows of the table, bag after bag.
+        offsets: (n_bags + 1,) int64 bounds of the bags.
     """
     n_parts, _, part = coded.every.books.shape
     means = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
