@@ -222,3 +222,10 @@ def test_jobs_stay_under_40_lines_and_files_under_300() -> None:
         if name.endswith(".py") and name not in LONG and (ROOT / name).exists():
             n_lines = len((ROOT / name).read_text().splitlines())
             assert n_lines < (40 if name.startswith("jobs/") else 300), f"{name}: {n_lines} lines"
+
+
+def test_no_test_imports_another() -> None:
+    for name in tracked():
+        if name.startswith("tests/") and name.endswith(".py") and (ROOT / name).exists():
+            modules = [module.split(".") for module in imported((ROOT / name).read_text())]
+            assert not [parts for parts in modules if any(part.startswith("test_") for part in parts[:2])], name

@@ -4,40 +4,32 @@ import re
 from functools import lru_cache
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from worlds.market import planted
+from worlds.transfers import (
+    CONFIG,
+    IDS,
+    MARKETS,
+    SHARES,
+    SOURCES,
+    TARGET,
+    WORLD,
+    mean_ndcg,
+    ndcg_difference,
+    planted_experiment,
+)
 
-from xlrec.config.models import Config
 from xlrec.training.recommender.logs import Logs, logs_before
-from xlrec.training.recommender.quality import METRICS
 from xlrec.training.transfer import FEW_SHOT, KEPT, POPULARITY, TEXT, ZERO_SHOT, Experiment
-from xlrec.training.transfer.domains import Domains, domains_by_market
-from xlrec.training.transfer.figures import ALL, Difference, Key
+from xlrec.training.transfer.domains import domains_by_market
+from xlrec.training.transfer.figures import Key
 from xlrec.training.transfer.strategies import JOINT, SOURCE_ONLY, STRATEGIES, TARGET_ONLY
-
-#: Taste decides, not quality: popularity is a source of its own in a list, and no part of what is carried over.
-WORLD = {
-    "n_users": 4800, "n_items": 400, "n_markets": 6, "noise": 0.2, "bilingual": 0.3, "seed": 3, "quality": 0.3,
-}  # fmt: skip
-CONFIG = Config.model_validate({
-    "lake": "l", "inputs": {"catalog": "c", "interactions": "i"}, "train": {"factors": {"dim": 16}},
-    "transfer": {"bootstrap": 500}, "evaluate": {"history_slices": [1, 3, 10]},
-})  # fmt: skip
-SHARES = (0.05, 1.0)
-IDS = pa.array([f"i{num:03d}" for num in range(400)])
-SOURCES, TARGET = (1, 2, 3, 4, 5), (0,)
-MARKETS = tuple(f"M{row}" for row in range(6))
-
-
-def experiment(domains: Domains) -> Experiment:
-    return Experiment(domains, IDS, MARKETS, CONFIG, SHARES, lambda _: None)
 
 
 @lru_cache(maxsize=1)
 def healthy() -> Experiment:
     items, logs, _ = planted(**WORLD)
-    made = experiment(domains_by_market(logs, items, SOURCES, TARGET))
+    made = planted_experiment(domains_by_market(logs, items, SOURCES, TARGET))
     made.run()
     return made
 
@@ -53,49 +45,37 @@ def poisoned(logs: Logs, n_items: int) -> Logs:
     return logs._replace(visits=log._replace(nums=nums), event_nums=events)
 
 
-def mean(made: Experiment, key: Key) -> float:
-    figures = made.outcome.figures
-    return next(f.value for f in figures if (f.strategy, f.share, f.metric, f.slice) == (*key, METRICS[0], ALL))
-
-
-def difference(made: Experiment, one: Key, other: Key) -> Difference:
-    found = made.outcome.differences
-    return next(
-        d for d in found if (d.strategy, d.share, d.other, d.other_share, d.metric) == (*one, *other, METRICS[0])
-    )
-
-
 def test_with_no_logs_the_target_reaches_two_thirds_of_what_all_of_its_logs_would_give() -> None:
     made = healthy()
-    best = max(mean(made, (way.name, 1.0)) for way in STRATEGIES)
-    assert mean(made, (ZERO_SHOT, 0.0)) >= 0.66 * best
+    best = max(mean_ndcg(made, (way.name, 1.0)) for way in STRATEGIES)
+    assert mean_ndcg(made, (ZERO_SHOT, 0.0)) >= 0.66 * best
 
 
 @pytest.mark.parametrize("other", [(POPULARITY, 1.0), (TEXT, 0.0)])
 def test_with_no_logs_it_is_ahead_of_the_target_s_popularity_and_of_the_texts_alone(other: Key) -> None:
-    assert difference(healthy(), (ZERO_SHOT, 0.0), other).low > 0
+    assert ndcg_difference(healthy(), (ZERO_SHOT, 0.0), other).low > 0
 
 
 def test_with_a_twentieth_of_the_logs_it_is_ahead_of_those_alone_and_not_behind_none() -> None:
     made = healthy()
-    assert difference(made, (FEW_SHOT, 0.05), (TARGET_ONLY.name, 0.05)).value > 0
-    assert difference(made, (FEW_SHOT, 0.05), (ZERO_SHOT, 0.0)).value >= 0
-    assert mean(made, (JOINT.name, 0.05)) > mean(made, (ZERO_SHOT, 0.0))
+    assert ndcg_difference(made, (FEW_SHOT, 0.05), (TARGET_ONLY.name, 0.05)).value > 0
+    assert ndcg_difference(made, (FEW_SHOT, 0.05), (ZERO_SHOT, 0.0)).value >= 0
+    assert mean_ndcg(made, (JOINT.name, 0.05)) > mean_ndcg(made, (ZERO_SHOT, 0.0))
 
 
 @pytest.mark.parametrize("share", [0.05, 1.0])
 def test_what_is_kept_is_never_behind_by_more_than_the_interval(share: float) -> None:
     made = healthy()
     for other in ((ZERO_SHOT, 0.0), (TARGET_ONLY.name, share)):
-        assert difference(made, (KEPT, share), other).high >= 0
+        assert ndcg_difference(made, (KEPT, share), other).high >= 0
 
 
 def test_a_source_of_random_interactions_does_the_target_no_harm() -> None:
     items, logs, _ = planted(**{**WORLD, "n_users": 2400})
-    made = experiment(domains_by_market(poisoned(logs, len(items.texts)), items, SOURCES, TARGET))
+    made = planted_experiment(domains_by_market(poisoned(logs, len(items.texts)), items, SOURCES, TARGET))
     found = made.run()
     for share in SHARES:
-        assert difference(made, (KEPT, share), (TARGET_ONLY.name, share)).high >= 0
+        assert ndcg_difference(made, (KEPT, share), (TARGET_ONLY.name, share)).high >= 0
     margin, low, _ = found.choices[-1].ahead[SOURCE_ONLY.name]
     assert margin > low > 0
 
@@ -106,7 +86,7 @@ def test_nothing_of_the_target_is_in_the_source_model() -> None:
     mine = logs.markets[logs.event_users] == TARGET[0]
     other[mine] = 399 - other[mine]
     changed = logs._replace(event_nums=other, visits=logs.visits._replace(nums=other))
-    found = [experiment(domains_by_market(one, items, SOURCES, TARGET)) for one in (logs, changed)]
+    found = [planted_experiment(domains_by_market(one, items, SOURCES, TARGET)) for one in (logs, changed)]
     assert len({made.trainer.fit_strategy(SOURCE_ONLY, None).fingerprint for made in found}) == 1
     everyone = np.ones(200, dtype=np.bool_)
     told = [made.trainer.domains.training_logs(everyone, source=False).event_nums for made in found]
@@ -116,7 +96,7 @@ def test_nothing_of_the_target_is_in_the_source_model() -> None:
 def test_a_target_without_logs_keeps_the_source_and_measures_nothing() -> None:
     items, logs, _ = planted(n_users=200, n_items=400, n_markets=6, seed=1)
     kept = logs.markets != TARGET[0]
-    made = experiment(domains_by_market(logs_before(logs, kept), items, SOURCES, TARGET))
+    made = planted_experiment(domains_by_market(logs_before(logs, kept), items, SOURCES, TARGET))
     found = made.run()
     assert (found.choices, found.figures, found.n_users) == ([], [], 0)
     assert made.model().fingerprint == made.trainer.fit_strategy(SOURCE_ONLY, None).fingerprint

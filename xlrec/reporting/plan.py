@@ -25,7 +25,8 @@ def print_plan(night: Night, console: Console | None = None) -> None:
     if fixed > 0.8 * total:
         out.print("Nearly all of it is Spark's fixed time: no setting makes it much shorter.")
         return
-    for head, rows in (("stage", cost.seconds), ("the night with one change", what_if(night))):
+    changes = what_if(night)
+    for head, rows in (("stage", cost.seconds), *([("the night with one change", changes)] if changes else [])):
         table = Table(head, box=SIMPLE_HEAD)
         table.add_column("time", justify="right")
         for name, seconds in rows.items():
