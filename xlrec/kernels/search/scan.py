@@ -63,19 +63,10 @@ def error_bounds(norms, residuals, eligible, groups, first, smallest, factors, e
 def scan_tile(product, first, scales, relative, columns, errors, rows, zero, k, mask, places, buffers):  # type: ignore[no-untyped-def]
     """Puts items that may be in the top k into the users' buffers; True where a buffer is full of near-ties.
 
-    Args:
-        product: (n_users, n_columns) raw scores from item `first` on: float32, uint16 or int32, as the path makes them.
-        first: item_num of the first column.
-        scales: (n_users,) float32 factor of each user's raw scores.
-        relative: their relative error.
-        columns: (n_columns,) float32 factor of each item's raw scores.
-        errors: (n_groups, n_columns) float32 of `error_bounds`.
-        rows: (n_users,) integer row of `errors` of each user.
-        zero: (n_users,) bool: all scores are equal, so that the first k items win.
-        k: items of a list of results.
-        mask: allowed items of each user.
-        places: (n_users,) int64 columns to begin at; written: where to go on, n_columns where all is done.
-        buffers: of all users, written to.
+    `product` (n_users, n_columns) holds raw scores from item `first` on, as the path makes them. `scales` (n_users,)
+    and `columns` (n_columns,), float32, scale them; `relative` is their relative error. `errors` (n_groups, n_columns)
+    float32 are those of `error_bounds`, by `rows` (n_users,). Where `zero` (n_users,) bool is set all scores are equal:
+    the first k items win. `places` (n_users,) int64 are the columns to begin at, and then to go on at.
     """
     counts, limits, thresholds, nums, lower, upper, exact = buffers
     seen_nums, restricted, user_words, item_words = mask.seen_nums, mask.restricted, mask.user_words, mask.item_words
