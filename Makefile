@@ -74,10 +74,10 @@ pages: $(STAMP)  ## write the benches' figures in .cache/bench into the pages, a
 	$(BIN)/python tests/bench/pages.py
 
 bench-quality: $(STAMP)  ## lists beside tuned peers, and bars: make bench-quality ML=ml-latest-small SHOPS=FILE WORLDS="DIR DIR" (any of them)
-	@[ -n "$(ML)$(SHOPS)$(WORLDS)" ] || { echo "name data: ML=/path/to/ml-latest-small, SHOPS=/path/to/interactions.parquet, WORLDS=\"DIR DIR\" (tests/bench/worlds.py and shops.py say what they hold)" >&2; exit 2; }
+	@[ -n "$(ML)$(SHOPS)$(WORLDS)" ] || { echo "name data: ML=/path/to/ml-latest-small, SHOPS=/path/to/interactions.parquet, WORLDS=\"DIR DIR\" (tests/bench/world_lists.py and shops.py say what they hold)" >&2; exit 2; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c conf/constraints.txt -e '.[local,dev,translate,bench]'
 	@mkdir -p .cache/bench
-	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/worlds.py $(WORLDS) --json .cache/bench/quality-1-worlds.json
+	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/world_lists.py $(WORLDS) --json .cache/bench/quality-1-worlds.json
 	[ -z "$(WORLDS)" ] || $(BIN)/python tests/bench/list_costs.py $(firstword $(WORLDS))/lake $(firstword $(WORLDS))/truth/holdout --json .cache/bench/quality-5-lists.json
 	[ -z "$(SHOPS)" ] || $(BIN)/python tests/bench/shops.py $(SHOPS) --shares 0.01 0.05 0.2 --json .cache/bench/quality-2-shops.json
 	[ -z "$(ML)" ] || [ -d .cache/movielens/catalog ] || $(XLREC) import movielens $(ML) .cache/movielens

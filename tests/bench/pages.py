@@ -21,6 +21,8 @@ FIGURES: Final = ROOT / ".cache" / "bench"
 END: Final = "<!-- to here -->"
 #: The benches of `make bench`, in the page's order.
 BENCHES: Final = ("kernel", "retrieval", "embedding")
+#: Beside what the README shows them.
+PEERS: Final = ("faiss", "implicit", "ALS", "torch.mm")
 #: Longer ones, each by its target.
 OTHERS: Final = {"night": "bench-night", "approximate": "bench-ann", "gpu": "bench-gpu"}
 SPEED: Final = tuple(name.capitalize() for name in BENCHES)
@@ -193,10 +195,10 @@ def signed(cell: str) -> float:
 
 
 def short_speed() -> str:
-    """The README's table of speed, from the page of benches: the rows with an aim, without those of memory."""
-    rows = [
-        row[:3] for title, rows in tables_of(PAGE) if title.startswith(SPEED) for row in rows if row[3].startswith("≥")
-    ]
+    """The README's table of speed, from the page of benches: the rows beside a library that people use."""
+    found = [row for title, rows in tables_of(PAGE) if title.startswith(SPEED) for row in rows]
+    rows = [row[:3] for row in found if row[1].startswith(PEERS) and not row[0].endswith((", float32", ", ids"))]
+    rows += [row[:3] for row in found if row[1].startswith("sentence-transformers")]
     return table(["measured", "beside", "figure"], rows)
 
 

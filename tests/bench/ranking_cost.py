@@ -32,7 +32,7 @@ _ROUNDS = 3
 def world(folder: Path, n_items: int) -> tuple[ItemIndex, pa.Table]:
     """Invented items, and users with their logs."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from index_arrays import write_arrays
+    from worlds.index_arrays import write_arrays
 
     rng = np.random.default_rng(0)
     near = rng.integers(0, n_items, (n_items, 10))

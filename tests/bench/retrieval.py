@@ -45,7 +45,7 @@ def factors(n: int, seed: int) -> Any:
 
 def world(folder: Path, n_users: int, n_items: int) -> World:
     """Writes index, users and queries; nobody has a history, so that scoring is all there is to do."""
-    from index_arrays import write_arrays
+    from worlds.index_arrays import write_arrays
 
     from xlrec.tables import EVENTS, USERS
 

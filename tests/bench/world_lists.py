@@ -1,6 +1,6 @@
 """A night's lists in worlds whose truth is known, beside reference lists: NDCG@10, paired intervals, bars.
 
-    python tests/bench/worlds.py DIR [DIR ...] [--json FILE]
+    python tests/bench/world_lists.py DIR [DIR ...] [--json FILE]
 
 DIR/input is in xlrec's layout. DIR/truth holds meta.json (targets: markets without logs; as_of), holdout (user_id,
 item_id), users (user_id, market, reads), items (item_id, languages), and reference_lists.json: {name: {user: items}},
