@@ -66,8 +66,11 @@ def test_weights_are_those_of_regressions_and_loops_over_weighed_users(
     sold = np.ones((n_items, N_MARKETS), dtype=np.bool_)
     found = item_weights(counted(logs, n_blocks), np.arange(n_items, dtype=np.int32), sold, mixture)
     for market in range(N_MARKETS):
-        got, expected = dense(found, market, n_items), oracle(logs, n_items, market, mixture, RULES)
-        np.testing.assert_allclose(got, expected, atol=1e-8)
+        got = dense(found, market, n_items)
+        first, last = (oracle(logs, n_items, market, mixture, RULES, tie) for tie in (1, -1))
+        # Of items that are as near but for rounding, either may be the predictor.
+        right = np.isclose(got, first, atol=1e-8).all(axis=0) | np.isclose(got, last, atol=1e-8).all(axis=0)
+        assert right.all(), (got, first)
 
 
 def ease(gram: Array, penalty: float) -> Array:

@@ -11,8 +11,8 @@ _DAY = 86_400_000_000
 Array = np.ndarray[Any, Any]
 
 
-def oracle(logs: ChoiceLogs, n_items: int, market: int, mixture: Mixture, rules: Rules) -> Array:
-    """(n_items, n_items) score of each history item for each item, users weighed one by one."""
+def oracle(logs: ChoiceLogs, n_items: int, market: int, mixture: Mixture, rules: Rules, tie: int = 1) -> Array:
+    """(n_items, n_items) score of each history item for each item, users one by one; tie -1: the last of equals."""
     gram, closeness = np.zeros((n_items, n_items)), np.zeros((n_items, n_items))
     for user, home in enumerate(logs.markets):
         weight = 1.0 if home == market else mixture.others
@@ -30,7 +30,7 @@ def oracle(logs: ChoiceLogs, n_items: int, market: int, mixture: Mixture, rules:
         norms = {h: users[h] ** mixture.normalisation * users[item] ** (1 - mixture.normalisation) for h in near}
         scores = {h: mixture.sequence * closeness[h, item] / norms[h] for h in near}
         measure = {h: round(gram[h, item] / users[h] ** 0.5 if mixture.regression else scores[h], 9) for h in near}
-        near = sorted(near, key=lambda h: (-measure[h], h))[: mixture.n_predictors]
+        near = sorted(near, key=lambda h: (-measure[h], tie * h))[: mixture.n_predictors]
         found[near, item] = [scores[h] for h in near]
         if mixture.regression and near:
             inner = gram[np.ix_(near, near)] + mixture.penalty * np.eye(len(near))
