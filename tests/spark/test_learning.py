@@ -10,7 +10,7 @@ from worlds.index_arrays import write_arrays
 
 from xlrec.config.models import FactorsConfig
 from xlrec.index.items import ItemIndex
-from xlrec.index.learnt import models_of, write_learnt
+from xlrec.index.learnt import models_of, places_of, write_learnt
 from xlrec.pipeline.learning import first_moments_array
 from xlrec.recommenders.factors import FactorModel
 from xlrec.stages.train import first_moments, logs_by_user
@@ -108,10 +108,12 @@ def test_the_index_gets_every_items_learnt_vector(spark: "SparkSession", prepare
     write_learnt(index, serving, first)
     models = models_of(ItemIndex.open_folder(index))
     assert models is not None
-    assert models.serving("JP").fingerprint != models.serving("DE").fingerprint
+    names = ["DE", "JP", "ZZ"]
+    served = {name: models.each[place] for name, place in zip(names, places_of(models, names), strict=True)}
+    assert served["JP"].fingerprint != served["DE"].fingerprint
     np.testing.assert_array_equal(first, [np.nan if one is None else one for one in micros])
     for market, name in (("DE", None), ("JP", "JP"), ("ZZ", None)):
-        learnt, model = models.serving(market), serving[name]
+        learnt, model = served[market], serving[name]
         assert sum(len(vectors) for _, vectors in learnt.outputs) == N_ITEMS
         found = model.item_factors(items.texts, model.factor_rows(opened.item_ids))
         exposure = model.item_exposure(first, items.eligible, opened.markets)

@@ -17,7 +17,7 @@ from xlrec.config.models import Config, FactorsConfig, PopularityConfig
 from xlrec.errors import LakeError
 from xlrec.index import ivf
 from xlrec.index.items import ItemIndex
-from xlrec.index.learnt import models_of, write_learnt
+from xlrec.index.learnt import models_of, places_of, write_learnt
 from xlrec.kernels.search.probing import Probes
 from xlrec.kernels.search.topk import prepare_items
 from xlrec.pipeline import approximation
@@ -190,7 +190,8 @@ def test_a_market_with_its_own_model_is_served_by_it_and_the_others_as_before(
         np.testing.assert_allclose(row["similar"], expected[user, row["item_nums"]], atol=2e-5)
     models = models_of(index)
     assert models is not None
-    assert [models.serving(name).fingerprint == other.fingerprint for name in MARKETS] == [False, True, False, False]
+    fingerprints = [models.each[place].fingerprint for place in places_of(models, list(MARKETS))]
+    assert [one == other.fingerprint for one in fingerprints] == [False, True, False, False]
     lists = recommendations_of(mixed.combine_chunks().to_batches()[0], Ranker(index, CONFIG), "r", date(2026, 1, 1))
     assert lists.num_rows == 5 * len(markets)
 

@@ -71,10 +71,6 @@ class LearntModels:
         for place, entry in enumerate(entries[1:], start=1):
             self.places[index.market_num(entry["market"])] = place
 
-    def serving(self, market: str | None) -> LearntVectors:
-        """The model that serves a market."""
-        return self.each[int(self.places[self.index.market_num(market)])]
-
 
 def places_of(models: LearntModels | None, markets: list[str | None]) -> NDArray[np.int64]:
     """(n,) int64 place in `models.each` of the model that serves each market; 0 without models."""

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from xlrec.training.encoder import AdaptConfig
 
 Log = Callable[[str], None]
-#: Where there are no events, whose age it would count.
-_NO_DAY: Final = date(1970, 1, 1)
 #: (section, key) of inputs that may lie in any file system that Spark knows.
 _MAYBE_URLS: Final = (("texts", "path"), ("finetune", "model"))
 

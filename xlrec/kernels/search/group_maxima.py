@@ -1,7 +1,7 @@
 """For CUDA: one compiled pass multiplies, bounds and masks, and keeps the best of every eight items; another rescores.
 
 Of the scores an eighth is written to memory, in bfloat16. Compiled by Triton, which comes with torch for CUDA;
-`xlrec.kernels.search.topk_torch` finds the same without it.
+`xlrec.kernels.search.torch_search` finds the same without it.
 """
 
 from typing import Final
