@@ -87,7 +87,7 @@ class StaticBackend(StaticModel, Backend):
         return *bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, split), hashes
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
-        """As `Backend.train_step`."""
+        """Loss of one step; see `Backend.train_step`."""
         import torch
 
         numbers, offsets, spelling = self._sides(pairs, rng)
@@ -105,7 +105,7 @@ class StaticBackend(StaticModel, Backend):
         return encode_bags(table, self._bags, rows, 10**6)
 
     def finish_model(self) -> None:
-        """As `Backend.finish_model`: quantises the rows; the errors of frequent tokens weigh more.
+        """Quantised rows of the table, where errors of frequent tokens weigh more; see `Backend.finish_model`.
 
         A second code goes to the tokens whose rows training pulled at most.
         """
@@ -119,7 +119,7 @@ class StaticBackend(StaticModel, Backend):
         self._coded = rounded_to_half(coded)
 
     def write_model(self, folder: Path) -> None:
-        """As `Backend.write_model`; the small form goes to its own folder."""
+        """Folder of the trained model, and beside it that of the small form; see `Backend.write_model`."""
         if self._coded is None or self._config.compress is None:
             write_static(folder, self._tokenizer, self.folded_table())
             return

@@ -86,7 +86,7 @@ class FineTuneBackend(Backend):
         return [" ".join(texts[first:last]) for first, last in pairwise(starts.tolist())]
 
     def train_step(self, pairs: Pairs, left: float, rng: np.random.Generator) -> float:
-        """As `Backend.train_step`."""
+        """Loss of one step; see `Backend.train_step`."""
         import torch
 
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
@@ -126,7 +126,7 @@ class FineTuneBackend(Backend):
             return np.asarray(losses.unit_vectors(self._vectors(self._texts.take(rows))).cpu().numpy())
 
     def checkpoint_state(self) -> dict[str, Floats]:
-        """As `Backend.checkpoint_state`: parameters, and the moments of AdamW.
+        """Parameters and the moments of AdamW, as `Backend.checkpoint_state` names them.
 
         `"{row}.value"` is a parameter, `"{row}.exp_avg"` and `"{row}.exp_avg_sq"` are its moments. They are float32 of
         the parameter's shape, such as (n_tokens, dim) of a table. `"{row}.step"` is a float32 scalar, of shape ().
@@ -137,7 +137,7 @@ class FineTuneBackend(Backend):
         return state
 
     def restore_state(self, state: dict[str, Floats]) -> None:
-        """As `Backend.restore_state`.
+        """Parameters and moments set from a checkpoint; see `Backend.restore_state`.
 
         `"{row}.value"` is a parameter, `"{row}.exp_avg"` and `"{row}.exp_avg_sq"` are its moments. They are float32 of
         the parameter's shape, such as (n_tokens, dim) of a table. `"{row}.step"` is a float32 scalar, of shape ().
@@ -155,6 +155,6 @@ class FineTuneBackend(Backend):
         self._optimiser.load_state_dict(optimiser)
 
     def write_model(self, folder: Path) -> None:
-        """As `Backend.write_model`."""
+        """Folder of the trained model; see `Backend.write_model`."""
         self.model.eval()
         self.model.save_pretrained(str(folder), create_model_card=False)
