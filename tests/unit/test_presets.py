@@ -1,6 +1,7 @@
 """Presets: what a name fills in, what it refuses, and one real model."""
 
 import json
+import os
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +32,8 @@ def minilm() -> Path:
 def test_every_preset_is_whole(preset: presets.Preset) -> None:
     assert preset.name == preset.name.lower()
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", preset.hub)
-    assert (preset.revision is None) == ("revision" in preset.unchecked)
+    assert (preset.revision is None) == ("revision" in preset.unchecked or bool(preset.package))
+    assert not preset.package or preset.sha256
     assert preset.revision is None or re.fullmatch(r"[0-9a-f]{40}", preset.revision)
     assert list(preset.cuts) == sorted(set(preset.cuts), reverse=True)
     assert all(32 <= cut < preset.dim <= 4096 for cut in preset.cuts)
@@ -166,3 +168,21 @@ def test_minilm_finds_paraphrases_and_is_sentence_transformers_own_to_the_fifth_
     np.testing.assert_allclose(vectors, own, atol=1e-5)
     near, far = vectors[0] @ vectors[1], vectors[0] @ vectors[2]
     assert near > far + 0.2
+
+
+@pytest.mark.soak
+def test_a_real_multilingual_e5_small_is_sentence_transformers_own_with_its_prompt() -> None:
+    """XLREC_E5_SMALL names a folder of its files: 470 MB, which no package index has as they were published."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = os.environ.get("XLREC_E5_SMALL")
+    if folder is None:
+        pytest.skip("XLREC_E5_SMALL names no folder with the files of multilingual-e5-small")
+    texts = ["a red summer dress", "une robe d'été rouge", "赤いサマードレス", "drill bit set " * 200, "!!!", ""]
+    encoder = encoders.load(EmbedConfig(encoder="multilingual-e5-small", folder=folder, max_tokens=512))
+    vectors = encoder.encode(texts)
+    own = SentenceTransformer(folder, device="cpu", local_files_only=True)
+    np.testing.assert_allclose(vectors, own.encode(texts, prompt="passage: "), atol=1e-5)
+    np.testing.assert_array_equal(np.concatenate([encoder.encode([text]) for text in texts]), vectors)
+    assert not np.allclose(vectors, own.encode(texts), atol=1e-2)  # the prompt counts
+    assert min(vectors[0] @ vectors[1], vectors[0] @ vectors[2]) > vectors[0] @ vectors[3] + 0.02

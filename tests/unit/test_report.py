@@ -122,7 +122,7 @@ def test_every_rule_of_prepare_says_what_is_allowed(page: str) -> None:
 
 
 def test_what_texts_lack_is_told_by_language_and_not_checked_differs_from_all_well(page: str) -> None:
-    cells = ["12,345", "400", "17", "3", "45", "6"]
+    cells = ["12,345", "400", "17", "3", "45", "6", "12,345"]
     row = '<th scope="row">ja</th>' + "".join(f'<td class="n">{cell}</td>' for cell in cells)
     assert row in page
     assert '<th scope="row">unknown</th><td class="n">8</td>' in page

@@ -52,7 +52,7 @@ _REJECTS = (
     RejectRow("interactions", "impossible_timestamp", 21),
     RejectRow("catalog", "empty_after_cleaning", 6),
 )
-_QUALITY = (QualityRow("ja", 12_345, 400, 17, 3, 45, 6), QualityRow("und", 8, 8, 0, 0, 0, 0))
+_QUALITY = (QualityRow("ja", 12_345, 400, 17, 3, 45, 6, 12_345), QualityRow("und", 8, 8, 0, 0, 0, 0))
 _MARKET_LOGS = (
     MarketLog("JP", 900, (("purchase", 1.0),), 0.875, None, None, None,
                  ("purchase is 100 % of its events, elsewhere 12 %",)),

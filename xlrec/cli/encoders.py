@@ -22,7 +22,10 @@ def encoders(as_json: AsJson = False) -> None:
         table.add_column(title, no_wrap=title == "preset", justify="right" if title[0] == "M" else "left")
     for p in presets:
         size, dims = (p.name, f"{p.megabytes:,}", f"{2 * p.active_m:,.0f}"), " ".join(map(str, (p.dim, *p.cuts)))
-        tokens, commit = f"{p.max_tokens:,}" if p.max_tokens else "any", (p.revision or "set it")[:8]
+        tokens, commit = (
+            f"{p.max_tokens:,}" if p.max_tokens else "any",
+            "package" if p.package else (p.revision or "set it")[:8],
+        )
         table.add_row(*map(escape, (*size, dims, tokens, p.licence, commit, ", ".join(p.unchecked) or "-")))
     console.print(table)
     console.print("\nMFLOP/token: 2 × the million parameters that a token passes. dim: the model's own, then its cuts.")

@@ -45,6 +45,11 @@ def locate_model(config: EmbedConfig | str) -> Path | None:
 def _load(config: EmbedConfig, device: str, local_only: bool, _fingerprint: str) -> Encoder:
     if config.encoder in BUILT_IN:
         return shipped.ShippedEncoder(config)
+    preset = presets.find_preset(config.encoder)
+    if preset is not None and preset.package:
+        from xlrec.encoders.use import UseEncoder
+
+        return UseEncoder(config, device, local_only=local_only)
     from xlrec.encoders.sentence import SentenceEncoder
 
     return SentenceEncoder(config, device, local_only=local_only)

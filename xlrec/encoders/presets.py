@@ -53,6 +53,11 @@ class Preset:
     """Precisions in which the weights were published or are said to be safe; float32 always is."""
     languages: str = ""
     """How many, as the card says."""
+    trained_on: tuple[str, ...] = ()
+    """The languages, where the card lists them and they are few: a night counts texts in others."""
+    package: str = ""
+    """Folder of the files in a Python package, `package/folder`, of the extra that has the preset's name; empty: they
+    are on the hub."""
     pickled: bool = False
     """The repository has no safetensors at this revision: the files must be converted and named in embed.folder."""
     checked: str
@@ -119,7 +124,7 @@ def weights_of(config: EmbedConfig) -> Weights:
     if preset is None:
         return Weights(config.encoder, config.revision, config.folder)
     revision = config.revision or preset.revision
-    if config.folder is None and revision is None:
+    if config.folder is None and revision is None and not preset.package:
         raise EncoderError(
             f"embed.revision: the commit of {preset.hub} (preset {preset.name}) could not be checked: set it to the "
             "40-hex commit that you trust, or embed.folder to the model's files"
@@ -130,8 +135,10 @@ def weights_of(config: EmbedConfig) -> Weights:
             f"trust its pickle, run `python -c 'from sentence_transformers import SentenceTransformer as S; "
             f'S("{preset.hub}").save_pretrained("FOLDER")\'`, and set embed.folder to FOLDER'
         )
+    if preset.package and config.revision:
+        raise EncoderError(f"embed.revision is set, but {preset.name} comes from a package: remove it")
     sums = dict(preset.sha256) if revision == preset.revision else {}
-    return Weights(preset.hub, revision, config.folder, sha256=sums)
+    return Weights(preset.name if preset.package else preset.hub, revision, config.folder, preset.package, sha256=sums)
 
 
 def fingerprint(config: EmbedConfig) -> str:

@@ -37,6 +37,24 @@ def ahead(work: Callable[[Input], Result], inputs: Iterable[Input]) -> Iterator[
             yield waiting.popleft().result()
 
 
+def normalise(vectors: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:
+    """(n, dim) float32: the first numbers of each row, scaled to unit norm in float64; a row of zeros stays.
+
+    Raises:
+        EncoderError: some are not finite.
+    """
+    kept = vectors[:, :dim].astype(np.float64)
+    n_bad = int(np.count_nonzero(~np.isfinite(kept).all(axis=1)))
+    if n_bad:
+        raise EncoderError(
+            f"embed.encoder: {n_bad} of {len(kept)} vectors are not finite: the weights are broken or overflow; "
+            "name another model or revision"
+        )
+    norms = np.sqrt(np.einsum("ij,ij->i", kept, kept))
+    norms[norms == 0.0] = 1.0
+    return np.asarray(kept / norms[:, None], dtype=np.float32)
+
+
 def _read(config: EmbedConfig, device: str, local_only: bool) -> Any:
     import torch
     from safetensors import SafetensorError
@@ -118,7 +136,7 @@ class SentenceEncoder:
         starts = range(0, len(texts), self._slab)
         slabs = (list(texts[start : start + self._slab]) for start in starts)
         for start, features in zip(starts, ahead(self._tokenised, slabs), strict=True):
-            vectors[start : start + self._slab] = self._normalise(self._encode_slab(features))
+            vectors[start : start + self._slab] = normalise(self._encode_slab(features), self.dim)
         return vectors
 
     def truncated_texts(self, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -171,20 +189,3 @@ class SentenceEncoder:
 
         vectors = self._model(batch_to_device(features, self._model.device))["sentence_embedding"]
         return np.asarray(vectors.float().cpu().numpy())
-
-    def _normalise(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The first dim numbers, scaled to unit norm in float64.
-
-        Raises:
-            EncoderError: some are not finite.
-        """
-        kept = vectors[:, : self.dim].astype(np.float64)
-        n_bad = int(np.count_nonzero(~np.isfinite(kept).all(axis=1)))
-        if n_bad:
-            raise EncoderError(
-                f"embed.encoder: {n_bad} of {len(kept)} vectors are not finite: the weights are broken or overflow; "
-                "name another model or revision"
-            )
-        norms = np.sqrt(np.einsum("ij,ij->i", kept, kept))
-        norms[norms == 0.0] = 1.0
-        return np.asarray(kept / norms[:, None], dtype=np.float32)

