@@ -112,12 +112,13 @@ def translate(
 
         keep_worker_light()
         translator = _translator(config_json, fingerprint, key, n_requests)
-        kinds = (pa.string(), pa.string(), pa.int64(), pa.int64())
+        kinds: list[pa.DataType] = [pa.string(), pa.string(), pa.int64(), pa.int64()]
+        schema = pa.schema(list(zip(_MADE, kinds, strict=True)))
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))
             fixed = [pa.repeat(value, batch.num_rows) for value in (pivot, fingerprint)]
             made = [one._asdict() for one in translator.translate(texts, languages)]
-            answers = pa.RecordBatch.from_pylist(made, pa.schema(dict(zip(_MADE, kinds, strict=True))))
+            answers = pa.RecordBatch.from_pylist(made, schema)
             columns = [*(batch.column(name) for name in _KEY), *fixed, *answers.columns]
             yield pa.RecordBatch.from_arrays(columns, [*_KEY, "pivot", "translator", *_MADE])
 
