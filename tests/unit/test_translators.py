@@ -15,6 +15,10 @@ TEXTS = ["Casque de vélo de route", "自行车头盔", "helmet " * 30, "", "bik
 TAGS = ["fr", "zh", "de", "fr", "de", "ja"]
 
 
+def written(translator: translators.Translator, texts: list[str], tags: list[str]) -> list[str]:
+    return [made.text for made in translator.translate(texts, tags)]
+
+
 @pytest.fixture(scope="module", params=sorted(LANGUAGES))
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_translator(tmp_path_factory.mktemp(f"{request.param}x"), request.param)
@@ -38,16 +42,16 @@ def test_translations_are_those_of_transformers_own_generate(model: Path) -> Non
     made = plain.generate(torch.tensor([ids]), num_beams=1, do_sample=False, max_new_tokens=2 * length + 16, **more)
     own = " ".join(tokenizer.decode(made[0], skip_special_tokens=True).split())
     assert own
-    assert translators.load(TranslateConfig(model=str(model))).translate([text], ["fr"]) == [own]
+    assert written(translators.load(TranslateConfig(model=str(model))), [text], ["fr"]) == [own]
 
 
 @pytest.mark.parametrize(("batch_tokens", "beams"), [(1, 1), (200, 3)])
 def test_a_translation_does_not_hang_on_the_batch(model: Path, batch_tokens: int, beams: int) -> None:
     config = TranslateConfig(model=str(model), beams=beams)
-    whole = translators.load(config).translate(TEXTS, TAGS)
+    whole = written(translators.load(config), TEXTS, TAGS)
     small = translators.load(config.model_copy(update={"batch_tokens": batch_tokens}))
-    assert small.translate(TEXTS, TAGS) == whole
-    assert [small.translate([text], [tag])[0] for text, tag in zip(TEXTS, TAGS, strict=True)] == whole
+    assert written(small, TEXTS, TAGS) == whole
+    assert [written(small, [text], [tag])[0] for text, tag in zip(TEXTS, TAGS, strict=True)] == whole
     assert whole[3] == ""
     assert all(whole[num] for num in (0, 1, 2))
 
@@ -56,8 +60,8 @@ def test_the_source_language_counts_where_the_model_is_told_it(tmp_path: Path) -
     for kind in ("m2m100", "nllb"):
         found = translators.load(TranslateConfig(model=str(build_translator(tmp_path / kind, kind))))
         german, french, unknown = found.translate(["bike helmet"] * 3, ["de", "fr", "sw"])
-        assert german != french
-        assert unknown == "", "a language that the model does not read has no translation"
+        assert german.text != french.text
+        assert unknown == ("", "unread_language", 0, 0), "a language that the model does not read has no translation"
 
 
 def test_another_pivot_gives_another_translation_and_one_that_it_cannot_write_is_refused(model: Path) -> None:
@@ -65,7 +69,7 @@ def test_another_pivot_gives_another_translation_and_one_that_it_cannot_write_is
     if model.name.startswith("marian-pair"):
         pytest.skip("its one target is its own")
     french = translators.load(config.model_copy(update={"pivot": "fr"}))
-    assert french.translate(["bike helmet"], ["de"]) != translators.load(config).translate(["bike helmet"], ["de"])
+    assert written(french, ["bike helmet"], ["de"]) != written(translators.load(config), ["bike helmet"], ["de"])
     with pytest.raises(EncoderError, match="no language"):
         translators.load(config.model_copy(update={"pivot": "und"}))
     if not model.name.startswith("marian"):
@@ -76,7 +80,7 @@ def test_another_pivot_gives_another_translation_and_one_that_it_cannot_write_is
 def test_a_marian_pair_reads_and_writes_what_its_tokenizer_states(tmp_path: Path) -> None:
     folder = build_translator(tmp_path, "marian-pair", source_lang="de", target_lang="en")
     config = TranslateConfig(model=str(folder))
-    german, french = translators.load(config).translate(["bike helmet"] * 2, ["de", "fr"])
+    german, french = written(translators.load(config), ["bike helmet"] * 2, ["de", "fr"])
     assert german
     assert french == ""
     with pytest.raises(EncoderError, match=r"translates into en, not into translate\.pivot = fr"):
@@ -90,6 +94,12 @@ def test_the_fingerprint_names_weights_and_search_but_not_how_work_is_cut(tmp_pa
     assert translators.fingerprint(other) != plain
     assert translators.fingerprint(config.model_copy(update={"beams": 2})) != plain
     assert translators.fingerprint(config.model_copy(update={"batch_tokens": 7, "texts_per_task": 3})) == plain
+
+
+def test_a_pivot_that_is_no_language_is_refused() -> None:
+    assert translators.pivot_of(TranslateConfig(pivot="en-US")) == "en"
+    with pytest.raises(ConfigError, match=r"translate\.pivot is 'xx-nonsense'"):
+        translators.pivot_of(TranslateConfig(pivot="xx-nonsense"))
 
 
 def test_what_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """One strict, frozen model per stage. Reading files, environment and overrides is `xlrec.config.loading`."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -108,25 +109,108 @@ class EmbedConfig(Section):
     neutral: NeutralConfig = NeutralConfig()
 
 
+class ChatExample(Section):
+    """An answer as the model should give it, shown before every text."""
+
+    language: str
+    """BCP 47 tag of the text's language."""
+    text: str
+    """A text such as the catalogue has."""
+    answer: str
+    """The text that is to be written for it."""
+
+
+class ChatConfig(Section):
+    """The chat model that writes the texts, in a folder or behind a server."""
+
+    style: Literal["translation", "description"] = "translation"
+    """translation: the whole text in the pivot language. description: a short text of type, use, material, audience."""
+    prompt: str | None = None
+    """Instructions to the model, `{pivot}` for the language's tag. They ask for a JSON object with the one key `text`.
+    null: those of the style."""
+    examples: tuple[ChatExample, ...] = ()
+    """Examples, shown before every text; small models need a few."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """Times that a text is asked for again after an answer that is not valid."""
+    texts_per_night: Count = 100_000
+    """Most texts of a night, those of the lowest hashes. The others wait, and stand for themselves meanwhile."""
+    tokens_per_night: Count | None = None
+    """Most tokens of a night, read and written, by estimate; by the server's own count no further round of texts begins
+    beyond them. null: no limit."""
+    max_failed_share: Share = 0.5
+    """Largest share of a night's texts without a valid answer. With more, the job stops: model, prompt or server is
+    probably broken."""
+    read_price: Weight = 0.0
+    """Price of a million tokens that the model reads, in any currency, for `xlrec plan`."""
+    written_price: Weight = 0.0
+    """Price of a million tokens that the model writes."""
+    requests_at_once: Count = 16
+    """Most requests to a server at once, of all tasks together."""
+    timeout_s: Positive = 60.0
+    """Longest wait for one answer of a server, in seconds."""
+    patience_s: Positive = 300.0
+    """Seconds for which a text is sent again, after growing pauses, while the server is slow, busy or failing."""
+    key_variable: str | None = None
+    """Environment variable of the driver that holds the server's key. null: no key is sent."""
+    request: dict[str, JsonValue] = {}
+    """Further fields of each request to a server, such as `{reasoning_effort: low}`. null removes one of xlrec's."""
+
+    @field_validator("key_variable")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ValueError(
+                "translate.chat.key_variable is no name of an environment variable: set the key in the environment, "
+                "and here the variable's name"
+            )  # the value may be a key: it is not shown
+        return name
+
+
 class TranslateConfig(Section):
     """Pivot translation, for unify pivot and both: brought translations first, the model for what is left."""
 
     pivot: str = "en"
     """BCP 47 tag of the language into which every text goes."""
     model: str | None = None
-    """Folder or hub name of an M2M100, NLLB or Marian (OPUS) model. null: only brought translations."""
+    """Folder or hub name of the model, or its name at the endpoint. null: only brought translations."""
+    kind: Literal["translation", "chat"] = "translation"
+    """translation: an M2M100, NLLB or Marian (OPUS) model. chat: a causal model with a chat template. endpoint implies
+    chat."""
+    endpoint: str | None = None
+    """URL of a server with OpenAI's API, up to `/v1`. null: the model's files are read."""
     revision: str | None = None
     """40-hex commit of the model; required where `model` is a hub name."""
     max_tokens: Count = 256
-    """Longest text, in tokens. Longer texts are cut."""
+    """Longest text, in tokens, by estimate for a chat model. Longer texts are cut."""
     batch_tokens: Count = 4096
     """Tokens per batch, padding included."""
     beams: Annotated[int, Field(ge=1, le=16)] = 1
-    """Beams of the translation's search. 1: greedy, the fastest."""
+    """Beams of a translation model's search. 1: greedy, the fastest."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """As `embed.device`."""
     texts_per_task: Count = 500
     """Texts of a Spark task: fewer give finer progress, more cost less overhead."""
+    chat: ChatConfig = ChatConfig()
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether a chat model writes the texts."""
+        return self.kind == "chat" or self.endpoint is not None
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_plain(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+            raise ValueError(
+                "translate.endpoint is no plain URL: set one such as http://host:8000/v1, without user, password or "
+                "query; a key comes from translate.chat.key_variable"
+            )  # the value may hold a key: it is not shown
+        return None if url is None else url.rstrip("/")
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Checks what spans fields."""
+        if self.endpoint is not None and self.model is None:
+            raise ValueError("translate.endpoint is set without translate.model: set the model's name at the server")
 
 
 class CovisitationConfig(Section):

@@ -22,7 +22,7 @@ _PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 _KNOWN = {
     "embed": "`default`, a preset (`xlrec encoders`), a sentence-transformers folder",
-    "translate": "a folder of an M2M100, NLLB or Marian model",
+    "translate": "a folder of a translation or chat model",
 }
 _REVISION = re.compile(r"[0-9a-f]{40}")
 

@@ -9,6 +9,7 @@ from xlrec.encoders.presets import load_presets
 from xlrec.planning.rates import STAGE_RATES, measure_search_rate
 from xlrec.planning.run_history import PastRun, newest_run
 from xlrec.planning.sizes import Sizes, read_sizes
+from xlrec.planning.translation import TranslationCost, forecast_translation
 from xlrec.runtime import machine
 
 _PYTHON_BYTES: Final = 640 << 20  # bytes of a Python process with numpy, numba, pyarrow and torch
@@ -62,6 +63,14 @@ class Night:
         share = _ANN_SHARE if self.config.retrieve.search == "ann" else 1.0
         return self.sizes.active * self.sizes.items * share * self.search_dim * self.search_rate
 
+    @property
+    def translation(self) -> TranslationCost | None:
+        """Cost of the texts that a chat model writes; None where none does."""
+        if not self.sizes.text_bytes:
+            return None
+        cores = self.cluster.executors * self.cluster.cores
+        return forecast_translation(self.config, self.sizes.untranslated, self.sizes.text_bytes, cores)
+
     def stage_seconds(self) -> dict[str, float]:
         """Wall seconds by stage: by the table of rates, times measured over modelled seconds of the last run."""
         config, sizes, cores = self.config, self.sizes, self.cluster.executors * self.cluster.cores
@@ -80,6 +89,8 @@ class Night:
             stage: fixed + sum(rate * units[name] for name, rate in rates.items()) / cores
             for stage, (fixed, rates) in STAGE_RATES.items()
         }
+        if self.translation:
+            seconds["translate"] = self.translation.seconds
         if self.last is None:
             return seconds
         past_sizes = replace(sizes.scale(self.last.sizes.get("users"), None), **self.last.sizes)
@@ -93,6 +104,7 @@ class Forecast:
     """Cost of one night; bytes are the most that they can be."""
 
     seconds: dict[str, float]  # wall seconds by stage
+    translation: TranslationCost | None
     executor_memory: int
     """Bytes for a Python worker per core, the index and the JVM; of a single executor also for the driver's Python."""
     executor_disk: int  # bytes for two copies of the index and the executor's share of the shuffles
@@ -138,6 +150,7 @@ def forecast_cost(night: Night) -> Forecast:
     executor_jvm, driver_jvm = (memory_bytes(heap) + max(memory_bytes(heap) // 10, 384 << 20) for heap in heaps)
     return Forecast(
         seconds=night.stage_seconds(),
+        translation=night.translation,
         executor_memory=cluster.cores * worker + index + executor_jvm + driver * (cluster.executors == 1),
         executor_disk=2 * index + shuffles // cluster.executors,
         driver_memory=driver + index + driver_jvm,

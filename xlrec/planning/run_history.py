@@ -14,6 +14,7 @@ _SIZES: Final = {
     "recommend.users": "users",
     "index.items": "items",
     "prepare.texts": "texts",
+    "translate.texts": "untranslated",
     "embed.texts": "new_texts",
     "prepare.events": "events",
 }

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from xlrec import encoders
 from xlrec.config.models import Config
 from xlrec.errors import InputError
+from xlrec.planning.translation import texts_to_translate
 from xlrec.runtime import machine
 
 
@@ -27,11 +28,15 @@ class Sizes:
     events: int
     markets: int
     input_bytes: int
+    untranslated: int = 0  # texts that a chat model would be asked for
+    text_bytes: int = 0  # of a text, on average; 0 where no chat model translates
 
     def scale(self, users: int | None, items: int | None) -> "Sizes":
         """Sizes with other numbers of users or items, each with as many events or texts; None keeps a number."""
         factors = dict.fromkeys(("users", "active", "events"), 1.0 if users is None else users / max(1, self.users))
-        factors |= dict.fromkeys(("items", "texts", "new_texts"), 1.0 if items is None else items / max(1, self.items))
+        factors |= dict.fromkeys(
+            ("items", "texts", "new_texts", "untranslated"), 1.0 if items is None else items / max(1, self.items)
+        )
         return replace(self, **{name: round(getattr(self, name) * factor) for name, factor in factors.items()})
 
 
@@ -45,6 +50,10 @@ def read_sizes(config: Config) -> Sizes:
     catalog, log = _open_input(config, "catalog"), _open_input(config, "interactions")
     people = _open_input(config, "users") if config.inputs.users else None
     active, n_texts = _count_distinct(config, log, "interactions", "user_id"), catalog.count_rows()
+    untranslated = text_bytes = 0
+    if config.unify != "vectors" and config.translate.model and config.translate.is_chat:
+        brought = _open_input(config, "translations") if config.inputs.translations else None
+        untranslated, text_bytes = texts_to_translate(config, catalog, brought)
     return Sizes(
         users=max(active, people.count_rows() if people else 0),
         active=active,
@@ -54,6 +63,8 @@ def read_sizes(config: Config) -> Sizes:
         events=log.count_rows(),
         markets=_count_markets(config, catalog),
         input_bytes=sum(Path(file).stat().st_size for data in (catalog, log, people) if data for file in data.files),
+        untranslated=untranslated,
+        text_bytes=text_bytes,
     )
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from xlrec.planning.night import Forecast, Night, forecast_cost, what_if
 from xlrec.planning.rates import STAGE_RATES
+from xlrec.planning.translation import TranslationCost
 from xlrec.reporting.console import label_grid
 from xlrec.runtime.progress import duration_text
 
@@ -38,7 +39,8 @@ def plan_json(night: Night) -> dict[str, Any]:
     """The forecast for programs: counts, bytes, seconds."""
     cost, last = forecast_cost(night), night.last.run_id if night.last else None
     facts = {"total_seconds": sum(cost.seconds.values()), "what_if": what_if(night), "last_run": last}
-    return asdict(cost) | facts | {"sizes": asdict(night.sizes), "cluster": asdict(night.cluster)}
+    translation = {"translation": cost.translation._asdict() if cost.translation else None}
+    return asdict(cost) | translation | facts | {"sizes": asdict(night.sizes), "cluster": asdict(night.cluster)}
 
 
 def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
@@ -47,7 +49,7 @@ def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
     needed = f"{decimal(cost.executor_memory)}{there} memory and {decimal(cost.executor_disk)} disk"
     driver = f"{decimal(cost.driver_memory)} memory and {decimal(cost.driver_disk)} disk"
     searching = duration_text(night.search_seconds / (cluster.executors * cluster.cores))
-    return [
+    facts = [
         ("users", f"{sizes.users:,}, {sizes.active:,} with events; {sizes.events:,} events"),
         ("items", f"{sizes.items:,} in {sizes.markets} markets; {sizes.texts:,} texts, {sizes.new_texts:,} to embed"),
         ("executors", f"{cluster.executors} of {cluster.cores} cores; each needs {needed}"),
@@ -55,3 +57,10 @@ def _plan_facts(night: Night, cost: Forecast) -> list[tuple[str, str]]:
         ("search", f"{sizes.active:,} users × {sizes.items:,} items: {searching} of the stage recommend"),
         ("data", f"{decimal(cost.shuffle_bytes)} shuffled, {decimal(cost.lake_bytes)} more in the lake"),
     ]
+    return facts if cost.translation is None else [*facts, ("translation", _translation_line(cost.translation))]
+
+
+def _translation_line(cost: TranslationCost) -> str:
+    tokens = f"about {cost.read_tokens:,} tokens read and {cost.written_tokens:,} written"
+    waiting = f"; {cost.waiting:,} wait for other nights" if cost.waiting else ""
+    return f"{cost.texts:,} texts, {tokens}, price {cost.price:,.2f}{waiting}"

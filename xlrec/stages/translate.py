@@ -3,37 +3,34 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal, cast
 
-from pyspark.sql import DataFrame
+from pydantic import SecretStr
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from xlrec import translators
 from xlrec.config.models import TranslateConfig
 from xlrec.encoders.on_worker import load_on_worker
-from xlrec.errors import ConfigError
-from xlrec.kernels.text.text import canonical_language
 from xlrec.runtime.devices import gpu_profile, task_device
 from xlrec.runtime.worker import keep_worker_light
-from xlrec.tables import TRANSLATIONS
+from xlrec.tables import TRANSLATIONS, UNTRANSLATED
+from xlrec.translators.base import NOTHING_WRITTEN, PASSING
+from xlrec.translators.conversation import BYTES_PER_TOKEN, token_rates
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 #: Translator name of the user's own translations.
 BROUGHT = "brought"
+#: Reason of texts that no translator has answered yet.
+NOT_YET = "not_yet"
 _KEY = ("text_hash", "language")
+#: Columns of a `translators.Translation`.
+_MADE = ("text", "reason", "read_tokens", "written_tokens")
+_ANSWERS = (
+    "text_hash string, language string, pivot string, translator string, text string, reason string, "
+    "read_tokens bigint, written_tokens bigint"
+)
 _Names = tuple[str, ...]
-
-
-def pivot_of(config: TranslateConfig) -> str:
-    """The canonical tag of the pivot language.
-
-    Raises:
-        ConfigError: it names no language.
-    """
-    tag = canonical_language(config.pivot)
-    if tag is None:
-        raise ConfigError(f"translate.pivot is {config.pivot!r}, which is no language: set a BCP 47 tag such as en")
-    return tag
 
 
 def foreign_texts(texts: DataFrame, pivot: str) -> DataFrame:
@@ -65,39 +62,86 @@ def _of(translations: DataFrame, pivot: str, translator_names: _Names) -> DataFr
     return translations.where((F.col("pivot") == pivot) & F.col("translator").isin(*translator_names))
 
 
-def _translator(config_json: str, fingerprint: str) -> translators.Seq2SeqTranslator:
-    config = TranslateConfig.model_validate_json(config_json)
+def texts_of_night(new: DataFrame, config: TranslateConfig, pivot: str) -> DataFrame:
+    """The new texts of the lowest hashes, within the texts and estimated tokens that a night of a chat model has."""
+    chat = config.chat
+    night = new.orderBy(*_KEY).limit(chat.texts_per_night)
+    if chat.tokens_per_night is None:
+        return night
+    (read, read_of_byte), (written, written_of_byte) = token_rates(config, pivot)
+    n_bytes = F.least(F.octet_length(F.encode("text", "UTF-8")), F.lit(BYTES_PER_TOKEN * config.max_tokens))
+    order = Window.orderBy(*_KEY).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    tokens = F.sum(n_bytes * (read_of_byte + written_of_byte) + (read + written)).over(order)
+    return night.withColumn("_tokens", tokens).where(F.col("_tokens") <= chat.tokens_per_night).drop("_tokens")
 
-    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> translators.Seq2SeqTranslator:
+
+def round_of(night: DataFrame, number: int, n_rounds: int) -> DataFrame:
+    """The texts of one round of the night, by hash: each round is written before the next one begins."""
+    digits = F.conv(F.substring("text_hash", 1, 8), 16, 10).cast("bigint")
+    return night.where(F.pmod(digits, F.lit(n_rounds)) == number)
+
+
+def _translator(config_json: str, fingerprint: str, key: SecretStr | None, n_requests: int) -> translators.Translator:
+    config = TranslateConfig.model_validate_json(config_json)
+    if config.endpoint is not None:
+        return translators.connect(config, key, n_requests)
+
+    def loaded(folder: str | None, n_threads: int | None, local_only: bool) -> translators.Translator:
         device = task_device(config.device, "translate.device")
         return translators.load(config.model_copy(update={"model": folder}), device, n_threads, local_only=local_only)
 
     return load_on_worker(loaded, str(config.model), fingerprint, "translate.model")
 
 
-def translate(new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int) -> DataFrame:
-    """Translations of the new texts by the model, as rows of `tables.TRANSLATIONS`.
+def translate(
+    new: DataFrame, config: TranslateConfig, fingerprint: str, pivot: str, *, n_texts: int, key: SecretStr | None = None
+) -> DataFrame:
+    """Translations of the new texts by the model: `tables.TRANSLATIONS` with reason, read_tokens and written_tokens.
 
-    Tasks have about `texts_per_task` of the n_texts; the fingerprint is that of `translators`.
+    Tasks have about `texts_per_task` of the n_texts; those of a server have more where `requests_at_once` needs fewer
+    tasks. The fingerprint is that of `translators`, the key that of the server.
     """
     n_tasks = max(1, -(-n_texts // config.texts_per_task))
+    if config.endpoint is not None:
+        n_tasks = min(n_tasks, config.chat.requests_at_once, new.sparkSession.sparkContext.defaultParallelism)
+    n_requests = config.chat.requests_at_once // n_tasks
     config_json = config.model_dump_json()
 
     def translated(batches: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         import pyarrow as pa
 
         keep_worker_light()
-        translator = _translator(config_json, fingerprint)
+        translator = _translator(config_json, fingerprint, key, n_requests)
+        kinds: list[pa.DataType] = [pa.string(), pa.string(), pa.int64(), pa.int64()]
+        schema = pa.schema(list(zip(_MADE, kinds, strict=True)))
         for batch in batches:
             texts, languages = (cast("list[str]", batch.column(name).to_pylist()) for name in ("text", "language"))
-            translations = pa.array(translator.translate(texts, languages), pa.string())
             fixed = [pa.repeat(value, batch.num_rows) for value in (pivot, fingerprint)]
-            columns = [*(batch.column(name) for name in _KEY), *fixed, translations]
-            yield pa.RecordBatch.from_arrays(columns, TRANSLATIONS.schema.names)
+            made = [one._asdict() for one in translator.translate(texts, languages)]
+            answers = pa.RecordBatch.from_pylist(made, schema)
+            columns = [*(batch.column(name) for name in _KEY), *fixed, *answers.columns]
+            yield pa.RecordBatch.from_arrays(columns, [*_KEY, "pivot", "translator", *_MADE])
 
     # Sorted by content, batches are the same whatever came before.
     tasks = new.repartition(n_tasks, *_KEY).sortWithinPartitions(*_KEY).select(*_KEY, "text")
-    return tasks.mapInArrow(translated, TRANSLATIONS.schema, profile=gpu_profile(new.sparkSession, config.device))
+    profile = None if config.endpoint is not None else gpu_profile(new.sparkSession, config.device)
+    return tasks.mapInArrow(translated, _ANSWERS, profile=profile)
+
+
+def valid_rows(answers: DataFrame) -> DataFrame:
+    """Rows of `tables.TRANSLATIONS` of the model's answers."""
+    return answers.where(F.col("reason") == "").select(*TRANSLATIONS.schema.names)
+
+
+def lasting_failures(answers: DataFrame) -> DataFrame:
+    """Rows of `tables.UNTRANSLATED` of the model's answers; a server's failures are not among them, which pass."""
+    return answers.where((F.col("reason") != "") & ~F.col("reason").isin(*PASSING)).select(*UNTRANSLATED.schema.names)
+
+
+def outcomes(answers: DataFrame) -> DataFrame:
+    """(reason, n, read_tokens, written_tokens) of the answers; the reason of valid ones is ''."""
+    sums = (F.sum(name).alias(name) for name in ("read_tokens", "written_tokens"))
+    return answers.groupBy("reason").agg(F.count("*").alias("n"), *sums)
 
 
 def unified_texts(
@@ -125,7 +169,17 @@ def unified_texts(
     return unified.groupBy("item_id", "text_hash").agg(*chosen)
 
 
-def untranslated(foreign: DataFrame, translations: DataFrame, pivot: str, translator_names: _Names) -> DataFrame:
-    """Rows of `foreign` without a translation, or with an empty one: they are embedded as they are."""
-    known = _of(translations, pivot, translator_names).where(F.col("text") != "").select(*_KEY).distinct()
-    return foreign.join(known, list(_KEY), "left_anti")
+def untranslated(
+    foreign: DataFrame, translations: DataFrame, failures: DataFrame, pivot: str, translator_names: _Names
+) -> DataFrame:
+    """(reason, n): rows of `foreign` without a translation, which are embedded as they are, by reason.
+
+    failures are rows of `tables.UNTRANSLATED`. Texts that no translator has answered yet are `not_yet`.
+    """
+    known = _of(translations, pivot, translator_names)
+    left = foreign.join(known.where(F.col("text") != "").select(*_KEY).distinct(), list(_KEY), "left_anti")
+    empty = known.where(F.col("text") == "").select(*_KEY, F.lit(NOTHING_WRITTEN).alias("reason"))
+    failed = _of(failures, pivot, translator_names).select(*_KEY, "reason").unionByName(empty)
+    reasons = failed.groupBy(*_KEY).agg(F.min("reason").alias("reason"))
+    rows = left.join(reasons, list(_KEY), "left").select(F.coalesce("reason", F.lit(NOT_YET)).alias("reason"))
+    return rows.groupBy("reason").agg(F.count("*").alias("n"))

@@ -9,8 +9,9 @@ import numpy as np
 
 from xlrec.config.models import TranslateConfig
 from xlrec.encoders.packing import CPU_BATCH_TOKENS, padded_batches
-from xlrec.errors import EncoderError
+from xlrec.translators.base import NOTHING_WRITTEN, UNREAD_LANGUAGE, Translation
 from xlrec.translators.languages import family_of
+from xlrec.translators.reading import read_folder
 
 #: A translation has at most this many times the tokens of its text, and a few.
 _GROWTH, _SLACK = 2, 16
@@ -40,15 +41,15 @@ class Seq2SeqTranslator:
         """
         self.fingerprint = fingerprint
         self._config, self._device = config, device
-        self._tokenizer, self._model = _read(folder, device)
+        self._tokenizer, self._model = read_folder(folder, device, "AutoModelForSeq2SeqLM")
         kind = str(self._model.config.model_type)
         self._family = family_of(self._tokenizer, kind, config.pivot, str(folder))
         limit = getattr(self._model.config, "max_position_embeddings", None) or config.max_tokens
         self._longest = min(config.max_tokens, limit)
         self._batch_tokens = min(config.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else config.batch_tokens
 
-    def translate(self, texts: Sequence[str], languages: Sequence[str]) -> list[str]:
-        """The texts in the pivot language; '' where the model does not read a text's language or gives nothing.
+    def translate(self, texts: Sequence[str], languages: Sequence[str]) -> list[Translation]:
+        """The texts in the pivot language; none where the model does not read a text's language or gives nothing.
 
         Texts, each of a canonical BCP 47 language, are translated sentence by sentence; lines are kept.
         """
@@ -58,7 +59,9 @@ class Seq2SeqTranslator:
         jobs = [self._ids(sentence, source or []) for sentence, source in sentences]
         translations = iter(self._generate(jobs))
         done = [[[next(translations) for _ in line] for line in parts] for parts in lines]
-        return [join([[sentence for sentence in line if sentence] for line in parts]) for parts in done]
+        whole = [join([[sentence for sentence in line if sentence] for line in parts]) for parts in done]
+        reasons = [UNREAD_LANGUAGE if source is None else NOTHING_WRITTEN for source in sources]
+        return [Translation(text, "" if text else reason) for text, reason in zip(whole, reasons, strict=True)]
 
     def _ids(self, sentence: str, source: list[int]) -> list[int]:
         """Token ids of a sentence: language or target first, then the text, then the end."""
@@ -95,27 +98,3 @@ class Seq2SeqTranslator:
         )  # fmt: skip
         start = 1 + len(forced)  # the decoder's own start, and the target language
         return list(self._tokenizer.batch_decode(generated[:, start:].cpu(), skip_special_tokens=True))
-
-
-def _read(folder: Path, device: str) -> tuple[Any, Any]:
-    import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
-
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise EncoderError(f"translate.device: {device} is wanted, but torch sees no GPU here: set `cpu`")
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers gives it no types
-    safe = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), **safe)
-        model = AutoModelForSeq2SeqLM.from_pretrained(str(folder), use_safetensors=True, dtype=torch.float32, **safe)
-    except ImportError as error:
-        raise EncoderError(
-            f"translate.model: the tokenizer of {folder} needs a package: run `pip install 'xlrec[translate]'` on "
-            "every machine"
-        ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise EncoderError(f"translate.model: transformers cannot read {folder}: {reason}") from error
-    return tokenizer, model.to(device).eval()

@@ -26,7 +26,7 @@ def with_local_models(spark: SparkSession, config: Config) -> Config:
         embed = embed.model_copy(update={"encoder": fetched_copy(spark, embed.encoder)})
     if embed.folder is not None:
         embed = embed.model_copy(update={"folder": fetched_copy(spark, embed.folder)})
-    if translate.model is not None and local_folder(translate.model) is None:
+    if translate.endpoint is None and translate.model is not None and local_folder(translate.model) is None:
         translate = translate.model_copy(update={"model": fetched_copy(spark, translate.model)})
     return config.model_copy(update={"embed": embed, "translate": translate})
 
@@ -46,7 +46,9 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
 
 
 def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConfig:
-    """As `encoder_for_workers`, of the translator."""
+    """As `encoder_for_workers`, of the translator; a server's model has no files."""
+    if config.endpoint is not None:
+        return config
     folder = translators.locate_model(config)
     if lake.on_one_machine:
         return config
