@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from xlrec.encoders.presets import find_preset
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = Path(__file__).with_name("README.md")
 FIGURES: Final = ROOT / ".cache" / "bench"
@@ -151,15 +153,25 @@ def speed(name: str, found: dict[str, Any]) -> str:
 
 
 def encoders(found: dict[str, Any]) -> str:
-    """A row an encoder: means over languages, before and after the language part is taken out."""
+    """A row an encoder: means over languages, before and after the language part is taken out.
+
+    Encoders of few languages, and the default beside them, have another row, of these languages alone.
+    """
     sets = list(next(iter(found.values()))["sets"])
     head = ["encoder", "MB", "texts/s", "contexts", *sets, "own language", "mean rank"]
 
     def mean(sets_found: dict[str, Any], kind: str, metric: str) -> float:
         return float(np.mean([row[kind][metric] for row in sets_found.values()]))
 
+    presets = [preset for preset in map(find_preset, found) if preset is not None and preset.trained_on]
+    shown = dict(found)
+    for preset in presets:
+        for name in [one for one in ("default", preset.name) if one in found]:
+            kept = {key: {tag: row for tag, row in by.items() if tag.split("-")[0] in preset.trained_on}
+                    for key, by in found[name]["sets"].items()}  # fmt: skip
+            shown[f"{name}, on the languages of {preset.name}"] = found[name] | {"sets": kept}
     rows = []
-    for name, one in found.items():
+    for name, one in shown.items():
         both = {
             metric: [np.mean([mean(by, kind, metric) for by in one["sets"].values()]) for kind in ("as_is", "neutral")]
             for metric in ("own_language", "mean_rank")

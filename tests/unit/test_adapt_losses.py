@@ -50,3 +50,20 @@ def test_a_cut_adds_the_loss_of_the_first_numbers() -> None:
     short = losses.batch_loss(vectors[:, :2], none, config, rng)
     plain = losses.batch_loss(vectors, none, config, rng)
     assert float(losses.batch_loss(vectors, none, cut, rng)) == pytest.approx(float(plain + 0.5 * short), rel=1e-5)
+
+
+def test_relation_loss_is_the_cross_entropy_of_the_targets_and_lowest_at_them() -> None:
+    targets, side = units(6, 8, 3), torch.tensor(np.random.default_rng(4).standard_normal((6, 8)), dtype=torch.float32)
+    targets[2] = 0.0  # nothing is known of it
+    known = [row for row in range(6) if row != 2]
+    t, v = targets[known].double().numpy(), losses.unit_vectors(side[known]).double().numpy()
+    wanted, found = (np.exp(10 * left @ t.T) for left in (t, v))
+    wanted, found = wanted / wanted.sum(1, keepdims=True), found / found.sum(1, keepdims=True)
+    expected = -(wanted * np.log(found)).sum() / len(known)
+    assert float(losses.relation_loss([side], targets, 0.1)) == pytest.approx(expected, rel=1e-4)
+    at_targets = losses.relation_loss([targets], targets, 0.1)
+    assert float(losses.relation_loss([3 * targets, side], targets, 0.1)) == pytest.approx(
+        float((at_targets + expected) / 2), rel=1e-4
+    )
+    assert float(at_targets) < expected
+    assert float(losses.relation_loss([side], torch.zeros(6, 8), 0.1)) == 0.0

@@ -7,28 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from worlds.texts import SAME
 
 from xlrec import encoders
 from xlrec.config.models import EmbedConfig
 from xlrec.encoders import shipped
 from xlrec.errors import EncoderError
-
-#: The same thing in many languages, one a line.
-SAME = {
-    "en": ["red shoes", "coffee machine", "The government announced new measures.", "guitar strings"],
-    "de": ["rote Schuhe", "Kaffeemaschine", "Die Regierung kündigte neue Maßnahmen an.", "Gitarrensaiten"],
-    "fr": [
-        "chaussures rouges",
-        "machine à café",
-        "Le gouvernement a annoncé de nouvelles mesures.",
-        "cordes de guitare",
-    ],
-    "es": ["zapatos rojos", "máquina de café", "El gobierno anunció nuevas medidas.", "cuerdas de guitarra"],
-    "ru": ["красные туфли", "кофемашина", "Правительство объявило о новых мерах.", "гитарные струны"],
-    "zh": ["红色鞋子", "咖啡机", "政府宣布了新措施。", "吉他弦"],
-    "ja": ["赤い靴", "コーヒーメーカー", "政府は新しい対策を発表した。", "ギター弦"],
-    "ar": ["أحذية حمراء", "ماكينة القهوة", "أعلنت الحكومة عن تدابير جديدة.", "أوتار الجيتار"],
-}
 
 
 def test_translations_find_each_other_across_scripts() -> None:

@@ -4,16 +4,10 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from worlds.texts import ODD
 from worlds.tiny_models import TEXTS
 
 from xlrec.encoders.unigram import UNKNOWN, UnigramTokenizer
-
-#: Characters that compose, in one way or several; widths, spaces, marks and controls; what spells a piece; no pieces.
-ODD = (
-    "", " ", "  two   spaces  ", "a\nb\tc\r\n", "\u00a0x\u3000y", "\u200b", "e\u0301a\u0308", "\u1100\u1161\u11a8",
-    "ｱﾞ ﾊﾟ ｈｅｌｍｅｔ", "ﷺ", "ﬁ ½ ①", "bike\u2581road", "bike\u2581", "\u2581\u2581", "<s> bike </s>", "<unk>",
-    "ᚠᛇᚻ road", "𓀀<unk>𓀁", "i\u0307 a\u0328\u0301 \u0344",
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_shipped import SAME
-from test_unigram import ODD
+from worlds.texts import ODD, SAME
 from worlds.tiny_models import TEXTS
 
 from xlrec import encoders

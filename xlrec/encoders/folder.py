@@ -30,7 +30,9 @@ def rounded_to_half(coded: CodedTable) -> CodedTable:
 
 
 def _arrays_of(coded: CodedTable) -> dict[str, npt.NDArray[Any]]:
-    arrays: dict[str, npt.NDArray[Any]] = {"finer_rows": coded.rows.astype(np.int32)}
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "finer_rows": coded.rows.astype(np.int32), "order": coded.order.astype(np.int32)
+    }  # fmt: skip
     for start, one in (("", coded.every), ("finer_", coded.finer)):
         arrays[f"{start}norms"] = one.norms.astype(np.float16)
         arrays[f"{start}codes"] = np.ascontiguousarray(one.codes)
@@ -47,7 +49,7 @@ def _table_of(arrays: dict[str, npt.NDArray[Any]]) -> CodedTable:
         )
         for start in ("", "finer_")
     )
-    return CodedTable(every, arrays["finer_rows"].astype(np.int64), finer)
+    return CodedTable(every, arrays["finer_rows"].astype(np.int64), finer, arrays["order"].astype(np.int64))
 
 
 def write_coded(folder: Path, tokenizer: Any, coded: CodedTable) -> None:

@@ -1,6 +1,6 @@
 """The encoder that comes with the package: a bag of words and pieces, its rows kept as product-quantised codes.
 
-It needs no network, no torch and 22 MB of memory. `xlrec.training.encoder` trained it; the card beside the weights
+It needs no network, no torch and 24 MB of memory. `xlrec.training.encoder` trained it; the card beside the weights
 lists the training texts and their licences.
 """
 

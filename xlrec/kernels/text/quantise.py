@@ -25,11 +25,15 @@ class Codes(NamedTuple):
 
 
 class CodedTable(NamedTuple):
-    """A quantised table: codes of every row, and codes of the residuals of `rows` (n_finer,) int64, ascending."""
+    """A quantised table: codes of every row, and codes of the residuals of some rows.
+
+    `rows` are these (n_finer,) int64 rows, ascending. Codes hold the columns of the table in `order` (dim,) int64.
+    """
 
     every: Codes
     rows: npt.NDArray[np.int64]
     finer: Codes
+    order: npt.NDArray[np.int64]
 
 
 @njit(cache=True, fastmath=True)
@@ -96,6 +100,23 @@ def quantise(table: Floats, weights: Floats, n_parts: int, seed: int) -> Codes:
     return Codes(norms, codes, books)
 
 
+def balanced_order(variances: npt.NDArray[np.floating], n_parts: int) -> npt.NDArray[np.int64]:
+    """(dim,) int64 columns, part after part, such that all parts have about the same product of variances.
+
+    So each byte tells as much as another one. `variances` are (dim,), dim a multiple of n_parts; ties go to the lower
+    column and to the lower part. Source: Ge et al. 2013, "Optimized product quantization", the parametric solution.
+    """
+    size = len(variances) // n_parts
+    logs = np.log(np.maximum(variances, 1e-12))
+    parts: list[list[int]] = [[] for _ in range(n_parts)]
+    totals = np.zeros(n_parts)
+    for column in np.argsort(-logs, kind="stable").tolist():
+        part = int(np.argmin(totals))
+        parts[part].append(column)
+        totals[part] = np.inf if len(parts[part]) == size else totals[part] + logs[column] - logs.min() + 1e-9
+    return np.array(parts, dtype=np.int64).reshape(-1)
+
+
 def quantise_twice(table: Floats, weights: Floats, n_parts: int, rows: npt.NDArray[np.int64], seed: int) -> CodedTable:
     """Codes of all rows, and of the residuals of some.
 
@@ -108,9 +129,13 @@ def quantise_twice(table: Floats, weights: Floats, n_parts: int, rows: npt.NDArr
         rows: (n_finer,) int64 rows with a second code, ascending, distinct, maybe none.
         seed: as of `quantise`.
     """
-    every = quantise(table, weights, n_parts, seed)
-    rest = np.ascontiguousarray(table[rows] - _rows(every)[rows])
-    return CodedTable(every, rows, quantise(rest, weights[rows], n_parts, seed))
+    squares = table.astype(np.float64) ** 2
+    squares /= np.maximum(squares.sum(axis=1, keepdims=True), 1e-12)
+    order = balanced_order((squares * weights[:, None]).sum(axis=0), n_parts)
+    ordered = np.ascontiguousarray(table[:, order])
+    every = quantise(ordered, weights, n_parts, seed)
+    rest = np.ascontiguousarray(ordered[rows] - _rows(every)[rows])
+    return CodedTable(every, rows, quantise(rest, weights[rows], n_parts, seed), order)
 
 
 def _rows(coded: Codes) -> Floats:
@@ -122,8 +147,10 @@ def _rows(coded: Codes) -> Floats:
 
 def restored_table(coded: CodedTable) -> Floats:
     """(n, dim) float32, the table that the codes stand for."""
-    table = _rows(coded.every)
-    table[coded.rows] += _rows(coded.finer)
+    ordered = _rows(coded.every)
+    ordered[coded.rows] += _rows(coded.finer)
+    table = np.empty_like(ordered)
+    table[:, coded.order] = ordered
     return table
 
 
@@ -136,14 +163,15 @@ def coded_means(coded: CodedTable, numbers: npt.NDArray[np.int32], offsets: npt.
         offsets: (n_bags + 1,) int64 bounds of the bags.
     """
     n_parts, _, part = coded.every.books.shape
-    means = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
-    _add(means, *coded.every, numbers, offsets)
+    sums = np.zeros((len(offsets) - 1, n_parts * part), dtype=np.float32)
+    _add(sums, *coded.every, numbers, offsets)
     if len(coded.rows):
         places = np.full(len(coded.every.norms), -1, dtype=np.int32)
         places[coded.rows] = np.arange(len(coded.rows), dtype=np.int32)
-        _add(means, *coded.finer, places[numbers], offsets)
-    sizes = np.maximum(np.diff(offsets), 1).astype(np.float32)
-    return np.asarray(means / sizes[:, None])
+        _add(sums, *coded.finer, places[numbers], offsets)
+    means = np.empty_like(sums)
+    means[:, coded.order] = sums / np.maximum(np.diff(offsets), 1).astype(np.float32)[:, None]
+    return means
 
 
 @njit(cache=True)

@@ -40,7 +40,8 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
     from xlrec.training.encoder.loop import Loop
     from xlrec.training.encoder.retrieval import choice_tasks, dev_tasks, measure_tasks
     from xlrec.training.encoder.sampler import Sampler
-    from xlrec.training.encoder.texts import read_texts
+    from xlrec.training.encoder.teacher import read_targets
+    from xlrec.training.encoder.texts import read_texts, read_word_lists
     from xlrec.training.encoder.tokens import tokenised_texts
 
     texts = read_texts(config.texts)
@@ -55,7 +56,9 @@ def adapt_in_process(config: AdaptConfig, log: Callable[[str], None], rank: int 
         log("no source and language has measure.min_pairs dev pairs: nothing is measured, the last step is kept")
     watched = [task for task in tasks if task.language in config.measure.languages] or tasks
     if config.mode == "static":
-        backend: Backend = StaticBackend(config, texts, tokenised_texts(texts, config, log))
+        prepared, lists = tokenised_texts(texts, config, log), read_word_lists(config.texts)
+        targets = read_targets(config, texts, lists, config.static.dim, log) if config.teacher is not None else None
+        backend: Backend = StaticBackend(config, texts, prepared, targets)
     else:
         backend = FineTuneBackend(config, texts)
     loop = Loop(config, backend, sampler, watched, log, rank)

@@ -13,6 +13,7 @@ from xlrec.training.encoder import losses
 from xlrec.training.encoder.config import AdaptConfig
 from xlrec.training.encoder.sampler import Pairs
 from xlrec.training.encoder.static import StaticModel, encode_bags
+from xlrec.training.encoder.teacher import Targets
 from xlrec.training.encoder.texts import Texts
 from xlrec.training.encoder.tokens import Bags, token_bags
 from xlrec.training.encoder.vocabulary import without_words
@@ -67,8 +68,10 @@ def bag_hashes(numbers: Ints, offsets: Longs) -> Longs:
 class StaticBackend(StaticModel, Backend):
     """The bag of tokens, on the CPU, with the compiled kernels."""
 
-    def __init__(self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags]) -> None:
-        self._config, self._texts = config, texts
+    def __init__(
+        self, config: AdaptConfig, texts: Texts, prepared: tuple[Any, frozenset[str], Bags], targets: Targets | None
+    ) -> None:
+        self._config, self._texts, self._targets = config, texts, targets
         self._tokenizer, words, self._bags = prepared
         self._coded: CodedTable | None = None
         vocabulary = self._tokenizer.get_vocab()
@@ -76,13 +79,17 @@ class StaticBackend(StaticModel, Backend):
         super().__init__(tokens, words, config.static, config.seed)
         pieces = without_words(self._tokenizer, words)  # of every whole word, none of the other tokens
         self._parts = token_bags(pieces, [token if token in words else "" for token in tokens])
+        self._words = token_bags(self._tokenizer, targets.spelled if targets is not None else [])
 
-    def _sides(self, pairs: Pairs, rng: np.random.Generator) -> tuple[Ints, Longs, Longs]:
-        """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first."""
+    def _sides(self, pairs: Pairs, words: Longs, rng: np.random.Generator) -> tuple[Ints, Longs, Longs]:
+        """(tokens, offsets, hash of each text as it stands) of both sides of all pairs, side a first, then of words."""
         rows, starts = np.concatenate([pairs.a, pairs.b]), np.append(pairs.starts, len(pairs.a) + pairs.starts[1:])
         longest = self._config.batch.max_tokens
         flat, bounds = bags.join_bags(self._bags.numbers, self._bags.offsets, rows, starts, longest)
         hashes = bag_hashes(flat, bounds)
+        every = np.arange(len(words) + 1)
+        alone, ends = bags.join_bags(self._words.numbers, self._words.offsets, words, every, longest)
+        flat, bounds = np.concatenate([flat, alone]), np.append(bounds, bounds[-1] + ends[1:])
         split = rng.random(len(self.own)) < _SPLIT
         return *bags.expand_tokens(flat, bounds, self._parts.numbers, self._parts.offsets, split), hashes
 
@@ -90,14 +97,32 @@ class StaticBackend(StaticModel, Backend):
         """Loss of one step; see `Backend.train_step`."""
         import torch
 
-        numbers, offsets, spelling = self._sides(pairs, rng)
-        means = torch.from_numpy(self.mean_vectors(numbers, offsets)).requires_grad_()
+        n_known = len(self._words.offsets) - 1
+        n_words = min(n_known, self._config.teacher.words) if self._config.teacher else 0
+        words = rng.choice(n_known, size=n_words, replace=False) if n_words else np.empty(0, dtype=np.int64)
+        numbers, offsets, spelling = self._sides(pairs, words, rng)
+        vectors = torch.from_numpy(self.mean_vectors(numbers, offsets)).requires_grad_()
         same = losses.same_pairs(pairs, self._texts.concept, spelling)
-        loss = losses.batch_loss(means, same, self._config.loss, rng)
+        loss = losses.batch_loss(vectors[: 2 * len(pairs)], same, self._config.loss, rng)
+        if self._targets is not None and self._config.teacher is not None:
+            loss = loss + self._config.teacher.weight * self._taught(vectors, pairs, words)
         loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
-        assert means.grad is not None  # noqa: S101  # for the type checker
-        self.descend(means.grad.numpy(), self._config.static.learning_rate * left)
+        assert vectors.grad is not None  # noqa: S101  # for the type checker
+        self.descend(vectors.grad.numpy(), self._config.static.learning_rate * left)
         return float(loss.detach())
+
+    def _taught(self, vectors: Any, pairs: Pairs, words: Longs) -> Any:
+        """Mean loss of both sides of the pairs and of the words against their targets."""
+        import torch
+
+        assert self._targets is not None  # noqa: S101  # for the type checker
+        n, temperature = len(pairs), self._config.loss.temperature
+        of_pairs = torch.from_numpy(self._targets.of_pairs(pairs, self._texts.concept))
+        loss = losses.relation_loss([vectors[:n], vectors[n : 2 * n]], of_pairs, temperature)
+        if not len(words):
+            return loss
+        of_words = torch.from_numpy(self._targets.words[words])
+        return (2 * loss + losses.relation_loss([vectors[2 * n :]], of_words, temperature)) / 3
 
     def encode(self, rows: Longs) -> Floats:
         """(n, dim) float32 unit vectors of (n,) int64 rows, as `Backend.encode`."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +23,10 @@ def encoder_card(
 
     `recalls` are at 1 by (source, language); `unknown` is the share of each language's tokens that are single bytes.
     """
-    settings = config.model_dump(mode="json", exclude={"output", "work", "spark"})
-    paths = {"texts": ("path",), "lake": ("folder", "copied"), "compress": ("output",), "finetune": ("model",)}
-    for section, keys in paths.items():
-        for key in keys:
-            ((settings["texts"] if section == "lake" else settings)[section] or {}).pop(key, None)
+    of_texts = {"path": True, "lake": {"folder", "copied"}, "word_lists": {"path"}}
+    left_out: Any = {"output": True, "work": True, "spark": True, "texts": of_texts, "compress": {"output"},
+                "finetune": {"model"}}  # fmt: skip
+    settings = config.model_dump(mode="json", exclude=left_out)
     counts = np.stack([np.bincount(texts.source[texts.is_dev == dev], minlength=len(texts.sources)) for dev in (0, 1)])
     sources = [
         (name, *counts[:, number].tolist(), ", ".join(texts.licences[name]) or "(measured only)")

@@ -36,6 +36,17 @@ class LakeConfig(Section):
     """Folder with texts and choices as Parquet, once Spark has read the lake: the program sets it."""
 
 
+class WordListsConfig(Section):
+    """Words by frequency, without translations: the vocabulary counts them, and a teacher teaches them one by one."""
+
+    path: str
+    """Parquet file or folder: language, text, count (how often it is met, as the parallel texts are counted)."""
+    source: str
+    """Where they come from, for the card."""
+    licence: str
+    """Their licence, for the card."""
+
+
 class TextsConfig(Section):
     """Training texts and their weights: parallel texts, a lake's own, or both."""
 
@@ -43,6 +54,8 @@ class TextsConfig(Section):
     """Parquet file or folder, also a URL: concept_id, language, text; optional source, licence, split (train, dev)."""
     lake: LakeConfig | None = None
     """Texts and choices of the user's own lake; null: none."""
+    word_lists: WordListsConfig | None = None
+    """Words without a translation; null: none."""
     exclude_licences: tuple[str, ...] = ()
     """Rows whose licence starts with one of these are left out."""
     exclude_sources: tuple[str, ...] = ()
@@ -92,6 +105,25 @@ class StaticConfig(Section):
     """N-grams of a token, at most; 0: tokens share nothing."""
     learning_rate: Positive = 0.05
     """Of row-wise Adagrad; falls linearly to zero over the run."""
+
+
+class TeacherConfig(Section):
+    """An encoder whose vectors the texts are taught, mode static only."""
+
+    encoder: str
+    """Preset or folder, as `embed.encoder`."""
+    licence: str
+    """Licence of its weights, for the card."""
+    languages: tuple[str, ...]
+    """Languages that it knows."""
+    texts_per_concept: Count = 3
+    """Texts of a concept, each in another language, the pivot's first, whose mean vector is taught."""
+    weight: Weight = 1.0
+    """Weight of its loss beside that of the pairs."""
+    words: Annotated[int, Field(ge=0)] = 2048
+    """Words of `texts.word_lists` in a step."""
+    max_words: Count = 25_000
+    """First words of a list that are taught."""
 
 
 class FineTuneConfig(Section):
@@ -185,6 +217,7 @@ class AdaptConfig(Section):
     texts: TextsConfig
     vocabulary: VocabularyConfig = VocabularyConfig()
     static: StaticConfig = StaticConfig()
+    teacher: TeacherConfig | None = None
     finetune: FineTuneConfig | None = None
     batch: BatchConfig = BatchConfig()
     loss: LossConfig = LossConfig()
@@ -206,5 +239,7 @@ class AdaptConfig(Section):
             raise ValueError(f"compress.bytes_per_token must divide static.dim = {self.static.dim}: change one of them")
         if self.compress is not None and self.mode != "static":
             raise ValueError("compress is for mode static: remove it")
+        if self.teacher is not None and self.mode != "static":
+            raise ValueError("teacher is for mode static: remove it")
         if self.mode == "static" and any(cut >= self.static.dim for cut in self.loss.matryoshka_dims):
             raise ValueError(f"loss.matryoshka_dims: every cut is less than static.dim = {self.static.dim}: lower it")

@@ -86,6 +86,25 @@ def info_nce(left: "Tensor", right: "Tensor", same: tuple["Tensor", "Tensor"], t
     return (cross_entropy(logits, target) + cross_entropy(logits.T, target)) / 2
 
 
+def relation_loss(sides: list["Tensor"], targets: "Tensor", temperature: float) -> "Tensor":
+    """Mean cross-entropy between the targets' nearness to each other and the vectors' nearness to the targets.
+
+    It is lowest where a vector is its target, and weighs what is near most. Each side is (n, dim) float32 of any norm.
+    Targets are (n, dim) float32 at unit norm; a row whose target is zero counts nothing, and the loss is 0 without any
+    other.
+    """
+    import torch
+
+    known = targets.abs().sum(dim=1) > 0
+    targets = targets[known]
+    wanted = torch.softmax(targets @ targets.T / temperature, dim=1)
+    total = torch.zeros(())
+    for side in sides:
+        found = torch.log_softmax(unit_vectors(side[known]) @ targets.T / temperature, dim=1)
+        total = total - (wanted * found).sum() / max(len(targets), 1)
+    return total / len(sides)
+
+
 def unit_vectors(vectors: "Tensor") -> "Tensor":
     """(n, dim) float32 at unit norm; zero stays zero."""
     from torch.nn.functional import normalize

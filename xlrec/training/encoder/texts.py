@@ -23,6 +23,9 @@ from xlrec.training.encoder.config import LakeConfig, TextsConfig
 pc: Any = pyarrow.compute
 _NEEDED = ("concept_id", "language", "text")
 _OPTIONAL = ("source", "licence", "split")
+_LISTED = ("language", "text", "count")
+#: How often each word of a language is met, in the order of its list.
+WordLists = dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,24 @@ def _dev_concepts(table: pa.Table, config: TextsConfig, ids: list[str], concept:
     hashed = (is_dev_concept(ids[num], config.dev_share) for num in unsplit.tolist())
     is_dev[unsplit] |= np.fromiter(hashed, dtype=np.bool_, count=len(unsplit))
     return is_dev
+
+
+def read_word_lists(config: TextsConfig) -> WordLists:
+    """Words of each language and how often each is met; none where the config names no lists.
+
+    Raises:
+        InputError: no file is there, or it lacks a column.
+    """
+    lists: WordLists = {}
+    for file in _files(config.word_lists.path, "texts.word_lists.path") if config.word_lists is not None else []:
+        missing = [name for name in _LISTED if name not in pq.read_schema(file).names]
+        if missing:
+            raise InputError(
+                f"texts.word_lists.path: {file.name} has no column {', '.join(missing)}; needed: {', '.join(_LISTED)}"
+            )
+        for row in pq.read_table(file, columns=list(_LISTED)).to_pylist():
+            lists.setdefault(row["language"], {})[row["text"]] = row["count"]
+    return lists
 
 
 def read_texts(config: TextsConfig) -> Texts:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from xlrec.kernels.base.csr import indptr_of
 from xlrec.training.encoder import vocabulary
 from xlrec.training.encoder.config import AdaptConfig
-from xlrec.training.encoder.texts import Texts
+from xlrec.training.encoder.texts import Texts, read_word_lists
 
 _SLAB = 131_072
 
@@ -36,6 +36,8 @@ def _key(texts: Texts, config: AdaptConfig) -> str:
     """Hash of all that the vocabulary and the tokens depend on."""
     weights = config.texts.language_weights
     facts: list[object] = [config.vocabulary.model_dump(), weights, texts.sources, texts.languages]
+    if config.texts.word_lists is not None:
+        facts.append([config.texts.word_lists.path, config.texts.word_lists.source])
     if config.texts.lake is not None:
         facts.append(config.texts.lake.copied)  # names the state of the lake, whose texts may change
     rows = hashlib.sha256(texts.concept.tobytes() + texts.is_dev.tobytes()).hexdigest()
@@ -49,7 +51,8 @@ def tokenised_texts(texts: Texts, config: AdaptConfig, log: Callable[[str], None
     folder = Path(config.work) / f"tokens-{_key(texts, config)}"
     if not (folder / "offsets.npy").is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        tokenizer, words = vocabulary.build_tokenizer(texts, config.vocabulary, config.texts, log)
+        listed = read_word_lists(config.texts)
+        tokenizer, words = vocabulary.build_tokenizer(texts, listed, config.vocabulary, config.texts, log)
         tokenizer.save(str(folder / "tokenizer.json"))
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))  # the built one is far slower
         (folder / "words.json").write_text(json.dumps(sorted(words)), encoding="utf-8")

@@ -14,7 +14,7 @@ import numpy as np
 import regex
 
 from xlrec.training.encoder.config import TextsConfig, VocabularyConfig
-from xlrec.training.encoder.texts import Texts
+from xlrec.training.encoder.texts import Texts, WordLists
 
 PAD = "[PAD]"
 UNKNOWN = "[UNK]"
@@ -46,8 +46,11 @@ def untrained_tokenizer() -> Any:
     return tokenizer
 
 
-def frequent_words(texts: Texts, language: int) -> tuple[Counter[str], Counter[str]]:
-    """Counts of (runs without spaces, other words) in the distinct training texts of a language."""
+def frequent_words(texts: Texts, language: int, listed: dict[str, int]) -> tuple[Counter[str], Counter[str]]:
+    """Counts of (runs without spaces, other words) in the distinct training texts of a language and in `listed` ones.
+
+    `listed` holds texts and how often each is met.
+    """
     running = _RUNNING.replace(r"\x{30FC}", "\u30fc")  # the tokenizer's own pattern, for `regex`
     run = regex.compile(f"[{running}]+", regex.V1)
     other = regex.compile(rf"[[\p{{L}}\p{{M}}]--[{running}]]+|[\p{{N}}--[{running}]]+", regex.V1)
@@ -55,11 +58,11 @@ def frequent_words(texts: Texts, language: int) -> tuple[Counter[str], Counter[s
     runs: Counter[str] = Counter()
     words: Counter[str] = Counter()
     rows = np.flatnonzero((texts.language == language) & ~texts.is_dev)
-    for text in dict.fromkeys(texts.take(rows)):
+    for text, count in [*dict.fromkeys(texts.take(rows), 1).items(), *listed.items()]:
         plain = text.lower() if text.isascii() else points.sub("", unicodedata.normalize("NFKC", text).lower())
-        if not plain.isascii():
-            runs.update(run.findall(plain))
-        words.update(other.findall(plain))
+        for found, counts in ((run.findall(plain), runs), (other.findall(plain), words)):
+            for word in found:
+                counts[word] += count
     return runs, words
 
 
@@ -119,12 +122,15 @@ def _share_out(lists: dict[str, list[str]], config: VocabularyConfig, weights: d
 
 
 def build_tokenizer(
-    texts: Texts, config: VocabularyConfig, chosen: TextsConfig, log: Callable[[str], None]
+    texts: Texts, listed: WordLists, config: VocabularyConfig, chosen: TextsConfig, log: Callable[[str], None]
 ) -> tuple[Any, frozenset[str]]:
-    """(tokenizer, its tokens that are whole words) from the training texts; `chosen` weighs the languages."""
+    """(tokenizer, its tokens that are whole words) from the training texts and listed words.
+
+    `chosen` weighs the languages.
+    """
     lists, spaceless, letters = {}, [], Counter(map(str, range(10)))
     for num, name in enumerate(texts.languages):
-        runs, words = frequent_words(texts, num)
+        runs, words = frequent_words(texts, num, listed.get(name, {}))
         for counts in (runs, words):
             letters.update(letter for word in counts for letter in set(word))
         lists[name] = _ranked(words, config.min_count)
