@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -143,10 +142,11 @@ def test_targets_are_means_of_a_concepts_texts_and_pairs_without_one_have_none(
     found = teacher.read_targets(config, texts, {}, 32, lambda _: None)
     assert np.linalg.norm(found.concepts, axis=1).round(3).tolist() == [1, 1, 0]
     assert found.words.shape == (0, 32)
-    row = SimpleNamespace(**{text: place for place, text in enumerate(texts.take(np.arange(len(texts))))})
     a = np.array([0, 2, 4, 0])
     pairs = teacher.Pairs(a, a + 1, np.array([0, 1, 2, 3, 4]))
-    assert row.unknown == 3
+    strange = taught_settings(tmp_path, teacher={"encoder": "any", "licence": "MIT", "languages": ["EN"]})
+    with pytest.raises(InputError, match="no text to train on is in EN"):
+        teacher.read_targets(strange, texts, {}, 32, lambda _: None)
     known = np.linalg.norm(found.of_pairs(pairs, texts.concept), axis=1)
     assert known.round(3).tolist() == [1, 1, 0, 1]
     joined = teacher.Pairs(a, a + 1, np.array([0, 2, 4]))

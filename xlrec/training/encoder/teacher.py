@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from xlrec.errors import InputError
 from xlrec.kernels.text.bags import Floats, Longs
 from xlrec.training.encoder.config import AdaptConfig, TeacherConfig
 from xlrec.training.encoder.sampler import Pairs
@@ -82,43 +83,38 @@ def taught_words(lists: WordLists, config: TeacherConfig) -> list[str]:
 
 
 class _Store:
-    """Vectors of a teacher by content, float16, in one folder."""
+    """Vectors of a teacher by content, float16, as parts in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        parts = [np.load(file) for file in sorted(folder.glob("keys-*.npy"))]
-        self._keys = np.concatenate(parts) if parts else np.empty(0, dtype=np.uint64)
-        self._vectors = [np.load(file, mmap_mode="r") for file in sorted(folder.glob("vectors-*.npy"))][: len(parts)]
-        self._starts = np.append(0, np.cumsum([len(part) for part in parts], dtype=np.int64))
-
-    @staticmethod
-    def keys_of(texts: list[str]) -> npt.NDArray[np.uint64]:
-        """(n,) uint64 key of each text."""
-        return np.array(
-            [int.from_bytes(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-             for text in texts], dtype=np.uint64)  # fmt: skip
+        self._keys = [np.load(file) for file in sorted(folder.glob("keys-*.npy"))]
+        self._vectors = [np.load(folder / f"vectors-{part:06d}.npy", mmap_mode="r") for part in range(len(self._keys))]
 
     def missing(self, keys: npt.NDArray[np.uint64]) -> Longs:
         """(n,) int64 first places of the keys that have no vector yet."""
         distinct, first = np.unique(keys, return_index=True)
-        return np.sort(first[~np.isin(distinct, self._keys)])
+        return np.sort(first[~np.isin(distinct, np.concatenate([*self._keys, keys[:0]]))])
 
-    def add(self, keys: npt.NDArray[np.uint64], vectors: Floats) -> None:
-        """Keeps (n, dim) vectors of (n,) keys; a broken run goes on after the last whole part."""
+    def add(self, keys: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float16]) -> None:
+        """Keeps (n, dim) vectors of (n,) keys; the keys come last, so that a part that breaks off is not there."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        name = f"{len(self._starts) - 1:06d}.npy"
-        for kind, array in (("vectors", vectors.astype(np.float16)), ("keys", keys)):
+        for kind, array in (("vectors", vectors), ("keys", keys)):
             own = self._folder / f".{kind}-{os.getpid()}.npy"
             np.save(own, array)
-            os.replace(own, self._folder / f"{kind}-{name}")
-        self.__init__(self._folder)  # type: ignore[misc]
+            os.replace(own, self._folder / f"{kind}-{len(self._keys):06d}.npy")
+        self._keys.append(keys)
+        self._vectors.append(vectors)
 
-    def of(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float16]:
+    def find(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.float16]:
         """(n, dim) float16 vectors of known keys."""
-        order = np.argsort(self._keys, kind="stable")
-        places = order[np.searchsorted(self._keys, keys, sorter=order)]
-        every = np.concatenate([np.asarray(part) for part in self._vectors])
-        return np.asarray(every[places])
+        known = np.concatenate(self._keys)
+        order = np.argsort(known, kind="stable")
+        return np.asarray(np.concatenate(self._vectors)[order[np.searchsorted(known, keys, sorter=order)]])
+
+
+def _content_keys(texts: list[str]) -> npt.NDArray[np.uint64]:
+    digests = b"".join(hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=8).digest() for text in texts)
+    return np.frombuffer(digests, dtype=np.uint64)
 
 
 def teacher_vectors(texts: list[str], config: TeacherConfig, work: Path, log: Log) -> npt.NDArray[np.float16]:
@@ -132,13 +128,13 @@ def teacher_vectors(texts: list[str], config: TeacherConfig, work: Path, log: Lo
 
     encoder = load(EmbedConfig(encoder=config.encoder, device="cpu"))
     store = _Store(work / f"teacher-{hashlib.sha256(encoder.fingerprint.encode()).hexdigest()[:16]}")
-    keys = store.keys_of(texts)
+    keys = _content_keys(texts)
     missing = store.missing(keys)
     for start in range(0, len(missing), _SLAB):
         some = missing[start : start + _SLAB]
-        store.add(keys[some], encoder.encode([texts[place] for place in some.tolist()]))
+        store.add(keys[some], encoder.encode([texts[place] for place in some.tolist()]).astype(np.float16))
         log(f"teacher: {start + len(some):,} of {len(missing):,} texts")
-    return store.of(keys)
+    return store.find(keys)
 
 
 def principal_directions(vectors: Floats, dim: int) -> tuple[Floats, Floats]:
@@ -158,9 +154,15 @@ def read_targets(config: AdaptConfig, texts: Texts, lists: WordLists, dim: int, 
 
     Raises:
         EncoderError: the teacher is not here.
+        InputError: no text is in a language that it knows.
     """
     assert config.teacher is not None  # noqa: S101  # for the type checker
     rows, concepts = taught_texts(texts, config.teacher, config.batch.pivot)
+    if not len(rows):
+        raise InputError(
+            f"teacher.languages: no text to train on is in {', '.join(config.teacher.languages)}: name them as "
+            f"the texts do, such as {', '.join(texts.languages[:5])}"
+        )
     words = taught_words(lists, config.teacher)
     vectors = teacher_vectors([*texts.take(rows), *words], config.teacher, Path(config.work), log).astype(np.float32)
     mean, directions = principal_directions(vectors[: len(rows)][:: max(1, len(rows) // _N_SAMPLE)], dim)
