@@ -40,12 +40,12 @@ def translate(run: Run) -> None:
     lake.create_table(UNTRANSLATED)
     foreign = translating.foreign_texts(lake.read_table(TEXTS), pivot)
     n_brought = _bring_translations(run, foreign, pivot) if config.inputs.translations else 0
-    night = _texts_of_night(run, foreign, pivot, names).persist()
+    # Spark drops what is cached of a table that is written to: computed again, the night would have other texts.
+    night = _texts_of_night(run, foreign, pivot, names).localCheckpoint()
     n_new = night.count() if config.translate.model else 0
     with run.stage("translate", total=n_new, unit="texts") as progress:
         if n_new:
             _ask_model(run, night, n_new, progress)
-        night.unpersist()
         left = translating.untranslated(
             foreign, lake.read_table(TRANSLATIONS), lake.read_table(UNTRANSLATED), pivot, names
         )
@@ -85,13 +85,13 @@ def _ask_model(run: Run, night: DataFrame, n_texts: int, progress: StageProgress
         progress.follow_share(lambda: counted["asked"] / n_texts)
     for number in range(n_rounds):
         texts = translating.round_of(night, number, n_rounds)
-        answers = translating.translate(texts, for_workers, name, pivot, n_texts=n_texts // n_rounds, key=key).persist()
+        made = translating.translate(texts, for_workers, name, pivot, n_texts=n_texts // n_rounds, key=key)
+        answers = made.localCheckpoint()  # no answer is asked for twice
         lake.append_rows(TRANSLATIONS, translating.valid_rows(answers))
         lake.append_rows(UNTRANSLATED, translating.lasting_failures(answers))
         for row in translating.outcomes(answers).collect():  # a dozen rows
             counted.update({f"answers.{row['reason'] or 'valid'}": row["n"], "asked": row["n"]})
             counted.update({tokens: row[tokens] for tokens in ("read_tokens", "written_tokens")})
-        answers.unpersist()
         run.counts.update({f"translate.{what}": n for what, n in counted.items() if n})
         if config.is_chat:
             check_failed(counted, config.chat.max_failed_share)
