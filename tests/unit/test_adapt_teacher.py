@@ -13,6 +13,7 @@ from xlrec import encoders
 from xlrec.errors import InputError
 from xlrec.training.encoder import AdaptConfig, adapt_encoder, teacher
 from xlrec.training.encoder.config import TeacherConfig, TextsConfig
+from xlrec.training.encoder.static import unit_rows
 from xlrec.training.encoder.texts import Texts, read_texts, read_word_lists
 
 N_WORDS = 120
@@ -31,7 +32,7 @@ class WordSums:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         self.n_encoded += len(texts)
-        return teacher.unit_rows(np.stack([sum(self.vectors[word] for word in text.split()) for text in texts]))
+        return unit_rows(np.stack([sum(self.vectors[word] for word in text.split()) for text in texts]))
 
 
 def vocabularies() -> tuple[list[str], list[str], list[str]]:
@@ -151,7 +152,7 @@ def test_targets_are_means_of_a_concepts_texts_and_pairs_without_one_have_none(
     assert known.round(3).tolist() == [1, 1, 0, 1]
     joined = teacher.Pairs(a, a + 1, np.array([0, 2, 4]))
     both = found.of_pairs(joined, texts.concept)
-    np.testing.assert_allclose(both[0], teacher.unit_rows(found.concepts[:1] + found.concepts[1:2])[0], atol=1e-6)
+    np.testing.assert_allclose(both[0], unit_rows(found.concepts[:1] + found.concepts[1:2])[0], atol=1e-6)
     assert not both[1].any()  # one of the two has no target
 
 

@@ -194,7 +194,7 @@ class TranslateConfig(Section):
 
     @property
     def is_chat(self) -> bool:
-        """Whether a chat model writes the texts."""
+        """True where a chat model writes the texts."""
         return self.kind == "chat" or self.endpoint is not None
 
     @field_validator("endpoint")

@@ -46,7 +46,7 @@ def encoder_for_workers(lake: Lake, config: EmbedConfig) -> EmbedConfig:
 
 
 def translator_for_workers(lake: Lake, config: TranslateConfig) -> TranslateConfig:
-    """As `encoder_for_workers`, of the translator; a server's model has no files."""
+    """Config of the translator for the workers, as `encoder_for_workers` gives one; a server's model has no files."""
     if config.endpoint is not None:
         return config
     folder = translators.locate_model(config)

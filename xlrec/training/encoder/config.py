@@ -42,7 +42,7 @@ class WordListsConfig(Section):
     path: str
     """Parquet file or folder: language, text, count (how often it is met, as the parallel texts are counted)."""
     source: str
-    """Where they come from, for the card."""
+    """Origin of the words, for the card."""
     licence: str
     """Their licence, for the card."""
 

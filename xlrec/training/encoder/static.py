@@ -4,6 +4,7 @@ Words share n-grams in training; afterwards the sums are folded into one plain t
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from xlrec.kernels.text import bags
 from xlrec.kernels.text.bags import Floats, Ints, Longs
@@ -72,6 +73,11 @@ class StaticModel:
             table[:] = state[name]
 
 
+def unit_rows(vectors: npt.NDArray[np.floating]) -> Floats:
+    """(n, dim) float32 rows at unit norm; zero stays zero."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
+
+
 def encode_bags(table: Floats, texts: Bags, rows: Longs, longest: int) -> Floats:
     """(n_rows, dim) float32 unit vectors of texts from a folded table; zero where a text has no token.
 
@@ -82,5 +88,5 @@ def encode_bags(table: Floats, texts: Bags, rows: Longs, longest: int) -> Floats
         some = rows[start : start + _SLAB]
         starts = np.arange(len(some) + 1)
         means = bags.bag_means(table, *bags.join_bags(texts.numbers, texts.offsets, some, starts, longest))
-        parts.append(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
+        parts.append(unit_rows(means))
     return np.concatenate(parts) if parts else np.empty((0, table.shape[1]), dtype=np.float32)

@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xlrec.errors import InputError
+from xlrec.kernels.base.csr import first_entries
 from xlrec.kernels.text.bags import Floats, Longs
 from xlrec.training.encoder.config import AdaptConfig, TeacherConfig
 from xlrec.training.encoder.sampler import Pairs
+from xlrec.training.encoder.static import unit_rows
 from xlrec.training.encoder.texts import Texts, WordLists
 
 _SLAB = 8192
@@ -28,7 +30,7 @@ Log = Callable[[str], None]
 
 
 class Targets(NamedTuple):
-    """What is taught, in as many numbers as the student has."""
+    """Targets of concepts and of listed words, in as many numbers as the student has."""
 
     concepts: Floats
     """(n_concepts, dim) float32 unit norm; zero where the teacher knows no text of the concept."""
@@ -43,15 +45,10 @@ class Targets(NamedTuple):
         Zero where one of them has none, or where the two sides do not say the same. `concept` is (n_texts,) int64.
         """
         ours = concept[pairs.a]
-        known = (ours == concept[pairs.b]) & (np.abs(self.concepts[ours, :8]).sum(axis=1) > 0)
+        known = (ours == concept[pairs.b]) & self.concepts[ours].any(axis=1)
         sums = np.add.reduceat(self.concepts[ours], pairs.starts[:-1], axis=0) if len(pairs) else self.concepts[:0]
         whole = np.logical_and.reduceat(known, pairs.starts[:-1]) if len(pairs) else known[:0]
         return unit_rows(np.where(whole[:, None], sums, 0))
-
-
-def unit_rows(vectors: npt.NDArray[np.floating]) -> Floats:
-    """(n, dim) float32 rows at unit norm; zero stays zero."""
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
 def taught_texts(texts: Texts, config: TeacherConfig, pivot: str) -> tuple[Longs, Longs]:
@@ -69,9 +66,8 @@ def taught_texts(texts: Texts, config: TeacherConfig, pivot: str) -> tuple[Longs
     ]
     rows = rows[np.lexsort((np.array(ranks), texts.concept[rows]))]
     concepts = texts.concept[rows]
-    first = np.flatnonzero(np.diff(concepts, prepend=-1))
-    place = np.arange(len(rows)) - np.repeat(first, np.diff(np.append(first, len(rows))))
-    kept = place < config.texts_per_concept
+    bounds = np.append(np.flatnonzero(np.diff(concepts, prepend=-1)), len(rows))
+    _, kept = first_entries(bounds, config.texts_per_concept)
     return rows[kept], concepts[kept]
 
 
